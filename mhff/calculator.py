@@ -1,0 +1,112 @@
+"""The ASE calculator."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from ase import Atoms
+from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
+from ase.stress import full_3x3_to_voigt_6_stress
+
+from mhff.evaluator import Evaluator, open_evaluator
+from mhff.graph import graph_from_atoms
+from mhff.heads import HeadSpec
+from mhff.model import derivatives
+from mhff.modelfile import Model
+
+HEAD_KEY = "mhff_head"
+"""`atoms.info[HEAD_KEY]` (a name) and `atoms.arrays[HEAD_KEY]` (a name per atom) override the calculator's head."""
+
+
+class MHFFCalculator(Calculator):
+    """Energy, free energy, forces, stress and energies per atom from a model, a model file or an artefact.
+
+    The head is a name or a mix, as `{"materials": 0.5, "surfaces": 0.5}`. `results["head_energies"]` holds the total
+    energy of every head, which comes with each evaluation.
+    """
+
+    implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]  # noqa: RUF012 - ASE's own name
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | Model | Evaluator,
+        head: HeadSpec | None = None,
+        device: str = "cpu",
+        dtype: str = "float64",
+    ) -> None:
+        """`model`: path, `"mini"`, `mhff.load(...)` or an artefact; `dtype`: "float32" (MD) or "float64" (optimisation).
+
+        Raises MHFFError for an unknown head, or for no head where there are several.
+        """
+        super().__init__()
+        self.evaluator = open_evaluator(model, device, dtype)
+        self.head = head if head is not None else self.evaluator.default_head
+        if self.head is not None or len(self.evaluator.heads) == 1:
+            self.evaluator.heads.row(self.head)  # a wrong head is told now, not at the first energy
+        self._warned: set[str] = set()
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = tuple(all_changes),
+    ) -> None:
+        """ASE's entry point; fills `self.results`."""
+        super().calculate(atoms, list(properties), list(system_changes))
+        atoms = self.atoms
+        evaluator = self.evaluator
+        graph = graph_from_atoms(atoms, evaluator.elements, evaluator.r_max)
+        weights = self.head_weights(atoms)
+        self._warn_untrained(weights, atoms.get_chemical_symbols())
+        node_energies, edge_gradients = evaluator.evaluate(graph.edge_vectors, graph.edge_index, graph.species, weights)
+        node_energies, edge_gradients = node_energies.cpu(), edge_gradients.cpu().to(torch.float64)
+        energies = (weights * node_energies).sum(1)
+        self.results = {
+            "energy": float(energies.sum()),
+            "free_energy": float(energies.sum()),
+            "energies": energies.numpy(),
+            "forces": derivatives.forces(edge_gradients, graph.edge_index, graph.n_atoms).numpy(),
+            "head_energies": dict(zip(evaluator.heads.names, node_energies.sum(0).tolist(), strict=True)),
+        }
+        if atoms.cell.rank == 3:
+            virials = derivatives.virial(edge_gradients, graph.edge_vectors, graph.structure_of_edge, 1)
+            self.results["stress"] = full_3x3_to_voigt_6_stress(derivatives.stress(virials, graph.cells)[0].numpy())
+        elif "stress" in properties:
+            raise PropertyNotImplementedError("stress needs a cell with three lattice vectors")
+
+    def head_weights(self, atoms: Atoms) -> torch.Tensor:
+        """Head weights `[n_atoms, n_heads]` of a structure: its own `mhff_head`, or the calculator's head."""
+        heads = self.evaluator.heads
+        if HEAD_KEY in atoms.arrays:
+            return heads.rows([str(name) for name in atoms.arrays[HEAD_KEY]])
+        return heads.row(atoms.info.get(HEAD_KEY, self.head)).expand(len(atoms), -1)
+
+    def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
+        """Changes since the last calculation, the head of the structure among them."""
+        changes: list[str] = super().check_state(atoms, tol)
+        if self.atoms is not None and not _same_heads(self.atoms, atoms):
+            changes.append(HEAD_KEY)
+        return changes
+
+    def set_head(self, head: HeadSpec) -> None:
+        """Choose another head or mix; results are calculated anew."""
+        self.evaluator.heads.row(head)
+        self.head = head
+        self.reset()
+
+    def _warn_untrained(self, weights: torch.Tensor, symbols: list[str]) -> None:
+        for head, elements in self.evaluator.heads.untrained(weights, symbols).items():
+            sentence = f"head '{head}' was not trained on {', '.join(elements)}; its numbers there are an extrapolation"
+            if sentence not in self._warned:
+                warnings.warn(sentence, UserWarning, stacklevel=3)
+                self._warned.add(sentence)
+
+
+def _same_heads(one: Atoms, other: Atoms) -> bool:
+    return one.info.get(HEAD_KEY) == other.info.get(HEAD_KEY) and np.array_equal(
+        one.arrays.get(HEAD_KEY, np.empty(0)), other.arrays.get(HEAD_KEY, np.empty(0))
+    )

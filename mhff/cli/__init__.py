@@ -1,0 +1,41 @@
+"""The `mhff` command: a collection of small commands that the components contribute.
+
+Each is a function in the entry-point group `mhff.commands`; it imports what is heavy inside, so that help comes at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import entry_points
+
+import typer
+
+from mhff.errors import MHFFError
+
+USER_ERROR = 2
+"""Exit code for a user's mistake."""
+
+
+def build_app() -> typer.Typer:
+    """The command line with every contributed command."""
+    app = typer.Typer(
+        name="mhff",
+        help="One multi-head MACE force field: train it, compile it, run it in LAMMPS, OpenMM and ASE.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.callback()(lambda: None)
+    for command in sorted(entry_points(group="mhff.commands"), key=lambda entry: entry.name):
+        app.command(command.name)(command.load())
+    return app
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one sentence on stderr and exit code 2."""
+    try:
+        build_app()()
+    except MHFFError as error:
+        print(f"mhff: {error}", file=sys.stderr)
+        raise SystemExit(USER_ERROR) from None

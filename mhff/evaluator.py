@@ -1,0 +1,112 @@
+"""What a calculator or an engine adapter calls: one protocol, for the eager model and for compiled artefacts alike."""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import entry_points
+from typing import Protocol
+
+import torch
+
+from mhff.errors import MHFFError, listing
+from mhff.heads import Heads
+from mhff.model.derivatives import energies_and_edge_gradients
+from mhff.modelfile import Model, is_model_file, load, model_path
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+class Evaluator(Protocol):
+    """Energies of every head and the gradient of their weighted sum, with what is needed to prepare the inputs."""
+
+    heads: Heads
+    elements: tuple[str, ...]
+    """Chemical symbols in the order of the species index."""
+    r_max: float
+    """Cutoff radius, A."""
+    dtype: torch.dtype
+    device: torch.device
+    default_head: str | None
+    """Head that was chosen when the artefact was compiled; None for a model."""
+
+    def evaluate(
+        self,
+        edge_vectors: torch.Tensor,
+        edge_index: torch.Tensor,
+        species: torch.Tensor,
+        head_weights: torch.Tensor,
+        ghost_plan: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Node energies `[n_local, n_heads]`, float64, eV, and edge gradients `[E, 3]`, eV/A.
+
+        `edge_vectors [E, 3]` = x_receiver - x_sender(image), A; `edge_index [2, E]`; `species [n_all]`;
+        `head_weights [n_local, n_heads]`, used as given; `ghost_plan`: owners of the atoms beyond n_local
+        (`mhff.ops.ghosts`). Inputs may have any device and floating-point type; outputs are on `device`.
+        """
+        ...
+
+
+class EagerEvaluator:
+    """The model as it is, without compiling: any device, float32 or float64."""
+
+    default_head: str | None = None
+
+    def __init__(self, model: Model, device: str | torch.device = "cpu", dtype: str = "float64") -> None:
+        self.heads, self.elements, self.r_max = model.heads, model.elements, model.r_max
+        self.dtype, self.device = resolve_dtype(dtype), torch.device(device)
+        self.network = _copy(model).to(self.device, self.dtype).requires_grad_(False)
+
+    def evaluate(
+        self,
+        edge_vectors: torch.Tensor,
+        edge_index: torch.Tensor,
+        species: torch.Tensor,
+        head_weights: torch.Tensor,
+        ghost_plan: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `Evaluator.evaluate`."""
+        return energies_and_edge_gradients(
+            self.network,
+            edge_vectors.to(self.device, self.dtype),
+            edge_index.to(self.device),
+            species.to(self.device),
+            head_weights.to(self.device, torch.float64),
+            None if ghost_plan is None else ghost_plan.to(self.device),
+        )
+
+
+def _copy(model: Model):  # type: ignore[no-untyped-def]
+    """A network of its own, so that changing its precision leaves the user's model alone."""
+    network = type(model.network)(model.network.config, model.network.constants)
+    network.load_state_dict(model.network.state_dict(), assign=False)
+    return network
+
+
+def resolve_dtype(name: str) -> torch.dtype:
+    """torch dtype of `float32` or `float64`."""
+    if name not in DTYPES:
+        raise MHFFError(f"unknown dtype '{name}': choose one of {listing(DTYPES)}")
+    return DTYPES[name]
+
+
+def open_evaluator(
+    source: str | os.PathLike[str] | Model | Evaluator, device: str = "cpu", dtype: str = "float64"
+) -> Evaluator:
+    """An evaluator of a model, a model file, a bundled model's name, or an artefact (any kind that is installed).
+
+    An artefact has the device and dtype it was compiled for; asking for others is refused.
+    """
+    if isinstance(source, Model):
+        return EagerEvaluator(source, device, dtype)
+    if not isinstance(source, (str, os.PathLike)):
+        return source
+    path = model_path(source)
+    if is_model_file(path):
+        return EagerEvaluator(load(path), device, dtype)
+    openers = entry_points(group="mhff.evaluators")
+    for opener in openers:
+        evaluator: Evaluator | None = opener.load()(path, device, dtype)
+        if evaluator is not None:
+            return evaluator
+    kinds = listing([".mhff model files", *(opener.name for opener in openers)])
+    raise MHFFError(f"'{path}' is neither a model nor an artefact of mhff; expected one of: {kinds}")

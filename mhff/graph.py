@@ -1,0 +1,129 @@
+"""Atoms to tensors: neighbour list, species indices, batches.
+
+An edge (i <- j) has the sender j in `edge_index[0]`, the receiver i in `edge_index[1]`, and
+`edge_vectors = x_i - x_j(image)`: it points from the neighbour to the centre. Both directions are edges, and so are
+pairs of an atom with its own images.
+
+| field            | shape   | dtype | unit | per       |
+|------------------|---------|-------|------|-----------|
+| edge_vectors     | [E, 3]  | float | A    | edge      |
+| edge_index       | [2, E]  | int64 |      | edge      |
+| species          | [n]     | int64 |      | atom      |
+| structure        | [n]     | int64 |      | atom      |
+| cells            | [S,3,3] | float | A    | structure |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from ase import Atoms
+from vesin import NeighborList
+
+from mhff.errors import MHFFError, listing
+
+
+@dataclass(frozen=True)
+class Graph:
+    """One structure, or several side by side; the fields are in the table at the top of this module."""
+
+    edge_vectors: torch.Tensor
+    edge_index: torch.Tensor
+    species: torch.Tensor
+    structure: torch.Tensor
+    cells: torch.Tensor
+
+    @property
+    def n_atoms(self) -> int:
+        """Number of atoms of all structures."""
+        return self.species.shape[0]
+
+    @property
+    def n_structures(self) -> int:
+        """Number of structures."""
+        return self.cells.shape[0]
+
+    @property
+    def structure_of_edge(self) -> torch.Tensor:
+        """Structure that each edge belongs to, `[E]`."""
+        return self.structure.index_select(0, self.edge_index[1])
+
+    def to(self, device: torch.device | str, dtype: torch.dtype) -> Graph:
+        """The same graph on a device, its floating-point fields in `dtype`."""
+        return Graph(
+            self.edge_vectors.to(device, dtype),
+            self.edge_index.to(device),
+            self.species.to(device),
+            self.structure.to(device),
+            self.cells.to(device, dtype),
+        )
+
+
+def species_indices(symbols: Sequence[str], elements: Sequence[str]) -> torch.Tensor:
+    """Position of each symbol in `elements`, `[n]`; raises MHFFError for an element that is not there."""
+    index = {element: position for position, element in enumerate(elements)}
+    unknown = sorted(set(symbols) - set(elements))
+    if unknown:
+        raise MHFFError(
+            f"this structure has {listing(unknown)}, but this model knows only {listing(elements)}; "
+            "use a model trained on these elements"
+        )
+    return torch.tensor([index[symbol] for symbol in symbols], dtype=torch.int64)
+
+
+def neighbour_list(
+    positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, r_max: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """`edge_index [2, E]` sorted by receiver and `edge_vectors [E, 3]` of all pairs closer than `r_max`, A.
+
+    Any cell will do: triclinic, smaller than the cutoff, periodic in some directions only, or none.
+    """
+    _check_geometry(positions, cell, pbc)
+    if len(positions) == 0:
+        return np.zeros((2, 0), dtype=np.int64), np.zeros((0, 3))
+    search = NeighborList(cutoff=r_max, full_list=True, sorted=True, n_threads=1)
+    receiver, sender, distance, vectors = search.compute(positions, cell, pbc, quantities="ijdD")
+    inside = distance < r_max
+    edge_index = np.stack([sender[inside], receiver[inside]]).astype(np.int64)
+    return edge_index, -vectors[inside]
+
+
+def _check_geometry(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -> None:
+    if not np.isfinite(positions).all() or not np.isfinite(cell).all():
+        raise MHFFError("expected finite positions and cell, got NaN or infinity; check the structure")
+    lengths = np.linalg.norm(cell, axis=1)
+    flat = pbc.all() and abs(np.linalg.det(cell)) < 1e-9 * max(float(np.prod(lengths)), 1e-9)
+    if (pbc & (lengths == 0)).any() or flat:
+        raise MHFFError(
+            f"expected a lattice vector for each periodic direction (pbc {pbc.tolist()}), got the cell {cell.tolist()}; "
+            "set the cell, or pbc=False"
+        )
+
+
+def graph_from_atoms(atoms: Atoms, elements: Sequence[str], r_max: float) -> Graph:
+    """Graph of one ASE structure, floating-point fields in float64."""
+    cell, pbc = np.asarray(atoms.cell[:], dtype=np.float64), np.asarray(atoms.pbc, dtype=bool)
+    edge_index, edge_vectors = neighbour_list(np.asarray(atoms.positions, dtype=np.float64), cell, pbc, r_max)
+    return Graph(
+        edge_vectors=torch.from_numpy(edge_vectors),
+        edge_index=torch.from_numpy(edge_index),
+        species=species_indices(atoms.get_chemical_symbols(), elements),
+        structure=torch.zeros(len(atoms), dtype=torch.int64),
+        cells=torch.from_numpy(cell.copy()).unsqueeze(0),
+    )
+
+
+def collate(graphs: Sequence[Graph]) -> Graph:
+    """Several graphs side by side; atoms and structures are renumbered."""
+    atom_offsets = np.cumsum([0, *(graph.n_atoms for graph in graphs)]).tolist()
+    structure_offsets = np.cumsum([0, *(graph.n_structures for graph in graphs)]).tolist()
+    return Graph(
+        edge_vectors=torch.cat([graph.edge_vectors for graph in graphs]),
+        edge_index=torch.cat([graph.edge_index + offset for graph, offset in zip(graphs, atom_offsets, strict=False)], dim=1),
+        species=torch.cat([graph.species for graph in graphs]),
+        structure=torch.cat([graph.structure + offset for graph, offset in zip(graphs, structure_offsets, strict=False)]),
+        cells=torch.cat([graph.cells for graph in graphs]),
+    )

@@ -1,0 +1,1 @@
+"""The model core, one file per block of the paper; `mace.py` holds the forward pass, `derivatives.py` the forces."""

@@ -1,0 +1,159 @@
+"""Constants of the rotation group: Clebsch-Gordan tensors, harmonics, convolution paths, the symmetric product basis.
+
+Real harmonics in e3nn's convention (polar axis y, component normalisation), natural parity throughout, so a path
+(l1, l2, l3) exists where l1 + l2 + l3 is even. Everything is float64; models keep these tensors exact and store them
+in their file, because the weights mean something only together with them.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import combinations_with_replacement, permutations
+
+import torch
+
+from mhff.model.config import ModelConfig
+
+INDEPENDENT = 1e-9
+"""A path is a new direction if this much of its norm remains after projecting the earlier ones out."""
+
+
+@lru_cache
+def clebsch_gordan(l1: int, l2: int, l3: int) -> torch.Tensor:
+    """Coupling tensor `[2 l1 + 1, 2 l2 + 1, 2 l3 + 1]` with Frobenius norm 1."""
+    with torch.serialization.safe_globals([slice]):  # e3nn 0.4.4 reads its constants with torch.load
+        from e3nn import o3
+
+    return o3.wigner_3j(l1, l2, l3, dtype=torch.float64)
+
+
+def harmonic_recursion(degree: int) -> torch.Tensor:
+    """Matrix `[(2l - 1) * 3, 2l + 1]` that makes unit-normalised Y_l from the outer product of Y_(l-1) and Y_1."""
+    c = clebsch_gordan(degree, degree - 1, 1)
+    return (c / c[degree, degree - 1, 1]).permute(1, 2, 0).reshape(-1, 2 * degree + 1)
+
+
+def convolution_paths(input_lmax: int, l_max: int) -> list[tuple[int, int, int]]:
+    """Paths (l1 of the feature, l2 of the harmonic, l3 of the message), ordered by l3, then l1, then l2."""
+    paths = [
+        (l1, l2, l3)
+        for l1 in range(input_lmax + 1)
+        for l2 in range(l_max + 1)
+        for l3 in range(abs(l1 - l2), min(l1 + l2, l_max) + 1)
+        if (l1 + l2 + l3) % 2 == 0
+    ]
+    return sorted(paths, key=lambda path: path[2])
+
+
+def message_rows(input_lmax: int, l_max: int) -> list[tuple[int, int]]:
+    """(path, m) of every row of a message, ordered by l3, then m, then path, so that paths stack to channels."""
+    paths = convolution_paths(input_lmax, l_max)
+    return [
+        (index, m)
+        for degree in range(l_max + 1)
+        for m in range(2 * degree + 1)
+        for index, path in enumerate(paths)
+        if path[2] == degree
+    ]
+
+
+def convolution_coupling(input_lmax: int, l_max: int) -> torch.Tensor:
+    """Tensor `[(l_max + 1)^2 harmonics, rows, (input_lmax + 1)^2 features]`, with the factor sqrt(2 l3 + 1)."""
+    paths, rows = convolution_paths(input_lmax, l_max), message_rows(input_lmax, l_max)
+    coupling = torch.zeros((l_max + 1) ** 2, len(rows), (input_lmax + 1) ** 2, dtype=torch.float64)
+    for row, (index, m) in enumerate(rows):
+        l1, l2, l3 = paths[index]
+        block = (2 * l3 + 1) ** 0.5 * clebsch_gordan(l1, l2, l3)[:, :, m]
+        coupling[l2**2 : (l2 + 1) ** 2, row, l1**2 : (l1 + 1) ** 2] = block.T
+    return coupling
+
+
+def _path_tensors(l_max: int, nu: int, degree: int) -> list[torch.Tensor]:
+    """Tensors `[2L + 1, D, ..., D]` of all ways to couple nu features, one after the other, to one degree L."""
+    dim = (l_max + 1) ** 2
+    tensors = [(left, torch.eye(dim, dtype=torch.float64)[left**2 : (left + 1) ** 2]) for left in range(l_max + 1)]
+    for order in range(2, nu + 1):
+        reach = (nu - order) * l_max  # what the remaining features can still add or take away
+        longer = []
+        for left, x in tensors:
+            for right in range(l_max + 1):
+                for out in range(max(abs(left - right), degree - reach), min(left + right, degree + reach) + 1):
+                    if (out + left + right) % 2:
+                        continue
+                    new = x.new_zeros(2 * out + 1, *x.shape[1:], dim)
+                    coupled = torch.einsum("ajm,j...->a...m", clebsch_gordan(out, left, right), x)
+                    new[..., right**2 : (right + 1) ** 2] = (2 * out + 1) ** 0.5 * coupled
+                    longer.append((out, new))
+        tensors = longer
+    return [tensor for out, tensor in tensors if out == degree]
+
+
+def _symmetrised(x: torch.Tensor) -> torch.Tensor:
+    """Mean of `[2L + 1, D, ..., D]` over the permutations of its last axes."""
+    orders = list(permutations(range(1, x.dim())))
+    return sum((x.permute(0, *order) for order in orders), torch.zeros_like(x)) / len(orders)
+
+
+@lru_cache
+def symmetric_basis(l_max: int, degree: int, nu: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Basis of the equivariant symmetric polynomials of order nu with values of one degree, as monomials.
+
+    Returns `monomials [Q, nu]` (sorted feature indices), `rows [Q]` (component M of the output) and
+    `basis [Q, K]`: coefficients of K orthogonal paths of squared tensor norm 2L + 1. Built by Gram-Schmidt in
+    the order of the coupling recursion, so it is the same on every machine up to rounding.
+    """
+    chosen: list[torch.Tensor] = []
+    for tensor in _path_tensors(l_max, nu, degree):
+        path = _symmetrised(tensor).flatten()
+        norm = path.norm()
+        for _ in range(2):  # twice is enough for orthogonality to rounding
+            for other in chosen:
+                path = path - (other @ path) * other
+        if path.norm() > INDEPENDENT * (2 * degree + 1) ** 0.5 and path.norm() > INDEPENDENT * norm:
+            chosen.append(path / path.norm())
+    dim = (l_max + 1) ** 2
+    paths = torch.stack(chosen, -1).reshape(2 * degree + 1, *[dim] * nu, len(chosen)) * (2 * degree + 1) ** 0.5
+    indices = torch.tensor(list(combinations_with_replacement(range(dim), nu)))
+    multiplicity = torch.tensor([len(set(permutations(index))) for index in indices.tolist()], dtype=torch.float64)
+    coefficients = paths[(slice(None), *indices.T)] * multiplicity[:, None]
+    rows, kept = (coefficients.abs().amax(-1) > INDEPENDENT).nonzero(as_tuple=True)
+    return indices[kept], rows, coefficients[rows, kept]
+
+
+def product_basis(l_max: int, output_lmax: int, correlation: int) -> dict[str, torch.Tensor]:
+    """Symmetric contraction of all orders and output degrees as one list of monomials.
+
+    `monomials [Q, correlation]` are indices into the (l_max + 1)^2 features, padded with (l_max + 1)^2 (the constant one);
+    `rows [Q]` the packed output component; `basis [Q, K]` block diagonal over (degree, nu), K = `len(path_orders)`;
+    `paths [K]` the number of paths in each path's own block (weights start as N(0, 1) / paths).
+    """
+    dim = (l_max + 1) ** 2
+    monomials, rows, blocks, paths = [], [], [], []
+    for degree in range(output_lmax + 1):
+        for nu in range(1, correlation + 1):
+            indices, components, basis = symmetric_basis(l_max, degree, nu)
+            monomials.append(torch.nn.functional.pad(indices, (0, correlation - nu), value=dim))
+            rows.append(components + degree**2)
+            blocks.append(basis)
+            paths.append(torch.full((basis.shape[1],), basis.shape[1]))
+    return {
+        "monomials": torch.cat(monomials),
+        "rows": torch.cat(rows),
+        "basis": torch.block_diag(*blocks),
+        "paths": torch.cat(paths),
+    }
+
+
+def model_constants(config: ModelConfig) -> dict[str, torch.Tensor]:
+    """All constants of an architecture, by name, as `mhff.model.mace.MACE` takes them."""
+    from ase.data import covalent_radii
+
+    radii = torch.tensor([covalent_radii[number] for number in config.atomic_numbers], dtype=torch.float64)
+    constants = {"covalent_radii": radii}
+    for degree in range(2, config.l_max + 1):
+        constants[f"harmonics.{degree}"] = harmonic_recursion(degree)
+    for layer in range(config.n_layers):
+        constants[f"convolution.{layer}"] = convolution_coupling(config.input_lmax(layer), config.l_max)
+        basis = product_basis(config.l_max, config.output_lmax(layer), config.correlation)
+        constants |= {f"product.{layer}.{name}": tensor for name, tensor in basis.items()}
+    return constants

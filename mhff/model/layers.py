@@ -1,0 +1,130 @@
+"""Primitive layers on packed features: equivariant linear maps, activations, radial networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+SILU_MOMENT = 1.6791767923989418
+"""1 / sqrt(<silu(z)^2>) for normal z, the Monte-Carlo value that e3nn uses (facts/mace-architecture.md, section 4)."""
+SIGMOID_MOMENT = 1.8467055342154763
+"""The same for the sigmoid."""
+
+
+def normal(shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
+    """N(0, 1) in float32 whatever torch's default is, from a generator of our own."""
+    return torch.randn(shape, generator=generator, dtype=torch.float32)
+
+
+def uniform(shape: tuple[int, ...], bound: float, generator: torch.Generator) -> torch.Tensor:
+    """U(-bound, bound) in float32, from a generator of our own."""
+    return torch.empty(shape, dtype=torch.float32).uniform_(-bound, bound, generator=generator)
+
+
+def scaled_silu(x: torch.Tensor) -> torch.Tensor:
+    """silu with unit second moment."""
+    return SILU_MOMENT * functional.silu(x)
+
+
+class PackedLinear(nn.Module):
+    """Equivariant linear map: for each degree l its own matrix over channels, out = x W_l / sqrt(fan_in).
+
+    `fan_in` and `fan_out` list channels by l. Input: the channels of degree l as `[n, 2l + 1, fan_in[l]]`, one
+    tensor per l; output: the same with `fan_out[l]`.
+    """
+
+    def __init__(self, fan_in: Sequence[int], fan_out: Sequence[int], generator: torch.Generator) -> None:
+        super().__init__()
+        self.weights = nn.ParameterList(
+            normal((n_in, n_out), generator) for n_in, n_out in zip(fan_in, fan_out, strict=True)
+        )
+
+    def forward(self, degrees: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        return [x @ weight * weight.shape[0] ** -0.5 for x, weight in zip(degrees, self.weights, strict=True)]
+
+
+class ElementLinear(nn.Module):
+    """Equivariant linear map with one set of matrices per element, out = x W_l[z] / sqrt(n_elements * fan_in)."""
+
+    def __init__(self, n_elements: int, fan_in: Sequence[int], fan_out: Sequence[int], generator: torch.Generator) -> None:
+        super().__init__()
+        self.weights = nn.ParameterList(
+            normal((n_elements, n_in, n_out), generator) for n_in, n_out in zip(fan_in, fan_out, strict=True)
+        )
+
+    def forward(self, degrees: Sequence[torch.Tensor], species: torch.Tensor) -> list[torch.Tensor]:
+        return [
+            torch.bmm(x, weight.index_select(0, species)) * (weight.shape[0] * weight.shape[1]) ** -0.5
+            for x, weight in zip(degrees, self.weights, strict=True)
+        ]
+
+
+class ElementEmbedding(nn.Module):
+    """Scalars of an element, `[n, n_channels]`: W[z] / sqrt(n_elements)."""
+
+    def __init__(self, initial: torch.Tensor) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(initial)
+
+    def table(self) -> torch.Tensor:
+        """Embedding of every element, `[n_elements, n_channels]`."""
+        return self.weight * self.weight.shape[0] ** -0.5
+
+    def forward(self, species: torch.Tensor) -> torch.Tensor:
+        return self.table().index_select(0, species)
+
+
+class RadialNetwork(nn.Module):
+    """Bias-free network of the classic interaction: x W / sqrt(fan_in) with scaled silu between."""
+
+    def __init__(self, widths: Sequence[int], generator: torch.Generator) -> None:
+        super().__init__()
+        self.weights = nn.ParameterList(
+            normal((n_in, n_out), generator) for n_in, n_out in zip(widths[:-1], widths[1:], strict=True)
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for index, weight in enumerate(self.weights):
+            x = (scaled_silu(x) if index else x) @ weight * weight.shape[0] ** -0.5
+        return x
+
+
+class PairNetwork(nn.Module):
+    """Network of the non-linear interaction, on [radial basis, source(z_sender), target(z_receiver)].
+
+    Linear, LayerNorm, silu, ..., Linear. The elements' share of the first layer depends on the element only, so it is
+    computed once per element and gathered.
+    """
+
+    def __init__(self, n_radial: int, n_element: int, widths: Sequence[int], generator: torch.Generator) -> None:
+        super().__init__()
+        self.split = [n_radial, n_element, n_element]
+        fan_in = [sum(self.split), *widths[:-1]]
+        self.weights = nn.ParameterList(uniform((n_out, n_in), n_in**-0.5, generator) for n_in, n_out in zip(fan_in, widths, strict=True))
+        self.biases = nn.ParameterList(uniform((n_out,), n_in**-0.5, generator) for n_in, n_out in zip(fan_in, widths, strict=True))
+        self.norms = nn.ModuleList(nn.LayerNorm(width, dtype=torch.float32) for width in widths[:-1])
+
+    def forward(
+        self, radial: torch.Tensor, source: torch.Tensor, target: torch.Tensor, sender: torch.Tensor, receiver: torch.Tensor
+    ) -> torch.Tensor:
+        """`radial [E, n_radial]`; `source`, `target` `[n_elements, n_element]`; species of `sender`, `receiver` `[E]`."""
+        of_radial, of_source, of_target = self.weights[0].split(self.split, dim=1)
+        x = radial @ of_radial.T
+        x = x + (source @ of_source.T).index_select(0, sender) + (target @ of_target.T + self.biases[0]).index_select(0, receiver)
+        for norm, weight, bias in zip(self.norms, self.weights[1:], self.biases[1:], strict=True):
+            x = functional.linear(functional.silu(norm(x)), weight, bias)
+        return x
+
+
+def split_degrees(packed: torch.Tensor) -> list[torch.Tensor]:
+    """Packed features `[n, (lmax + 1)^2, C]` as one tensor `[n, 2l + 1, C]` per l."""
+    lmax = int(packed.shape[1] ** 0.5 + 0.5) - 1
+    return list(packed.split([2 * degree + 1 for degree in range(lmax + 1)], dim=1))
+
+
+def pack_degrees(degrees: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Inverse of `split_degrees`."""
+    return torch.cat(list(degrees), dim=1)

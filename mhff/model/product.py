@@ -1,0 +1,42 @@
+"""Product block: the symmetric contraction of A to higher body orders, then a linear map and the skip connection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from mhff.model.config import ModelConfig
+from mhff.model.exact import ExactConstants
+from mhff.model.layers import PackedLinear, normal, pack_degrees, split_degrees
+from mhff.ops.contraction import symmetric_contraction
+
+
+class Product(ExactConstants):
+    """Higher body orders B of A (I. Batatia et al., arXiv:2206.07697, equations 10 and 11), then linear(B) + skip.
+
+    The contraction is evaluated as a sparse polynomial; its coefficients are `basis @ weights`.
+    """
+
+    def __init__(
+        self, config: ModelConfig, layer: int, basis: Mapping[str, torch.Tensor], generator: torch.Generator
+    ) -> None:
+        """`basis`: see `mhff.model.coupling.product_basis`."""
+        super().__init__()
+        channels, n_degrees = config.n_channels, config.output_lmax(layer) + 1
+        n_sets = 1 if config.agnostic_product else len(config.elements)
+        self.add_constant("monomials", basis["monomials"])
+        self.add_constant("basis", basis["basis"])
+        self.add_constant("row_sum", functional.one_hot(basis["rows"], n_degrees**2).T.to(torch.float64))
+        self.weights = nn.Parameter(normal((n_sets, len(basis["paths"]), channels), generator) / basis["paths"][:, None])
+        self.linear = PackedLinear([channels] * n_degrees, [channels] * n_degrees, generator)
+
+    def forward(self, a: torch.Tensor, skip: list[torch.Tensor], species: torch.Tensor) -> torch.Tensor:
+        """Node features `[n_local, (output_lmax + 1)^2, C]` from A, the skip term per l, and species `[n_local]`."""
+        coefficients = torch.matmul(self.basis, self.weights)
+        coefficients = coefficients[0] if coefficients.shape[0] == 1 else coefficients.index_select(0, species)
+        products = symmetric_contraction(a, coefficients, self.monomials, self.row_sum)
+        degrees = self.linear(split_degrees(products))
+        return pack_degrees([x + skip[l] if l < len(skip) else x for l, x in enumerate(degrees)])

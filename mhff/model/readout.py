@@ -1,0 +1,63 @@
+"""Readouts and reference energies: per-atom energies of every head from the invariant features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from mhff.model.config import ModelConfig
+from mhff.model.layers import normal, scaled_silu
+
+
+class LinearReadout(nn.Module):
+    """Energies `[n, n_heads]` of scalars `[n, C]`: x W / sqrt(C)."""
+
+    def __init__(self, config: ModelConfig, generator: torch.Generator) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(normal((config.n_channels, len(config.heads)), generator))
+
+    def forward(self, scalars: torch.Tensor) -> torch.Tensor:
+        return scalars @ self.weight * self.weight.shape[0] ** -0.5
+
+
+class NonLinearReadout(nn.Module):
+    """Energies `[n, n_heads]` of scalars `[n, C]` through a hidden layer of `readout_width` scalars per head.
+
+    The fan-in of the second map counts the hidden scalars of all heads, as mace-torch does.
+    """
+
+    def __init__(self, config: ModelConfig, generator: torch.Generator) -> None:
+        super().__init__()
+        n_heads, width = len(config.heads), config.readout_width
+        self.weight_1 = nn.Parameter(normal((config.n_channels, n_heads * width), generator))
+        self.weight_2 = nn.Parameter(normal((n_heads, width), generator))
+
+    def forward(self, scalars: torch.Tensor) -> torch.Tensor:
+        hidden = scaled_silu(scalars @ self.weight_1 * self.weight_1.shape[0] ** -0.5)
+        per_head = hidden.unflatten(1, self.weight_2.shape) * self.weight_2
+        return per_head.sum(2) * self.weight_2.numel() ** -0.5
+
+
+class ReferenceEnergies(nn.Module):
+    """Each head's isolated-atom energies E0s, scale and shift, eV, always in float64.
+
+    node_energy = E0[head, z] + scale[head] * interaction + shift[head]. E0s reach thousands of eV, where float32
+    resolves only 1e-4 eV.
+    """
+
+    def __init__(self, n_heads: int, n_elements: int) -> None:
+        super().__init__()
+        self.register_buffer("E0s", torch.zeros(n_heads, n_elements, dtype=torch.float64))
+        self.register_buffer("scale", torch.ones(n_heads, dtype=torch.float64))
+        self.register_buffer("shift", torch.zeros(n_heads, dtype=torch.float64))
+
+    def forward(self, interaction: torch.Tensor, species: torch.Tensor) -> torch.Tensor:
+        """Node energies `[n, n_heads]`, float64, from interaction energies `[n, n_heads]` and species `[n]`."""
+        return self.E0s.T.index_select(0, species) + self.scale * interaction.to(torch.float64) + self.shift
+
+    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> ReferenceEnergies:
+        for name, buffer in self.named_buffers():
+            setattr(self, name, buffer.to(fn(buffer.new_empty(0)).device))
+        return self
