@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mhff.model.config import ModelConfig
-from mhff.model.coupling import convolution_paths, message_rows
+from mhff.model.coupling import convolution_paths
 from mhff.model.exact import ExactConstants
 from mhff.model.layers import (
     SIGMOID_MOMENT,
@@ -50,25 +50,21 @@ class Edges(NamedTuple):
 
 
 class Convolution(ExactConstants):
-    """Messages `[n_local, rows, edge_channels]`, one `[n_local, 2l + 1, paths * edge_channels]` per l."""
+    """Messages from neighbours, `[n_local, 2l + 1, paths_to[l] * edge_channels]` for each l."""
 
     def __init__(self, config: ModelConfig, layer: int, coupling: torch.Tensor) -> None:
         super().__init__()
-        rows = message_rows(config.input_lmax(layer), config.l_max)
-        paths = convolution_paths(config.input_lmax(layer), config.l_max)
-        self.n_paths = len(paths)
-        self.paths_to = [sum(path[2] == degree for path in paths) for degree in range(config.l_max + 1)]
+        targets = [path[2] for path in convolution_paths(config.input_lmax(layer), config.l_max)]
+        self.n_paths = len(targets)
+        self.paths_to = [targets.count(degree) for degree in range(config.l_max + 1)]
         self.add_constant("coupling", coupling)
-        self.add_constant("row_path", torch.tensor([path for path, _ in rows]))
 
     def forward(self, features: torch.Tensor, weights: torch.Tensor, edges: Edges) -> list[torch.Tensor]:
         """`features [n_all, (input_lmax + 1)^2, C]`, `weights [E, paths * C]`."""
         per_path = weights.unflatten(1, (self.n_paths, features.shape[2]))
-        messages = convolution(
-            features, edges.harmonics, per_path, self.coupling, self.row_path, edges.edge_index, edges.n_local
+        return convolution(
+            features, edges.harmonics, per_path, self.coupling, self.paths_to, edges.edge_index, edges.n_local
         )
-        blocks = messages.split([paths * (2 * degree + 1) for degree, paths in enumerate(self.paths_to)], dim=1)
-        return [block.unflatten(1, (2 * degree + 1, -1)).flatten(2) for degree, block in enumerate(blocks)]
 
 
 class Interaction(nn.Module):

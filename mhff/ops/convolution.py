@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 
@@ -10,23 +12,28 @@ def convolution(
     harmonics: torch.Tensor,
     weights: torch.Tensor,
     coupling: torch.Tensor,
-    row_path: torch.Tensor,
+    paths_to: Sequence[int],
     edge_index: torch.Tensor,
     n_local: int,
-) -> torch.Tensor:
-    """Messages `[n_local, rows, channels]`:
+) -> list[torch.Tensor]:
+    """Messages of each degree l, `[n_local, 2l + 1, paths_to[l] * channels]`:
 
-        M[i, o, c] = sum_(edges j -> i) weights[e, path(o), c] sum_(b, a) coupling[b, o, a] harmonics[e, b] features[j, a, c]
+        M_l[i, m, p, c] = sum_(edges j -> i) weights[e, p, c] sum_(b, a) coupling[b, (l, m, p), a] harmonics[e, b] features[j, a, c]
 
-    `features [n_all, D_in, channels]`, `harmonics [E, B]`, `weights [E, paths, channels]`, `coupling [B, rows, D_in]`,
-    `row_path [rows]` (the path of each row), `edge_index [2, E]` (sender, receiver). This is the plain torch
-    reference: any number of derivatives, any device.
+    `features [n_all, D_in, channels]`, `harmonics [E, B]`, `weights [E, paths, channels]` (paths ordered by l),
+    `coupling [B, rows, D_in]` with rows ordered by (l, m, path to l), `edge_index [2, E]` (sender, receiver). This is
+    the plain torch reference: any number of derivatives, any device.
     """
     sender, receiver = edge_index[0], edge_index[1]
     n_harmonics, n_rows, n_inputs = coupling.shape
     geometry = (harmonics @ coupling.reshape(n_harmonics, n_rows * n_inputs)).reshape(-1, n_rows, n_inputs)
-    messages = torch.bmm(geometry, features.index_select(0, sender)) * weights.index_select(1, row_path)
-    return messages.new_zeros(n_local, n_rows, messages.shape[2]).index_add(0, receiver, messages)
+    coupled = torch.bmm(geometry, features.index_select(0, sender))
+    blocks = coupled.split([paths * (2 * degree + 1) for degree, paths in enumerate(paths_to)], dim=1)
+    messages = []
+    for degree, (block, of_paths) in enumerate(zip(blocks, weights.split(list(paths_to), dim=1), strict=True)):
+        per_edge = (block.unflatten(1, (2 * degree + 1, paths_to[degree])) * of_paths.unsqueeze(1)).flatten(2)
+        messages.append(per_edge.new_zeros(n_local, *per_edge.shape[1:]).index_add(0, receiver, per_edge))
+    return messages
 
 
 def sum_over_edges(values: torch.Tensor, edge_index: torch.Tensor, n_local: int) -> torch.Tensor:
