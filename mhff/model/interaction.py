@@ -57,14 +57,17 @@ class Convolution(ExactConstants):
         targets = [path[2] for path in convolution_paths(config.input_lmax(layer), config.l_max)]
         self.n_paths = len(targets)
         self.paths_to = [targets.count(degree) for degree in range(config.l_max + 1)]
+        self.operator = convolution
         self.add_constant("coupling", coupling)
 
     def forward(self, features: torch.Tensor, weights: torch.Tensor, edges: Edges) -> list[torch.Tensor]:
         """`features [n_all, (input_lmax + 1)^2, C]`, `weights [E, paths * C]`."""
         per_path = weights.unflatten(1, (self.n_paths, features.shape[2]))
-        return convolution(
+        messages = self.operator(
             features, edges.harmonics, per_path, self.coupling, self.paths_to, edges.edge_index, edges.n_local
         )
+        blocks = messages.split([paths * (2 * degree + 1) for degree, paths in enumerate(self.paths_to)], dim=1)
+        return [block.unflatten(1, (2 * degree + 1, -1)).flatten(2) for degree, block in enumerate(blocks)]
 
 
 class Interaction(nn.Module):
@@ -117,7 +120,9 @@ class NonLinearResidualInteraction(Interaction):
         self.alpha = nn.Parameter(torch.tensor(INITIAL_ALPHA, dtype=torch.float32))
         self.beta = nn.Parameter(torch.tensor(INITIAL_BETA, dtype=torch.float32))
 
-    def forward(self, node_feats: torch.Tensor, species: torch.Tensor, edges: Edges) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    def forward(
+        self, node_feats: torch.Tensor, species: torch.Tensor, edges: Edges
+    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """A `[n_local, (l_max + 1)^2, C]` and the skip term, one tensor `[n_local, 2l + 1, C]` per l."""
         up = self.up(node_feats, edges)
         weights = self.with_envelope(self._on_edges(self.radial_network, edges), edges)
@@ -153,7 +158,9 @@ class ResidualInteraction(Interaction):
         self.linear = PackedLinear(self.message_channels, [channels] * (config.l_max + 1), generator)
         self.skip = ElementLinear(len(config.elements), [channels] * n_skips, [channels] * n_skips, generator)
 
-    def forward(self, node_feats: torch.Tensor, species: torch.Tensor, edges: Edges) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    def forward(
+        self, node_feats: torch.Tensor, species: torch.Tensor, edges: Edges
+    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """A `[n_local, (l_max + 1)^2, C]` and the skip term, one tensor `[n_local, 2l + 1, C]` per l."""
         weights = self.with_envelope(self.radial_network(edges.radial), edges)
         messages = self.convolution(self.up(node_feats, edges), weights, edges)

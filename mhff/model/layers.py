@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -82,9 +83,7 @@ class RadialNetwork(nn.Module):
 
     def __init__(self, widths: Sequence[int], generator: torch.Generator) -> None:
         super().__init__()
-        self.weights = nn.ParameterList(
-            normal((n_in, n_out), generator) for n_in, n_out in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.weights = nn.ParameterList(normal((n_in, n_out), generator) for n_in, n_out in pairwise(widths))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         for index, weight in enumerate(self.weights):
@@ -103,8 +102,9 @@ class PairNetwork(nn.Module):
         super().__init__()
         self.split = [n_radial, n_element, n_element]
         fan_in = [sum(self.split), *widths[:-1]]
-        self.weights = nn.ParameterList(uniform((n_out, n_in), n_in**-0.5, generator) for n_in, n_out in zip(fan_in, widths, strict=True))
-        self.biases = nn.ParameterList(uniform((n_out,), n_in**-0.5, generator) for n_in, n_out in zip(fan_in, widths, strict=True))
+        sizes = list(zip(fan_in, widths, strict=True))
+        self.weights = nn.ParameterList(uniform((n_out, n_in), n_in**-0.5, generator) for n_in, n_out in sizes)
+        self.biases = nn.ParameterList(uniform((n_out,), n_in**-0.5, generator) for n_in, n_out in sizes)
         self.norms = nn.ModuleList(nn.LayerNorm(width, dtype=torch.float32) for width in widths[:-1])
 
     def forward(
@@ -112,8 +112,8 @@ class PairNetwork(nn.Module):
     ) -> torch.Tensor:
         """`radial [E, n_radial]`; `source`, `target` `[n_elements, n_element]`; species of `sender`, `receiver` `[E]`."""
         of_radial, of_source, of_target = self.weights[0].split(self.split, dim=1)
-        x = radial @ of_radial.T
-        x = x + (source @ of_source.T).index_select(0, sender) + (target @ of_target.T + self.biases[0]).index_select(0, receiver)
+        of_sender, of_receiver = source @ of_source.T, target @ of_target.T + self.biases[0]
+        x = radial @ of_radial.T + of_sender.index_select(0, sender) + of_receiver.index_select(0, receiver)
         for norm, weight, bias in zip(self.norms, self.weights[1:], self.biases[1:], strict=True):
             x = functional.linear(functional.silu(norm(x)), weight, bias)
         return x

@@ -27,16 +27,19 @@ class Product(ExactConstants):
         super().__init__()
         channels, n_degrees = config.n_channels, config.output_lmax(layer) + 1
         n_sets = 1 if config.agnostic_product else len(config.elements)
+        self.operator = symmetric_contraction
         self.add_constant("monomials", basis["monomials"])
         self.add_constant("basis", basis["basis"])
         self.add_constant("row_sum", functional.one_hot(basis["rows"], n_degrees**2).T.to(torch.float64))
-        self.weights = nn.Parameter(normal((n_sets, len(basis["paths"]), channels), generator) / basis["paths"][:, None])
+        weights = normal((n_sets, len(basis["paths"]), channels), generator)
+        self.weights = nn.Parameter(weights / basis["paths"][:, None].to(weights.device))
         self.linear = PackedLinear([channels] * n_degrees, [channels] * n_degrees, generator)
 
     def forward(self, a: torch.Tensor, skip: list[torch.Tensor], species: torch.Tensor) -> torch.Tensor:
         """Node features `[n_local, (output_lmax + 1)^2, C]` from A, the skip term per l, and species `[n_local]`."""
         coefficients = torch.matmul(self.basis, self.weights)
-        coefficients = coefficients[0] if coefficients.shape[0] == 1 else coefficients.index_select(0, species)
-        products = symmetric_contraction(a, coefficients, self.monomials, self.row_sum)
+        if coefficients.shape[0] > 1:
+            coefficients = coefficients.index_select(0, species)
+        products = self.operator(a, coefficients, self.monomials, self.row_sum)
         degrees = self.linear(split_degrees(products))
         return pack_degrees([x + skip[l] if l < len(skip) else x for l, x in enumerate(degrees)])

@@ -40,7 +40,8 @@ class RadialBasis(ExactConstants):
         self.r_max, self.cutoff_power = config.r_max, config.cutoff_power
         self.agnesi, self.apply_cutoff = config.distance_transform == "agnesi", config.apply_cutoff
         self.add_constant("covalent_radii", covalent_radii)
-        self.add_constant("frequencies", torch.arange(1, config.n_radial + 1, dtype=torch.float64) * math.pi / config.r_max)
+        orders = torch.arange(1, config.n_radial + 1, dtype=torch.float64, device="cpu")
+        self.add_constant("frequencies", orders * math.pi / config.r_max)
 
     def forward(self, r: torch.Tensor, sender: torch.Tensor, receiver: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Basis `[E, n_radial]` and envelope `[E, 1]` from distances `[E]` and the species of both ends `[E]`."""
@@ -59,14 +60,15 @@ class RadialBasis(ExactConstants):
 class ZBLRepulsion(ExactConstants):
     """Screened nuclear repulsion, eV, half of each pair's energy on each of its two edges.
 
-    It ends smoothly at the sum of the covalent radii.
+    It ends smoothly at the sum of the covalent radii. Like everything else it ignores edges that are not shorter than
+    r_max, which engines' neighbour lists with a skin contain.
     """
 
     def __init__(self, config: ModelConfig, covalent_radii: torch.Tensor) -> None:
         super().__init__()
-        self.cutoff_power = config.cutoff_power
+        self.r_max, self.cutoff_power = config.r_max, config.cutoff_power
         self.add_constant("covalent_radii", covalent_radii)
-        self.add_constant("charges", torch.tensor(config.atomic_numbers, dtype=torch.float64))
+        self.add_constant("charges", torch.tensor(config.atomic_numbers, dtype=torch.float64, device="cpu"))
 
     def forward(self, r: torch.Tensor, sender: torch.Tensor, receiver: torch.Tensor) -> torch.Tensor:
         """Energy per edge `[E]` from distances `[E]` and the species of both ends `[E]`."""
@@ -76,4 +78,5 @@ class ZBLRepulsion(ExactConstants):
         screening = torch.zeros_like(x)
         for coefficient, exponent in zip(ZBL_COEFFICIENTS, ZBL_EXPONENTS, strict=True):
             screening = screening + coefficient * torch.exp(-exponent * x)
-        return 0.5 * COULOMB * z_sender * z_receiver / r * screening * polynomial_envelope(r / r_cut, self.cutoff_power)
+        coulomb = 0.5 * COULOMB * z_sender * z_receiver / r * (r < self.r_max)
+        return coulomb * screening * polynomial_envelope(r / r_cut, self.cutoff_power)
