@@ -1,0 +1,70 @@
+"""What OpenMM calls at every step.
+
+OpenMM pickles this object into the System's XML, and a failure while it is read back kills the process. So this module
+imports nothing that can fail, the pickled state is small, and the program is loaded at the first call.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from mhff.errors import MHFFError
+from mhff_openmm.program import Program, load_program
+
+if TYPE_CHECKING:
+    import numpy as np
+    import openmm
+
+    from mhff_openmm.stepper import Stepper
+
+logger = logging.getLogger(__name__)
+
+
+class MHFFComputation:
+    """Energy and forces of a State, for `openmm.PythonForce`."""
+
+    _stepper: Stepper | None = None
+
+    def __init__(self, program: Program, species: bytes, parameters: tuple[str, ...], periodic: bool, skin: float) -> None:
+        """`species`: a byte per particle, the position of its element in the model's list; `parameters`: one per head."""
+        self.program, self.species, self.parameters = program, species, parameters
+        self.periodic, self.skin = periodic, skin
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but what was loaded."""
+        return {name: value for name, value in self.__dict__.items() if name != "_stepper"}
+
+    def __call__(self, state: openmm.State) -> tuple[float, np.ndarray]:
+        """Energy, kJ/mol, and forces `[n, 3]`, kJ/mol/nm.
+
+        OpenMM passes only the text of an exception on, so the text says all; the traceback is in the log (level DEBUG).
+        """
+        try:
+            return self._evaluate(state)
+        except MHFFError:
+            raise
+        except KeyboardInterrupt as interrupt:
+            raise MHFFError("interrupted by the user while mhff evaluated a step") from interrupt
+        except Exception as error:
+            logger.debug("an evaluation failed", exc_info=True)
+            raise RuntimeError(f"mhff could not evaluate this step: {type(error).__name__}: {error}") from error
+
+    def _evaluate(self, state: openmm.State) -> tuple[float, np.ndarray]:
+        import torch
+
+        with torch.inference_mode(False):  # a caller's inference mode would forbid gradients
+            values = state.getParameters()
+            head_weights = tuple(values[parameter] for parameter in self.parameters)
+            # the numbers of these quantities are in OpenMM's own units, nm; asking through units costs more than the list
+            positions = state.getPositions(asNumpy=True)._value
+            box = state.getPeriodicBoxVectors(asNumpy=True)._value if self.periodic else None
+            return self.stepper().evaluate(positions, box, head_weights)
+
+    def stepper(self) -> Stepper:
+        """The loaded program; loads it if need be."""
+        if self._stepper is None:
+            from mhff_openmm.stepper import Stepper
+
+            self._stepper = Stepper(load_program(self.program), tuple(self.species), self.skin)
+        return self._stepper

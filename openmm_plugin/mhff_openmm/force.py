@@ -1,0 +1,107 @@
+"""`add_mhff_force`: a model's energy as a force of an OpenMM System."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from mhff.errors import MHFFError, listing
+from mhff.graph import species_indices
+from mhff.heads import HeadSpec
+from mhff.modelfile import BUNDLED, is_model_file, model_path
+
+try:
+    import openmm
+    from openmm import PythonForce, app
+except ImportError as error:
+    raise MHFFError(f"mhff_openmm needs OpenMM 8.6 or newer ({error}); pip install 'mhff[openmm]'") from error
+
+from mhff_openmm.computation import MHFFComputation
+from mhff_openmm.program import Form, Program, checksum, load_program
+from mhff_openmm.selection import resolve_periodic, selected_particles, symbols_of
+
+FORMS = ("aoti", "torchscript", "eager")
+DEFAULT_FORM: Form = "eager"
+
+
+def add_mhff_force(
+    system: openmm.System,
+    topology: app.Topology,
+    model: str | os.PathLike[str],
+    head: HeadSpec | None = None,
+    atoms: Iterable[int] | None = None,
+    dtype: str = "float32",
+    name: str = "mhff",
+    device: str = "cpu",
+    *,
+    periodic: bool | None = None,
+    skin: float = 1.0,
+    form: Form | None = None,
+) -> PythonForce:
+    """Add the model's energy of all atoms, or of `atoms`, to the System; gives the force that was added.
+
+    The weight of each head is a global parameter `<name>_head_<head>` that a running Context can change with
+    `setParameter`; weights are used as given, never normalised.
+
+    Args:
+        system: gets the force; the model describes every interaction among the chosen atoms.
+        topology: the System's; elements are taken from it.
+        model: a model file, `"mini"`, or an artefact of `mhff compile`.
+        head: a head's name, or a mix as `{"materials": 0.5, "surfaces": 0.5}`; may be left out where there is only one,
+            and for an artefact that was compiled with one.
+        atoms: indices of the atoms to act on, in any order; None for all.
+        dtype: "float32", or "float64"; an artefact has its own, which must be this.
+        name: of the force, and the beginning of its parameters' names.
+        device: of torch: "cpu" or "cuda".
+        periodic: None: periodic if the topology has box vectors or the System is periodic.
+        skin: of the neighbour list, A: a wider one is built less often and has more pairs to look through.
+        form: what a model is compiled to, once, in the compile cache: "aoti" or "torchscript"; "eager" runs it as it is.
+
+    Raises:
+        MHFFError: for an unknown head, an element that the model lacks, atoms that are out of range, twice there or no
+            atoms, a file that is not ours, a box that is not the System's, or a name that is taken.
+    """
+    particles = selected_particles(system, topology, atoms)
+    symbols = symbols_of(system, topology, particles)
+    periodic = resolve_periodic(system, topology, periodic)
+    if not 0 <= skin < float("inf"):
+        raise MHFFError(f"expected a skin of 0 A or more, got {skin}; 1 A suits most simulations")
+    program = _program(model, form, device, dtype)
+    evaluator = load_program(program)
+    weights = evaluator.heads.row(evaluator.default_head if head is None else head).tolist()
+    species = species_indices(symbols, evaluator.elements)
+    parameters = {f"{name}_head_{known}": weight for known, weight in zip(evaluator.heads.names, weights, strict=True)}
+    _check_name(system, name, parameters)
+    computation = MHFFComputation(program, bytes(species.tolist()), tuple(parameters), periodic, skin)
+    computation.stepper().set_head_weights(tuple(weights))
+    force = PythonForce(computation, parameters, [] if atoms is None else particles)
+    force.setName(name)
+    force.setUsesPeriodicBoundaryConditions(periodic)
+    system.addForce(force)
+    return force
+
+
+def _program(model: str | os.PathLike[str], form: Form | None, device: str, dtype: str) -> Program:
+    """The program of a model or an artefact, as data."""
+    path = model_path(model)
+    if form is not None and form not in FORMS:
+        raise MHFFError(f"unknown form '{form}': choose one of {listing(FORMS)}")
+    if is_model_file(path):
+        form = form or DEFAULT_FORM
+    elif form is not None:
+        raise MHFFError(
+            f"'{path}' is compiled already, so form='{form}' cannot be had; leave form out, or give the model file"
+        )
+    bundled = str(model) in BUNDLED and not Path(model).exists()
+    return Program(str(model) if bundled else str(path.resolve()), checksum(path), form, device, dtype)
+
+
+def _check_name(system: openmm.System, name: str, parameters: Iterable[str]) -> None:
+    """Refuse a name whose parameters another force of ours has: two forces share a parameter of one name."""
+    for force in system.getForces():
+        if isinstance(force, PythonForce) and set(force.getGlobalParameters()) & set(parameters):
+            raise MHFFError(
+                f"this System has a force with the parameters {listing(parameters)} already; "
+                f"give this one another name, as name='{name}_2'"
+            )

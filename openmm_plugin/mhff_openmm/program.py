@@ -1,0 +1,58 @@
+"""Which program a force runs, as data that can be pickled, and the programs that this process has loaded."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from mhff.errors import MHFFError
+
+if TYPE_CHECKING:
+    from mhff.evaluator import Evaluator
+
+Form = Literal["aoti", "torchscript", "eager"]
+LOADED_PROGRAMS = 8
+"""How many programs a process keeps loaded for forces that are made or copied later."""
+
+
+class Program(NamedTuple):
+    """A model in the form it runs in, or an artefact (`form` is None), and where it runs."""
+
+    source: str
+    """Absolute path, or the name of a bundled model."""
+    sha256: str
+    """Checksum of the file: a System that was saved and read again must run the same model."""
+    form: Form | None
+    device: str
+    dtype: str
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file's content."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@lru_cache(maxsize=LOADED_PROGRAMS)
+def load_program(program: Program) -> Evaluator:
+    """The evaluator of a program, shared by all copies of its force in this process.
+
+    Raises MHFFError if the file is gone or has other content than when the force was made.
+    """
+    from mhff.modelfile import model_path
+
+    path = model_path(program.source)
+    if checksum(path) != program.sha256:
+        raise MHFFError(
+            f"'{path}' has changed since this OpenMM System was made with it; "
+            "put the old file back, or make the System again"
+        )
+    return _evaluator(path, program)
+
+
+def _evaluator(path: Path, program: Program) -> Evaluator:
+    from mhff.evaluator import open_evaluator
+
+    return open_evaluator(path, program.device, program.dtype)
