@@ -2,8 +2,8 @@
 
     .venv/bin/python lammps_plugin/build_lammps.py --prefix .venv
 
-provides `.venv/bin/lmp`, which needs no activation, and `import lammps` in the environment's Python. A suitable `lmp` on PATH
-is linked; else one is built from Debian's source package, once, into a cache that other environments can link to.
+provides `.venv/bin/lmp`, which needs no activation, and `import lammps` in the environment's Python. A suitable `lmp` on
+PATH is linked; else one is built from Debian's source package, once, into a cache that other environments can link to.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from build.compiling import build_lammps, find_cached
 from build.debian_source import EXPECTED
-from build.environment import Environment, Problem, inspect_environment, say
+from build.environment import BuildError, Environment, inspect_environment, say
 from build.linking import Lammps, cached_lammps, describe_program, is_linked, link, programs_on_path
 from build.probe import probe
 
@@ -31,7 +31,7 @@ def lammps_on_path(environment: Environment) -> Lammps | None:
                 launcher = Path(name) / "lmp"
                 link(lammps, environment, Path(name), launcher)
                 reason = probe(environment, launcher, Path(name), ranks=2)
-            except (Problem, OSError, subprocess.TimeoutExpired) as error:
+            except (BuildError, OSError, subprocess.TimeoutExpired) as error:
                 reason = str(error)
         if reason is None:
             return lammps
@@ -48,7 +48,7 @@ def find_lammps(environment: Environment, cache: Path, source: Path | None) -> L
         say(f"using the build in {folder}")
         return cached_lammps(folder)
     say(f"none on PATH, none in {cache}: building LAMMPS {EXPECTED} there")
-    say("this downloads 214 MB, needs 3 GB of disk meanwhile, and takes 6 to 10 minutes on 2 cores; later runs take seconds")
+    say("this downloads 214 MB, needs 3 GB of disk meanwhile and takes 6 to 10 minutes on 2 free cores; later, only seconds")
     start = time.monotonic()
     folder = build_lammps(environment, cache, source)
     say(f"built {folder} in {(time.monotonic() - start) / 60:.1f} min")
@@ -64,7 +64,9 @@ def provide(prefix: Path, cache: Path, source: Path | None) -> None:
         link(lammps, environment, environment.site, launcher)
     if reason := probe(environment, launcher, environment.site, ranks=1):
         origin = lammps.library.parent
-        raise Problem(f"the LAMMPS from {origin} does not work here: {reason}; mend that, or remove {origin} and run again.")
+        raise BuildError(
+            f"the LAMMPS from {origin} does not work here: {reason}; mend that, or remove {origin} and run again."
+        )
     say(f"ready: {launcher} (version {lammps.version}), and `import lammps` in {environment.python}")
 
 
@@ -77,7 +79,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         provide(arguments.prefix, arguments.cache.absolute(), arguments.source)
-    except Problem as problem:
+    except BuildError as problem:
         print(f"build_lammps: {problem}", file=sys.stderr)
         return 2
     return 0
