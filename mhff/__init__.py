@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["Head", "Heads", "MHFFCalculator", "MHFFError", "Model", "load"]
 
-_HOME = {"Head": "heads", "Heads": "heads", "MHFFCalculator": "calculator", "MHFFError": "errors", "Model": "modelfile", "load": "modelfile"}
+_HOME = {
+    "Head": "heads",
+    "Heads": "heads",
+    "MHFFCalculator": "calculator",
+    "MHFFError": "errors",
+    "Model": "modelfile",
+    "load": "modelfile",
+}
 
 
 def __getattr__(name: str) -> Any:

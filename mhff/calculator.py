@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import torch
@@ -40,7 +41,8 @@ class MHFFCalculator(Calculator):
     ) -> None:
         """`model`: path, `"mini"`, `mhff.load(...)` or an artefact; `dtype`: "float32" (MD) or "float64" (optimisation).
 
-        Raises MHFFError for an unknown head, or for no head where there are several.
+        Raises MHFFError for an unknown head. `head` may be left out where there is only one, or where each structure
+        names its own in `mhff_head`; where neither is so, the first calculation raises.
         """
         super().__init__()
         self.evaluator = open_evaluator(model, device, dtype)
@@ -57,7 +59,7 @@ class MHFFCalculator(Calculator):
     ) -> None:
         """ASE's entry point; fills `self.results`."""
         super().calculate(atoms, list(properties), list(system_changes))
-        atoms = self.atoms
+        atoms = cast(Atoms, self.atoms)  # ASE's copy of the structure
         evaluator = self.evaluator
         graph = graph_from_atoms(atoms, evaluator.elements, evaluator.r_max)
         weights = self.head_weights(atoms)

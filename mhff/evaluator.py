@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from importlib.metadata import entry_points
 from typing import Protocol
@@ -53,8 +54,9 @@ class EagerEvaluator:
 
     def __init__(self, model: Model, device: str | torch.device = "cpu", dtype: str = "float64") -> None:
         self.heads, self.elements, self.r_max = model.heads, model.elements, model.r_max
-        self.dtype, self.device = resolve_dtype(dtype), torch.device(device)
-        self.network = _copy(model).to(self.device, self.dtype).requires_grad_(False)
+        self.dtype, self.device = resolve_dtype(dtype), resolve_device(device)
+        # a network of its own, so that changing its precision leaves the user's model alone
+        self.network = copy.deepcopy(model.network).to(self.device, self.dtype).requires_grad_(False)
 
     def evaluate(
         self,
@@ -75,18 +77,24 @@ class EagerEvaluator:
         )
 
 
-def _copy(model: Model):  # type: ignore[no-untyped-def]
-    """A network of its own, so that changing its precision leaves the user's model alone."""
-    network = type(model.network)(model.network.config, model.network.constants)
-    network.load_state_dict(model.network.state_dict(), assign=False)
-    return network
-
-
 def resolve_dtype(name: str) -> torch.dtype:
     """torch dtype of `float32` or `float64`."""
     if name not in DTYPES:
         raise MHFFError(f"unknown dtype '{name}': choose one of {listing(DTYPES)}")
     return DTYPES[name]
+
+
+def resolve_device(name: str | torch.device) -> torch.device:
+    """torch device of `cpu`, `cuda` or `cuda:<index>`; refused where this machine has no such device."""
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise MHFFError(f"unknown device '{name}': choose cpu or cuda") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise MHFFError(
+            f"no device '{device}': torch sees {torch.cuda.device_count()} CUDA devices on this machine; use device='cpu'"
+        )
+    return device
 
 
 def open_evaluator(

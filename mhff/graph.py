@@ -25,6 +25,9 @@ from vesin import NeighborList
 
 from mhff.errors import MHFFError, listing
 
+FLAT = 1e-9
+"""A lattice vector closer than this, relative to the longest, to the plane or line of the others depends on them."""
+
 
 @dataclass(frozen=True)
 class Graph:
@@ -74,9 +77,7 @@ def species_indices(symbols: Sequence[str], elements: Sequence[str]) -> torch.Te
     return torch.tensor([index[symbol] for symbol in symbols], dtype=torch.int64)
 
 
-def neighbour_list(
-    positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, r_max: float
-) -> tuple[np.ndarray, np.ndarray]:
+def neighbour_list(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, r_max: float) -> tuple[np.ndarray, np.ndarray]:
     """`edge_index [2, E]` sorted by receiver and `edge_vectors [E, 3]` of all pairs closer than `r_max`, A.
 
     Any cell will do: triclinic, smaller than the cutoff, periodic in some directions only, or none.
@@ -86,6 +87,12 @@ def neighbour_list(
         return np.zeros((2, 0), dtype=np.int64), np.zeros((0, 3))
     search = NeighborList(cutoff=r_max, full_list=True, sorted=True, n_threads=1)
     receiver, sender, distance, vectors = search.compute(positions, cell, pbc, quantities="ijdD")
+    if (distance == 0).any():
+        first = int(np.argmin(distance))
+        raise MHFFError(
+            f"expected atoms at different places, got atoms {sender[first]} and {receiver[first]} (or their images) at the "
+            "same one; move or remove one of them"
+        )
     inside = distance < r_max
     edge_index = np.stack([sender[inside], receiver[inside]]).astype(np.int64)
     return edge_index, -vectors[inside]
@@ -94,12 +101,11 @@ def neighbour_list(
 def _check_geometry(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -> None:
     if not np.isfinite(positions).all() or not np.isfinite(cell).all():
         raise MHFFError("expected finite positions and cell, got NaN or infinity; check the structure")
-    lengths = np.linalg.norm(cell, axis=1)
-    flat = pbc.all() and abs(np.linalg.det(cell)) < 1e-9 * max(float(np.prod(lengths)), 1e-9)
-    if (pbc & (lengths == 0)).any() or flat:
+    lattice = cell[pbc]
+    if pbc.any() and np.linalg.matrix_rank(lattice, tol=FLAT * np.linalg.norm(lattice, axis=1).max()) < len(lattice):
         raise MHFFError(
-            f"expected a lattice vector for each periodic direction (pbc {pbc.tolist()}), got the cell {cell.tolist()}; "
-            "set the cell, or pbc=False"
+            f"expected independent lattice vectors for the periodic directions (pbc {pbc.tolist()}), "
+            f"got the cell {cell.tolist()}; set the cell, or pbc=False"
         )
 
 
@@ -122,7 +128,9 @@ def collate(graphs: Sequence[Graph]) -> Graph:
     structure_offsets = np.cumsum([0, *(graph.n_structures for graph in graphs)]).tolist()
     return Graph(
         edge_vectors=torch.cat([graph.edge_vectors for graph in graphs]),
-        edge_index=torch.cat([graph.edge_index + offset for graph, offset in zip(graphs, atom_offsets, strict=False)], dim=1),
+        edge_index=torch.cat(
+            [graph.edge_index + offset for graph, offset in zip(graphs, atom_offsets, strict=False)], dim=1
+        ),
         species=torch.cat([graph.species for graph in graphs]),
         structure=torch.cat([graph.structure + offset for graph, offset in zip(graphs, structure_offsets, strict=False)]),
         cells=torch.cat([graph.cells for graph in graphs]),

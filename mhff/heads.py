@@ -80,7 +80,9 @@ class Heads(Sequence[Head]):
         weights = torch.zeros(len(self), dtype=torch.float64)
         if spec is None:
             if len(self) > 1:
-                raise MHFFError(f"no head given: this model has the heads {listing(self.names)}; name one, as head='{self.names[0]}'")
+                raise MHFFError(
+                    f"no head given: this model has the heads {listing(self.names)}; name one, as head='{self.names[0]}'"
+                )
             weights[0] = 1.0
         elif isinstance(spec, str):
             weights[self.index(spec)] = 1.0
@@ -89,12 +91,15 @@ class Heads(Sequence[Head]):
                 weights[self.index(name)] = float(weight)
             total = float(weights.sum())
             if not abs(total - 1.0) <= MIX_TOLERANCE:
-                raise MHFFError(f"the weights of a head mix must sum to 1, got {dict(spec)} with the sum {total:g}; rescale them")
+                raise MHFFError(
+                    f"the weights of a head mix must sum to 1, got {dict(spec)} with the sum {total:g}; rescale them"
+                )
         return weights
 
     def rows(self, names: Sequence[str]) -> torch.Tensor:
         """Head weights `[n_atoms, n_heads]`, float64, from one head name per atom."""
-        return torch.stack([self.row(str(name)) for name in names]) if len(names) else torch.zeros(0, len(self), dtype=torch.float64)
+        one_hot = torch.eye(len(self), dtype=torch.float64)
+        return one_hot[torch.tensor([self.index(str(name)) for name in names], dtype=torch.int64)]
 
     def untrained(self, weights: torch.Tensor, symbols: Sequence[str]) -> dict[str, list[str]]:
         """Elements of `symbols` that a head with non-zero weight was not trained on, by head name.

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import tempfile
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -23,9 +24,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load as parse_tensors
 from safetensors.torch import save as serialise_tensors
 
-from mhff.errors import MHFFError
+from mhff.errors import MHFFError, listing
 from mhff.heads import Head, Heads
 from mhff.model.config import ModelConfig
+from mhff.model.coupling import check_constants
 from mhff.model.mace import MACE
 
 FORMAT_VERSION = 1
@@ -61,7 +63,7 @@ class Model:
         write_atomically(path, self.to_bytes())
 
     def to_bytes(self) -> bytes:
-        """Content of the `.mhff` file."""
+        """Content of the `.mhff` file; the same model always gives the same bytes."""
         tensors = {f"weights.{name}": value for name, value in self.network.state_dict().items()}
         tensors |= {f"constants.{name}": value for name, value in self.network.constants.items()}
         tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
@@ -75,7 +77,7 @@ class Model:
             },
             sort_keys=True,
         )
-        return serialise_tensors(tensors, {"mhff": header, "sha256": _checksum(header, tensors)})
+        return _ordered(serialise_tensors(tensors, {"mhff": header, "sha256": _checksum(header, tensors)}))
 
 
 def model_path(name: str | os.PathLike[str]) -> Path:
@@ -84,7 +86,9 @@ def model_path(name: str | os.PathLike[str]) -> Path:
         return Path(str(files("mhff"))) / "bundled" / BUNDLED[str(name)]
     path = Path(name)
     if not path.is_file():
-        raise MHFFError(f"no file '{path}': give a model file (.mhff), an artefact, or a bundled model ({', '.join(BUNDLED)})")
+        raise MHFFError(
+            f"no file '{path}': give a model file (.mhff), an artefact, or a bundled model ({', '.join(BUNDLED)})"
+        )
     return path
 
 
@@ -108,21 +112,44 @@ def from_bytes(content: bytes, name: str) -> Model:
     header, checksum = _metadata(content, name)
     try:
         tensors = parse_tensors(content)
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise MHFFError(f"'{name}' is truncated or damaged ({error}); get the file again") from error
-    if _checksum(header, tensors) != checksum:
+        found = _checksum(header, tensors)
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise MHFFError(f"'{name}' is truncated or damaged ({_reason(error)}); get the file again") from error
+    if found != checksum:
         raise MHFFError(f"'{name}' is damaged: its checksum does not fit its content; get the file again")
     try:
-        fields = json.loads(header)
-        config = ModelConfig.model_validate(fields["architecture"])
-        heads = Heads([Head.model_validate(head) for head in fields["heads"]])
-        network = MACE(config, _with_prefix(tensors, "constants."))
-        weights = _with_prefix(tensors, "weights.")
-        network.load_state_dict(weights, assign=True)
-        return Model(network.requires_grad_(False), heads, fields["provenance"])
-    except (ValidationError, KeyError, RuntimeError, ValueError, TypeError) as error:
-        reason = str(error).splitlines()[0]
-        raise MHFFError(f"'{name}' does not hold a model that this mhff can read ({reason}); write it again") from error
+        return _build(json.loads(header), tensors)
+    except (MHFFError, KeyError, RuntimeError, ValueError, TypeError) as error:
+        raise MHFFError(
+            f"'{name}' does not hold a model that this mhff can read ({_reason(error)}); write it again"
+        ) from error
+
+
+def _build(fields: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> Model:
+    """The model of a header and its tensors; every disagreement between them raises."""
+    config = ModelConfig.model_validate(fields["architecture"])
+    heads = Heads([Head.model_validate(head) for head in fields["heads"]])
+    provenance = fields["provenance"]
+    if not isinstance(provenance, dict):
+        raise TypeError(f"expected provenance as an object, got {type(provenance).__name__}")
+    constants, weights = _with_prefix(tensors, "constants."), _with_prefix(tensors, "weights.")
+    check_constants(config, constants)
+    with torch.device("meta"):  # shapes without numbers: a header may claim any size, the file's tensors must have it
+        network = MACE(config, constants)
+    network.load_state_dict(weights, assign=True)
+    dtypes = {value.dtype for key, value in weights.items() if not key.startswith("reference_energies.")}
+    if dtypes not in ({torch.float32}, {torch.float64}):
+        raise ValueError(f"expected weights in float32 or in float64, got {listing(sorted(map(str, dtypes)))}")
+    return Model(network.to(network.dtype).requires_grad_(False), heads, provenance)
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, in one short line."""
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc'])) or 'settings'}: {first['msg']}"
+    text = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+    return textwrap.shorten(text, 200)
 
 
 def read_header(name: str | os.PathLike[str]) -> dict[str, Any]:
@@ -139,16 +166,30 @@ def _metadata(content: bytes, name: str) -> tuple[str, str]:
     if content[8:9] != b"{":
         raise MHFFError(f"'{name}' is not a .mhff model file; give one made by `mhff train` or `mhff import-mace`")
     if len(content) < 8 + length:
-        raise MHFFError(f"'{name}' is truncated: its header alone is {length} bytes, the file {len(content)}; get the file again")
+        raise MHFFError(
+            f"'{name}' is truncated: its header alone is {length} bytes, the file {len(content)}; get the file again"
+        )
     try:
         metadata = json.loads(content[8 : 8 + length])["__metadata__"]
         header, checksum = metadata["mhff"], metadata["sha256"]
         version = json.loads(header)["format_version"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise MHFFError(f"'{name}' is not a .mhff model file: it has no mhff header; give one made by `mhff train`") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise MHFFError(
+            f"'{name}' is not a .mhff model file: it has no mhff header; give one made by `mhff train`"
+        ) from error
     if version != FORMAT_VERSION:
         raise MHFFError(f"'{name}' has format version {version}, this mhff reads version {FORMAT_VERSION}; update mhff")
     return header, checksum
+
+
+def _ordered(content: bytes) -> bytes:
+    """The same file with its metadata in alphabetical order; safetensors itself writes them in random order."""
+    length = int.from_bytes(content[:8], "little")
+    table = json.loads(content[8 : 8 + length])
+    table["__metadata__"] = dict(sorted(table["__metadata__"].items()))
+    header = json.dumps(table, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # tensors stay aligned
+    return len(header).to_bytes(8, "little") + header + content[8 + length :]
 
 
 def _with_prefix(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

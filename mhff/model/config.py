@@ -64,7 +64,7 @@ class ModelConfig(BaseModel):
             raise ValueError(f"hidden_lmax ({self.hidden_lmax}) cannot exceed l_max ({self.l_max})")
         if self.interaction == "nonlinear_residual" and self.apply_cutoff:
             raise ValueError(
-                "apply_cutoff must be false with the nonlinear_residual interaction: its biases make the energy jump at r_max"
+                "apply_cutoff must be false with the nonlinear_residual interaction: else the energy jumps at r_max"
             )
         return self
 

@@ -19,7 +19,11 @@ class ExactConstants(nn.Module):
         self._exact: dict[str, torch.Tensor] = {}
 
     def add_constant(self, name: str, value: torch.Tensor) -> None:
-        """Register a constant buffer; integer tensors are kept as they are."""
+        """Register a constant buffer; integer tensors are kept as they are.
+
+        `value` has numbers even where the weights do not yet (`mhff.modelfile` builds on the meta device), so make it on
+        an explicit device.
+        """
         self._exact[name] = value.detach().clone()
         rounded = value.to(torch.float32) if value.is_floating_point() else value
         self.register_buffer(name, rounded, persistent=False)

@@ -52,6 +52,8 @@ class Edges(NamedTuple):
 class Convolution(ExactConstants):
     """Messages from neighbours, `[n_local, 2l + 1, paths_to[l] * edge_channels]` for each l."""
 
+    coupling: torch.Tensor
+
     def __init__(self, config: ModelConfig, layer: int, coupling: torch.Tensor) -> None:
         super().__init__()
         targets = [path[2] for path in convolution_paths(config.input_lmax(layer), config.l_max)]

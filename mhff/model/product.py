@@ -20,6 +20,10 @@ class Product(ExactConstants):
     The contraction is evaluated as a sparse polynomial; its coefficients are `basis @ weights`.
     """
 
+    monomials: torch.Tensor
+    basis: torch.Tensor
+    row_sum: torch.Tensor
+
     def __init__(
         self, config: ModelConfig, layer: int, basis: Mapping[str, torch.Tensor], generator: torch.Generator
     ) -> None:

@@ -35,6 +35,9 @@ class RadialBasis(ExactConstants):
     sqrt(2 / r_max) sin(n pi d / r_max) / d, n = 1..n_radial: J. Gasteiger et al., arXiv:2003.03123, equation 7.
     """
 
+    covalent_radii: torch.Tensor
+    frequencies: torch.Tensor
+
     def __init__(self, config: ModelConfig, covalent_radii: torch.Tensor) -> None:
         super().__init__()
         self.r_max, self.cutoff_power = config.r_max, config.cutoff_power
@@ -63,6 +66,9 @@ class ZBLRepulsion(ExactConstants):
     It ends smoothly at the sum of the covalent radii. Like everything else it ignores edges that are not shorter than
     r_max, which engines' neighbour lists with a skin contain.
     """
+
+    covalent_radii: torch.Tensor
+    charges: torch.Tensor
 
     def __init__(self, config: ModelConfig, covalent_radii: torch.Tensor) -> None:
         super().__init__()

@@ -47,6 +47,10 @@ class ReferenceEnergies(nn.Module):
     resolves only 1e-4 eV.
     """
 
+    E0s: torch.Tensor
+    scale: torch.Tensor
+    shift: torch.Tensor
+
     def __init__(self, n_heads: int, n_elements: int) -> None:
         super().__init__()
         self.register_buffer("E0s", torch.zeros(n_heads, n_elements, dtype=torch.float64))
