@@ -33,7 +33,7 @@ class VerletList:
         else:
             moved = torch.from_numpy(displacements).to(self.device)
             vectors = self._vectors + moved.index_select(0, self._index[1]) - moved.index_select(0, self._index[0])
-        inside = torch.nonzero((vectors * vectors).sum(1) < self.r_max**2).squeeze(1)
+        inside = torch.nonzero(torch.linalg.vector_norm(vectors, dim=1) < self.r_max).squeeze(1)
         return vectors.index_select(0, inside), self._index.index_select(1, inside)
 
     def _displacements(self, positions: np.ndarray, cell: np.ndarray | None) -> np.ndarray | None:

@@ -176,7 +176,7 @@ def test_equals_ase_for_every_head_and_changes_head_at_run_time(structure, platf
         assert_same(read(context), ase_results(atoms, head), ENERGY_TOLERANCE, FORCE_TOLERANCE)
     forces = [ase_results(atoms, head)[1] for head in HEADS]
     if structure != "gas":
-        assert np.abs(forces[0] - forces[1]).max() > 1e-3  # the heads differ, so the comparison means something
+        assert np.abs(forces[0] - forces[1]).max() > 1000 * FORCE_TOLERANCE  # so the comparison means something
 
 
 def test_head_changed_at_run_time_equals_fresh_start(model_file):
@@ -324,9 +324,10 @@ def test_works_where_the_caller_forbids_gradients(model_file, ase_results):
     atoms = waters(2)
     system, topology = to_openmm(atoms)
     add_mhff_force(system, topology, model_file, head="molecules", dtype="float64")
+    expected = ase_results(atoms, "molecules")
     for forbid in (torch.no_grad, torch.inference_mode):
         with forbid():
-            assert_same(read(start(copy.deepcopy(system), atoms.positions)), ase_results(atoms, "molecules"))
+            assert_same(read(start(copy.deepcopy(system), atoms.positions)), expected)
 
 
 def test_copies_and_cv_forces(model_file, ase_results):
