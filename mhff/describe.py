@@ -1,0 +1,119 @@
+"""What a model is, for people (`render`) and for programs (`describe`, a JSON object): the content of `mhff info`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from mhff.errors import listing
+from mhff.modelfile import FORMAT_VERSION, UNITS, Model, load, model_path
+
+UNKNOWN = "unknown"
+
+
+def describe(source: str | os.PathLike[str] | Model) -> dict[str, Any]:
+    """Summary of a model, of a `.mhff` file or of a bundled model by its name, as a JSON object.
+
+    Lengths in A, energies (E0s) in eV; `file` and `bytes` are None for a model in memory.
+    Raises MHFFError for a file that is not a whole model file.
+    """
+    if isinstance(source, Model):
+        return _describe_model(source) | {"file": None, "bytes": None}
+    path = model_path(source)
+    return _describe_model(load(path)) | {"file": str(path), "bytes": path.stat().st_size}
+
+
+def _describe_model(model: Model) -> dict[str, Any]:
+    config = model.network.config
+    E0s = model.network.reference_energies.E0s.tolist()  # noqa: N806 - the field's name
+    named = {"elements", "heads", "r_max"}
+    return {
+        "kind": "model",
+        "format_version": FORMAT_VERSION,
+        "n_parameters": sum(parameter.numel() for parameter in model.network.parameters()),
+        "dtype": str(model.network.dtype).removeprefix("torch."),
+        "elements": list(model.elements),
+        "r_max": model.r_max,
+        "heads": [
+            head.model_dump(mode="json") | {"E0s": dict(zip(model.elements, energies, strict=True))}
+            for head, energies in zip(model.heads, E0s, strict=True)
+        ],
+        "architecture": {name: value for name, value in config.model_dump(mode="json").items() if name not in named},
+        "units": dict(UNITS),
+        "provenance": model.provenance,
+    }
+
+
+def render(summary: Mapping[str, Any]) -> RenderableType:
+    """A summary of `describe` as tables for a terminal."""
+    return Group(
+        _facts(summary),
+        Text("\nHeads", style="bold"),
+        _head_table(summary["heads"]),
+        Text("\nEnergies of isolated atoms (E0s), eV", style="bold"),
+        _energy_table(summary["heads"], summary["elements"]),
+        Text("\nArchitecture", style="bold"),
+        _pairs(summary["architecture"]),
+        Text("\nProvenance", style="bold"),
+        _pairs(summary["provenance"]) if summary["provenance"] else Text("  not recorded"),
+    )
+
+
+def _facts(summary: Mapping[str, Any]) -> Table:
+    architecture = summary["architecture"]
+    facts = {
+        "elements": listing(summary["elements"]),
+        "cutoff": f"{summary['r_max']:g} A, {architecture['n_layers']} layers",
+        "parameters": f"{summary['n_parameters']:,} in {summary['dtype']}",
+        "units": ", ".join(f"{quantity} {unit}" for quantity, unit in summary["units"].items()),
+        "format": f"version {summary['format_version']}",
+    }
+    if summary["file"] is not None:
+        facts = {"file": f"{summary['file']} ({summary['bytes'] / 1e6:.2f} MB)"} | facts
+    return _pairs(facts)
+
+
+def _head_table(heads: Sequence[Mapping[str, Any]]) -> Table:
+    table = _table("head", "level of theory", "domain", "trained on", "licence", "citation")
+    for head in heads:
+        elements = listing(head["elements"]) if head["elements"] else UNKNOWN
+        table.add_row(
+            *map(Text, [head["name"], head["level_of_theory"], head["domain"], elements, head["licence"], head["citation"]])
+        )
+    return table
+
+
+def _energy_table(heads: Sequence[Mapping[str, Any]], elements: Sequence[str]) -> Table:
+    table = _table("element")
+    for head in heads:
+        table.add_column(Text(head["name"]), justify="right")
+    for element in elements:
+        table.add_row(element, *(f"{head['E0s'][element]:.6f}" for head in heads))
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _pairs(values: Mapping[str, Any]) -> Table:
+    """Two columns of names and values; Text, because brackets in a user's words are not markup."""
+    grid = Table.grid(padding=(0, 2))
+    for name, value in values.items():
+        grid.add_row(Text(f"  {name}"), Text(_words(value), overflow="fold"))
+    return grid
+
+
+def _words(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}={_words(inner)}" for name, inner in value.items())
+    return listing(value) if isinstance(value, (list, tuple)) else str(value)
