@@ -37,9 +37,11 @@ class MHFFCalculator(Calculator):
         model: str | os.PathLike[str] | Model | Evaluator,
         head: HeadSpec | None = None,
         device: str = "cpu",
-        dtype: str = "float64",
+        dtype: str | None = None,
     ) -> None:
         """`model`: path, `"mini"`, `mhff.load(...)` or an artefact; `dtype`: "float32" (MD) or "float64" (optimisation).
+
+        `dtype` None means float64 for a model and what it was compiled in for an artefact.
 
         Raises MHFFError for an unknown head. `head` may be left out where there is only one, or where each structure
         names its own in `mhff_head`; where neither is so, the first calculation raises.

@@ -98,19 +98,20 @@ def resolve_device(name: str | torch.device) -> torch.device:
 
 
 def open_evaluator(
-    source: str | os.PathLike[str] | Model | Evaluator, device: str = "cpu", dtype: str = "float64"
+    source: str | os.PathLike[str] | Model | Evaluator, device: str = "cpu", dtype: str | None = None
 ) -> Evaluator:
     """An evaluator of a model, a model file, a bundled model's name, or an artefact (any kind that is installed).
 
-    An artefact has the device and dtype it was compiled for; asking for others is refused.
+    `dtype` None means float64 for a model and its own for an artefact. An artefact has the device and precision it was
+    compiled for; asking for another device or for more precision is refused.
     """
     if isinstance(source, Model):
-        return EagerEvaluator(source, device, dtype)
+        return EagerEvaluator(source, device, dtype or "float64")
     if not isinstance(source, (str, os.PathLike)):
         return source
     path = model_path(source)
     if is_model_file(path):
-        return EagerEvaluator(load(path), device, dtype)
+        return EagerEvaluator(load(path), device, dtype or "float64")
     openers = entry_points(group="mhff.evaluators")
     for opener in openers:
         evaluator: Evaluator | None = opener.load()(path, device, dtype)

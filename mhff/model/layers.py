@@ -44,7 +44,7 @@ class PackedLinear(nn.Module):
         )
 
     def forward(self, degrees: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        return [x @ weight * weight.shape[0] ** -0.5 for x, weight in zip(degrees, self.weights, strict=True)]
+        return [x @ (weight * weight.shape[0] ** -0.5) for x, weight in zip(degrees, self.weights, strict=True)]
 
 
 class ElementLinear(nn.Module):
@@ -87,7 +87,7 @@ class RadialNetwork(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         for index, weight in enumerate(self.weights):
-            x = (scaled_silu(x) if index else x) @ weight * weight.shape[0] ** -0.5
+            x = (scaled_silu(x) if index else x) @ (weight * weight.shape[0] ** -0.5)
         return x
 
 

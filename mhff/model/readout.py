@@ -19,7 +19,7 @@ class LinearReadout(nn.Module):
         self.weight = nn.Parameter(normal((config.n_channels, len(config.heads)), generator))
 
     def forward(self, scalars: torch.Tensor) -> torch.Tensor:
-        return scalars @ self.weight * self.weight.shape[0] ** -0.5
+        return scalars @ (self.weight * self.weight.shape[0] ** -0.5)
 
 
 class NonLinearReadout(nn.Module):
@@ -35,7 +35,7 @@ class NonLinearReadout(nn.Module):
         self.weight_2 = nn.Parameter(normal((n_heads, width), generator))
 
     def forward(self, scalars: torch.Tensor) -> torch.Tensor:
-        hidden = scaled_silu(scalars @ self.weight_1 * self.weight_1.shape[0] ** -0.5)
+        hidden = scaled_silu(scalars @ (self.weight_1 * self.weight_1.shape[0] ** -0.5))
         per_head = hidden.unflatten(1, self.weight_2.shape) * self.weight_2
         return per_head.sum(2) * self.weight_2.numel() ** -0.5
 

@@ -1,0 +1,101 @@
+"""Artefacts: a compiled program and what it is, in one file.
+
+An artefact is the compiler's own file, a zip archive (AOTInductor's `.pt2`, TorchScript's `.pt`), with one more member,
+`mhff.json`: the manifest. It can be read without loading the program. Artefacts are programs: run only those you trust.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from mhff.errors import MHFFError
+from mhff.heads import Head
+
+FORMAT_VERSION = 1
+MEMBER = "mhff.json"
+LONGEST_MANIFEST = 1 << 24
+"""Bytes; a manifest is a few kB."""
+
+Form = Literal["aoti", "torchscript"]
+
+
+class Manifest(BaseModel):
+    """What an artefact is: everything that a caller needs to prepare inputs and read outputs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format_version: int = FORMAT_VERSION
+    target: str
+    form: Form
+    heads: tuple[Head, ...]
+    default_head: str | None
+    elements: tuple[str, ...]
+    r_max: float
+    dtype: Literal["float32", "float64"]
+    device: str
+    units: dict[str, str]
+    model_sha256: str
+    torch_version: str
+    mhff_version: str
+    largest_errors: dict[str, float]
+    """Against the eager float64 model: energy in eV per atom, edge gradients in eV/A relative to max(1, largest)."""
+    provenance: dict[str, Any] = {}
+    program_sha256: str = ""
+    """Checksum of the archive's other members."""
+
+
+def pack(program: bytes, manifest: Manifest) -> bytes:
+    """Add the manifest to a compiled program."""
+    stream = io.BytesIO(program)
+    signed = manifest.model_copy(update={"program_sha256": _checksum(program)})
+    with zipfile.ZipFile(stream, "a") as archive:
+        root = archive.namelist()[0].split("/")[0]
+        archive.writestr(f"{root}/extra/{MEMBER}", signed.model_dump_json(indent=1))
+    return stream.getvalue()
+
+
+def is_artefact(content: bytes) -> bool:
+    """Whether a file's content is one of our artefacts, damaged or not."""
+    return content[:4] == b"PK\x03\x04" and f"/extra/{MEMBER}".encode() in content
+
+
+def read_manifest(content: bytes, name: str | Path) -> Manifest:
+    """Manifest of an artefact, after checking that the file is whole; `name` is for error messages."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            (member,) = (info for info in archive.infolist() if info.filename.endswith(f"/extra/{MEMBER}"))
+            if member.file_size > LONGEST_MANIFEST:
+                raise ValueError(f"a manifest of {member.file_size} bytes")
+            fields = json.loads(archive.read(member))
+            intact = _checksum(content) == fields.get("program_sha256")
+    except (zipfile.BadZipFile, ValueError, AttributeError, EOFError, NotImplementedError, OSError) as error:
+        raise MHFFError(f"'{name}' is truncated or not an artefact of mhff ({error}); compile it again") from error
+    if fields.get("format_version") != FORMAT_VERSION:
+        raise MHFFError(
+            f"'{name}' has artefact format version {fields.get('format_version')}, this mhff reads version "
+            f"{FORMAT_VERSION}; compile it again with this mhff"
+        )
+    if not intact:
+        raise MHFFError(f"'{name}' is damaged: its checksum does not fit its content; compile it again")
+    try:
+        return Manifest.model_validate(fields)
+    except ValidationError as error:
+        raise MHFFError(f"'{name}' has a manifest that this mhff cannot read; compile it again") from error
+
+
+def _checksum(content: bytes) -> str:
+    """Checksum of all members of a zip archive but the manifest."""
+    digest = hashlib.sha256()
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        for info in sorted(archive.infolist(), key=lambda info: info.filename):
+            if not info.filename.endswith(f"/extra/{MEMBER}"):
+                digest.update(f"{info.filename}\n{info.file_size}\n".encode())
+                digest.update(archive.read(info))
+    return digest.hexdigest()

@@ -1,0 +1,87 @@
+"""Building an artefact: lower, trace, compile, check, wrap."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+
+import torch
+
+import mhff
+from mhff.errors import MHFFError, listing
+from mhff.evaluator import resolve_dtype
+from mhff.modelfile import UNITS, Model
+from mhff_deploy.aoti import compile_aoti
+from mhff_deploy.artefact import Form, Manifest, pack
+from mhff_deploy.lower import lower
+from mhff_deploy.runtime import load_artefact
+from mhff_deploy.targets import Target
+from mhff_deploy.torchscript import compile_torchscript
+from mhff_deploy.trace import example_inputs, trace
+from mhff_deploy.verify import verify
+
+
+def build(
+    model: Model,
+    target: Target,
+    head: str | None = None,
+    elements: Sequence[str] | None = None,
+    device: str = "cpu",
+    dtype: str = "float32",
+    form: Form | None = None,
+    progress: Callable[[str], None] = lambda step: None,
+) -> tuple[bytes, Manifest]:
+    """Content of the target's file, checked against the eager model, and its manifest.
+
+    `head` becomes the default head; all heads stay in the program. `progress` is told each step as it begins.
+    Raises MHFFError for whatever of the arguments cannot be had, and if the program is not exact.
+    """
+    form = choose_form(target, form)
+    if head is not None:
+        model.heads.index(head)
+    _check_device(device)
+    progress("lowering")
+    network = lower(model, elements, resolve_dtype(dtype), torch.device(device))
+    progress("tracing")
+    program = trace(network)
+    progress("compiling" if form == "aoti" else "scripting")
+    example = example_inputs(len(model.heads), network.dtype, network.device)
+    code = compile_aoti(program, example) if form == "aoti" else compile_torchscript(program)
+    manifest = Manifest(
+        target=target.name,
+        form=form,
+        heads=tuple(model.heads),
+        default_head=head,
+        elements=network.config.elements,
+        r_max=model.r_max,
+        dtype="float32" if dtype == "float32" else "float64",
+        device=device,
+        units=UNITS,
+        model_sha256=hashlib.sha256(model.to_bytes()).hexdigest(),
+        torch_version=torch.__version__,
+        mhff_version=mhff.__version__,
+        largest_errors={},
+        provenance=model.provenance,
+    )
+    progress("checking against the eager model")
+    errors = verify(model, load_artefact(pack(code, manifest), "the new program"), dtype)
+    manifest = manifest.model_copy(update={"largest_errors": errors})
+    return target.wrap(pack(code, manifest)), manifest
+
+
+def choose_form(target: Target, form: Form | None) -> Form:
+    """The form asked for, or the target's default; raises MHFFError if the target does not take it."""
+    if form is not None and form not in target.forms:
+        raise MHFFError(f"target '{target.name}' does not take the form '{form}': choose one of {listing(target.forms)}")
+    return form or target.forms[0]
+
+
+def _check_device(device: str) -> None:
+    try:
+        kind = torch.device(device).type
+    except RuntimeError as error:
+        raise MHFFError(f"unknown device '{device}': choose cpu or cuda") from error
+    if kind not in ("cpu", "cuda"):
+        raise MHFFError(f"unknown device '{device}': choose cpu or cuda")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise MHFFError(f"asked for device '{device}', but torch finds no GPU here; use --device cpu")

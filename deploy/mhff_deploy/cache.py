@@ -1,0 +1,72 @@
+"""The compile cache: a calculator or an adapter that is given a model compiles it once.
+
+A file's name is the checksum of everything its content depends on: model, options, torch, this package's source and
+the processor. So a cache never needs to be cleared for correctness, and a home shared by several machines is safe.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Callable
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+
+import platformdirs
+import torch
+
+from mhff.modelfile import Model, load, write_atomically
+from mhff_deploy.artefact import Form
+from mhff_deploy.build import build
+from mhff_deploy.targets import AOTI, TORCHSCRIPT
+
+
+def default_folder() -> Path:
+    """Where artefacts are kept unless another place is given."""
+    return Path(platformdirs.user_cache_dir("mhff")) / "artefacts"
+
+
+def compiled(
+    source: str | os.PathLike[str] | Model,
+    device: str = "cpu",
+    dtype: str = "float32",
+    form: Form = "aoti",
+    folder: Path | None = None,
+    progress: Callable[[str], None] = lambda step: None,
+) -> Path:
+    """Path of the artefact of a model (file, bundled name or `Model`), compiled now if it is not in the cache."""
+    model = source if isinstance(source, Model) else load(source)
+    path = (folder or default_folder()) / f"{_key(model, device, dtype, form)}.{'pt2' if form == 'aoti' else 'pt'}"
+    if not path.exists():
+        target = AOTI if form == "aoti" else TORCHSCRIPT
+        content, _ = build(model, target, device=device, dtype=dtype, progress=progress)
+        write_atomically(path, content)
+    return path
+
+
+def _key(model: Model, device: str, dtype: str, form: Form) -> str:
+    parts = {
+        "model": hashlib.sha256(model.to_bytes()).hexdigest(),
+        "options": [device, dtype, form],
+        "torch": torch.__version__,
+        "source": _source_checksum(),
+        "machine": [platform.machine(), torch.backends.cpu.get_cpu_capability(), _accelerator(device)],
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _accelerator(device: str) -> str:
+    return "" if torch.device(device).type == "cpu" else torch.cuda.get_device_name(device)
+
+
+@lru_cache(maxsize=1)
+def _source_checksum() -> str:
+    """Checksum of the code that decides what a program computes."""
+    digest = hashlib.sha256()
+    for folder in (Path(str(files("mhff"))) / "model", Path(str(files("mhff"))) / "ops", Path(str(files("mhff_deploy")))):
+        for path in sorted(folder.glob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()

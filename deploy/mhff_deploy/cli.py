@@ -1,0 +1,55 @@
+"""`mhff compile`: make a program of a model."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def compile_command(
+    model: Annotated[str, typer.Argument(help="Model file, or mini.")],
+    output: Annotated[str, typer.Option("--output", "-o", help="File to write.")],
+    target: Annotated[str, typer.Option(help="lammps, openmm, aoti or torchscript.")],
+    head: Annotated[str | None, typer.Option(help="Default head; the beginning of its name is enough.")] = None,
+    elements: Annotated[str | None, typer.Option(help="Keep only these elements, as Mg,O,H.")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    dtype: Annotated[str, typer.Option(help="float32 (MD) or float64.")] = "float32",
+    form: Annotated[str | None, typer.Option(help="Form of the program: aoti (faster) or torchscript.")] = None,
+) -> None:
+    """Compile a model for LAMMPS, OpenMM or ASE, and check the result against the model."""
+    import time
+
+    from rich.console import Console
+
+    from mhff.errors import MHFFError
+    from mhff.modelfile import load, write_atomically
+    from mhff_deploy.build import build
+    from mhff_deploy.targets import find_target
+
+    console = Console(stderr=True)
+    start = time.monotonic()
+    found = find_target(target)
+    if form not in (None, *found.forms):
+        raise MHFFError(f"target '{target}' does not take the form '{form}': choose one of {', '.join(found.forms)}")
+    loaded = load(model)
+    chosen = loaded.heads.complete(head) if head is not None else None
+    if chosen is None and len(loaded.heads) == 1:
+        chosen = loaded.heads.names[0]
+    if chosen is None:
+        raise MHFFError(f"no head given: this model has the heads {', '.join(loaded.heads.names)}; choose one with --head")
+    symbols = [symbol.strip() for symbol in elements.split(",") if symbol.strip()] if elements is not None else None
+    with console.status("") as status:
+
+        def progress(step: str) -> None:
+            status.update(f"{step} ({time.monotonic() - start:.0f} s so far)")
+
+        content, manifest = build(loaded, found, chosen, symbols, device, dtype, form, progress)  # type: ignore[arg-type]
+    write_atomically(output, content)
+    errors = manifest.largest_errors
+    typer.echo(f"head {chosen} of {', '.join(loaded.heads.names)}; elements {', '.join(manifest.elements)}; {manifest.dtype} on {device}")
+    typer.echo(
+        f"largest errors against the eager float64 model: {errors['node_energies']:.1e} eV per atom, "
+        f"{errors['edge_gradients']:.1e} eV/A, relative to the largest gradient"
+    )
+    typer.echo(f"wrote {output}: {target}, {manifest.form}, {len(content) / 1e6:.1f} MB, {time.monotonic() - start:.0f} s")

@@ -1,0 +1,88 @@
+"""Running artefacts: a compiled program as an `mhff.evaluator.Evaluator`."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from mhff.errors import MHFFError
+from mhff.evaluator import resolve_dtype
+from mhff.heads import Heads
+from mhff.ops import contraction, convolution, ghosts  # noqa: F401  (programs call the operators these register)
+from mhff_deploy.artefact import Manifest, is_artefact, read_manifest
+
+Program = Callable[..., tuple[torch.Tensor, torch.Tensor]]
+
+
+class ArtefactEvaluator:
+    """A compiled program with what its manifest says of it."""
+
+    def __init__(self, program: Program, manifest: Manifest) -> None:
+        self.program, self.manifest = program, manifest
+        self.heads, self.elements, self.r_max = Heads(manifest.heads), manifest.elements, manifest.r_max
+        self.dtype, self.device = resolve_dtype(manifest.dtype), torch.device(manifest.device)
+        self.default_head = manifest.default_head
+        self._no_ghosts = ghosts.no_ghosts(self.device)
+
+    def evaluate(
+        self,
+        edge_vectors: torch.Tensor,
+        edge_index: torch.Tensor,
+        species: torch.Tensor,
+        head_weights: torch.Tensor,
+        ghost_plan: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `mhff.evaluator.Evaluator.evaluate`."""
+        with torch.no_grad():
+            node_energies, edge_gradients = self.program(
+                edge_vectors.detach().to(self.device, self.dtype).contiguous(),
+                edge_index.to(self.device).contiguous(),
+                species.to(self.device).contiguous(),
+                head_weights.detach().to(self.device, torch.float64).contiguous(),
+                self._no_ghosts if ghost_plan is None else ghost_plan.to(self.device),
+            )
+        return node_energies, edge_gradients
+
+
+def open_artefact(path: Path, device: str, dtype: str | None) -> ArtefactEvaluator | None:
+    """Evaluator of an artefact file, or None if the file is something else (entry-point group `mhff.evaluators`).
+
+    Raises MHFFError if it is damaged, of another torch, or does not fit the device or precision asked for.
+    """
+    content = path.read_bytes()
+    return load_artefact(content, path, device, dtype) if is_artefact(content) else None
+
+
+def load_artefact(content: bytes, name: str | Path, device: str | None = None, dtype: str | None = None) -> ArtefactEvaluator:
+    """Evaluator of an artefact's content; `name` is for error messages."""
+    manifest = read_manifest(content, name)
+    check_manifest(manifest, name, device, dtype)
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch.jit is deprecated; openmm-torch needs it
+        file = Path(folder) / ("program.pt2" if manifest.form == "aoti" else "program.pt")
+        file.write_bytes(content)
+        try:
+            load = torch._inductor.aoti_load_package if manifest.form == "aoti" else torch.jit.load
+            program = load(str(file))
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0]
+            raise MHFFError(f"'{name}' cannot be loaded on this machine ({reason}); compile it again here") from error
+    return ArtefactEvaluator(program, manifest)
+
+
+def check_manifest(manifest: Manifest, name: str | Path, device: str | None, dtype: str | None) -> None:
+    """Refuse an artefact that cannot give what is asked for, saying why."""
+    if manifest.torch_version != torch.__version__:
+        raise MHFFError(
+            f"'{name}' was compiled with torch {manifest.torch_version}, this is torch {torch.__version__}; compile it again"
+        )
+    if device is not None and torch.device(device).type != torch.device(manifest.device).type:
+        raise MHFFError(f"'{name}' was compiled for {manifest.device}, asked for {device}; compile it with --device {device}")
+    if dtype == "float64" and manifest.dtype == "float32":
+        raise MHFFError(f"'{name}' was compiled in float32, asked for float64; compile it with --dtype float64")
+    if torch.device(manifest.device).type == "cuda" and not torch.cuda.is_available():
+        raise MHFFError(f"'{name}' was compiled for cuda, and torch finds no GPU here; compile it with --device cpu")

@@ -1,0 +1,95 @@
+"""Tracing: energies of all heads and the edge gradients as one graph of plain operators, with no autograd left in it.
+
+The program's signature, for every target:
+
+    (edge_vectors [E, 3], edge_index [2, E], species [n_all], head_weights [n_local, H], ghost_plan [1 + n_ghosts])
+        -> (node_energies [n_local, H] float64, edge_gradients [E, 3])
+"""
+
+from __future__ import annotations
+
+import torch
+from torch.fx import GraphModule, Node
+from torch.fx.experimental import _config as fx_config
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from mhff.model.derivatives import energies_and_edge_gradients
+from mhff.model.mace import MACE
+from mhff.ops.ghosts import owner_plan
+
+INPUTS = ("edge_vectors", "edge_index", "species", "head_weights", "ghost_plan")
+
+
+def example_inputs(
+    n_heads: int, dtype: torch.dtype, device: torch.device, n_local: int = 7, n_ghosts: int = 5, n_edges: int = 53
+) -> tuple[torch.Tensor, ...]:
+    """Inputs to trace with; all sizes differ, so that no two of them are taken for the same dimension."""
+    generator = torch.Generator().manual_seed(0)
+    sender = torch.randint(0, n_local + n_ghosts, (n_edges,), generator=generator)
+    receiver = torch.randint(0, n_local, (n_edges,), generator=generator).sort().values
+    owners = torch.randint(0, n_local, (n_ghosts,), generator=generator)
+    inputs = (
+        2.0 * torch.randn(n_edges, 3, generator=generator, dtype=torch.float64).to(dtype),
+        torch.stack([sender, receiver]),
+        torch.zeros(n_local + n_ghosts, dtype=torch.int64),
+        torch.rand(n_local, n_heads, generator=generator, dtype=torch.float64),
+        owner_plan(owners),
+    )
+    return tuple(tensor.to(device) for tensor in inputs)
+
+
+def trace(network: MACE) -> GraphModule:
+    """Record a network's energies and edge gradients for any numbers of atoms, ghosts and edges.
+
+    The network's parameters must not require gradients.
+    """
+
+    def program(
+        edge_vectors: torch.Tensor,
+        edge_index: torch.Tensor,
+        species: torch.Tensor,
+        head_weights: torch.Tensor,
+        ghost_plan: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        return energies_and_edge_gradients(network, edge_vectors, edge_index, species, head_weights, ghost_plan)
+
+    record = make_fx(
+        program, tracing_mode="symbolic", _allow_non_fake_inputs=True, _error_on_data_dependent_ops=True
+    )
+    with fx_config.patch(use_duck_shape=False):
+        graph_module = record(*example_inputs(len(network.config.heads), network.dtype, network.device))
+    _drop_detach(graph_module)
+    _fold_constants(graph_module)
+    return graph_module
+
+
+def _drop_detach(module: GraphModule) -> None:
+    """Without autograd, detach and alias do nothing."""
+    for node in module.graph.nodes:
+        if node.target in (torch.ops.aten.detach.default, torch.ops.aten.alias.default):
+            node.replace_all_uses_with(node.args[0])
+            module.graph.erase_node(node)
+    module.graph.eliminate_dead_code()
+
+
+def _fold_constants(module: GraphModule) -> None:
+    """Evaluate once what depends on the weights only."""
+    values: dict[Node, torch.Tensor] = {}
+    for node in module.graph.nodes:
+        if node.op == "get_attr":
+            values[node] = getattr(module, node.target)
+        elif node.op == "call_function" and node.all_input_nodes and all(n in values for n in node.all_input_nodes):
+            args, kwargs = torch.fx.map_arg((node.args, node.kwargs), values.__getitem__)
+            value = node.target(*args, **kwargs)
+            if isinstance(value, torch.Tensor):
+                values[node] = value
+    for index, (node, value) in enumerate(values.items()):
+        if node.op == "get_attr" or all(user in values for user in node.users):
+            continue
+        name = f"_folded_{index}"
+        module.register_buffer(name, value.contiguous())
+        with module.graph.inserting_before(node):
+            node.replace_all_uses_with(module.graph.get_attr(name))
+    module.graph.eliminate_dead_code()
+    module.delete_all_unused_submodules()
+    module.recompile()
