@@ -1,0 +1,18 @@
+"""What every test has in common: one thread, and a library that leaves torch's global state alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+torch.set_num_threads(1)  # two OpenMP threads on contended cores are far slower than one
+
+
+@pytest.fixture(autouse=True)
+def _no_global_state() -> Iterator[None]:
+    before = torch.get_default_dtype(), torch.is_grad_enabled()
+    yield
+    after = torch.get_default_dtype(), torch.is_grad_enabled()
+    assert after == before, "a test or the library changed torch's default dtype or gradient mode"

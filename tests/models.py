@@ -1,0 +1,75 @@
+"""Tiny models with random weights for tests: every architecture switch is on in one of them and off in another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from structures import ELEMENTS
+
+from mhff.heads import Head, Heads
+from mhff.model.config import ModelConfig
+from mhff.model.mace import MACE
+from mhff.modelfile import Model
+
+HEADS = ("materials", "surfaces", "molecules")
+SMALL: dict[str, Any] = {
+    "elements": ELEMENTS,
+    "heads": HEADS,
+    "r_max": 4.0,
+    "n_channels": 6,
+    "n_edge_channels": 4,
+    "n_radial": 5,
+    "radial_mlp": (8, 7),
+    "readout_width": 3,
+}
+
+CONFIGS: dict[str, dict[str, Any]] = {
+    "mh1": {},
+    "mp": {
+        "interaction": "residual",
+        "n_edge_channels": None,
+        "agnostic_product": False,
+        "distance_transform": "none",
+        "apply_cutoff": True,
+        "zbl": False,
+        "avg_num_neighbors": 4.0,
+    },
+    "one_layer": {"n_layers": 1, "hidden_lmax": 0, "zbl": False},
+    "three_layers": {"n_layers": 3, "hidden_lmax": 2, "l_max": 2, "correlation": 2, "agnostic_product": False},
+    "scalar_residual": {"interaction": "residual", "n_layers": 3, "hidden_lmax": 0, "avg_num_neighbors": 4.0},
+    "high_l_residual": {
+        "interaction": "residual",
+        "hidden_lmax": 2,
+        "n_edge_channels": None,
+        "distance_transform": "agnesi",
+        "apply_cutoff": True,
+        "avg_num_neighbors": 4.0,
+    },
+}
+"""Changes to `SMALL`, by name."""
+
+
+def random_network(seed: int = 0, **settings: Any) -> MACE:
+    """Network in float32 in which no weight is zero or one by default, so that each of them matters."""
+    network = MACE(ModelConfig(**(SMALL | settings)), seed=seed)
+    generator = torch.Generator().manual_seed(seed + 1)
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if name.endswith("alpha"):
+                parameter.fill_(2.0)
+            elif name.endswith("beta"):
+                parameter.fill_(0.5)
+            elif "norms" in name or name.endswith(("source.weight", "target.weight")):
+                parameter.add_(0.5 * torch.randn(parameter.shape, generator=generator))
+    references = network.reference_energies
+    references.E0s = 100 * torch.randn(references.E0s.shape, generator=generator, dtype=torch.float64)
+    references.scale = torch.linspace(0.8, 1.3, len(references.scale), dtype=torch.float64)
+    references.shift = torch.linspace(-0.4, 0.3, len(references.shift), dtype=torch.float64)
+    return network
+
+
+def random_model(name: str = "mh1", seed: int = 0, **settings: Any) -> Model:
+    """Model of a configuration in `CONFIGS`, with changes."""
+    network = random_network(seed, **(CONFIGS[name] | settings))
+    return Model(network, Heads([Head(name=head) for head in network.config.heads]))

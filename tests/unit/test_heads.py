@@ -1,0 +1,104 @@
+"""Heads: names, beginnings of names, mixes, and what they were trained on."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mhff.errors import MHFFError
+from mhff.heads import Head, Heads
+
+HEADS = Heads(
+    [Head(name="materials", elements=("O", "Mg")), Head(name="molecules"), Head(name="surfaces", elements=("C", "O"))]
+)
+
+
+def test_a_sequence_of_heads() -> None:
+    assert len(HEADS) == 3
+    assert HEADS.names == ("materials", "molecules", "surfaces")
+    assert [head.name for head in HEADS] == list(HEADS.names)
+    assert HEADS[1].level_of_theory == "unknown"
+    assert repr(HEADS) == "Heads(materials, molecules, surfaces)"
+
+
+@pytest.mark.parametrize("names", [[], ["a", "a"], ["a", "b", "a"]])
+def test_names_are_unique(names: list[str]) -> None:
+    with pytest.raises(MHFFError, match="expected at least one head and no name twice, got "):
+        Heads([Head(name=name) for name in names])
+
+
+def test_unknown_head_names_those_that_exist() -> None:
+    sentence = "unknown head 'Surfaces': this model has the heads materials, molecules, surfaces; choose one of them"
+    for resolve in (HEADS.index, HEADS.row, HEADS.complete):
+        with pytest.raises(MHFFError, match=f"^{sentence}$"):
+            resolve("Surfaces")
+
+
+@pytest.mark.parametrize(
+    ("beginning", "name"), [("s", "surfaces"), ("mat", "materials"), ("mo", "molecules"), ("materials", "materials")]
+)
+def test_complete(beginning: str, name: str) -> None:
+    assert HEADS.complete(beginning) == name
+
+
+def test_complete_prefers_the_whole_name() -> None:
+    assert Heads([Head(name="pbe"), Head(name="pbe_d3")]).complete("pbe") == "pbe"
+
+
+def test_complete_refuses_ambiguity() -> None:
+    with pytest.raises(MHFFError, match="^head 'm' is ambiguous: it begins materials, molecules; give more letters$"):
+        HEADS.complete("m")
+
+
+def test_complete_refuses_nothing() -> None:
+    with pytest.raises(MHFFError, match="unknown head ''"):
+        HEADS.complete("")
+
+
+def test_only_whole_names_select() -> None:
+    with pytest.raises(MHFFError, match="unknown head 'surf'"):
+        HEADS.row("surf")
+
+
+def test_row_of_a_name() -> None:
+    assert HEADS.row("molecules").tolist() == [0, 1, 0]
+    assert HEADS.row("molecules").dtype == torch.float64
+
+
+def test_row_of_a_mix() -> None:
+    assert HEADS.row({"surfaces": 0.25, "materials": 0.75}).tolist() == [0.75, 0, 0.25]
+    assert HEADS.row({"surfaces": 1.5, "materials": -0.5}).tolist() == [-0.5, 0, 1.5]
+
+
+@pytest.mark.parametrize("mix", [{}, {"surfaces": 0.5}, {"surfaces": 0.5, "materials": 0.6}, {"surfaces": float("nan")}])
+def test_a_mix_must_sum_to_one(mix: dict[str, float]) -> None:
+    with pytest.raises(MHFFError, match="^the weights of a head mix must sum to 1, got "):
+        HEADS.row(mix)
+
+
+def test_unknown_head_in_a_mix() -> None:
+    with pytest.raises(MHFFError, match="unknown head 'bulk'"):
+        HEADS.row({"surfaces": 0.5, "bulk": 0.5})
+
+
+def test_no_head_is_a_choice_only_if_there_is_one() -> None:
+    assert Heads([Head(name="only")]).row(None).tolist() == [1]
+    with pytest.raises(MHFFError, match="^no head given: this model has the heads materials, molecules, surfaces; name one"):
+        HEADS.row(None)
+
+
+def test_rows() -> None:
+    assert HEADS.rows(["surfaces", "materials"]).tolist() == [[0, 0, 1], [1, 0, 0]]
+    assert HEADS.rows([]).shape == (0, 3)
+    with pytest.raises(MHFFError, match="unknown head 'x'"):
+        HEADS.rows(["surfaces", "x"])
+
+
+def test_untrained_elements_of_the_heads_in_use() -> None:
+    symbols = ["Mg", "C", "H", "O"]
+    assert HEADS.untrained(HEADS.row("surfaces"), symbols) == {"surfaces": ["H", "Mg"]}
+    assert HEADS.untrained(HEADS.row("molecules"), symbols) == {}, "a head without a record is not judged"
+    per_atom = HEADS.rows(["materials", "surfaces", "molecules", "materials"])
+    assert HEADS.untrained(per_atom, symbols) == {}
+    per_atom = HEADS.rows(["surfaces", "materials", "materials", "surfaces"])
+    assert HEADS.untrained(per_atom, symbols) == {"materials": ["C", "H"], "surfaces": ["Mg"]}
