@@ -1,0 +1,74 @@
+"""What the labelling scripts share: units, checks of a geometry, frames in extended XYZ, the limits of a usable frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.data import covalent_radii
+from ase.io import write
+
+LARGEST_FORCE = 20.0
+"""eV/A; a frame with a larger force component is left out."""
+LARGEST_MEAN_FORCE = 0.040
+"""eV/A; a frame whose mean force is longer is left out: its grid or convergence noise is too large."""
+CLOSEST = 0.68
+"""Shortest distance of a pair that is worth labelling, in units of the sum of the covalent radii."""
+
+
+def labelled_frame(
+    atoms: Atoms, head: str, level: str, config_type: str, energy: float, forces: np.ndarray, **more: object
+) -> Atoms:
+    """A frame with raw labels: energy in eV, forces in eV/A; `more` goes to `info`."""
+    frame = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+    frame.info = {"config_type": config_type, "head": head, "level": level, "REF_energy": float(energy), **more}
+    frame.arrays["REF_forces"] = np.asarray(forces)
+    return frame
+
+
+def append_frame(path: Path, frame: Atoms) -> None:
+    """Add a frame to the end of a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write(path, frame, append=True, format="extxyz")
+
+
+def separated(atoms: Atoms) -> bool:
+    """Whether no pair is closer than `CLOSEST` times the sum of its covalent radii."""
+    distances = atoms.get_all_distances(mic=True)
+    radii = covalent_radii[atoms.numbers]
+    np.fill_diagonal(distances, np.inf)
+    return bool((distances > CLOSEST * (radii[:, None] + radii[None, :])).all())
+
+
+def without_mean_force(frame: Atoms) -> Atoms:
+    """The frame with the mean force, which is noise, subtracted."""
+    cleaned = frame.copy()
+    cleaned.arrays["REF_forces"] = frame.arrays["REF_forces"] - frame.arrays["REF_forces"].mean(0)
+    return cleaned
+
+
+def fault(frame: Atoms) -> str | None:
+    """Why a frame with raw labels is left out; None if it is fine."""
+    forces = frame.arrays["REF_forces"]
+    if not np.isfinite(forces).all() or not np.isfinite(frame.info["REF_energy"]):
+        return "labels are not finite"
+    if np.abs(forces).max() > LARGEST_FORCE:
+        return f"force component {np.abs(forces).max():.1f} eV/A"
+    mean = float(np.linalg.norm(forces.mean(0)))
+    return f"mean force {1e3 * mean:.0f} meV/A" if mean > LARGEST_MEAN_FORCE else None
+
+
+def report(count: int, name: str, atoms: Atoms, label: Callable[[], Atoms]) -> Atoms | None:
+    """The labelled frame, or None where the calculation fails; one line on the terminal either way."""
+    try:
+        frame = label()
+    except Exception as error:  # an unconverged calculation is left out, whatever its program raises
+        print(f"left out {name}: {str(error)[:80]}", flush=True)
+        return None
+    largest = np.abs(frame.arrays["REF_forces"]).max()
+    print(
+        f"{count} {name} {len(atoms)} atoms {frame.info['REF_energy']:.3f} eV, largest force {largest:.2f} eV/A", flush=True
+    )
+    return frame

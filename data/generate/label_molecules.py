@@ -1,0 +1,107 @@
+"""Label molecules and clusters of H C N O at wB97M-D3(BJ)/def2-SVP; geometries come from GFN2-xTB dynamics.
+
+    python label_molecules.py SEED SECONDS FOLDER
+
+Appends raw frames to FOLDER/molecules-SEED.extxyz until the time is over; `merge.py` adds them to the data. Needs pyscf,
+pyscf-dispersion, tblite and ase from PyPI, and OMP_NUM_THREADS=1 in the environment (one run per core).
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms, units
+from ase.build import molecule
+from ase.md.langevin import Langevin
+from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
+from frames import append_frame, labelled_frame, report
+from levels import MOLECULAR_LEVEL, molecular_energy, molecular_forces
+
+# those that are twice in the list are drawn twice as often
+MOLECULES = (
+    *("H2O", "NH3", "CH4", "CH3OH", "H2CO", "HCOOH", "HCN", "C2H2", "C2H4", "C2H6", "CO", "CO2", "N2", "H2", "CH3CONH2"),
+    *("CH3COOH", "CH3CHO", "N2H4", "H2CCO", "CH3CH2OH", "CH3CN", "CH3OCH3", "C3H8", "C4H4O", "CH2NHCH2"),
+    *("CH3OH", "H2O", "NH3", "HCOOH"),
+)
+IN_CLUSTERS = ("H2O", "H2O", "H2O", "NH3", "CH3OH", "H2CO", "CO", "CO2", "CH4", "HCN")
+CLUSTER_SHARE = 0.35
+"""How often a cluster of two or three molecules is drawn."""
+MOST_ATOMS = 11
+TEMPERATURES = (300, 600, 1000, 1500)
+"""K, of the dynamics."""
+LARGEST_FORCE = 15.0
+"""eV/A; a hotter frame is not kept."""
+
+
+def draw_cluster(rng: np.random.Generator) -> tuple[str, Atoms]:
+    """Two or three molecules at random places and orientations, no atoms of two of them closer than 1.6 A."""
+    cluster = Atoms()
+    for place in range(int(rng.integers(2, 4))):
+        member = molecule(str(rng.choice(IN_CLUSTERS)))
+        member.rotate(rng.uniform(0, 360), rng.normal(size=3))
+        member.positions -= member.get_center_of_mass()
+        for _ in range(200):
+            direction = rng.normal(size=3)
+            trial = member.copy()
+            if place:
+                trial.positions += direction * rng.uniform(2.6, 4.5) / np.linalg.norm(direction)
+            if not len(cluster) or np.linalg.norm(cluster.positions[:, None] - trial.positions[None], axis=-1).min() > 1.6:
+                cluster += trial
+                break
+    return f"cluster_{cluster.get_chemical_formula()}", cluster
+
+
+def draw(rng: np.random.Generator) -> tuple[str, Atoms]:
+    """A cluster or a molecule of at most `MOST_ATOMS` atoms, at rest."""
+    while True:
+        if rng.random() < CLUSTER_SHARE:
+            name, atoms = draw_cluster(rng)
+        else:
+            name = str(rng.choice(MOLECULES))
+            atoms = molecule(name)
+        if len(atoms) <= MOST_ATOMS:
+            return name, atoms
+
+
+def shaken(atoms: Atoms, rng: np.random.Generator) -> Atoms:
+    """The structure after 10 to 75 fs of Langevin dynamics with GFN2-xTB."""
+    from tblite.ase import TBLite
+
+    temperature = float(rng.choice(TEMPERATURES))
+    atoms.calc = TBLite(method="GFN2-xTB", verbosity=0)
+    MaxwellBoltzmannDistribution(atoms, temperature_K=temperature, rng=rng)
+    dynamics = Langevin(atoms, 0.5 * units.fs, temperature_K=temperature, friction=0.02 / units.fs, rng=rng)
+    dynamics.run(int(rng.integers(20, 150)))
+    return atoms
+
+
+def label(name: str, atoms: Atoms, rng: np.random.Generator) -> Atoms:
+    """Labelled frame of a structure drawn, shaken first."""
+    atoms = shaken(atoms, rng)
+    energy, field = molecular_energy(atoms)
+    forces = molecular_forces(field)
+    if np.abs(forces).max() > LARGEST_FORCE:
+        raise RuntimeError(f"force component above {LARGEST_FORCE} eV/A")
+    return labelled_frame(atoms, "molecules", MOLECULAR_LEVEL, name, energy, forces)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Label molecules and clusters.")
+    parser.add_argument("seed", type=int)
+    parser.add_argument("seconds", type=float)
+    parser.add_argument("folder", type=Path)
+    arguments = parser.parse_args()
+    rng, start, count = np.random.default_rng(arguments.seed), time.time(), 0
+    while time.time() - start < arguments.seconds:
+        name, atoms = draw(rng)
+        frame = report(count + 1, name, atoms, lambda name=name, atoms=atoms: label(name, atoms, rng))
+        if frame is not None:
+            append_frame(arguments.folder / f"molecules-{arguments.seed}.extxyz", frame)
+            count += 1
+
+
+if __name__ == "__main__":
+    main()

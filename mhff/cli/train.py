@@ -1,0 +1,28 @@
+"""`mhff train`: a model from a configuration."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def train(
+    config: Annotated[str, typer.Argument(help="Training configuration, YAML.")],
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Start anew: forget the checkpoint in the run's folder.")
+    ] = False,
+) -> None:
+    """Train a model with one or several heads; the same command continues an interrupted run."""
+    from rich.console import Console
+
+    from mhff.evaluate.table import terminal
+    from mhff.train.run import Run
+    from mhff.train.settings import read_settings
+
+    console = Console()
+    run = Run(read_settings(config))
+    run.train(console, restart)
+    for part, rows in run.report().items():
+        console.print(terminal(rows, ["head"], f"mean absolute errors, {part}"))
+    console.print(f"wrote {run.model_file}, errors.md and errors.json beside it")

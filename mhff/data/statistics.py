@@ -1,0 +1,61 @@
+"""What a head's data say about themselves: reference energies, shift and scale, elements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from ase.data import atomic_numbers
+
+from mhff.data.reading import LabelledStructure
+from mhff.errors import MHFFError, listing
+
+
+def isolated_energies(structures: Sequence[LabelledStructure]) -> dict[str, float]:
+    """E0s, eV, by chemical symbol, from the isolated atoms among the structures.
+
+    Raises MHFFError where two isolated atoms of an element disagree.
+    """
+    E0s: dict[str, float] = {}
+    for structure in structures:
+        if structure.is_isolated_atom:
+            symbol = structure.atoms.get_chemical_symbols()[0]
+            if E0s.setdefault(symbol, structure.energy) != structure.energy:
+                raise MHFFError(
+                    f"two isolated {symbol} atoms have the energies {E0s[symbol]} and {structure.energy} eV; keep one"
+                )
+    return E0s
+
+
+def elements_of(structures: Sequence[LabelledStructure]) -> tuple[str, ...]:
+    """Elements of the structures that are not isolated atoms, in ascending atomic number."""
+    found = {symbol for item in structures if not item.is_isolated_atom for symbol in item.atoms.get_chemical_symbols()}
+    return tuple(sorted(found, key=lambda symbol: atomic_numbers[symbol]))
+
+
+def check_E0s(head: str, E0s: Mapping[str, float], elements: Sequence[str]) -> None:
+    """Raise MHFFError for an element of a head's structures that has no isolated atom."""
+    missing = [element for element in elements if element not in E0s]
+    if missing:
+        raise MHFFError(
+            f"head '{head}' has structures with {listing(missing)} but reference energies only for {listing(E0s)}; "
+            "add isolated atoms (config_type=IsolatedAtom) to its files"
+        )
+
+
+def interaction_energy_per_atom(structure: LabelledStructure, E0s: Mapping[str, float]) -> float:
+    """(E - sum of E0s) / N, eV."""
+    symbols = structure.atoms.get_chemical_symbols()
+    return (structure.energy - sum(E0s[symbol] for symbol in symbols)) / len(symbols)
+
+
+def energy_shift(structures: Sequence[LabelledStructure], E0s: Mapping[str, float]) -> float:
+    """Mean interaction energy per atom over the structures, eV: the best constant in the least-squares sense."""
+    return float(np.mean([interaction_energy_per_atom(structure, E0s) for structure in structures]))
+
+
+def force_scale(structures: Sequence[LabelledStructure]) -> float:
+    """Root mean square of the force components, eV/A; 1 where there are no forces or all are zero."""
+    forces = [structure.forces for structure in structures if structure.forces is not None]
+    rms = float(np.sqrt(np.mean(np.concatenate(forces) ** 2))) if forces else 0.0
+    return rms or 1.0

@@ -1,0 +1,1 @@
+"""Evaluation: predictions against labels, error tables, parity plots."""

@@ -1,0 +1,103 @@
+"""Predictions against labels, and the errors in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+from mhff.data.batch import Batch, Prediction
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One structure's labels and a model's numbers for them."""
+
+    head: str
+    config_type: str
+    n_atoms: int
+    energy: tuple[float, float]
+    """Label and prediction, eV."""
+    forces: tuple[np.ndarray, np.ndarray] | None
+    """Label and prediction `[n, 3]`, eV/A; None where not labelled."""
+    stress: tuple[np.ndarray, np.ndarray] | None
+    """Label and prediction `[3, 3]`, eV/A^3; None where not labelled."""
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Mean absolute errors of a group of structures, and how many numbers are behind each; None where there are none."""
+
+    structures: int
+    atoms: int
+    energy: float
+    """meV per atom; mean over structures."""
+    forces: float | None
+    """meV/A; mean over force components."""
+    force_components: int
+    stress: float | None
+    """meV/A^3; mean over the six independent components."""
+    stress_structures: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON; the names carry the units."""
+        names = {"energy": "energy_mae_meV_per_atom", "forces": "force_mae_meV_per_A", "stress": "stress_mae_meV_per_A3"}
+        return {names.get(name, name): value for name, value in asdict(self).items()}
+
+
+def compare(prediction: Prediction, batch: Batch, heads: Sequence[str], config_types: Sequence[str]) -> list[Comparison]:
+    """Comparisons of the structures of a batch, in their order."""
+    sizes = batch.n_atoms.tolist()
+    predicted_forces = prediction.forces.detach().cpu().double().split(sizes)
+    labelled_forces = batch.forces.cpu().double().split(sizes)
+    stresses = iter(prediction.stress.detach().cpu().double())
+    return [
+        Comparison(
+            head=heads[int(batch.head[index])],
+            config_type=config_types[index],
+            n_atoms=n_atoms,
+            energy=(float(batch.energy[index]), float(prediction.energy[index])),
+            forces=(labelled_forces[index].numpy(), predicted_forces[index].numpy()) if batch.has_forces[index] else None,
+            stress=(batch.stress[index].cpu().double().numpy(), next(stresses).numpy()) if batch.has_stress[index] else None,
+        )
+        for index, n_atoms in enumerate(sizes)
+    ]
+
+
+def errors(comparisons: Sequence[Comparison]) -> Errors:
+    """Errors of at least one comparison."""
+    energies = [abs(item.energy[1] - item.energy[0]) / item.n_atoms for item in comparisons]
+    forces = [np.abs(item.forces[1] - item.forces[0]).ravel() for item in comparisons if item.forces is not None]
+    upper = np.triu_indices(3)
+    stresses = [np.abs(item.stress[1] - item.stress[0])[upper] for item in comparisons if item.stress is not None]
+    return Errors(
+        structures=len(comparisons),
+        atoms=sum(item.n_atoms for item in comparisons),
+        energy=1e3 * float(np.mean(energies)),
+        forces=1e3 * float(np.concatenate(forces).mean()) if forces else None,
+        force_components=sum(map(len, forces)),
+        stress=1e3 * float(np.concatenate(stresses).mean()) if stresses else None,
+        stress_structures=len(stresses),
+    )
+
+
+def group_by_head(item: Comparison) -> tuple[str, ...]:
+    """Key for `grouped`: one group per head."""
+    return (item.head,)
+
+
+def group_by_type(item: Comparison) -> tuple[str, ...]:
+    """Key for `grouped`: one group per head and config type."""
+    return (item.head, item.config_type)
+
+
+def grouped(comparisons: Sequence[Comparison], key: Callable[[Comparison], Key]) -> dict[Key, Errors]:
+    """Errors by group, in the order in which the groups come first."""
+    groups: dict[Key, list[Comparison]] = {}
+    for item in comparisons:
+        groups.setdefault(key(item), []).append(item)
+    return {name: errors(members) for name, members in groups.items()}

@@ -1,0 +1,53 @@
+"""Evaluate structures with a model: comparisons of every label with its prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mhff.data.batch import Batch, in_batches, predict, sample
+from mhff.data.reading import LabelledStructure
+from mhff.errors import MHFFError, listing
+from mhff.evaluate.errors import Comparison, compare
+from mhff.evaluator import Evaluator
+
+BATCH_SIZE = 8
+
+
+def evaluate_samples(evaluator: Evaluator, samples: Sequence[Batch], config_types: Sequence[str]) -> list[Comparison]:
+    """Comparisons of samples made with the evaluator's elements, cutoff and heads, in their order."""
+    comparisons: list[Comparison] = []
+    for batch in in_batches(samples, BATCH_SIZE):
+        moved = batch.to(evaluator.device, evaluator.dtype)
+        prediction = predict(evaluator.evaluate, moved, len(evaluator.heads))
+        done = len(comparisons)
+        comparisons += compare(
+            prediction, batch, evaluator.heads.names, config_types[done : done + batch.graph.n_structures]
+        )
+    return comparisons
+
+
+def evaluate_structures(
+    evaluator: Evaluator, structures: Sequence[LabelledStructure], head: str | None = None
+) -> list[Comparison]:
+    """Comparisons of all structures that are not isolated atoms, each with `head`, or else with the head it names itself.
+
+    Raises MHFFError for structures that name no head where none is given, and for heads and elements that the model lacks.
+    """
+    chosen = [structure for structure in structures if not structure.is_isolated_atom]
+    if not chosen:
+        raise MHFFError("expected structures to evaluate, got none but isolated atoms; give other data")
+    columns = [evaluator.heads.index(_head_of(structure, head, evaluator.heads.names)) for structure in chosen]
+    samples = [
+        sample(item, evaluator.elements, evaluator.r_max, column) for item, column in zip(chosen, columns, strict=True)
+    ]
+    return evaluate_samples(evaluator, samples, [structure.config_type for structure in chosen])
+
+
+def _head_of(structure: LabelledStructure, head: str | None, names: Sequence[str]) -> str:
+    if head is not None:
+        return head
+    if structure.head is not None:
+        return structure.head
+    if len(names) == 1:
+        return names[0]
+    raise MHFFError(f"the structures do not say which head they belong to: choose one of {listing(names)} with --head")

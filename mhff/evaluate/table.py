@@ -1,0 +1,44 @@
+"""Error tables: as Markdown, as JSON, on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich.table import Table
+
+from mhff.evaluate.errors import Errors
+
+COLUMNS = ("structures", "atoms", "energy, meV/atom", "forces, meV/A", "components", "stress, meV/A^3", "structures")
+"""What follows the group's name in a row: counts before or after the mean absolute errors they stand behind."""
+
+
+def cells(errors: Errors) -> list[str]:
+    """The row of a group of structures."""
+    stress = _number(errors.stress, 2)
+    counts = [str(errors.structures), str(errors.atoms)]
+    forces = [_number(errors.forces, 1), str(errors.force_components)]
+    return [*counts, f"{errors.energy:.1f}", *forces, stress, str(errors.stress_structures)]
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def markdown(rows: Mapping[tuple[str, ...], Errors], names: Sequence[str]) -> str:
+    """A Markdown table of mean absolute errors; `names` head the columns of the groups' names."""
+    header = [*names, *COLUMNS]
+    lines = [header, [*["---"] * len(names), *["---:"] * len(COLUMNS)]]
+    lines += [[*group, *cells(errors)] for group, errors in rows.items()]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def terminal(rows: Mapping[tuple[str, ...], Errors], names: Sequence[str], title: str) -> Table:
+    """The same for the terminal."""
+    table = Table(title=title)
+    for name in names:
+        table.add_column(name)
+    for column in COLUMNS:
+        table.add_column(column, justify="right")
+    for group, errors in rows.items():
+        table.add_row(*group, *cells(errors))
+    return table

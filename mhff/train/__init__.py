@@ -1,0 +1,1 @@
+"""Training: settings, loss, optimiser, the Lightning module, runs that resume."""

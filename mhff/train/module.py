@@ -1,0 +1,142 @@
+"""The Lightning module: one step, one validation, what a checkpoint holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+
+from mhff.data.batch import Batch, in_batches, predict
+from mhff.evaluate.errors import Comparison, Errors, compare, grouped
+from mhff.model.derivatives import energies_and_edge_gradients
+from mhff.model.mace import MACE
+from mhff.train.loss import loss
+from mhff.train.optimiser import MovingAverage, build_optimiser, learning_rate_factor
+from mhff.train.settings import Settings
+
+
+class Batches:
+    """Samples in batches, in a given order."""
+
+    def __init__(self, samples: Sequence[Batch], batch_size: int, order: Sequence[int]) -> None:
+        self.samples, self.batch_size, self.order = samples, batch_size, order
+
+    def __len__(self) -> int:
+        return -(-len(self.order) // self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return in_batches([self.samples[index] for index in self.order], self.batch_size)
+
+
+def shuffled(n: int, seed: int, epoch: int) -> list[int]:
+    """An order of n samples that only the seed and the epoch decide."""
+    generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+    order: list[int] = torch.randperm(n, generator=generator).tolist()
+    return order
+
+
+class TrainingModule(LightningModule):
+    """A multi-head network in training; validated with the moving average of its weights."""
+
+    def __init__(self, network: MACE, settings: Settings, train: Sequence[Batch], valid: Sequence[Batch]) -> None:
+        super().__init__()
+        self.network, self.settings = network, settings
+        self.train_samples, self.valid_samples = train, valid
+        self.average = MovingAverage(network, settings.optimiser.ema_decay)
+        self.history: list[dict[str, Any]] = []
+        """One record per epoch: losses and, per head, validation errors."""
+        self._train_losses: list[torch.Tensor] = []
+        self._valid_losses: list[torch.Tensor] = []
+        self._comparisons: list[Comparison] = []
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """Names of the heads."""
+        return self.network.config.heads
+
+    def train_dataloader(self) -> Batches:
+        """Called anew for every epoch."""
+        run, samples = self.settings.run, self.train_samples
+        return Batches(samples, run.batch_size, shuffled(len(samples), run.seed, self.current_epoch))
+
+    def val_dataloader(self) -> Batches:
+        """The validation samples in their order."""
+        return Batches(self.valid_samples, self.settings.run.batch_size, range(len(self.valid_samples)))
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """Batches know how to move themselves."""
+        return batch.to(device, self.network.dtype)
+
+    def configure_optimizers(self) -> Any:
+        """AdamW, its learning rate set at every step."""
+        optimiser = build_optimiser(self.network, self.settings.optimiser)
+        run = self.settings.run
+        per_epoch = -(-len(self.train_samples) // run.batch_size)
+        factor = partial(
+            learning_rate_factor, steps=per_epoch * run.epochs, warm_up=per_epoch * self.settings.optimiser.warm_up
+        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_fit_start(self) -> None:
+        """The averages live where the weights live."""
+        self.average.to(self.device)
+
+    def training_step(self, batch: Batch, _: int) -> torch.Tensor:
+        """Loss of a batch."""
+        evaluate = partial(energies_and_edge_gradients, self.network, training=True)
+        value = loss(predict(evaluate, batch, len(self.heads)), batch, self.settings.loss)
+        self._train_losses.append(value.detach())
+        return value
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """After each step the average takes the new weights in."""
+        self.average.update()
+
+    def on_validation_epoch_start(self) -> None:
+        """Validate the averaged weights."""
+        self._valid_losses, self._comparisons = [], []
+        self.average.swap()
+
+    def validation_step(self, batch: Batch, _: int) -> None:
+        """Predictions of a batch, compared with the labels."""
+        prediction = predict(partial(energies_and_edge_gradients, self.network), batch, len(self.heads))
+        self._valid_losses.append(loss(prediction, batch, self.settings.loss))
+        self._comparisons += compare(prediction, batch, self.heads, ["unknown"] * batch.graph.n_structures)
+
+    def on_validation_epoch_end(self) -> None:
+        """Back to the weights in training."""
+        self.average.swap()
+
+    def validation_errors(self) -> dict[str, Errors]:
+        """Errors of the last validation, by head."""
+        return grouped(self._comparisons, lambda item: item.head)
+
+    def on_train_epoch_end(self) -> None:
+        """Record the epoch."""
+        self.history.append(
+            {
+                "epoch": self.current_epoch + 1,
+                "train_loss": _mean(self._train_losses),
+                "valid_loss": _mean(self._valid_losses),
+                "valid": {head: errors.as_dict() for head, errors in self.validation_errors().items()},
+            }
+        )
+        self._train_losses = []
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the averages and the history."""
+        checkpoint["average"] = self.average.state_dict()
+        checkpoint["history"] = self.history
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Continue with the averages and the history."""
+        self.average.load_state_dict(checkpoint["average"])
+        self.history = list(checkpoint["history"])
+
+
+def _mean(losses: Sequence[torch.Tensor]) -> float | None:
+    return float(torch.stack(list(losses)).double().mean()) if losses else None

@@ -1,0 +1,49 @@
+"""The progress of a run on the terminal: a bar with the time left, and one line per epoch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning.pytorch import Callback, Trainer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from mhff.train.module import TrainingModule
+
+
+class ProgressReport(Callback):
+    """A bar over all steps of the run; above it, per epoch, the losses and each head's validation errors."""
+
+    def __init__(self, console: Console) -> None:
+        columns = [TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f} %")]
+        times = [TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()]
+        self.console = console
+        self.bar = Progress(*columns, *times, console=console)
+
+    def on_train_start(self, trainer: Trainer, module: TrainingModule) -> None:  # type: ignore[override]
+        """Start the bar, at the step a resumed run continues from."""
+        done, total = trainer.global_step, len(module.train_dataloader()) * module.settings.run.epochs
+        self.task = self.bar.add_task(f"epoch {trainer.current_epoch + 1}", total=total, completed=done)
+        self.bar.start()
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """One step on."""
+        self.bar.advance(self.task)
+
+    def on_train_epoch_end(self, trainer: Trainer, module: TrainingModule) -> None:  # type: ignore[override]
+        """The next epoch's number."""
+        self.bar.update(self.task, description=f"epoch {trainer.current_epoch + 2}")
+
+    def on_validation_end(self, trainer: Trainer, module: TrainingModule) -> None:  # type: ignore[override]
+        """Each head's validation errors."""
+        parts = [f"{head}: {_errors(errors)}" for head, errors in module.validation_errors().items()]
+        self.console.print(f"epoch {trainer.current_epoch + 1:4d}  " + "  ".join(parts), highlight=False, soft_wrap=True)
+
+    def teardown(self, trainer: Trainer, module: Any, stage: str) -> None:
+        """Stop the bar, however the run ends."""
+        self.bar.stop()
+
+
+def _errors(errors: Any) -> str:
+    forces = "-" if errors.forces is None else f"{errors.forces:.1f}"
+    return f"{errors.energy:.1f} meV/atom {forces} meV/A"

@@ -1,0 +1,179 @@
+"""A training run from settings to model file: prepare, train or resume, report."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Trainer
+from rich.console import Console
+
+from mhff import __version__
+from mhff.data.batch import Batch
+from mhff.data.split import PARTS, Part
+from mhff.errors import MHFFError
+from mhff.evaluate.errors import Errors, group_by_head, grouped
+from mhff.evaluate.evaluation import evaluate_samples
+from mhff.evaluate.table import markdown
+from mhff.evaluator import DTYPES, EagerEvaluator
+from mhff.heads import Heads
+from mhff.model.mace import MACE
+from mhff.modelfile import Model, load, write_atomically
+from mhff.train.module import TrainingModule
+from mhff.train.prepare import HeadData, all_elements, initial_network, make_samples, mean_neighbours, read_head
+from mhff.train.progress import ProgressReport
+from mhff.train.recorder import CHECKPOINT, Recorder
+from mhff.train.settings import Settings
+
+Report = dict[Part, dict[tuple[str, ...], Errors]]
+"""Errors by part of the data and by head."""
+
+
+class Run:
+    """One training run: its data, its network, its folder."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Read the data and build the network; raises MHFFError for what is wrong with either."""
+        self.settings, self.folder = settings, settings.run.out
+        self.heads: list[HeadData] = [read_head(name, settings) for name in settings.heads]
+        elements = all_elements(self.heads, settings)
+        dtype = DTYPES[settings.run.dtype]
+        r_max = settings.architecture(elements, 1.0).r_max
+        self.samples: dict[Part, list[Batch]] = make_samples(self.heads, elements, r_max, dtype)
+        neighbours = mean_neighbours(self.samples["train"])
+        self.network: MACE = initial_network(settings, self.heads, elements, neighbours).to(dtype=dtype)
+
+    @property
+    def model_file(self) -> Path:
+        """The best model so far."""
+        return self.folder / f"{self.settings.name}.mhff"
+
+    def train(self, console: Console, restart: bool = False) -> None:
+        """Train from the start, or from the last checkpoint of the same run.
+
+        Raises MHFFError where the folder holds another run, unless `restart`.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        checkpoint = self.folder / CHECKPOINT
+        if restart:
+            checkpoint.unlink(missing_ok=True)
+        if checkpoint.is_file():
+            self._check_same_run(checkpoint)
+            console.print(f"continuing from {checkpoint}")
+        module = TrainingModule(self.network, self.settings, self.samples["train"], self.samples["valid"])
+        recorder = Recorder(self.folder, self.fingerprint(), self._save_best)
+        with _quiet_lightning():
+            trainer = self._trainer([ProgressReport(console), recorder])
+            trainer.fit(module, ckpt_path=checkpoint if checkpoint.is_file() else None)
+
+    def _trainer(self, callbacks: list[Any]) -> Trainer:
+        run = self.settings.run
+        device = torch.device(run.device)
+        if device.type == "cuda" and not torch.cuda.is_available():
+            raise MHFFError(f"run.device is {run.device} but torch finds no CUDA device; set run.device to cpu")
+        return Trainer(
+            accelerator="gpu" if device.type == "cuda" else device.type,
+            devices=1 if device.index is None or device.type == "cpu" else [device.index],
+            max_epochs=run.epochs,
+            callbacks=callbacks,
+            gradient_clip_val=self.settings.optimiser.gradient_clip,
+            reload_dataloaders_every_n_epochs=1,
+            inference_mode=False,
+            num_sanity_val_steps=0,
+            logger=False,
+            enable_checkpointing=True,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            default_root_dir=self.folder,
+        )
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What decides the result: the settings but for places and devices, and the data's checksums."""
+        content = self.settings.model_dump(mode="json")
+        for name in ("out", "device"):
+            del content["run"][name]
+        for head in self.heads:
+            content["heads"][head.name]["files"] = head.checksums
+        return content
+
+    def _check_same_run(self, checkpoint: Path) -> None:
+        stored = torch.load(checkpoint, map_location="cpu", weights_only=True)["fingerprint"]
+        before, now = _flat(stored), _flat(self.fingerprint())
+        changed = [key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
+        if changed:
+            differences = "; ".join(
+                f"{key} was {before.get(key, 'absent')}, now {now.get(key, 'absent')}" for key in changed
+            )
+            raise MHFFError(
+                f"'{self.folder}' holds another run ({differences}): restore the configuration, choose another run.out, "
+                "or start anew with --restart"
+            )
+
+    def model(self, provenance: dict[str, Any] | None = None) -> Model:
+        """The network as it is, as a model."""
+        return Model(
+            self.network, Heads([head.describe() for head in self.heads]), {**self.provenance(), **(provenance or {})}
+        )
+
+    def provenance(self) -> dict[str, Any]:
+        """Where the model comes from."""
+        return {
+            "made_by": f"mhff train (mhff {__version__}, torch {torch.__version__})",
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "settings": self.fingerprint(),
+        }
+
+    def _save_best(self) -> None:
+        self.model().save(self.model_file)
+
+    def report(self) -> Report:
+        """Errors of the best model by part and head; written to errors.md, errors.json and the model's provenance."""
+        model = load(self.model_file)
+        evaluator = EagerEvaluator(model, self.settings.run.device, self.settings.run.dtype)
+        report = {part: self._errors(evaluator, part) for part in PARTS if self.samples[part]}
+        content = {part: {head: errors.as_dict() for (head,), errors in rows.items()} for part, rows in report.items()}
+        write_atomically(self.folder / "errors.json", json.dumps(content, indent=2).encode())
+        write_atomically(self.folder / "errors.md", self._markdown(report).encode())
+        Model(model.network, model.heads, {**model.provenance, "errors": content}).save(self.model_file)
+        return report
+
+    def _errors(self, evaluator: EagerEvaluator, part: Part) -> dict[tuple[str, ...], Errors]:
+        config_types = [structure.config_type for head in self.heads for structure in head.parts[part]]
+        return grouped(evaluate_samples(evaluator, self.samples[part], config_types), group_by_head)
+
+    def _markdown(self, report: Report) -> str:
+        title = f"# Errors of {self.settings.name}"
+        meaning = "Mean absolute errors, each with the number of structures, atoms or components behind it."
+        sections = [f"## {part}\n\n{markdown(rows, ['head'])}" for part, rows in report.items()]
+        return "\n\n".join([title, meaning, "\n".join(sections)])
+
+
+def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as `section.key`."""
+    flat: dict[str, Any] = {}
+    for key, value in content.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Lightning's hints are about choices that are made here on purpose."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"lightning\..*")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,177 @@
+"""The settings of a training run: what a `mhff train` CONFIG.yaml may say. Energies in eV, lengths in A."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from mhff.data.reading import Keys
+from mhff.errors import MHFFError, listing
+from mhff.model.config import ModelConfig
+
+
+class Section(BaseModel):
+    """A section of the settings: unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class HeadSettings(Section):
+    """One level of theory and its data."""
+
+    files: tuple[Path, ...] = Field(min_length=1)
+    """Structures with labels, in extended XYZ; relative paths start at the folder of the config file."""
+    level_of_theory: str = "unknown"
+    domain: str = "unknown"
+    licence: str = "unknown"
+    citation: str = ""
+    weight: float = Field(default=1.0, gt=0)
+    """Weight of this head's structures in the loss."""
+    keys: Keys = Keys()
+
+
+class DataSettings(Section):
+    """How the structures are divided; the division depends on each structure alone."""
+
+    valid: float = Field(default=0.1, ge=0, lt=1)
+    """Fraction of the structures that choose the best epoch."""
+    test: float = Field(default=0.1, ge=0, lt=1)
+    """Fraction of the structures that only the final error table sees."""
+
+
+class LossSettings(Section):
+    """Huber losses: quadratic below `delta`, linear above, so a weight is roughly the price of an absolute error."""
+
+    energy: float = Field(default=1.0, ge=0)
+    """Weight of the energy per atom, per eV."""
+    forces: float = Field(default=10.0, ge=0)
+    """Weight of the force components, per eV/A."""
+    stress: float = Field(default=10.0, ge=0)
+    """Weight of the stress components, per eV/A^3."""
+    delta: float = Field(default=0.01, gt=0)
+    """Where quadratic becomes linear, in the unit of each quantity."""
+
+
+class OptimiserSettings(Section):
+    """AdamW with a warm-up and a cosine to zero, gradient clipping, and the average of the weights that is kept."""
+
+    learning_rate: float = Field(default=0.01, gt=0)
+    warm_up: float = Field(default=1.0, ge=0)
+    """Epochs in which the learning rate grows linearly to its full value."""
+    weight_decay: float = Field(default=5e-7, ge=0)
+    """On the matrices between features and the product's weights only."""
+    ema_decay: float = Field(default=0.99, ge=0, lt=1)
+    """Decay, per step, of the exponential moving average of the weights; the average is what is validated and saved."""
+    gradient_clip: float = Field(default=10.0, gt=0)
+    """Largest norm of the gradient."""
+
+
+class RunSettings(Section):
+    """How long, on what, and where to."""
+
+    out: Path = Path("runs")
+    """Folder of the run: checkpoints, log, error tables and the model; relative paths start at the config file's folder."""
+    seed: int = Field(default=0, ge=0)
+    epochs: int = Field(default=100, ge=1)
+    batch_size: int = Field(default=8, ge=1)
+    device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
+    dtype: Literal["float32", "float64"] = "float32"
+
+
+class Settings(Section):
+    """A training run."""
+
+    name: str = Field(default="model", pattern=r"^[\w.-]+$")
+    """Name of the model; its file is NAME.mhff."""
+    model: dict[str, Any] = {}
+    """Architecture: the fields of `mhff.model.config.ModelConfig` but `heads`; elements follow from the data unless given."""
+    heads: dict[str, HeadSettings] = Field(min_length=1)
+    data: DataSettings = DataSettings()
+    loss: LossSettings = LossSettings()
+    optimiser: OptimiserSettings = OptimiserSettings()
+    run: RunSettings = RunSettings()
+
+    @field_validator("model")
+    @classmethod
+    def _architecture(cls, model: dict[str, Any]) -> dict[str, Any]:
+        """Check keys and values now, with an element in place of those that follow from the data."""
+        valid = sorted(set(ModelConfig.model_fields) - {"heads"})
+        unknown = sorted(set(model) - set(valid))
+        if unknown:
+            raise ValueError(f"unknown key {listing(unknown)}; the keys here are {listing(valid)}")
+        try:
+            ModelConfig.model_validate({"elements": ("H",), **model})
+        except ValidationError as error:
+            raise ValueError(f"{_place(error.errors()[0]['loc'])}: {error.errors()[0]['msg']}") from error
+        return model
+
+    def architecture(self, elements: Sequence[str], avg_num_neighbors: float) -> ModelConfig:
+        """The model's architecture, with what follows from the data where the settings leave it open."""
+        derived = {"elements": tuple(elements), "avg_num_neighbors": avg_num_neighbors}
+        return ModelConfig.model_validate({**derived, **self.model, "heads": tuple(self.heads)})
+
+
+def read_settings(path: str | os.PathLike[str]) -> Settings:
+    """Settings from a YAML file; relative paths in it start at its folder.
+
+    Raises MHFFError, in one sentence that names the key and lists the valid ones, for anything that does not fit.
+    """
+    source = Path(path)
+    if not source.is_file():
+        raise MHFFError(f"no file '{source}': expected a training configuration in YAML; check the path")
+    try:
+        content = yaml.safe_load(source.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise MHFFError(f"'{source}' is not valid YAML ({reason}); mend it") from error
+    if not isinstance(content, dict):
+        raise MHFFError(
+            f"'{source}' is not a training configuration: expected the sections {listing(Settings.model_fields)}"
+        )
+    try:
+        settings = Settings.model_validate(content)
+    except ValidationError as error:
+        raise MHFFError(f"'{source}': {_sentence(error)}") from error
+    return _with_paths_from(settings, source.resolve().parent)
+
+
+def _with_paths_from(settings: Settings, folder: Path) -> Settings:
+    """The settings with absolute paths, `folder` being where relative ones start."""
+    heads = {
+        name: head.model_copy(update={"files": tuple(folder / file for file in head.files)})
+        for name, head in settings.heads.items()
+    }
+    run = settings.run.model_copy(update={"out": folder / settings.run.out})
+    return settings.model_copy(update={"heads": heads, "run": run})
+
+
+def _sentence(error: ValidationError) -> str:
+    """The first thing that is wrong: the key, what was expected, and the valid keys where the key is unknown."""
+    first = error.errors()[0]
+    place = _place(first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"unknown key {place}; the keys there are {listing(_section(first['loc'][:-1]).model_fields)}"
+    if first["type"] == "missing":
+        return f"missing key {place}; add it"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{place}: {message[0].lower()}{message[1:]}, got {first['input']!r}; correct it"
+
+
+def _place(location: Sequence[str | int]) -> str:
+    return ".".join(str(part) for part in location)
+
+
+def _section(location: Sequence[str | int]) -> type[BaseModel]:
+    """The settings class at a place in the file."""
+    section: type[BaseModel] = Settings
+    for part in location:
+        if section is Settings and part == "heads":
+            continue
+        field = section.model_fields.get(str(part))
+        section = field.annotation if field is not None else HeadSettings  # type: ignore[assignment]
+    return section
