@@ -22,7 +22,7 @@ from mhff_openmm.program import Form, Program, checksum, load_program
 from mhff_openmm.selection import resolve_periodic, selected_particles, symbols_of
 
 FORMS = ("aoti", "torchscript", "eager")
-DEFAULT_FORM: Form = "eager"
+DEFAULT_FORM: Form = "aoti"
 
 
 def add_mhff_force(
@@ -90,9 +90,7 @@ def _program(model: str | os.PathLike[str], form: Form | None, device: str, dtyp
     if is_model_file(path):
         form = form or DEFAULT_FORM
     elif form is not None:
-        raise MHFFError(
-            f"'{path}' is compiled already, so form='{form}' cannot be had; leave form out, or give the model file"
-        )
+        raise MHFFError(f"'{path}' is not a .mhff model file, and only those are compiled; leave out form='{form}'")
     bundled = str(model) in BUNDLED and not Path(model).exists()
     return Program(str(model) if bundled else str(path.resolve()), checksum(path), form, device, dtype)
 

@@ -55,4 +55,8 @@ def load_program(program: Program) -> Evaluator:
 def _evaluator(path: Path, program: Program) -> Evaluator:
     from mhff.evaluator import open_evaluator
 
+    if program.form in ("aoti", "torchscript"):
+        from mhff_deploy.cache import compiled
+
+        path = compiled(path, device=program.device, dtype=program.dtype, form=program.form)
     return open_evaluator(path, program.device, program.dtype)
