@@ -1,0 +1,28 @@
+# make demo    the main job on the bundled model: OpenMM and ASE with each head (no LAMMPS needed)
+# make test    everything, in real LAMMPS and OpenMM
+# make lammps  the LAMMPS that the tests use, as .venv/bin/lmp (built once, kept outside this folder)
+# make lint    formatting, style, types
+
+PYTHON ?= python3.11
+BIN := .venv/bin
+
+.PHONY: demo test lammps lint
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
+	touch $@
+
+demo: .venv/installed
+	$(BIN)/mhff demo
+
+lammps: .venv/installed
+	$(BIN)/python lammps_plugin/build_lammps.py --prefix .venv
+
+test: lammps
+	$(BIN)/python -m pytest
+
+lint: .venv/installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy

@@ -1,0 +1,27 @@
+"""`mhff demo`: the bundled model at work. Each component contributes its parts by the entry-point group `mhff.demos`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for trajectories and the figure.")] = Path("demo-output"),
+) -> None:
+    """Run the bundled model in ASE and OpenMM with each head: energies, short MD, a picture. Takes about a minute."""
+    import time
+    from importlib.metadata import entry_points
+
+    from mhff.demo import draw_figure
+
+    start = time.monotonic()
+    out.mkdir(parents=True, exist_ok=True)
+    panels = []
+    for entry in sorted(entry_points(group="mhff.demos"), key=lambda entry: entry.name):
+        panels.append(entry.load()(out, typer.echo))
+        typer.echo("")
+    figure = draw_figure(panels, out / "demo.png")
+    typer.echo(f"figure: {figure} ({time.monotonic() - start:.0f} s in all)")
