@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from functools import lru_cache
+import logging
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -11,6 +12,8 @@ from mhff.errors import MHFFError
 
 if TYPE_CHECKING:
     from mhff.evaluator import Evaluator
+
+logger = logging.getLogger(__name__)
 
 Form = Literal["aoti", "torchscript", "eager"]
 LOADED_PROGRAMS = 8
@@ -58,5 +61,10 @@ def _evaluator(path: Path, program: Program) -> Evaluator:
     if program.form in ("aoti", "torchscript"):
         from mhff_deploy.cache import compiled
 
-        path = compiled(path, device=program.device, dtype=program.dtype, form=program.form)
+        path = compiled(path, program.device, program.dtype, program.form, progress=partial(_tell, path))
     return open_evaluator(path, program.device, program.dtype)
+
+
+def _tell(path: Path, step: str) -> None:
+    """Say what takes so long; a program that is in the cache says nothing."""
+    logger.warning("mhff compiles '%s', once and for all later runs: %s", path.name, step)
