@@ -89,7 +89,7 @@ class Settings(Section):
     name: str = Field(default="model", pattern=r"^[\w.-]+$")
     """Name of the model; its file is NAME.mhff."""
     model: dict[str, Any] = {}
-    """Architecture: the fields of `mhff.model.config.ModelConfig` but `heads`; elements follow from the data unless given."""
+    """Architecture: the fields of `mhff.model.config.ModelConfig` but `heads`; elements follow from the data by default."""
     heads: dict[str, HeadSettings] = Field(min_length=1)
     data: DataSettings = DataSettings()
     loss: LossSettings = LossSettings()

@@ -1,0 +1,79 @@
+"""The split depends on each structure alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.io import write
+from labelled import labelled_frame
+from structures import rattled_bulk, triclinic
+
+from mhff.data.reading import read_structures
+from mhff.data.split import fraction, part_of, split
+
+MANY = 2000
+H_ATOM, BULK = 0.062259, 0.895914
+"""Fractions of two structures, on record."""
+
+
+def clusters(n: int, seed: int = 0) -> list[Atoms]:
+    rng = np.random.default_rng(seed)
+    return [Atoms("HCO", positions=rng.normal(size=(3, 3))) for _ in range(n)]
+
+
+def test_the_fractions_are_uniform() -> None:
+    places = np.sort([fraction(atoms) for atoms in clusters(MANY)])
+    expected = (np.arange(MANY) + 0.5) / MANY
+    assert np.abs(places - expected).max() < 1.7 / MANY**0.5, "Kolmogorov-Smirnov at a significance of a percent"
+
+
+def test_parts_follow_the_fractions() -> None:
+    parts = [part_of(atoms, valid=0.2, test=0.1) for atoms in clusters(MANY)]
+    counts = np.array([parts.count(part) for part in ("train", "valid", "test")]) / MANY
+    np.testing.assert_allclose(counts, [0.7, 0.2, 0.1], atol=0.03)
+
+
+def test_the_numbers_never_change() -> None:
+    """They are part of every run on record: another hash would mix training and test structures of existing models."""
+    assert round(fraction(Atoms("H")), 6) == H_ATOM
+    assert round(fraction(rattled_bulk()), 6) == BULK
+
+
+def test_only_the_structure_counts() -> None:
+    one, other = rattled_bulk(), labelled_frame(rattled_bulk(), head="surfaces", seed=3)
+    assert fraction(one) == fraction(other)
+    other.positions[0, 0] += 1e-3
+    assert fraction(one) != fraction(other)
+
+
+def test_every_part_of_a_structure_counts() -> None:
+    changed = [triclinic() for _ in range(4)]
+    changed[1].numbers[0] = 1
+    changed[2].pbc = (True, False, False)
+    changed[3].set_cell(changed[3].cell * 1.01)
+    assert len({fraction(atoms) for atoms in changed}) == len(changed)
+
+
+def test_signs_of_zero_and_lattice_vectors_without_period_do_not_count() -> None:
+    one, other = Atoms("H", positions=[[0.0, 0.0, 0.0]]), Atoms("H", positions=[[-0.0, 0.0, -1e-9]], cell=[3, 4, 5])
+    assert fraction(one) == fraction(other)
+
+
+def test_writing_reading_and_reordering_change_nothing(tmp_path: Path) -> None:
+    frames = [labelled_frame(atoms) for atoms in clusters(60)]
+    write(tmp_path / "a.xyz", frames, format="extxyz")
+    write(tmp_path / "b.xyz", [*clusters(20, seed=9), *frames[::-1]][20:], format="extxyz")
+    there = {
+        part: {item.atoms.positions.round(6).tobytes() for item in items}
+        for part, items in split(read_structures(tmp_path / "a.xyz")).items()
+    }
+    back = {
+        part: {item.atoms.positions.round(6).tobytes() for item in items}
+        for part, items in split(read_structures(tmp_path / "b.xyz")).items()
+    }
+    assert there == back
+    for atoms in frames:
+        (part,) = (part for part, members in there.items() if atoms.positions.round(8).round(6).tobytes() in members)
+        assert part == part_of(atoms)

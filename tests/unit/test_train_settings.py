@@ -1,0 +1,84 @@
+"""Training configurations: paths, defaults, and one sentence for every mistake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mhff.errors import MHFFError
+from mhff.train.settings import read_settings
+
+MINIMAL: dict[str, Any] = {"heads": {"materials": {"files": ["data/a.extxyz"]}}}
+
+
+def save(folder: Path, content: Any) -> Path:
+    path = folder / "config.yaml"
+    path.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
+    return path
+
+
+def test_paths_start_at_the_config_file(tmp_path: Path) -> None:
+    settings = read_settings(save(tmp_path, MINIMAL | {"run": {"out": "../runs"}}))
+    assert settings.heads["materials"].files == (tmp_path / "data/a.extxyz",)
+    assert settings.run.out.resolve() == (tmp_path / "../runs").resolve()
+
+
+def test_the_architecture_follows_settings_and_data(tmp_path: Path) -> None:
+    settings = read_settings(save(tmp_path, MINIMAL | {"model": {"n_channels": 8, "interaction": "residual"}}))
+    config = settings.architecture(("H", "O"), avg_num_neighbors=7.5)
+    assert (config.n_channels, config.elements, config.heads, config.avg_num_neighbors) == (
+        8,
+        ("H", "O"),
+        ("materials",),
+        7.5,
+    )
+    given = read_settings(save(tmp_path, MINIMAL | {"model": {"elements": ["H", "C", "O"], "avg_num_neighbors": 3.0}}))
+    config = given.architecture(("H", "O"), avg_num_neighbors=7.5)
+    assert (config.elements, config.avg_num_neighbors) == (("H", "C", "O"), 3.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"los": {}}, r"unknown key los; the keys there are name, model, heads, data, loss, optimiser, run$"),
+        ({"loss": {"force": 1}}, r"unknown key loss\.force; the keys there are energy, forces, stress, delta$"),
+        ({"model": {"channels": 8}}, r"model: unknown key channels; the keys here are .*n_channels"),
+        ({"model": {"heads": ["a"]}}, r"unknown key heads"),
+        ({"model": {"n_channels": 0}}, r"n_channels: Input should be greater"),
+        ({"model": {"hidden_lmax": 4}}, r"hidden_lmax \(4\) cannot exceed l_max"),
+        ({"run": {"epochs": "many"}}, r"run\.epochs: input should be a valid integer.*got 'many'"),
+        ({"run": {"device": "tpu"}}, r"run\.device: .*got 'tpu'"),
+        ({"heads": {}}, r"heads: "),
+        ({"heads": {"a": {}}}, r"missing key heads\.a\.files; add it"),
+        ({"heads": {"a": {"files": ["x"], "weigth": 2}}}, r"unknown key heads\.a\.weigth; .*weight, keys$"),
+        (
+            {"heads": {"a": {"files": ["x"], "keys": {"e": "E"}}}},
+            r"unknown key heads\.a\.keys\.e; .*energy, forces, stress, head$",
+        ),
+    ],
+)
+def test_mistakes(tmp_path: Path, change: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(MHFFError, match=sentence) as caught:
+        read_settings(save(tmp_path, MINIMAL | change))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("heads: [", "is not valid YAML"),
+        ("- a\n- b\n", "expected the sections name, model, heads"),
+        ("", "expected the sections"),
+    ],
+)
+def test_not_a_configuration(tmp_path: Path, content: str, sentence: str) -> None:
+    with pytest.raises(MHFFError, match=sentence):
+        read_settings(save(tmp_path, content))
+
+
+def test_no_file() -> None:
+    with pytest.raises(MHFFError, match=r"no file 'nowhere\.yaml'"):
+        read_settings("nowhere.yaml")
