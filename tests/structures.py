@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 from ase import Atoms
 from ase.build import bulk, fcc100, molecule
 
@@ -51,8 +50,7 @@ def slab() -> Atoms:
     oxygen.symbols[:] = "O"
     oxygen.positions += [MGO_LATTICE / 8**0.5, MGO_LATTICE / 8**0.5, 0]
     oxygen.positions[:, 2] += 0.1
-    top = layers.positions[1]
-    atoms = layers + oxygen + Atoms("CO", positions=[top + [0.1, 0.2, 2.3], top + [0.3, 0.1, 3.4]])
+    atoms = layers + oxygen + Atoms("CO", positions=layers.positions[1] + [[0.1, 0.2, 2.3], [0.3, 0.1, 3.4]])
     atoms.pbc = (True, True, False)
     return atoms
 

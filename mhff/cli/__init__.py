@@ -35,7 +35,7 @@ def build_app() -> typer.Typer:
 def main() -> None:
     """Run the command line; a user's mistake is one sentence on stderr and exit code 2."""
     try:
-        build_app()()
+        build_app()(prog_name="mhff")
     except MHFFError as error:
         print(f"mhff: {error}", file=sys.stderr)
         raise SystemExit(USER_ERROR) from None

@@ -22,7 +22,12 @@ INDEPENDENT = 1e-9
 
 @lru_cache
 def clebsch_gordan(l1: int, l2: int, l3: int) -> torch.Tensor:
-    """Coupling tensor `[2 l1 + 1, 2 l2 + 1, 2 l3 + 1]` with Frobenius norm 1."""
+    """Coupling tensor `[2 l1 + 1, 2 l2 + 1, 2 l3 + 1]` with Frobenius norm 1, for even l1 + l2 + l3.
+
+    Features of natural parity need no other, and the sign of the others differs between versions of e3nn.
+    """
+    if (l1 + l2 + l3) % 2:
+        raise ValueError(f"expected degrees with an even sum, got {l1}, {l2}, {l3}")
     with torch.serialization.safe_globals([slice]):  # e3nn 0.4.4 reads its constants with torch.load
         from e3nn import o3
 

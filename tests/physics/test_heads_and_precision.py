@@ -1,4 +1,4 @@
-"""Heads share a trunk: all of them from one evaluation, any mix, any head per atom. Precision: float32 stays near float64."""
+"""Heads share a trunk: all from one evaluation, any mix, any head per atom. Precision: float32 stays near float64."""
 
 from __future__ import annotations
 

@@ -58,5 +58,5 @@ def test_fit_for_compilers(rows: int) -> None:
 def test_a_plan_of_another_kind_is_refused() -> None:
     plan = owner_plan(OWNERS)
     plan[0] = ONE_RANK + 1
-    with pytest.raises(RuntimeError, match="expected a ghost plan for one rank"):
+    with pytest.raises(RuntimeError, match=r"expected a ghost plan for one rank"):
         exchange_ghosts(values(N_LOCAL, 2), plan)

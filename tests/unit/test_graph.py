@@ -127,7 +127,7 @@ def test_positions_and_cell_must_be_finite(value: float) -> None:
     skewed.cell[0, 1] = value
     for atoms in (broken, skewed):
         with pytest.raises(
-            MHFFError, match="^expected finite positions and cell, got NaN or infinity; check the structure$"
+            MHFFError, match=r"^expected finite positions and cell, got NaN or infinity; check the structure$"
         ):
             graph_from_atoms(atoms, ELEMENTS, R_MAX)
 
@@ -144,7 +144,7 @@ def test_positions_and_cell_must_be_finite(value: float) -> None:
 )
 def test_each_periodic_direction_needs_a_lattice_vector(cell: list, pbc: bool | tuple[bool, ...]) -> None:
     atoms = Atoms("O", positions=[[0, 0, 0]], cell=cell, pbc=pbc)
-    with pytest.raises(MHFFError, match="^expected independent lattice vectors for the periodic directions"):
+    with pytest.raises(MHFFError, match=r"^expected independent lattice vectors for the periodic directions"):
         graph_from_atoms(atoms, ELEMENTS, R_MAX)
 
 

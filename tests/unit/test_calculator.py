@@ -1,0 +1,224 @@
+"""The ASE calculator: which head, what is cached, what is refused."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from ase.calculators.calculator import PropertyNotImplementedError
+from models import HEADS, random_model
+from structures import no_atoms, slab, tiny_cell, water_cluster
+
+from mhff import MHFFCalculator, MHFFError
+from mhff.heads import Head, Heads
+from mhff.modelfile import Model
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return random_model("mh1", n_channels=4, correlation=2)
+
+
+@pytest.fixture
+def water(model: Model) -> Atoms:
+    atoms = water_cluster()
+    atoms.calc = MHFFCalculator(model, head="materials")
+    return atoms
+
+
+def energies(model: Model, atoms: Atoms) -> dict[str, float]:
+    calculator = MHFFCalculator(model, head="materials")
+    calculator.calculate(atoms)
+    return calculator.results["head_energies"]
+
+
+def test_results(water: Atoms) -> None:
+    assert isinstance(water.get_potential_energy(), float)
+    assert water.get_potential_energy(force_consistent=True) == water.get_potential_energy()
+    assert water.get_forces().shape == (9, 3)
+    assert water.get_forces().dtype == water.get_potential_energies().dtype == np.float64
+    assert water.get_potential_energies().shape == (9,)
+    assert list(water.calc.results["head_energies"]) == list(HEADS)
+
+
+def test_from_a_file_and_from_a_model(model: Model, tmp_path: Path) -> None:
+    model.save(tmp_path / "M.mhff")
+    atoms = water_cluster()
+    found = []
+    for source in (model, tmp_path / "M.mhff", str(tmp_path / "M.mhff")):
+        atoms.calc = MHFFCalculator(source, head="surfaces")
+        found.append(atoms.get_potential_energy())
+    assert found == [found[0]] * 3
+
+
+def test_no_atoms(model: Model) -> None:
+    atoms = no_atoms()
+    atoms.calc = MHFFCalculator(model, head="materials")
+    assert atoms.get_potential_energy() == 0
+    assert atoms.get_forces().shape == (0, 3)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_the_head_of_the_calculator(model: Model, head: str) -> None:
+    atoms = water_cluster()
+    atoms.calc = MHFFCalculator(model, head=head)
+    assert atoms.get_potential_energy() == pytest.approx(energies(model, water_cluster())[head], abs=1e-9)
+
+
+def test_the_head_of_the_structure_overrides(model: Model, water: Atoms) -> None:
+    expected = energies(model, water_cluster())
+    for head in ("surfaces", "molecules", "surfaces"):  # the structure stays where it is: only the head changes
+        water.info["mhff_head"] = head
+        assert water.get_potential_energy() == pytest.approx(expected[head], abs=1e-9)
+    del water.info["mhff_head"]
+    assert water.get_potential_energy() == pytest.approx(expected["materials"], abs=1e-9)
+
+
+def test_a_mix_in_the_structure(model: Model, water: Atoms) -> None:
+    expected = energies(model, water_cluster())
+    water.info["mhff_head"] = {"surfaces": 0.5, "molecules": 0.5}
+    assert water.get_potential_energy() == pytest.approx(0.5 * (expected["surfaces"] + expected["molecules"]), abs=1e-9)
+
+
+def test_a_head_per_atom_overrides_all(water: Atoms) -> None:
+    one = water.get_potential_energies()
+    water.info["mhff_head"] = "molecules"
+    other = water.get_potential_energies()
+    water.arrays["mhff_head"] = np.array(["materials"] * 3 + ["molecules"] * 6)
+    np.testing.assert_allclose(water.get_potential_energies(), [*one[:3], *other[3:]], atol=1e-10)
+    water.arrays["mhff_head"][:] = "molecules"
+    np.testing.assert_allclose(water.get_potential_energies(), other, atol=1e-10)
+
+
+def test_results_are_kept_until_something_changes(water: Atoms, monkeypatch: pytest.MonkeyPatch) -> None:
+    evaluations = []
+    evaluate = water.calc.evaluator.evaluate
+    monkeypatch.setattr(water.calc.evaluator, "evaluate", lambda *args: evaluations.append(1) or evaluate(*args))
+    water.get_potential_energy()
+    water.get_forces()
+    water.get_potential_energies()
+    water.info["unrelated"] = 1
+    water.get_forces()
+    assert len(evaluations) == 1
+    water.info["mhff_head"] = "surfaces"
+    water.get_forces()
+    water.get_potential_energy()
+    assert len(evaluations) == 2
+    water.positions[0, 0] += 0.01
+    water.get_potential_energy()
+    assert len(evaluations) == 3
+
+
+def test_set_head(model: Model, water: Atoms) -> None:
+    expected = energies(model, water_cluster())
+    water.get_potential_energy()
+    water.calc.set_head("surfaces")
+    assert water.get_potential_energy() == pytest.approx(expected["surfaces"], abs=1e-9)
+    with pytest.raises(MHFFError, match=r"unknown head 'x'"):
+        water.calc.set_head("x")
+    assert water.calc.head == "surfaces"
+
+
+def test_unknown_heads_are_told_at_once(model: Model, water: Atoms) -> None:
+    for head in ("x", {"materials": 0.5, "x": 0.5}, {"materials": 0.5}):
+        with pytest.raises(MHFFError):
+            MHFFCalculator(model, head=head)
+    water.info["mhff_head"] = "x"
+    with pytest.raises(MHFFError, match=r"^unknown head 'x': this model has the heads materials, surfaces, molecules"):
+        water.get_potential_energy()
+
+
+def test_no_head_is_refused_unless_the_structure_has_one(model: Model) -> None:
+    atoms = water_cluster()
+    atoms.calc = MHFFCalculator(model)
+    with pytest.raises(MHFFError, match=r"^no head given: this model has the heads materials, surfaces, molecules"):
+        atoms.get_potential_energy()
+    atoms.info["mhff_head"] = "molecules"
+    assert atoms.get_potential_energy() == pytest.approx(energies(model, water_cluster())["molecules"], abs=1e-9)
+
+
+def test_no_head_is_needed_where_there_is_one() -> None:
+    atoms = water_cluster()
+    atoms.calc = MHFFCalculator(random_model("mp", heads=("only",), n_channels=4, correlation=1))
+    assert atoms.get_potential_energy() == atoms.calc.results["head_energies"]["only"]
+
+
+def test_elements_a_head_was_not_trained_on_warn_once(model: Model) -> None:
+    heads = Heads([Head(name="materials", elements=("O", "Mg")), *list(model.heads)[1:]])
+    trained = Model(model.network, heads)
+    calculator = MHFFCalculator(trained, head="materials")
+    atoms = water_cluster()
+    atoms.calc = calculator
+    sentence = r"^head 'materials' was not trained on H; its numbers there are an extrapolation$"
+    with pytest.warns(UserWarning, match=sentence) as caught:
+        atoms.get_potential_energy()
+    assert len(caught) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        atoms.positions[0, 0] += 0.1
+        atoms.get_potential_energy()
+        atoms.info["mhff_head"] = "surfaces"
+        atoms.get_potential_energy()
+
+
+def test_stress_needs_a_cell(model: Model, water: Atoms) -> None:
+    with pytest.raises(PropertyNotImplementedError, match=r"stress needs a cell with three lattice vectors"):
+        water.get_stress()
+    assert "stress" not in water.calc.results
+    for build in (tiny_cell, slab):
+        atoms = build()
+        atoms.calc = MHFFCalculator(model, head="materials")
+        assert atoms.get_stress().shape == (6,)
+        assert atoms.get_stress(voigt=False).shape == (3, 3)
+
+
+def test_unknown_elements(model: Model) -> None:
+    atoms = Atoms("Fe")
+    atoms.calc = MHFFCalculator(model, head="materials")
+    with pytest.raises(MHFFError, match=r"^this structure has Fe, but this model knows only H, C, N, O, Mg"):
+        atoms.get_potential_energy()
+
+
+def test_unknown_dtype(model: Model) -> None:
+    with pytest.raises(MHFFError, match=r"^unknown dtype 'float16': choose one of float32, float64$"):
+        MHFFCalculator(model, head="materials", dtype="float16")
+
+
+def test_unknown_device(model: Model) -> None:
+    with pytest.raises(MHFFError, match=r"^unknown device 'gpu': choose cpu or cuda$"):
+        MHFFCalculator(model, head="materials", device="gpu")
+    with pytest.raises(
+        MHFFError, match=r"^no device 'cuda:99': torch sees \d+ CUDA devices on this machine; use device='cpu'$"
+    ):
+        MHFFCalculator(model, head="materials", device="cuda:99")
+
+
+def test_the_users_model_keeps_its_precision(model: Model) -> None:
+    before = {name: value.clone() for name, value in model.network.state_dict().items()}
+    energies(model, water_cluster())
+    after = model.network.state_dict()
+    assert all(torch.equal(after[name], value) and after[name].dtype == value.dtype for name, value in before.items())
+    assert model.network.layers[0].product.basis.dtype == torch.float32
+
+
+def test_weights_in_float64_are_not_rounded() -> None:
+    """Imported models may hold more than float32 can."""
+    coarse, fine = (random_model("mh1", n_channels=4, correlation=2) for _ in range(2))
+    fine.network.double()
+    with torch.no_grad():
+        fine.network.layers[0].interaction.linear_up.weights[0].mul_(1 + 1e-10)
+    one, other = (energies(model, water_cluster())["materials"] for model in (coarse, fine))
+    assert 0 < abs(one - other) < 1e-6
+
+
+def test_neither_a_model_nor_an_artefact(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("not a model at all")
+    with pytest.raises(MHFFError, match=r"^'.*notes.txt' is neither a model nor an artefact of mhff; expected one of: "):
+        MHFFCalculator(path, head="materials")
+    with pytest.raises(MHFFError, match=r"^no file "):
+        MHFFCalculator(tmp_path / "nothing.mhff")
