@@ -9,7 +9,6 @@ import platform
 import re
 import shutil
 import subprocess
-import tarfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -89,8 +88,11 @@ def locked(cache: Path) -> Iterator[None]:
 
 def unpack(archive: Path, folder: Path) -> Path:
     """Unpack the archive, flat or with one folder inside, and return the source's root."""
-    with tarfile.open(archive) as tar:
-        tar.extractall(folder, filter="data")
+    folder.mkdir()
+    done = subprocess.run(["tar", "-xf", archive, "-C", folder], check=False, capture_output=True, text=True)
+    if done.returncode:
+        reason = done.stderr.splitlines()[0]
+        raise BuildError(f'expected to unpack {archive}, got "{reason}": mend that, or give another --source.')
     for root in (folder, *folder.iterdir()):
         if (root / "cmake" / "CMakeLists.txt").exists():
             return root
@@ -155,7 +157,10 @@ def build_lammps(environment: Environment, cache: Path, source: Path | None) -> 
     The result holds `lmp`, `liblammps.so.0` and the Python package `lammps`. It appears under its name only when it is
     complete; sources and objects are removed, and after a failure only the downloaded archive is used again.
     """
-    cache.mkdir(parents=True, exist_ok=True)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BuildError(f'expected to build in {cache}, got "{error.strerror}": give another --cache.') from error
     with locked(cache):
         if found := find_cached(cache, environment):
             return found

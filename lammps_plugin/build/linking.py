@@ -71,7 +71,7 @@ def describe_program(program: Path) -> Lammps:
     linked = subprocess.run(["ldd", program], check=False, capture_output=True, text=True).stdout
     library = re.search(r"liblammps\S* => (/\S+)", linked)
     if library is None:
-        raise BuildError("it does not use a shared liblammps")
+        raise BuildError("it is a script, or has no shared liblammps")
     path = Path(library.group(1))
     packages = [*path.parent.glob("python3*/*-packages/lammps"), *path.parent.parent.glob("python3*/*-packages/lammps")]
     if not packages:
