@@ -63,10 +63,8 @@ def provide(prefix: Path, cache: Path, source: Path | None) -> None:
     if not is_linked(lammps, environment):
         link(lammps, environment, environment.site, launcher)
     if reason := probe(environment, launcher, environment.site, ranks=1):
-        origin = lammps.library.parent
-        raise BuildError(
-            f"the LAMMPS from {origin} does not work here: {reason}; mend that, or remove {origin} and run again."
-        )
+        cure = f"remove {lammps.library.parent}" if lammps.relocatable else f"take {lammps.program} off PATH"
+        raise BuildError(f"{lammps.library} does not work here: {reason}; mend that, or {cure}, and run again.")
     say(f"ready: {launcher} (version {lammps.version}), and `import lammps` in {environment.python}")
 
 
