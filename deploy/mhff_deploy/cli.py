@@ -30,6 +30,7 @@ def compile_command(
     console = Console(stderr=True)
     start = time.monotonic()
     found = find_target(target)
+    found.check_output(output)
     if form not in (None, *found.forms):
         raise MHFFError(f"target '{target}' does not take the form '{form}': choose one of {', '.join(found.forms)}")
     loaded = load(model)

@@ -14,6 +14,10 @@ def _as_it_is(artefact: bytes) -> bytes:
     return artefact
 
 
+def _any_name(output: str) -> None:
+    pass
+
+
 @dataclass(frozen=True)
 class Target:
     """A kind of file that can be compiled to."""
@@ -23,6 +27,8 @@ class Target:
     """Forms of the program that it takes, the default first."""
     wrap: Callable[[bytes], bytes] = _as_it_is
     """Makes the target's file of an artefact."""
+    check_output: Callable[[str], None] = _any_name
+    """Raises MHFFError for a file name that the target's engine would take for something else."""
 
 
 AOTI = Target("aoti", ("aoti",))

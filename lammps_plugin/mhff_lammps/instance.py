@@ -1,0 +1,98 @@
+"""The LAMMPS instance behind the data that LAMMPS hands over, and what must be so in it.
+
+ML-IAP gives a model no way to the instance, which is needed for atom IDs and settings. But the data object holds a pointer
+to a C++ object of class MLIAPData, whose words are
+
+    0: its table of virtual functions    1: the instance    2, 3, 4, ...: addresses of the instance's first, second, ... member
+
+These words are compared with this pattern, and only then is the instance asked for its version and numbers of atoms.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from typing import Any
+
+from mhff.errors import MHFFError
+
+SUPPORTED = 20260704
+"""Version of LAMMPS whose layout of objects is known."""
+POINTER_OFFSET = object.__basicsize__
+"""Where in the Python object the pointer to the C++ object is, bytes."""
+WORD = ctypes.sizeof(ctypes.c_void_p)
+COMPARED_MEMBERS = 6
+
+
+class Instances:
+    """Handles of instances that were found; making one takes as long as a small evaluation, so they are kept."""
+
+    def __init__(self) -> None:
+        self._pointer, self._handle = 0, None
+
+    def find(self, data: Any) -> Any:
+        """The `lammps.lammps` object of the instance that `data` comes from; MHFFError if this LAMMPS is not supported."""
+        pointer = _instance_pointer(data)
+        if pointer != self._pointer:
+            handle = _handle(pointer)
+            if handle.version() != SUPPORTED:
+                raise _unsupported(f"version {handle.version()}")
+            self._pointer, self._handle = pointer, handle
+        return self._handle
+
+
+def _instance_pointer(data: Any) -> int:
+    """Address of the instance, from words that belong to `data` and its C++ object only."""
+    if type(data).__name__ != "MLIAPDataPy" or type(data).__basicsize__ != POINTER_OFFSET + WORD:
+        raise _unsupported(f"this one, whose data is of the type {type(data).__module__}.{type(data).__name__},")
+    address = ctypes.c_void_p.from_address(id(data) + POINTER_OFFSET).value or 0
+    if not address:
+        raise _unsupported("this one, whose data is empty,")
+    table, instance, *members = (ctypes.c_size_t * (2 + COMPARED_MEMBERS)).from_address(address)
+    if not table or not instance or members != [instance + WORD * index for index in range(COMPARED_MEMBERS)]:
+        raise _unsupported("this one, whose objects have another layout,")
+    return instance
+
+
+def _handle(pointer: int) -> Any:
+    try:
+        from lammps import lammps
+    except ImportError as error:
+        raise MHFFError(
+            f"mhff needs the Python module 'lammps' of the LAMMPS that runs, and {sys.prefix} has none ({error}); "
+            "install it with 'make install-python' where LAMMPS was built, or with 'make lammps' of mhff"
+        ) from error
+    new_capsule = ctypes.pythonapi.PyCapsule_New
+    new_capsule.restype, new_capsule.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+    return lammps(ptr=new_capsule(pointer, None, None))
+
+
+def _unsupported(what: str) -> MHFFError:
+    return MHFFError(
+        f"LAMMPS of {what} is not supported by this mhff: it supports version {SUPPORTED} without KOKKOS; "
+        "use that, or drive LAMMPS from Python with mhff_lammps.load_model"
+    )
+
+
+def check_settings(lammps: Any, data: Any) -> None:
+    """Refuse settings that would give wrong numbers: ranks, units, neighbours of ghosts, special bonds, a wrong instance."""
+    setting, value = lammps.extract_setting, lammps.extract_global
+    if (setting("nlocal"), setting("nall")) != (data.nlocal, data.ntotal):
+        raise MHFFError(
+            f"LAMMPS evaluates {data.nlocal} atoms, but the instance that mhff knows has {setting('nlocal')}; "
+            "call mhff_lammps.load_model with the instance that runs"
+        )
+    if setting("world_size") > 1:
+        raise MHFFError(
+            f"mhff runs LAMMPS on one MPI rank, this run has {setting('world_size')}; start it with one, as mpiexec -n 1 lmp"
+        )
+    if value("units") != "metal":
+        raise MHFFError(f"expected 'units metal' (eV, A, bar), got 'units {value('units')}'; change the input and its numbers")
+    if data.natomneigh != data.nlistatoms:
+        raise MHFFError("expected 'pair_style mliap unified FILE 0', got 1 in place of 0: mhff needs no neighbours of ghosts")
+    pairs_left_out = any(lj == 0 == coul for lj, coul in zip(value("special_lj")[1:], value("special_coul")[1:], strict=True))
+    if value("nbonds") and pairs_left_out:
+        raise MHFFError(
+            "special_bonds leaves pairs of bonded atoms out, which a model needs like all others; "
+            "add 'special_bonds lj/coul 1 1 1' to the input"
+        )

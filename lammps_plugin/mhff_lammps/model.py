@@ -1,0 +1,77 @@
+"""What LAMMPS loads and calls. Its place and name are in every compiled file: they must not change.
+
+The file is a pickle of one `MHFFModel`; its state is a format version, the artefact's content and that content's checksum.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from mhff.errors import MHFFError
+from mhff_deploy.artefact import Manifest, read_manifest
+from mhff_lammps.labels import Labels
+from mhff_lammps.reporting import reported
+
+FORMAT_VERSION = 1
+FILE = "the file given to pair_style mliap unified"
+"""LAMMPS does not tell a model the name of its file."""
+
+
+class MHFFModel:
+    """A compiled program as LAMMPS' ML-IAP package wants it (the interface is `lammps.mliap.MLIAPUnified`)."""
+
+    ndescriptors = 1
+    nparams = 1
+    interface: Any = None
+    """Set by LAMMPS."""
+    lammps: Any = None
+    """The `lammps.lammps` object of a Python driver (`load_model`); None: it is found at each evaluation."""
+    _adapter: Any = None
+
+    def __init__(self, artefact: bytes) -> None:
+        """`artefact`: content of an artefact of `mhff compile`; raises MHFFError if it is damaged."""
+        self._artefact = artefact
+        self._read(read_manifest(artefact, FILE))
+
+    def _read(self, manifest: Manifest) -> None:
+        from mhff.heads import Heads
+
+        self.labels = Labels(manifest.elements, Heads(manifest.heads), manifest.default_head)
+        self.element_types = self.labels.names
+        self.rcutfac = 0.5 * manifest.r_max
+        """LAMMPS takes twice this for the cutoff of every pair, A."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is in the file."""
+        sha256 = hashlib.sha256(self._artefact).hexdigest()
+        return {"format_version": FORMAT_VERSION, "sha256": sha256, "artefact": self._artefact}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Check the file, and print the labels that it knows."""
+        with reported():
+            if state.get("format_version") != FORMAT_VERSION:
+                raise MHFFError(
+                    f"{FILE} has format version {state.get('format_version')}, this mhff reads version {FORMAT_VERSION}; "
+                    "compile it again with this mhff"
+                )
+            if hashlib.sha256(state["artefact"]).hexdigest() != state["sha256"]:
+                raise MHFFError(f"{FILE} is damaged: its checksum does not fit its content; compile it again")
+            MHFFModel.__init__(self, state["artefact"])
+        print(self.labels.help(), flush=True)
+
+    def compute_descriptors(self, data: Any) -> None:
+        """Nothing: everything is done in `compute_forces`."""
+
+    def compute_gradients(self, data: Any) -> None:
+        """Nothing: everything is done in `compute_forces`."""
+
+    def compute_forces(self, data: Any) -> None:
+        """Energies and forces of one step, into `data`; loads the program at the first one."""
+        with reported():
+            if self._adapter is None:
+                from mhff_deploy.runtime import load_artefact
+                from mhff_lammps.adapter import Adapter
+
+                self._adapter = Adapter(load_artefact(self._artefact, FILE), self.labels)
+            self._adapter.compute(data, self.lammps)
