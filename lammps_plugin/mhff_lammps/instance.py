@@ -3,7 +3,7 @@
 ML-IAP gives a model no way to the instance, which is needed for atom IDs and settings. But the data object holds a pointer
 to a C++ object of class MLIAPData, whose words are
 
-    0: its table of virtual functions    1: the instance    2, 3, 4, ...: addresses of the instance's first, second, ... member
+    0: its table of virtual functions    1: the instance    2, 3, 4, ...: addresses of the instance's members, in order
 
 These words are compared with this pattern, and only then is the instance asked for its version and numbers of atoms.
 """
@@ -87,10 +87,16 @@ def check_settings(lammps: Any, data: Any) -> None:
             f"mhff runs LAMMPS on one MPI rank, this run has {setting('world_size')}; start it with one, as mpiexec -n 1 lmp"
         )
     if value("units") != "metal":
-        raise MHFFError(f"expected 'units metal' (eV, A, bar), got 'units {value('units')}'; change the input and its numbers")
+        raise MHFFError(
+            f"expected 'units metal' (eV, A, bar), got 'units {value('units')}'; change the input and its numbers"
+        )
     if data.natomneigh != data.nlistatoms:
-        raise MHFFError("expected 'pair_style mliap unified FILE 0', got 1 in place of 0: mhff needs no neighbours of ghosts")
-    pairs_left_out = any(lj == 0 == coul for lj, coul in zip(value("special_lj")[1:], value("special_coul")[1:], strict=True))
+        raise MHFFError(
+            "expected 'pair_style mliap unified FILE 0', got 1 in place of 0: mhff needs no neighbours of ghosts"
+        )
+    pairs_left_out = any(
+        lj == 0 == coul for lj, coul in zip(value("special_lj")[1:], value("special_coul")[1:], strict=True)
+    )
     if value("nbonds") and pairs_left_out:
         raise MHFFError(
             "special_bonds leaves pairs of bonded atoms out, which a model needs like all others; "
