@@ -16,13 +16,21 @@ from ase import Atoms, build
 from mhff_deploy.cache import compiled
 from mhff_openmm import add_mhff_force
 from mhff_openmm.units import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV
+from models import HEADS, random_model
 from openmm import app, unit
+from structures import (
+    ELEMENTS,
+    MGO_LATTICE,
+    close_contacts,
+    far_apart,
+    one_atom,
+    tiny_cell,
+    triclinic,
+    water_cluster,
+)
 
 from mhff import MHFFCalculator, MHFFError
 from mhff.heads import Head, Heads
-from mhff.model.config import ModelConfig
-from mhff.model.mace import MACE
-from mhff.modelfile import Model
 
 ENERGY_TOLERANCE = 1e-9
 """eV per atom, between engines, float64."""
@@ -30,11 +38,9 @@ FORCE_TOLERANCE = 1e-8
 """eV/A, between engines, float64."""
 SAME_PROGRAM = 1e-11
 """eV per atom and eV/A, where only the order of sums differs."""
-
 DRIFT_TOLERANCE = 1e-5
 """eV per atom over 2 ps."""
 
-HEADS = ("materials", "surfaces", "molecules")
 MIX = {"materials": 0.25, "molecules": 0.75}
 PLATFORMS = ("Reference", "CPU")
 FORMS = ("aoti", "torchscript", "eager")
@@ -59,33 +65,30 @@ def rattled(atoms: Atoms, by: float = 0.05) -> Atoms:
 
 
 def magnesia() -> Atoms:
-    return rattled(build.bulk("MgO", "rocksalt", a=4.21, cubic=True) * (2, 2, 2))
-
-
-def triclinic() -> Atoms:
-    atoms = build.bulk("MgO", "rocksalt", a=4.21) * (3, 2, 2)
-    atoms.set_cell(atoms.cell[:] @ np.array([[1.02, 0.03, 0], [0, 0.99, -0.04], [0.01, 0, 1.0]]), scale_atoms=True)
-    return rattled(atoms)
+    """64 atoms, periodic."""
+    return rattled(build.bulk("MgO", "rocksalt", a=MGO_LATTICE, cubic=True) * (2, 2, 2))
 
 
 def adsorbate() -> Atoms:
-    slab = build.surface(build.bulk("MgO", "rocksalt", a=4.21, cubic=True), (1, 0, 0), 2, vacuum=7.0, periodic=True)
+    """CO on MgO(100), periodic in all directions as OpenMM has it, with a vacuum."""
+    slab = build.surface(build.bulk("MgO", "rocksalt", a=MGO_LATTICE, cubic=True), (1, 0, 0), 2, vacuum=7.0, periodic=True)
     slab = rattled(slab * (2, 2, 1))
     top = max((atom for atom in slab if atom.symbol == "Mg"), key=lambda atom: atom.z)
     return slab + Atoms("CO", positions=top.position + np.array([[0, 0, 2.4], [0.2, 0, 3.54]]))
 
 
-def gas() -> Atoms:
-    return Atoms("HCNOMg", positions=40.0 * np.arange(15).reshape(5, 3))
-
-
 STRUCTURES: dict[str, Callable[[], Atoms]] = {
-    "water cluster": lambda: waters(5),
-    "MgO bulk": magnesia,
-    "triclinic cell": triclinic,
-    "primitive cell": lambda: rattled(build.bulk("MgO", "rocksalt", a=4.21)),
-    "CO on MgO(100)": adsorbate,
-    "gas": gas,
+    build.__name__: build
+    for build in (
+        water_cluster,
+        magnesia,
+        triclinic,
+        tiny_cell,
+        adsorbate,
+        close_contacts,
+        far_apart,
+        one_atom,
+    )
 }
 
 
@@ -148,14 +151,11 @@ def assert_same(
 @pytest.fixture(scope="module")
 def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small model with random weights; its molecules head was not trained on Mg."""
-    elements = ("H", "C", "N", "O", "Mg")
-    config = ModelConfig(
-        elements=elements, heads=HEADS, r_max=4.0, n_channels=8, n_edge_channels=4, l_max=2, correlation=2, radial_mlp=(8,)
-    )
-    trained = {"molecules": ("H", "C", "N", "O")}
-    heads = Heads([Head(name=name, elements=trained.get(name, elements)) for name in HEADS])
+    model = random_model(l_max=2, correlation=2)
+    trained = {"molecules": tuple(element for element in ELEMENTS if element != "Mg")}
+    model.heads = Heads([Head(name=name, elements=trained.get(name, ELEMENTS)) for name in HEADS])
     path = tmp_path_factory.mktemp("model") / "random.mhff"
-    Model(MACE(config, seed=3), heads).save(path)
+    model.save(path)
     return path
 
 
