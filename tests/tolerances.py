@@ -18,7 +18,7 @@ SAME_NUMBERS = Tolerance(1e-13, 1e-13)
 """float64, same operations; only the order of a sum may differ."""
 ROUNDING = Tolerance(1e-10, 1e-10)
 """float64, other operations with the same result in exact arithmetic (eV, eV/A); total energies are hundreds of eV."""
-FINITE_DIFFERENCES = Tolerance(1e-6, 1e-7)
+FINITE_DIFFERENCES = Tolerance(1e-7, 1e-8)
 """float64 derivatives against five-point differences with steps of 2e-4 (A, or strain)."""
 SINGLE_PRECISION = Tolerance(2e-5, 2e-5)
 """float32 against float64, relative to the largest value; see `assert_close_to_scale`."""

@@ -11,7 +11,7 @@ from ase.stress import voigt_6_to_full_3x3_stress
 from differences import derivative
 from models import random_model
 from structures import close_contacts, slab, tiny_cell, triclinic, water_cluster
-from tolerances import FINITE_DIFFERENCES, assert_close
+from tolerances import FINITE_DIFFERENCES, ROUNDING, assert_close
 
 from mhff import MHFFCalculator
 from mhff.graph import graph_from_atoms
@@ -36,7 +36,7 @@ def test_forces(model: Model, build) -> None:
         atoms.positions = start + step * where
         return atoms.get_potential_energy()
 
-    assert np.abs(forces).max() > 1e-3
+    assert np.abs(forces).max() > 1e-4  # large against the tolerance
     assert_close((forces * direction).sum(), -derivative(energy), FINITE_DIFFERENCES)
     for axis in range(3):
         one = np.zeros_like(start)
@@ -61,7 +61,7 @@ def test_stress(model: Model, build) -> None:
             return atoms.get_potential_energy()
 
         assert_close(stress[i, j] * volume, derivative(energy), FINITE_DIFFERENCES)
-    assert np.abs(stress * volume).max() > 1e-2
+    assert np.abs(stress * volume).max() > 1e-3
 
 
 def test_nothing_jumps_where_an_atom_crosses_the_cutoff(model: Model) -> None:
@@ -100,7 +100,7 @@ def test_edges_that_are_not_shorter_than_the_cutoff_do_not_count(model: Model) -
     assert skin.edge_index.shape[1] > exact.edge_index.shape[1]
     network = random_double(model)
     results = [energies_and_edge_gradients(network, g.edge_vectors, g.edge_index, g.species, weights) for g in (exact, skin)]
-    assert_close(results[1][0], results[0][0], FINITE_DIFFERENCES)
+    assert_close(results[1][0], results[0][0], ROUNDING)
     beyond = torch.linalg.vector_norm(skin.edge_vectors, dim=1) >= model.r_max
     assert results[1][1][beyond].abs().max() == 0
 
