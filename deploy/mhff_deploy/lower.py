@@ -26,9 +26,9 @@ def lower(model: Model, elements: Sequence[str] | None, dtype: torch.dtype, devi
     indices = torch.tensor([old.config.elements.index(symbol) for symbol in kept])
     constants = dict(old.constants)
     constants["covalent_radii"] = constants["covalent_radii"][indices]
-    network = MACE(config, constants)
+    network = MACE(config, constants).to(device, dtype)
     network.load_state_dict(_prune(old, indices))
-    network.to(device, dtype).requires_grad_(False)
+    network.requires_grad_(False)
     use_operators(network)
     return network
 
@@ -39,14 +39,17 @@ def select_elements(model: Model, elements: Sequence[str] | None) -> tuple[str, 
         return model.elements
     unknown = [symbol for symbol in elements if symbol not in model.elements]
     if unknown or not elements:
-        raise MHFFError(f"this model has no element {listing(unknown)}: it knows {listing(model.elements)}; choose among them")
+        raise MHFFError(
+            f"this model has no element {listing(unknown)}: it knows {listing(model.elements)}; choose among them"
+        )
     return tuple(symbol for symbol in model.elements if symbol in set(elements))
 
 
 def _prune(network: MACE, kept: torch.Tensor) -> dict[str, torch.Tensor]:
     """State of the network with only the kept elements.
 
-    Element tables carry the factor 1 / sqrt(n_elements), so their weights are rescaled to the new number.
+    Element tables carry the factor 1 / sqrt(n_elements), so their weights are rescaled to the new number; in float64, because
+    a rescaled weight is no number of the old precision.
     """
     state = {name: value.detach().clone().cpu() for name, value in network.state_dict().items()}
     rescale = (len(kept) / len(network.config.elements)) ** 0.5
@@ -57,5 +60,5 @@ def _prune(network: MACE, kept: torch.Tensor) -> dict[str, torch.Tensor]:
             state[f"{path}.weights"] = state[f"{path}.weights"][kept]
         elif isinstance(module, (ElementEmbedding, ElementLinear)):
             for name, _ in module.named_parameters(prefix=path):
-                state[name] = state[name][kept] * rescale
+                state[name] = state[name][kept].double() * rescale
     return state
