@@ -8,9 +8,8 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from mhff_deploy.artefact import Manifest, read_manifest
-
 from mhff.errors import MHFFError
+from mhff_deploy.artefact import Manifest, read_manifest
 from mhff_lammps.labels import Labels
 from mhff_lammps.reporting import reported
 
@@ -72,7 +71,6 @@ class MHFFModel:
         with reported():
             if self._adapter is None:
                 from mhff_deploy.runtime import load_artefact
-
                 from mhff_lammps.adapter import Adapter
 
                 self._adapter = Adapter(load_artefact(self._artefact, FILE), self.labels)

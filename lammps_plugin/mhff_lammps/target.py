@@ -5,9 +5,8 @@ from __future__ import annotations
 import pickle
 from pathlib import Path
 
-from mhff_deploy.targets import Target
-
 from mhff.errors import MHFFError
+from mhff_deploy.targets import Target
 from mhff_lammps.model import MHFFModel
 
 PICKLE_PROTOCOL = 4

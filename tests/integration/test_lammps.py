@@ -22,10 +22,10 @@ from lammps_runs import (
     succeeded,
     turned,
 )
-from mhff_deploy.cache import compiled
-from mhff_lammps.target import LAMMPS
 
 from mhff import MHFFCalculator
+from mhff_deploy.cache import compiled
+from mhff_lammps.target import LAMMPS
 
 ENERGY_TOLERANCE = 1e-9
 """eV per atom, between engines, float64."""
@@ -266,7 +266,7 @@ def test_valid_labels_are_printed_before_lammps_refuses_wrong_ones(folder, coeff
 def bonded(folder: Path) -> str:
     """Commands that read two bonded atoms of CO."""
     atoms = Atoms("CO", positions=[[5, 5, 5], [5, 5, 6.1]], cell=[10.0] * 3, pbc=True)
-    text = start(folder, "a", atoms).replace("atom_style atomic", "bond_style zero\natom_style bond")
+    text = start(folder, "a", atoms).replace("atom_style atomic", "atom_style bond\nbond_style zero")
     data = (folder / "a.data").read_text()
     data = data.replace("2 atoms", "2 atoms\n1 bonds\n1 bond types").replace("Atoms # atomic", "Atoms # bond")
     head, body = data.split("Atoms # bond")
@@ -289,7 +289,7 @@ REFUSALS: dict[str, tuple[Callable[[Path], str], str]] = {
     "atom IDs": (
         lambda folder: (
             "units metal\natom_modify id no\nregion all block 0 5 0 5 0 5\ncreate_box 1 all\nmass 1 24\n"
-            f"create_atoms 1 single 1 1 1\n{PAIR}pair_coeff * * {MAGNESIUM}\n"
+            f"create_atoms 1 single 1 1 1\ncreate_atoms 1 single 3 1 1\n{PAIR}pair_coeff * * {MAGNESIUM}\n"
         ),
         "remove 'atom_modify id no'",
     ),
