@@ -38,16 +38,18 @@ class MHFFCalculator(Calculator):
         head: HeadSpec | None = None,
         device: str = "cpu",
         dtype: str | None = None,
+        form: str | None = None,
     ) -> None:
         """`model`: path, `"mini"`, `mhff.load(...)` or an artefact; `dtype`: "float32" (MD) or "float64" (optimisation).
 
-        `dtype` None means float64 for a model and what it was compiled in for an artefact.
+        `dtype` None means float64 for a model and what it was compiled in for an artefact. `form` is what a model runs as:
+        "eager", or "aoti" or "torchscript", to which it is compiled once, in the compile cache.
 
         Raises MHFFError for an unknown head. `head` may be left out where there is only one, or where each structure
         names its own in `mhff_head`; where neither is so, the first calculation raises.
         """
         super().__init__()
-        self.evaluator = open_evaluator(model, device, dtype)
+        self.evaluator = open_evaluator(model, device, dtype, form)
         self.head = head if head is not None else self.evaluator.default_head
         if self.head is not None or len(self.evaluator.heads) == 1:
             self.evaluator.heads.row(self.head)  # a wrong head is told now, not at the first energy

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Protocol
 
 import torch
@@ -15,6 +16,8 @@ from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.modelfile import Model, is_model_file, load, model_path
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
+FORMS = ("eager", "aoti", "torchscript")
+"""What a model can run as."""
 
 
 class Evaluator(Protocol):
@@ -98,20 +101,35 @@ def resolve_device(name: str | torch.device) -> torch.device:
 
 
 def open_evaluator(
-    source: str | os.PathLike[str] | Model | Evaluator, device: str = "cpu", dtype: str | None = None
+    source: str | os.PathLike[str] | Model | Evaluator,
+    device: str = "cpu",
+    dtype: str | None = None,
+    form: str | None = None,
 ) -> Evaluator:
     """An evaluator of a model, a model file, a bundled model's name, or an artefact (any kind that is installed).
 
     `dtype` None means float64 for a model and its own for an artefact. An artefact has the device and precision it was
-    compiled for; asking for another device or for more precision is refused.
+    compiled for; asking for another device or for more precision is refused. `form` is what a model runs as: "eager" (or
+    None), or "aoti" or "torchscript", to which it is compiled once, in the compile cache.
     """
-    if isinstance(source, Model):
-        return EagerEvaluator(source, device, dtype or "float64")
-    if not isinstance(source, (str, os.PathLike)):
+    if not isinstance(source, (str, os.PathLike, Model)):
         return source
-    path = model_path(source)
-    if is_model_file(path):
-        return EagerEvaluator(load(path), device, dtype or "float64")
+    if form not in (None, *FORMS):
+        raise MHFFError(f"unknown form '{form}': choose one of {listing(FORMS)}")
+    if not isinstance(source, Model):
+        path = model_path(source)
+        if not is_model_file(path):
+            if form is not None:
+                raise MHFFError(f"'{path}' is not a .mhff model file, and only those are compiled; leave out form='{form}'")
+            return _open_artefact(path, device, dtype)
+        source = load(path)
+    if form in (None, "eager"):
+        return EagerEvaluator(source, device, dtype or "float64")
+    (compiler,) = entry_points(group="mhff.compilers")
+    return _open_artefact(compiler.load()(source, device, dtype or "float64", form), device, dtype)
+
+
+def _open_artefact(path: Path, device: str, dtype: str | None) -> Evaluator:
     openers = entry_points(group="mhff.evaluators")
     for opener in openers:
         evaluator: Evaluator | None = opener.load()(path, device, dtype)

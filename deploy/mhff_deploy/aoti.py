@@ -29,7 +29,7 @@ def compile_aoti(program: GraphModule, example: tuple[torch.Tensor, ...]) -> byt
     shapes = ({0: edges}, {1: edges}, {0: atoms}, {0: local}, {0: plan})
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), _quiet():
         warnings.simplefilter("ignore")
-        with fx_config.patch(use_duck_shape=False):
+        with fx_config.patch(use_duck_shape=False):  # type: ignore[attr-defined]  # installed at import
             exported = torch.export.export(program, example, dynamic_shapes=shapes)
         path = torch._inductor.aoti_compile_and_package(exported, package_path=str(Path(folder) / "program.pt2"))
         return Path(path).read_bytes()

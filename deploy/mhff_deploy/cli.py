@@ -45,10 +45,13 @@ def compile_command(
         def progress(step: str) -> None:
             status.update(f"{step} ({time.monotonic() - start:.0f} s so far)")
 
-        content, manifest = build(loaded, found, chosen, symbols, device, dtype, form, progress)  # type: ignore[arg-type]
+        content, manifest = build(loaded, found, chosen, symbols, device, dtype, form, progress)
     write_atomically(output, content)
     errors = manifest.largest_errors
-    typer.echo(f"head {chosen} of {', '.join(loaded.heads.names)}; elements {', '.join(manifest.elements)}; {manifest.dtype} on {device}")
+    typer.echo(
+        f"head {chosen} of {', '.join(loaded.heads.names)}; elements {', '.join(manifest.elements)}; "
+        f"{manifest.dtype} on {device}"
+    )
     typer.echo(
         f"largest errors against the eager float64 model: {errors['node_energies']:.1e} eV per atom, "
         f"{errors['edge_gradients']:.1e} eV/A, relative to the largest gradient"

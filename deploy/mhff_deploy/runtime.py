@@ -57,7 +57,9 @@ def open_artefact(path: Path, device: str, dtype: str | None) -> ArtefactEvaluat
     return load_artefact(content, path, device, dtype) if is_artefact(content) else None
 
 
-def load_artefact(content: bytes, name: str | Path, device: str | None = None, dtype: str | None = None) -> ArtefactEvaluator:
+def load_artefact(
+    content: bytes, name: str | Path, device: str | None = None, dtype: str | None = None
+) -> ArtefactEvaluator:
     """Evaluator of an artefact's content; `name` is for error messages."""
     manifest = read_manifest(content, name)
     check_manifest(manifest, name, device, dtype)
@@ -81,7 +83,9 @@ def check_manifest(manifest: Manifest, name: str | Path, device: str | None, dty
             f"'{name}' was compiled with torch {manifest.torch_version}, this is torch {torch.__version__}; compile it again"
         )
     if device is not None and torch.device(device).type != torch.device(manifest.device).type:
-        raise MHFFError(f"'{name}' was compiled for {manifest.device}, asked for {device}; compile it with --device {device}")
+        raise MHFFError(
+            f"'{name}' was compiled for {manifest.device}, asked for {device}; compile it with --device {device}"
+        )
     if dtype == "float64" and manifest.dtype == "float32":
         raise MHFFError(f"'{name}' was compiled in float32, asked for float64; compile it with --dtype float64")
     if torch.device(manifest.device).type == "cuda" and not torch.cuda.is_available():

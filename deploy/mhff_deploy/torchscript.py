@@ -26,7 +26,8 @@ def compile_torchscript(program: GraphModule) -> bytes:
 def _scriptable(program: GraphModule) -> torch.fx.Graph:
     """A copy of the graph in the subset of Python that TorchScript knows."""
     graph = torch.fx.Graph()
-    graph.graph_copy(program.graph, values := {})
+    values: dict[Node, Node] = {}
+    graph.graph_copy(program.graph, values)
     (output,) = (node for node in program.graph.nodes if node.op == "output")
     graph.output(torch.fx.map_arg(output.args[0], values.__getitem__))
     for node in graph.nodes:

@@ -53,10 +53,8 @@ def trace(network: MACE) -> GraphModule:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         return energies_and_edge_gradients(network, edge_vectors, edge_index, species, head_weights, ghost_plan)
 
-    record = make_fx(
-        program, tracing_mode="symbolic", _allow_non_fake_inputs=True, _error_on_data_dependent_ops=True
-    )
-    with fx_config.patch(use_duck_shape=False):
+    record = make_fx(program, tracing_mode="symbolic", _allow_non_fake_inputs=True, _error_on_data_dependent_ops=True)
+    with fx_config.patch(use_duck_shape=False):  # type: ignore[attr-defined]  # installed at import
         graph_module = record(*example_inputs(len(network.config.heads), network.dtype, network.device))
     _drop_detach(graph_module)
     _fold_constants(graph_module)

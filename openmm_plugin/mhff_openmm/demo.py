@@ -10,7 +10,6 @@ import numpy as np
 import openmm
 from ase import Atoms
 from ase.build import molecule
-from ase.data import covalent_radii
 from matplotlib.axes import Axes
 from openmm import app, unit
 
