@@ -48,8 +48,8 @@ def select_elements(model: Model, elements: Sequence[str] | None) -> tuple[str, 
 def _prune(network: MACE, kept: torch.Tensor) -> dict[str, torch.Tensor]:
     """State of the network with only the kept elements.
 
-    Element tables carry the factor 1 / sqrt(n_elements), so their weights are rescaled to the new number; in float64, because
-    a rescaled weight is no number of the old precision.
+    Element tables carry the factor 1 / sqrt(n_elements), so their weights are rescaled to the new number; in float64,
+    because a rescaled weight is no number of the old precision.
     """
     state = {name: value.detach().clone().cpu() for name, value in network.state_dict().items()}
     rescale = (len(kept) / len(network.config.elements)) ** 0.5

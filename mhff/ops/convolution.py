@@ -1,6 +1,7 @@
 """Convolution: neighbours' features times harmonics times radial weights, summed over each receiver's edges.
 
-    M[i, (l, m, p), c] = sum_(edges j -> i) weights[e, p, c] sum_(b, a) coupling[b, (l, m, p), a] harmonics[e, b] features[j, a, c]
+    M[i, (l, m, p), c] = sum_(edges j -> i) weights[e, p, c]
+                             sum_(b, a) coupling[b, (l, m, p), a] harmonics[e, b] features[j, a, c]
 
 Rows are ordered by degree l, then m, then path p to l, so that paths stack to channels; paths are ordered by l.
 `convolution` is the plain torch reference with any number of derivatives (training). `mhff::convolution` is the same
