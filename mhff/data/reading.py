@@ -26,10 +26,10 @@ class Keys(BaseModel):
 
     energy: str = "REF_energy"
     """Total energy, eV; every structure needs it."""
-    forces: str = "REF_forces"
-    """Forces, eV/A; structures without them train on their energy alone."""
-    stress: str = "REF_stress"
-    """Stress, eV/A^3, six numbers xx yy zz yz xz xy or nine, ASE's sign; optional."""
+    forces: str | None = "REF_forces"
+    """Forces, eV/A; structures without them train on their energy alone; null: forces are ignored."""
+    stress: str | None = "REF_stress"
+    """Stress, eV/A^3, six numbers xx yy zz yz xz xy or nine, ASE's sign; optional; null: stresses are ignored."""
     head: str | None = "head"
     """The head a structure says it belongs to; null: whatever it says is ignored."""
 
@@ -84,14 +84,15 @@ def _labelled(frame: Atoms, keys: Keys, where: str) -> LabelledStructure:
             f"no energy under '{keys.energy}' in {where}, which has {listing(sorted(labels))}; set the head's keys.energy"
         )
     energy = _array(labels, keys.energy, [()], where)
-    stress = _array(labels, keys.stress, [(6,), (9,), (3, 3)], where) if keys.stress in labels else None
+    forces = _optional(labels, keys.forces, [(len(frame), 3)], where)
+    stress = _optional(labels, keys.stress, [(6,), (9,), (3, 3)], where)
     if stress is not None and frame.cell.rank < 3:
         raise MHFFError(f"{where} has a stress under '{keys.stress}' but no cell of three lattice vectors; leave one out")
     head = labels.get(keys.head) if keys.head else None
     return LabelledStructure(
         atoms=Atoms(frame.numbers, frame.positions, cell=frame.cell, pbc=frame.pbc),
         energy=float(energy),
-        forces=_array(labels, keys.forces, [(len(frame), 3)], where) if keys.forces in labels else None,
+        forces=forces,
         stress=None if stress is None else _full_stress(stress),
         head=None if head is None else str(head),
         config_type=str(frame.info.get("config_type", "unknown")),
@@ -102,6 +103,10 @@ def _labels(frame: Atoms) -> dict[str, Any]:
     """Everything that a frame carries; ASE moves the plain keys `energy`, `forces`, `stress` to a calculator."""
     arrays = {name: value for name, value in frame.arrays.items() if name not in ("numbers", "positions")}
     return {**(frame.calc.results if frame.calc else {}), **frame.info, **arrays}
+
+
+def _optional(labels: dict[str, Any], key: str | None, shapes: Sequence[tuple[int, ...]], where: str) -> np.ndarray | None:
+    return _array(labels, key, shapes, where) if key is not None and key in labels else None
 
 
 def _array(labels: dict[str, Any], key: str, shapes: Sequence[tuple[int, ...]], where: str) -> np.ndarray:

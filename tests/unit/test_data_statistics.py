@@ -9,6 +9,7 @@ from ase import Atoms
 from labelled import write_data
 from models import HEADS, random_model
 from structures import ELEMENTS, rattled_bulk, triclinic
+from tolerances import ROUNDING, assert_close
 
 from mhff.calculator import MHFFCalculator
 from mhff.data.batch import in_batches, join, predict, sample
@@ -16,7 +17,6 @@ from mhff.data.reading import LabelledStructure, read_structures
 from mhff.data.statistics import check_E0s, elements_of, energy_shift, force_scale, isolated_energies
 from mhff.errors import MHFFError
 from mhff.evaluator import EagerEvaluator
-from tolerances import ROUNDING, assert_close
 
 WATER = LabelledStructure(Atoms("OH2", positions=[[0, 0, 0], [0, 0, 1], [0, 1, 0]]), -31.0, forces=np.full((3, 3), 2.0))
 HYDROGEN = LabelledStructure(Atoms("H2", positions=[[0, 0, 0], [0, 0, 0.8]]), -4.0, forces=np.full((2, 3), -1.0))

@@ -1,0 +1,245 @@
+"""Training runs: they learn, they resume, they refuse another run's folder, and what they write is right."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from shutil import copytree
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from ase import Atoms
+from ase.io import read, write
+from labelled import E0S, write_data
+from lightning.pytorch import Callback
+from rich.console import Console
+from tolerances import FINITE_DIFFERENCES, assert_close
+
+from mhff.calculator import MHFFCalculator
+from mhff.errors import MHFFError
+from mhff.modelfile import load
+from mhff.train.run import Run
+from mhff.train.settings import Settings, read_settings
+
+MODEL = {
+    "distance_transform": "none",
+    "n_channels": 8,
+    "n_edge_channels": 4,
+    "l_max": 2,
+    "r_max": 3.0,
+    "n_radial": 6,
+    "radial_mlp": [16],
+    "readout_width": 4,
+}
+N_CELLS = 24
+STEP = 1e-4
+"""Strain of the finite differences."""
+
+
+def quiet() -> Console:
+    return Console(file=io.StringIO())
+
+
+def configure(folder: Path, **changes: dict[str, Any]) -> Settings:
+    """Settings of a tiny run with two heads on data in `folder`."""
+    for seed, head in enumerate(E0S):
+        if not (folder / f"{head}.extxyz").exists():
+            write_data(folder, head, N_CELLS, seed)
+    content: dict[str, Any] = {
+        "name": "tiny",
+        "model": MODEL,
+        "heads": {head: {"files": [f"{head}.extxyz"]} for head in E0S},
+        "data": {"valid": 0.2, "test": 0.2},
+        "optimiser": {"learning_rate": 0.02, "ema_decay": 0.9},
+        "run": {"out": "run", "epochs": 3, "batch_size": 4, "dtype": "float64", "seed": 3},
+    }
+    for section, values in changes.items():
+        content[section] = content.get(section, {}) | values
+    (folder / "config.yaml").write_text(yaml.safe_dump(content))
+    return read_settings(folder / "config.yaml")
+
+
+class StopAfter(Callback):
+    """An interruption: raised before the third epoch's checkpoint is written."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
+        if trainer.current_epoch == self.epoch:
+            raise InterruptedError("power cut")
+
+
+class InterruptedRun(Run):
+    """A run that the power cut hits in the middle of its last epoch."""
+
+    def _trainer(self, callbacks: list[Any]) -> Any:
+        return super()._trainer([*callbacks, StopAfter(2)])
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run from start to end."""
+    run = Run(configure(tmp_path_factory.mktemp("finished")))
+    run.train(quiet())
+    run.report()
+    return run
+
+
+def history(run: Run) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run.folder / "epochs.jsonl").read_text().splitlines()]
+
+
+def test_the_loss_falls(finished: Run) -> None:
+    epochs = history(finished)
+    assert [line["epoch"] for line in epochs] == [1, 2, 3]
+    assert epochs[-1]["train_loss"] < 0.9 * epochs[0]["train_loss"]
+    assert epochs[-1]["valid_loss"] < epochs[0]["valid_loss"]
+
+
+def test_an_interrupted_run_continues_to_the_same_weights(finished: Run, tmp_path: Path) -> None:
+    settings = configure(tmp_path)
+    with pytest.raises(InterruptedError):
+        InterruptedRun(settings).train(quiet())
+    assert len(history(InterruptedRun(settings))) == 2
+    resumed = Run(settings)
+    resumed.train(quiet())
+    expected, actual = load(finished.model_file).network.state_dict(), load(resumed.model_file).network.state_dict()
+    for name, value in expected.items():
+        assert torch.equal(actual[name], value), name
+    assert history(resumed) == history(finished)
+
+
+def test_a_finished_run_is_left_as_it_is(finished: Run) -> None:
+    before = history(finished)
+    Run(finished.settings).train(quiet())
+    assert history(finished) == before
+
+
+def test_another_configuration_is_refused_unless_restarted(finished: Run, tmp_path: Path) -> None:
+    copytree(finished.folder.parent, tmp_path, dirs_exist_ok=True)
+    changed = Run(configure(tmp_path, run={"epochs": 1}))
+    with pytest.raises(MHFFError, match=r"holds another run \(run\.epochs was 3, now 1\).*--restart"):
+        changed.train(quiet())
+    assert len(history(changed)) == 3
+    changed.train(quiet(), restart=True)
+    assert len(history(changed)) == 1
+
+
+def test_changed_data_are_refused(finished: Run, tmp_path: Path) -> None:
+    copytree(finished.folder.parent, tmp_path, dirs_exist_ok=True)
+    edit(tmp_path, "loose", lambda frames: frames[:-1])
+    with pytest.raises(MHFFError, match=r"holds another run \(heads\.loose\.files\.loose\.extxyz was"):
+        Run(configure(tmp_path)).train(quiet())
+
+
+def test_the_model_file_is_complete(finished: Run) -> None:
+    model = load(finished.model_file)
+    assert model.heads.names == ("loose", "tight")
+    assert model.elements == ("H", "O")
+    assert model.heads[0].elements == ("H", "O")
+    reference = model.network.reference_energies
+    assert reference.E0s.tolist() == [list(E0S[head].values()) for head in E0S]
+    assert reference.shift[0] != reference.shift[1]
+    assert model.provenance["settings"]["optimiser"]["ema_decay"] == 0.9
+    assert len(model.provenance["settings"]["heads"]["loose"]["files"]["loose.extxyz"]) == 64
+    assert "torch" in model.provenance["made_by"]
+    assert model.provenance["errors"]["valid"]["tight"]["structures"] > 0
+
+
+def test_the_best_model_has_the_averaged_weights(finished: Run) -> None:
+    checkpoint = torch.load(finished.folder / "last.ckpt", weights_only=True)
+    losses = [line["valid_loss"] for line in history(finished)]
+    assert min(losses) == losses[-1], "choose another seed: the last epoch should be the best"
+    saved = dict(load(finished.model_file).network.named_parameters())
+    raw = {name.removeprefix("network."): value for name, value in checkpoint["state_dict"].items()}
+    averages = dict(zip(saved, checkpoint["average"]["averages"], strict=True))
+    for name, value in saved.items():
+        assert torch.equal(value, averages[name])
+    assert any(not torch.equal(averages[name], raw[name]) for name in saved)
+
+
+def test_the_table_counts_what_is_behind_it(finished: Run) -> None:
+    content = json.loads((finished.folder / "errors.json").read_text())
+    total = sum(content[part]["loose"]["structures"] for part in content)
+    assert total == N_CELLS
+    row = content["train"]["loose"]
+    assert (row["atoms"], row["force_components"], row["stress_structures"]) == (
+        4 * row["structures"],
+        12 * row["structures"],
+        row["structures"],
+    )
+    text = (finished.folder / "errors.md").read_text()
+    assert f"| loose | {row['structures']} | {row['atoms']} | {row['energy_mae_meV_per_atom']:.1f} |" in text
+
+
+def strained(atoms: Atoms, i: int, j: int, strain: float) -> Atoms:
+    """A copy, its calculator shared, under a small symmetric strain."""
+    deformation = np.eye(3)
+    deformation[i, j] += strain / 2
+    deformation[j, i] += strain / 2
+    copy = atoms.copy()
+    copy.set_cell(atoms.cell @ deformation, scale_atoms=True)
+    copy.calc = atoms.calc
+    return copy
+
+
+def test_stress_is_the_derivative_of_the_trained_energy(finished: Run) -> None:
+    """By strain, with ASE's sign."""
+    frame = read(finished.folder.parent / "tight.extxyz", "-1")
+    atoms = Atoms(frame.numbers, frame.positions, cell=frame.cell, pbc=True)
+    atoms.calc = MHFFCalculator(finished.model_file, head="tight")
+    numerical = np.zeros((3, 3))
+    for i, j in np.ndindex(3, 3):
+        energies = [strained(atoms, i, j, STEP * sign).get_potential_energy() for sign in (1, -1)]
+        numerical[i, j] = (energies[0] - energies[1]) / (2 * STEP * atoms.get_volume())
+    assert_close(atoms.get_stress(voigt=False), numerical, FINITE_DIFFERENCES)
+
+
+def test_a_run_without_validation_keeps_the_latest(tmp_path: Path) -> None:
+    before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()
+    run = Run(configure(tmp_path, run={"epochs": 1}, data={"valid": 0.0}))
+    run.train(quiet())
+    assert history(run)[0]["valid_loss"] is None
+    assert set(run.report()) == {"train", "test"}
+    assert torch.equal(torch.get_rng_state(), before), "training must not touch the global random state"
+    assert np.array_equal(np.random.get_state()[1], numpy_before)
+
+
+def edit(folder: Path, head: str, change: Any) -> None:
+    frames = read(folder / f"{head}.extxyz", ":")
+    write(folder / f"{head}.extxyz", change(frames), format="extxyz")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda frames: [f for f in frames if f.symbols[0] != "O" or len(f) > 1], "head 'loose' has structures with O but"),
+        (lambda frames: frames[:2], "head 'loose' has no structures to train on"),
+        (
+            lambda frames: [*frames, Atoms("H2", info={"head": "lose", "REF_energy": 1.0})],
+            "has structures of head lose; list it",
+        ),
+    ],
+)
+def test_data_that_do_not_fit(tmp_path: Path, change: Any, sentence: str) -> None:
+    settings = configure(tmp_path)
+    edit(tmp_path, "loose", change)
+    with pytest.raises(MHFFError, match=sentence):
+        Run(settings)
+
+
+def test_elements_of_the_settings_must_cover_the_data(tmp_path: Path) -> None:
+    with pytest.raises(MHFFError, match=r"model\.elements lacks O, which the data have"):
+        Run(configure(tmp_path, model={"elements": ["H", "C"]}))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the machine has what is missing here")
+def test_a_device_that_is_not_there(tmp_path: Path) -> None:
+    run = Run(configure(tmp_path, run={"device": "cuda"}))
+    with pytest.raises(MHFFError, match=r"run\.device is cuda but torch finds no CUDA device"):
+        run.train(quiet())
