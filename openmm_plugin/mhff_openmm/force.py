@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mhff.errors import MHFFError, listing
+from mhff.evaluator import open_evaluator
 from mhff.graph import species_indices
 from mhff.heads import HeadSpec
 from mhff.modelfile import BUNDLED, is_model_file, model_path
@@ -18,7 +19,7 @@ except ImportError as error:
     raise MHFFError(f"mhff_openmm needs OpenMM 8.6 or newer ({error}); pip install 'mhff[openmm]'") from error
 
 from mhff_openmm.computation import MHFFComputation
-from mhff_openmm.program import Form, Program, checksum, load_program
+from mhff_openmm.program import Form, Program, checksum
 from mhff_openmm.selection import resolve_periodic, selected_particles, symbols_of
 
 FORMS = ("aoti", "torchscript", "eager")
@@ -51,7 +52,7 @@ def add_mhff_force(
         head: a head's name, or a mix as `{"materials": 0.5, "surfaces": 0.5}`; may be left out where there is only one,
             and for an artefact that was compiled with one.
         atoms: indices of the atoms to act on, in any order; None for all.
-        dtype: "float32", or "float64"; an artefact has its own, which must be this.
+        dtype: "float32", or "float64", which is refused for an artefact that was compiled in float32.
         name: of the force, and the beginning of its parameters' names.
         device: of torch: "cpu" or "cuda".
         periodic: None: periodic if the topology has box vectors or the System is periodic.
@@ -68,10 +69,10 @@ def add_mhff_force(
     if not 0 <= skin < float("inf"):
         raise MHFFError(f"expected a skin of 0 A or more, got {skin}; 1 A suits most simulations")
     program = _program(model, form, device, dtype)
-    evaluator = load_program(program)
-    weights = evaluator.heads.row(evaluator.default_head if head is None else head).tolist()
-    species = species_indices(symbols, evaluator.elements)
-    parameters = {f"{name}_head_{known}": weight for known, weight in zip(evaluator.heads.names, weights, strict=True)}
+    described = open_evaluator(model, device, dtype)  # not compiled: a mistake is told before minutes of compiling
+    weights = described.heads.row(described.default_head if head is None else head).tolist()
+    species = species_indices(symbols, described.elements)
+    parameters = {f"{name}_head_{known}": weight for known, weight in zip(described.heads.names, weights, strict=True)}
     _check_name(system, name, parameters)
     computation = MHFFComputation(program, bytes(species.tolist()), tuple(parameters), periodic, skin)
     computation.stepper().set_head_weights(tuple(weights))

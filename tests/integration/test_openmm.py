@@ -13,9 +13,6 @@ import numpy as np
 import openmm
 import pytest
 from ase import Atoms, build
-from mhff_deploy.cache import compiled
-from mhff_openmm import add_mhff_force
-from mhff_openmm.units import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV
 from models import HEADS, random_model
 from openmm import app, unit
 from structures import (
@@ -31,6 +28,9 @@ from structures import (
 
 from mhff import MHFFCalculator, MHFFError
 from mhff.heads import Head, Heads
+from mhff_deploy.cache import compiled
+from mhff_openmm import add_mhff_force
+from mhff_openmm.units import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV
 
 ENERGY_TOLERANCE = 1e-9
 """eV per atom, between engines, float64."""
@@ -492,6 +492,7 @@ def test_warns_once_of_elements_a_head_was_not_trained_on(model_file, recwarn):
         ({"atoms": [0.5]}, "atoms must be None or indices of atoms"),
         ({"atoms": 3}, "atoms must be None or indices of atoms"),
         ({"dtype": "float16"}, "unknown dtype 'float16': choose one of float32, float64"),
+        ({"device": "gpu"}, "unknown device 'gpu': choose cpu or cuda"),
         ({"skin": -1.0}, "expected a skin of 0 A or more, got -1.0"),
         ({"form": "onnx"}, "unknown form 'onnx': choose one of aoti, torchscript, eager"),
         ({"model": "nowhere.mhff"}, "no file 'nowhere.mhff': give a model file"),
