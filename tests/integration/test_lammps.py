@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import ase.io
 import numpy as np
 import pytest
 from ase import Atoms, build
@@ -42,6 +44,7 @@ VOIGT = [0, 1, 2, 5, 4, 3]
 
 HEADS = ("materials", "surfaces", "molecules")
 FORMS = ("aoti", "torchscript")
+EXAMPLES = Path(__file__).parents[2] / "examples" / "lammps"
 MGO_LATTICE = 4.21
 """A."""
 
@@ -398,11 +401,35 @@ for file, content in (("mini.mhff", b"foreign"), ("cut.mliap", open("mini.mliap"
     ]
 
 
-def test_compiled_file_has_its_default_head(folder):
-    """The command line, with an unambiguous beginning of a head's name and fewer elements."""
-    options = "--head surf --elements Mg,O --target lammps --form torchscript --dtype float64 -o other.mliap"
+@pytest.fixture(scope="module")
+def command_line_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The examples, with a file from the command line: beginning of a head's name, fewer elements."""
+    folder = tmp_path_factory.mktemp("examples")
+    shutil.copytree(EXAMPLES, folder, dirs_exist_ok=True)
+    options = "--head surf --elements Mg,O,C --target lammps --form torchscript --dtype float64 -o mini.mliap"
     succeeded(run_mhff(folder, f"compile mini {options}"))
-    pair = "pair_style mliap unified other.mliap 0\npair_coeff * * O O O O Mg\n"
-    output = succeeded(run(folder, start(folder, "a", primitive()) + pair + MEASURE + record("default")))
-    assert "mhff: elements O Mg; heads materials surfaces molecules (default surfaces)" in output
-    assert_same(read(folder, "default"), ase_result(primitive(), "surfaces"))
+    return folder
+
+
+def test_compiled_file_has_its_default_head(command_line_folder):
+    coeff = "pair_coeff * * O O O O Mg\n"
+    text = start(command_line_folder, "a", primitive()) + PAIR + coeff + MEASURE + record("default")
+    output = succeeded(run(command_line_folder, text))
+    assert "mhff: elements C O Mg; heads materials surfaces molecules (default surfaces)" in output
+    assert_same(read(command_line_folder, "default"), ase_result(primitive(), "surfaces"))
+
+
+@pytest.mark.parametrize("name", ["in.bulk", "in.co-on-mgo"])
+def test_examples_run(command_line_folder, name):
+    text = (command_line_folder / name).read_text()
+    assert "ERROR" not in succeeded(run(command_line_folder, f"variable steps index 3\n{text}"))
+
+
+@pytest.mark.filterwarnings("ignore:head .* was not trained on")
+def test_python_example_prints_every_heads_energy(command_line_folder):
+    atoms = ase.io.read(command_line_folder / "co-on-mgo.data", format="lammps-data", units="metal", atom_style="atomic")
+    output = succeeded(run_python(command_line_folder, (command_line_folder / "heads.py").read_text()))
+    rows = [line.split() for line in output.splitlines() if line.endswith("eV")]
+    assert [name for name, *_ in rows] == list(HEADS)
+    printed = [float(energy) for _, energy, _ in rows]
+    assert printed == pytest.approx([ase_result(atoms, head).energy for head in HEADS], abs=1e-6)
