@@ -18,7 +18,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     energy_key: Annotated[str, typer.Option(help="Name of the energies in the file.")] = "REF_energy",
     forces_key: Annotated[str, typer.Option(help="Name of the forces in the file.")] = "REF_forces",
-    stress_key: Annotated[str, typer.Option(help="Name of the stresses in the file.")] = "REF_stress",
+    stress_key: Annotated[str, typer.Option(help="Name of the stresses in the file; '' ignores them.")] = "REF_stress",
     device: Annotated[str, typer.Option(help="Where to evaluate.")] = "cpu",
     dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float64",
 ) -> None:
@@ -36,7 +36,7 @@ def evaluate(
 
     evaluator = open_evaluator(model, device, dtype)
     taken = None if head is None else evaluator.heads.complete(head)
-    structures = read_structures(data, Keys(energy=energy_key, forces=forces_key, stress=stress_key))
+    structures = read_structures(data, Keys(energy=energy_key, forces=forces_key, stress=stress_key or None))
     comparisons = evaluate_structures(evaluator, structures, taken)
     by_head = grouped(comparisons, group_by_head)
     by_type = grouped(comparisons, group_by_type)

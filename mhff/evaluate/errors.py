@@ -19,13 +19,19 @@ class Comparison:
 
     head: str
     config_type: str
-    n_atoms: int
+    species: np.ndarray
+    """Species indices of the atoms, `[n]`."""
     energy: tuple[float, float]
     """Label and prediction, eV."""
     forces: tuple[np.ndarray, np.ndarray] | None
     """Label and prediction `[n, 3]`, eV/A; None where not labelled."""
     stress: tuple[np.ndarray, np.ndarray] | None
     """Label and prediction `[3, 3]`, eV/A^3; None where not labelled."""
+
+    @property
+    def n_atoms(self) -> int:
+        """Number of atoms."""
+        return len(self.species)
 
 
 @dataclass(frozen=True)
@@ -54,17 +60,18 @@ def compare(prediction: Prediction, batch: Batch, heads: Sequence[str], config_t
     sizes = batch.n_atoms.tolist()
     predicted_forces = prediction.forces.detach().cpu().double().split(sizes)
     labelled_forces = batch.forces.cpu().double().split(sizes)
+    species = batch.graph.species.cpu().split(sizes)
     stresses = iter(prediction.stress.detach().cpu().double())
     return [
         Comparison(
             head=heads[int(batch.head[index])],
             config_type=config_types[index],
-            n_atoms=n_atoms,
+            species=species[index].numpy(),
             energy=(float(batch.energy[index]), float(prediction.energy[index])),
             forces=(labelled_forces[index].numpy(), predicted_forces[index].numpy()) if batch.has_forces[index] else None,
             stress=(batch.stress[index].cpu().double().numpy(), next(stresses).numpy()) if batch.has_stress[index] else None,
         )
-        for index, n_atoms in enumerate(sizes)
+        for index in range(len(sizes))
     ]
 
 

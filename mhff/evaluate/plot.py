@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from mhff.evaluate.errors import Comparison, errors
 from mhff.modelfile import write_atomically
@@ -23,7 +24,7 @@ STYLE: Any = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": Fal
 def parity_plot(comparisons: Sequence[Comparison], path: Path) -> None:
     """Write a PNG: energies per atom above, force components below, one column per head.
 
-    Energies are relative to a mean for each config type; see `_relative_energies`.
+    Energies are relative to a fit of the composition; see `_relative_energies`.
     """
     heads = list(dict.fromkeys(item.head for item in comparisons))
     with mpl.rc_context(STYLE):
@@ -45,7 +46,7 @@ def _energy_panel(axes: Axes, members: Sequence[Comparison], colour: str) -> Non
     mean = errors(members)
     caption = f"MAE {mean.energy:.1f} meV/atom\n{mean.structures} structures"
     _panel(axes, _relative_energies(members), colour, caption)
-    axes.set(xlabel="reference energy, eV/atom", ylabel="predicted energy, eV/atom")
+    axes.set(xlabel="reference energy less composition, eV/atom", ylabel="predicted, eV/atom")
 
 
 def _force_panel(axes: Axes, members: Sequence[Comparison], colour: str) -> None:
@@ -56,20 +57,19 @@ def _force_panel(axes: Axes, members: Sequence[Comparison], colour: str) -> None
     pairs = [item.forces for item in members if item.forces is not None]
     labels, predictions = (np.concatenate([pair[side].ravel() for pair in pairs]) for side in (0, 1))
     _panel(axes, (labels, predictions), colour, f"MAE {mean.forces:.0f} meV/Å\n{mean.force_components} components")
-    axes.set(xlabel="reference force, eV/Å", ylabel="predicted force, eV/Å")
+    axes.set(xlabel="reference force component, eV/Å", ylabel="predicted, eV/Å")
 
 
 def _relative_energies(members: Sequence[Comparison]) -> tuple[np.ndarray, np.ndarray]:
-    """Energies per atom, eV, less the mean label of the structures of the same config type.
+    """Energies per atom, eV, less the part of the labels that follows from the composition (least squares).
 
-    Total energies differ by hundreds of eV between compositions, beside which an error could not be seen.
+    Total energies differ by hundreds of eV between compositions, beside which no error could be seen.
     """
-    per_atom: dict[str, list[float]] = {}
-    for item in members:
-        per_atom.setdefault(item.config_type, []).append(item.energy[0] / item.n_atoms)
-    offsets = np.array([np.mean(per_atom[item.config_type]) for item in members])
+    counts = [np.bincount(item.species, minlength=max(other.species.max() for other in members) + 1) for item in members]
+    fractions = np.array([count / item.n_atoms for count, item in zip(counts, members, strict=True)])
     energies = np.array([item.energy for item in members]) / np.array([[item.n_atoms] for item in members])
-    return energies[:, 0] - offsets, energies[:, 1] - offsets
+    of_composition = fractions @ np.linalg.lstsq(fractions, energies[:, 0])[0]
+    return energies[:, 0] - of_composition, energies[:, 1] - of_composition
 
 
 def _panel(axes: Axes, pairs: tuple[np.ndarray, np.ndarray], colour: str, caption: str) -> None:
@@ -79,6 +79,8 @@ def _panel(axes: Axes, pairs: tuple[np.ndarray, np.ndarray], colour: str, captio
     margin = 0.05 * (high - low) or 1.0
     limits = (low - margin, high + margin)
     axes.plot(limits, limits, color="#999999", linewidth=0.8, zorder=1)
-    axes.scatter(labels, predictions, s=9, color=colour, alpha=0.45, linewidths=0, zorder=2)
+    axes.scatter(labels, predictions, s=11, color=colour, alpha=0.5, linewidths=0, zorder=2)
     axes.set(xlim=limits, ylim=limits, aspect="equal")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(5))
     axes.text(0.04, 0.96, caption, transform=axes.transAxes, va="top", fontsize=8)
