@@ -8,6 +8,8 @@ The program's signature, for every target:
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch.fx import GraphModule, Node
 from torch.fx.experimental import _config as fx_config
@@ -72,17 +74,16 @@ def _drop_detach(module: GraphModule) -> None:
 
 def _fold_constants(module: GraphModule) -> None:
     """Evaluate once what depends on the weights only."""
-    values: dict[Node, torch.Tensor] = {}
+    values: dict[Node, Any] = {}
     for node in module.graph.nodes:
         if node.op == "get_attr":
             values[node] = getattr(module, node.target)
         elif node.op == "call_function" and node.all_input_nodes and all(n in values for n in node.all_input_nodes):
             args, kwargs = torch.fx.map_arg((node.args, node.kwargs), values.__getitem__)
-            value = node.target(*args, **kwargs)
-            if isinstance(value, torch.Tensor):
-                values[node] = value
+            values[node] = node.target(*args, **kwargs)
     for index, (node, value) in enumerate(values.items()):
-        if node.op == "get_attr" or all(user in values for user in node.users):
+        inside = node.op == "get_attr" or all(user in values for user in node.users)
+        if inside or not isinstance(value, torch.Tensor):
             continue
         name = f"_folded_{index}"
         module.register_buffer(name, value.contiguous())
