@@ -208,8 +208,8 @@ def test_bulk_conserves_its_energy(folder, files):
         fix move all nve
         variable time equal time
         variable total equal etotal/atoms
-        fix out all print 10 "${{time}} ${{total}}" file energies screen no
-        variable total format %.15g
+        variable printed format total %.15g
+        fix out all print 10 "${{time}} ${{printed}}" file energies screen no
         thermo 100
         run 2000
     """
