@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from mhff.errors import MHFFError
+
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for trajectories and the figure.")] = Path("demo-output"),
@@ -15,13 +17,17 @@ def demo(
     import time
     from importlib.metadata import entry_points
 
-    from mhff.demo import draw_figure
+    try:
+        from mhff.demo import draw_figure
 
+        parts = [entry.load() for entry in sorted(entry_points(group="mhff.demos"), key=lambda entry: entry.name)]
+    except ImportError as error:
+        raise MHFFError(f"mhff demo needs {error.name}, which is not installed; pip install 'mhff[demo]'") from error
     start = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
     panels = []
-    for entry in sorted(entry_points(group="mhff.demos"), key=lambda entry: entry.name):
-        panels.append(entry.load()(out, typer.echo))
+    for part in parts:
+        panels.append(part(out, typer.echo))
         typer.echo("")
     figure = draw_figure(panels, out / "demo.png")
     typer.echo(f"figure: {figure} ({time.monotonic() - start:.0f} s in all)")
