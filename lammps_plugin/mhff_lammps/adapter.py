@@ -14,7 +14,7 @@ import torch
 
 from mhff.errors import MHFFError
 from mhff.evaluator import Evaluator
-from mhff_lammps.instance import Instances, check_settings
+from mhff_lammps.instance import Instances, check_coupling, check_settings
 from mhff_lammps.labels import Labels
 
 
@@ -42,6 +42,7 @@ class Adapter:
 
         Raises MHFFError for settings that would give wrong numbers, and if the result is not finite.
         """
+        check_coupling(data)
         lammps = lammps or self.instances.find(data)
         check_settings(lammps, data)
         tags = lammps.numpy.extract_atom("id") if data.ntotal else np.zeros(0, dtype=np.int64)

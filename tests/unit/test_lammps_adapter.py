@@ -248,10 +248,15 @@ class TestInstance:
         with pytest.raises(MHFFError, match="expected 'pair_style mliap unified FILE 0', got 1"):
             check_settings(lammps(data), data)
 
-    @pytest.mark.parametrize("name", ["MLIAPDataPyKokkos", "MLIAPDataPy"])
+    def test_kokkos_is_refused(self):
+        data = type("MLIAPDataPy", (Data,), {"__module__": "mliap_unified_couple_kokkos"})()
+        with pytest.raises(MHFFError, match="leave out '-sf kk'"):
+            Adapter(SimpleNamespace(), Labels(ELEMENTS, HEADS, "gas")).compute(data)
+
+    @pytest.mark.parametrize("name", ["Other", "MLIAPDataPy"])
     def test_unknown_data_is_refused_without_following_a_pointer(self, name):
         data = type(name, (), {})()
-        with pytest.raises(MHFFError, match=r"is not supported by this mhff: it supports version 20260704 without KOKKOS"):
+        with pytest.raises(MHFFError, match="expected LAMMPS version 20260704, got one whose data"):
             Instances().find(data)
 
 
