@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from mhff.evaluate.errors import Comparison
 
 
 def evaluate(
@@ -30,7 +34,6 @@ def evaluate(
     from mhff.data.reading import Keys, read_structures
     from mhff.evaluate.errors import group_by_head, group_by_type, grouped
     from mhff.evaluate.evaluation import evaluate_structures
-    from mhff.evaluate.plot import parity_plot
     from mhff.evaluate.table import terminal
     from mhff.evaluator import open_evaluator
 
@@ -41,7 +44,7 @@ def evaluate(
     by_head = grouped(comparisons, group_by_head)
     by_type = grouped(comparisons, group_by_type)
     if plot is not None:
-        parity_plot(comparisons, plot)
+        _plot(comparisons, plot)
     if as_json:
         content = {name: {**errors.as_dict(), "config_types": {}} for (name,), errors in by_head.items()}
         for (name, config_type), errors in by_type.items():
@@ -55,3 +58,15 @@ def evaluate(
     console.print(terminal(by_head, ["head"], "mean absolute errors"))
     if plot is not None:
         console.print(f"wrote {plot}")
+
+
+def _plot(comparisons: Sequence[Comparison], path: Path) -> None:
+    from mhff.errors import MHFFError
+
+    try:
+        from mhff.evaluate.plot import parity_plot
+    except ModuleNotFoundError as error:
+        raise MHFFError(
+            f"--plot needs {error.name}, which is not installed; get it with pip install 'mhff[train]'"
+        ) from error
+    parity_plot(comparisons, path)

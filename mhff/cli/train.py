@@ -16,8 +16,15 @@ def train(
     """Train a model with one or several heads; the same command continues an interrupted run."""
     from rich.console import Console
 
+    from mhff.errors import MHFFError
     from mhff.evaluate.table import terminal
-    from mhff.train.run import Run
+
+    try:
+        from mhff.train.run import Run
+    except ModuleNotFoundError as error:
+        raise MHFFError(
+            f"`mhff train` needs {error.name}, which is not installed; get it with pip install 'mhff[train]'"
+        ) from error
     from mhff.train.settings import read_settings
 
     console = Console()

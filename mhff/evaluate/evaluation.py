@@ -29,25 +29,24 @@ def evaluate_samples(evaluator: Evaluator, samples: Sequence[Batch], config_type
 def evaluate_structures(
     evaluator: Evaluator, structures: Sequence[LabelledStructure], head: str | None = None
 ) -> list[Comparison]:
-    """Comparisons of all structures that are not isolated atoms, each with `head`, or else with the head it names itself.
+    """Comparisons of all structures that are not isolated atoms, each with `head`, or else with the head it
+    names itself, or else with the evaluator's default head or only head.
 
     Raises MHFFError for structures that name no head where none is given, and for heads and elements that the model lacks.
     """
     chosen = [structure for structure in structures if not structure.is_isolated_atom]
     if not chosen:
         raise MHFFError("expected structures to evaluate, got none but isolated atoms; give other data")
-    columns = [evaluator.heads.index(_head_of(structure, head, evaluator.heads.names)) for structure in chosen]
+    columns = [evaluator.heads.index(_head_of(structure, head, evaluator)) for structure in chosen]
     samples = [
         sample(item, evaluator.elements, evaluator.r_max, column) for item, column in zip(chosen, columns, strict=True)
     ]
     return evaluate_samples(evaluator, samples, [structure.config_type for structure in chosen])
 
 
-def _head_of(structure: LabelledStructure, head: str | None, names: Sequence[str]) -> str:
-    if head is not None:
-        return head
-    if structure.head is not None:
-        return structure.head
-    if len(names) == 1:
-        return names[0]
-    raise MHFFError(f"the structures do not say which head they belong to: choose one of {listing(names)} with --head")
+def _head_of(structure: LabelledStructure, head: str | None, evaluator: Evaluator) -> str:
+    names = evaluator.heads.names
+    chosen = head or structure.head or evaluator.default_head or (names[0] if len(names) == 1 else None)
+    if chosen is None:
+        raise MHFFError(f"the structures do not say which head they belong to: choose one of {listing(names)} with --head")
+    return chosen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -10,6 +11,7 @@ import torch
 from lightning.pytorch import LightningModule
 
 from mhff.data.batch import Batch, in_batches, predict
+from mhff.errors import MHFFError
 from mhff.evaluate.errors import Comparison, Errors, compare, grouped
 from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.model.mace import MACE
@@ -116,11 +118,17 @@ class TrainingModule(LightningModule):
         return grouped(self._comparisons, lambda item: item.head)
 
     def on_train_epoch_end(self) -> None:
-        """Record the epoch."""
+        """Record the epoch; raises MHFFError where the loss is no longer a number."""
+        train_loss = _mean(self._train_losses)
+        if train_loss is None or not math.isfinite(train_loss):
+            raise MHFFError(
+                f"the loss became {train_loss} in epoch {self.current_epoch + 1}; lower optimiser.learning_rate, or look "
+                "for wrong labels among the structures"
+            )
         self.history.append(
             {
                 "epoch": self.current_epoch + 1,
-                "train_loss": _mean(self._train_losses),
+                "train_loss": train_loss,
                 "valid_loss": _mean(self._valid_losses),
                 "valid": {head: errors.as_dict() for head, errors in self.validation_errors().items()},
             }

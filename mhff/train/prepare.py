@@ -56,6 +56,11 @@ def read_head(name: str, settings: Settings) -> HeadData:
     elements without an isolated atom.
     """
     head = settings.heads[name]
+    names = [path.name for path in head.files]
+    if len(set(names)) < len(names):
+        raise MHFFError(
+            f"head '{name}' lists two files of one name ({listing(names)}); rename one, a run tells them apart by name"
+        )
     structures: list[LabelledStructure] = []
     for path in head.files:
         read = read_structures(path, head.keys)

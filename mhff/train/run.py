@@ -116,11 +116,9 @@ class Run:
                 "or start anew with --restart"
             )
 
-    def model(self, provenance: dict[str, Any] | None = None) -> Model:
+    def model(self) -> Model:
         """The network as it is, as a model."""
-        return Model(
-            self.network, Heads([head.describe() for head in self.heads]), {**self.provenance(), **(provenance or {})}
-        )
+        return Model(self.network, Heads([head.describe() for head in self.heads]), self.provenance())
 
     def provenance(self) -> dict[str, Any]:
         """Where the model comes from."""
