@@ -203,6 +203,11 @@ def test_the_cache_compiles_once_per_content(tmp_path: Path) -> None:
     assert other != first
 
 
+@pytest.mark.parametrize("name", ["aoti", "torchscript", "lammps", "openmm"])
+def test_every_promised_target_exists(name: str) -> None:
+    assert find_target(name).name == name
+
+
 def test_unknown_choices_are_refused() -> None:
     model = random_model()
     with pytest.raises(MHFFError, match="unknown target 'gromacs': choose one of aoti, lammps, openmm, torchscript"):
