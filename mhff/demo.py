@@ -22,6 +22,7 @@ from mhff.calculator import MHFFCalculator
 
 MODEL = "mini"
 COLOURS = {"materials": "#3b6ea5", "surfaces": "#c8553d", "molecules": "#4f8a5b"}
+ATOM_COLOURS = {"Mg": "#9db8a5", "O": "#c8553d", "C": "#444444"}
 LATTICE_CONSTANTS = np.linspace(4.0, 4.5, 11)
 """Of MgO, A."""
 HEIGHTS = np.linspace(1.8, 5.5, 38)
@@ -56,7 +57,7 @@ def equation_of_state(out: Path, say: Say) -> Panel:
     def draw(axes: Axes) -> None:
         axes.plot(LATTICE_CONSTANTS, energies - energy, "o-", color=COLOURS["materials"], ms=4)
         axes.axvline(a0, color="0.6", lw=0.8, ls="--")
-        axes.annotate(f"a = {a0:.3f} Å\nB = {b0:.0f} GPa", (0.42, 0.75), xycoords="axes fraction")
+        axes.annotate(f"a = {a0:.3f} Å\nB = {b0:.0f} GPa", (0.58, 0.75), xycoords="axes fraction")
         axes.set(xlabel="lattice constant of MgO / Å", ylabel="energy / eV per formula unit")
 
     return Panel("MgO crystal: head materials, ASE", draw)
@@ -66,9 +67,9 @@ def co_on_mgo(height: float = 2.3) -> Atoms:
     """CO, carbon down, above a magnesium atom of MgO(100)."""
     slab = surface(bulk("MgO", "rocksalt", a=4.25, cubic=True), (1, 0, 0), 2, vacuum=8.0)
     top = max((atom for atom in slab if atom.symbol == "Mg"), key=lambda atom: atom.z)
-    carbon_monoxide = molecule("CO")
-    carbon_monoxide.rotate(180, "x")
+    carbon_monoxide = molecule("CO")  # oxygen first, carbon below it
     add_adsorbate(slab, carbon_monoxide, height, tuple(top.position[:2]), mol_index=1)
+    slab.info.clear()  # what ASE notes about adsorbates is of no use here
     return slab
 
 
@@ -93,7 +94,9 @@ def relaxation(out: Path, say: Say) -> Panel:
 def _draw_atoms(axes: Axes, atoms: Atoms) -> None:
     from ase.visualize.plot import plot_atoms
 
-    plot_atoms(atoms.repeat((2, 2, 1)), axes, rotation="-82x,18y", radii=0.9)
+    wide = atoms.repeat((2, 2, 1))
+    colours = [ATOM_COLOURS[symbol] for symbol in wide.get_chemical_symbols()]
+    plot_atoms(wide, axes, rotation="-80x,20y", radii=0.75, colors=colours, show_unit_cell=0)
     axes.set_axis_off()
 
 

@@ -17,6 +17,9 @@ def demo(
     import time
     from importlib.metadata import entry_points
 
+    import torch
+
+    torch.set_num_threads(1)  # these systems are small: a second thread would only wait for the first
     try:
         from mhff.demo import draw_figure
 
