@@ -1,0 +1,68 @@
+"""The bundled model: it is what its committed error table says, and small."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mhff.data.reading import read_structures
+from mhff.data.split import split
+from mhff.evaluate.errors import Comparison, errors
+from mhff.evaluate.evaluation import evaluate_structures
+from mhff.evaluator import EagerEvaluator
+from mhff.modelfile import load, model_path
+from mhff.train.run import Run
+from mhff.train.settings import read_settings
+
+ROOT = Path(__file__).parents[2]
+LARGEST_FILE = 3_000_000
+"""Bytes."""
+LARGEST_FORCE_ERROR = 85.0
+"""meV/A, on held-out molecules."""
+ROUNDED = 1e-3
+"""The table comes from a float32 evaluation, in batches of other structures (relative)."""
+HEADS = ("materials", "surfaces", "molecules")
+
+
+def held_out(head: str) -> list[Comparison]:
+    keys = read_settings(ROOT / "examples/mini/config.yaml").heads[head].keys
+    structures = split(read_structures(ROOT / "data" / f"{head}.extxyz", keys))["test"]
+    return evaluate_structures(EagerEvaluator(load("mini"), dtype="float32"), structures, head)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_the_committed_error_table(head: str) -> None:
+    found = errors(held_out(head)).as_dict()
+    committed = json.loads((ROOT / "examples/mini/errors.json").read_text())["test"][head]
+    assert found.keys() == committed.keys()
+    for key, value in committed.items():
+        assert found[key] == (None if value is None else pytest.approx(value, rel=ROUNDED)), key
+    row = next(
+        line for line in (ROOT / "examples/mini/errors.md").read_text().split("## test")[1].splitlines() if head in line
+    )
+    assert f"| {committed['structures']} | {committed['atoms']} | {committed['energy_mae_meV_per_atom']:.1f} " in row
+    assert load("mini").provenance["errors"]["test"][head] == committed
+
+
+def test_the_bar_for_molecules() -> None:
+    force_error = errors(held_out("molecules")).forces
+    assert force_error is not None
+    assert force_error <= LARGEST_FORCE_ERROR
+
+
+def test_heads_elements_and_size() -> None:
+    model = load("mini")
+    assert set(model.heads.names) == set(HEADS)
+    assert model.elements == ("H", "C", "N", "O", "Mg")
+    assert model.heads[model.heads.index("molecules")].elements == ("H", "C", "N", "O"), (
+        "no molecule has Mg, so using it warns"
+    )
+    assert all(head.level_of_theory != "unknown" and head.licence != "unknown" for head in model.heads)
+    assert model_path("mini").stat().st_size <= LARGEST_FILE
+
+
+def test_the_committed_configuration_made_it() -> None:
+    """Settings and data in the repository are those in the model's provenance: the command in the README reproduces it."""
+    assert load("mini").provenance["settings"] == Run(read_settings(ROOT / "examples/mini/config.yaml")).fingerprint()
