@@ -31,7 +31,7 @@ def describe(source: str | os.PathLike[str] | Model) -> dict[str, Any]:
 
 def _describe_model(model: Model) -> dict[str, Any]:
     config = model.network.config
-    E0s = model.network.reference_energies.E0s.tolist()  # noqa: N806 - the field's name
+    E0s = model.network.reference_energies.E0s.tolist()
     named = {"elements", "heads", "r_max"}
     return {
         "kind": "model",

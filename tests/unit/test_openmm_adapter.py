@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 from ase import units as ase_units
+
+from mhff.errors import MHFFError
+from mhff.graph import neighbour_list
 from mhff_openmm.computation import MHFFComputation
 from mhff_openmm.program import Program
 from mhff_openmm.units import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV
 from mhff_openmm.verlet import VerletList
-
-from mhff.errors import MHFFError
-from mhff.graph import neighbour_list
 
 R_MAX = 3.0
 CODATA = 2e-8
