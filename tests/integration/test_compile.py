@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import structures
+from models import random_model
 from tolerances import ROUNDING, SINGLE_PRECISION, assert_close, assert_close_to_scale
 
 from mhff import MHFFCalculator
@@ -44,6 +45,19 @@ def test_an_aoti_package_equals_the_eager_model(head: str) -> None:
             assert_close(got, expected, ROUNDING)
 
 
+def test_the_mace_mh_1_architecture_in_an_aoti_package() -> None:
+    model = random_model("mh1")
+    package = compiled(model, dtype="float64", form="aoti")
+    for make in STRUCTURES:
+        atoms = make()
+        numbers = []
+        for source in (model, package):
+            atoms.calc = MHFFCalculator(source, head={"materials": 0.3, "surfaces": 0.7})
+            numbers.append((atoms.get_potential_energies(), atoms.get_forces()))
+        for expected, got in zip(*numbers, strict=True):
+            assert_close(got, expected, ROUNDING)
+
+
 def test_a_float32_package_agrees_to_its_precision() -> None:
     package = compiled("mini", dtype="float32", form="aoti")
     atoms = structures.rattled_bulk()
@@ -60,7 +74,7 @@ def test_the_command_writes_a_file_for_lammps(tmp_path: Path) -> None:
         "compile", "mini", "--head", "surf", "--target", "lammps", "--form", "torchscript", "--elements", "Mg,O", "-o", file
     )
     assert done.returncode == 0, done.stderr
-    assert "head surfaces of materials, surfaces, molecules; elements O, Mg; float32 on cpu" in done.stdout
+    assert "head surfaces of materials, molecules, surfaces; elements O, Mg; float32 on cpu" in done.stdout
     assert "largest errors against the eager float64 model" in done.stdout
     assert file.stat().st_size > 10_000
 
@@ -80,7 +94,7 @@ def test_the_command_writes_an_artefact_that_ase_runs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["mini", "--target", "aoti"], "no head given: this model has the heads materials, surfaces, molecules"),
+        (["mini", "--target", "aoti"], "no head given: this model has the heads materials, molecules, surfaces"),
         (["mini", "--target", "aoti", "--head", "m"], "head 'm' is ambiguous: it begins materials, molecules"),
         (["mini", "--target", "aoti", "--head", "dft"], "unknown head 'dft'"),
         (["mini", "--target", "gromacs", "--head", "surfaces"], "unknown target 'gromacs'"),
