@@ -10,12 +10,12 @@ from collections.abc import Sequence
 import torch
 
 from mhff.errors import MHFFError, listing
+from mhff.model.inference import use_operators
 from mhff.model.layers import ElementEmbedding, ElementLinear
 from mhff.model.mace import MACE
 from mhff.model.product import Product
 from mhff.model.readout import ReferenceEnergies
 from mhff.modelfile import Model
-from mhff.ops import use_operators
 
 
 def lower(model: Model, elements: Sequence[str] | None, dtype: torch.dtype, device: torch.device) -> MACE:

@@ -13,7 +13,7 @@ from tolerances import ROUNDING, assert_close
 from mhff.graph import graph_from_atoms
 from mhff.model.coupling import convolution_coupling, convolution_paths, product_basis
 from mhff.model.derivatives import energies_and_edge_gradients
-from mhff.ops import use_operators
+from mhff.model.inference import use_operators
 from mhff.ops.contraction import ATOMS_AT_ONCE, contraction_adjoint, contraction_operator, symmetric_contraction
 from mhff.ops.convolution import EDGES_AT_ONCE, convolution, convolution_adjoint, convolution_operator
 
