@@ -9,6 +9,7 @@ BIN := .venv/bin
 .PHONY: demo test lammps lint
 
 .venv/installed: pyproject.toml constraints.txt
+	@echo "mhff: making the environment .venv (one to three minutes)"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
 	touch $@

@@ -27,7 +27,10 @@ def demo(
     except ImportError as error:
         raise MHFFError(f"mhff demo needs {error.name}, which is not installed; pip install 'mhff[demo]'") from error
     start = time.monotonic()
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MHFFError(f"cannot make the folder '{out}' ({error.strerror}); choose another with --out") from error
     panels = []
     for part in parts:
         panels.append(part(out, typer.echo))

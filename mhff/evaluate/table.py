@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from rich import box
 from rich.table import Table
 
 from mhff.evaluate.errors import Errors
@@ -34,11 +35,11 @@ def markdown(rows: Mapping[tuple[str, ...], Errors], names: Sequence[str]) -> st
 
 def terminal(rows: Mapping[tuple[str, ...], Errors], names: Sequence[str], title: str) -> Table:
     """The same for the terminal."""
-    table = Table(title=title)
+    table = Table(title=title, box=box.SIMPLE)
     for name in names:
-        table.add_column(name)
+        table.add_column(name, no_wrap=True)
     for column in COLUMNS:
-        table.add_column(column, justify="right")
+        table.add_column(column.replace(", ", "\n"), justify="right")
     for group, errors in rows.items():
         table.add_row(*group, *cells(errors))
     return table
