@@ -34,12 +34,13 @@ def markdown(rows: Mapping[tuple[str, ...], Errors], names: Sequence[str]) -> st
 
 
 def terminal(rows: Mapping[tuple[str, ...], Errors], names: Sequence[str], title: str) -> Table:
-    """The same for the terminal."""
+    """The same for the terminal; without the columns of stresses where there are none."""
+    columns = COLUMNS if any(errors.stress_structures for errors in rows.values()) else COLUMNS[:-2]
     table = Table(title=title, box=box.SIMPLE)
     for name in names:
         table.add_column(name, no_wrap=True)
-    for column in COLUMNS:
+    for column in columns:
         table.add_column(column.replace(", ", "\n"), justify="right")
     for group, errors in rows.items():
-        table.add_row(*group, *cells(errors))
+        table.add_row(*group, *cells(errors)[: len(columns)])
     return table
