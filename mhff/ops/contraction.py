@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import torch
 
-ATOMS_AT_ONCE = 32
+ATOMS_AT_ONCE = 8
 """The operator works through the atoms in pieces whose intermediate values stay in cache."""
 
 

@@ -33,7 +33,7 @@ LMP = Path(sys.prefix) / "bin" / "lmp"
 MPIEXEC = Path(sys.prefix) / "bin" / "mpiexec"
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
 """A run must not depend on an activated environment; one thread, because two on contended cores are far slower."""
-TIMEOUT = 540
+TIMEOUT = 1800
 """Seconds; only to end a run that hangs."""
 
 PAIR = "pair_style mliap unified mini.mliap 0\n"
