@@ -33,7 +33,7 @@ from structures import MGO_LATTICE, far_apart, slab, triclinic
 
 DRIFT_TOLERANCE = 1e-5
 """eV per atom over 2 ps."""
-HEADS = ("materials", "surfaces", "molecules")
+HEADS = ("materials", "molecules", "surfaces")
 FORMS = ("aoti", "torchscript")
 EXAMPLES = Path(__file__).parents[2] / "examples" / "lammps"
 
@@ -193,7 +193,7 @@ def test_compiled_file_has_its_default_head(command_line_folder):
     coeff = "pair_coeff * * O O O O Mg\n"
     text = start(command_line_folder, "a", primitive()) + PAIR + coeff + MEASURE + record("default")
     output = succeeded(run(command_line_folder, text))
-    assert "mhff: elements C O Mg; heads materials surfaces molecules (default surfaces)" in output
+    assert "mhff: elements C O Mg; heads materials molecules surfaces (default surfaces)" in output
     assert_same(read(command_line_folder, "default"), ase_result(primitive(), "surfaces"))
 
 

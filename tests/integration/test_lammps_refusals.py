@@ -48,7 +48,7 @@ COEFF = f"pair_coeff * * {labels('surfaces')}\n"
 def test_valid_labels_are_printed_before_lammps_refuses_wrong_ones(folder, coeff, sentence):
     done = run(folder, start(folder, "a", primitive()) + PAIR + f"pair_coeff * * {coeff}\nrun 0\n")
     assert done.returncode != 0
-    assert "mhff: elements H C N O Mg; heads materials surfaces molecules" in done.stdout
+    assert "mhff: elements H C N O Mg; heads materials molecules surfaces" in done.stdout
     assert "pair_coeff * * H@materials C@materials" in done.stdout
     assert sentence in done.stdout + done.stderr
 
