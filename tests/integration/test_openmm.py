@@ -482,8 +482,8 @@ def test_warns_once_of_elements_a_head_was_not_trained_on(model_file, recwarn):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"head": "omol"}, "unknown head 'omol': this model has the heads materials, molecules, surfaces; choose one"),
-        ({"head": None}, "no head given: this model has the heads materials, molecules, surfaces"),
+        ({"head": "omol"}, "unknown head 'omol': this model has the heads materials, surfaces, molecules; choose one"),
+        ({"head": None}, "no head given: this model has the heads materials, surfaces, molecules"),
         ({"head": {"materials": 0.5}}, "the weights of a head mix must sum to 1"),
         ({"atoms": [0, 6]}, "atoms has the index 6, but this topology has the atoms 0 to 5; give indices among these"),
         ({"atoms": [-1]}, "atoms has the index -1, but this topology has the atoms 0 to 5"),
