@@ -18,6 +18,7 @@ from mhff.graph import graph_from_atoms
 from mhff.heads import HeadSpec
 from mhff.model import derivatives
 from mhff.modelfile import Model
+from mhff.state import CHARGE_KEY, SPIN_KEY
 
 HEAD_KEY = "mhff_head"
 """`atoms.info[HEAD_KEY]` (a name) and `atoms.arrays[HEAD_KEY]` (a name per atom) override the calculator's head."""
@@ -27,7 +28,8 @@ class MHFFCalculator(Calculator):
     """Energy, free energy, forces, stress and energies per atom from a model, a model file or an artefact.
 
     The head is a name or a mix, as `{"materials": 0.5, "surfaces": 0.5}`. `results["head_energies"]` holds the total
-    energy of every head, which comes with each evaluation.
+    energy of every head, which comes with each evaluation. Models that take a total charge or a spin multiplicity (2S + 1)
+    read `atoms.info["charge"]` and `atoms.info["spin"]`, by default 0 and 1.
     """
 
     implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]  # noqa: RUF012 - ASE's own name
@@ -65,10 +67,12 @@ class MHFFCalculator(Calculator):
         super().calculate(atoms, list(properties), list(system_changes))
         atoms = cast(Atoms, self.atoms)  # ASE's copy of the structure
         evaluator = self.evaluator
-        graph = graph_from_atoms(atoms, evaluator.elements, evaluator.r_max)
+        graph = graph_from_atoms(atoms, evaluator.elements, evaluator.r_max, evaluator.default_state)
         weights = self.head_weights(atoms)
         self._warn_untrained(weights, atoms.get_chemical_symbols())
-        node_energies, edge_gradients = evaluator.evaluate(graph.edge_vectors, graph.edge_index, graph.species, weights)
+        node_energies, edge_gradients = evaluator.evaluate(
+            graph.edge_vectors, graph.edge_index, graph.species, weights, state=graph.state_of_atom
+        )
         node_energies, edge_gradients = node_energies.cpu(), edge_gradients.cpu().to(torch.float64)
         energies = (weights * node_energies).sum(1)
         self.results = {
@@ -92,10 +96,12 @@ class MHFFCalculator(Calculator):
         return heads.row(atoms.info.get(HEAD_KEY, self.head)).expand(len(atoms), -1)
 
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
-        """Changes since the last calculation, the head of the structure among them."""
+        """Changes since the last calculation, the head and the charge and spin of the structure among them."""
         changes: list[str] = super().check_state(atoms, tol)
-        if self.atoms is not None and not _same_heads(self.atoms, atoms):
-            changes.append(HEAD_KEY)
+        if self.atoms is not None:
+            if not _same_heads(self.atoms, atoms):
+                changes.append(HEAD_KEY)
+            changes += [key for key in (CHARGE_KEY, SPIN_KEY) if self.atoms.info.get(key) != atoms.info.get(key)]
         return changes
 
     def set_head(self, head: HeadSpec) -> None:

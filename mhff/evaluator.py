@@ -12,8 +12,11 @@ import torch
 
 from mhff.errors import MHFFError, listing
 from mhff.heads import Heads
+from mhff.model.config import StateEmbedding
 from mhff.model.derivatives import energies_and_edge_gradients
+from mhff.model.state import DEFAULT_STATE
 from mhff.modelfile import Model, is_model_file, load, model_path
+from mhff.state import check_state
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 FORMS = ("eager", "aoti", "torchscript")
@@ -32,6 +35,10 @@ class Evaluator(Protocol):
     device: torch.device
     default_head: str | None
     """Head that was chosen when the artefact was compiled; None for a model."""
+    state_embeddings: tuple[StateEmbedding, ...]
+    """Which of total charge and spin multiplicity matter."""
+    default_state: tuple[float, float]
+    """Charge and multiplicity where none are given."""
 
     def evaluate(
         self,
@@ -40,12 +47,14 @@ class Evaluator(Protocol):
         species: torch.Tensor,
         head_weights: torch.Tensor,
         ghost_plan: torch.Tensor | None = None,
+        state: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Node energies `[n_local, n_heads]`, float64, eV, and edge gradients `[E, 3]`, eV/A.
 
         `edge_vectors [E, 3]` = x_receiver - x_sender(image), A; `edge_index [2, E]`; `species [n_all]`;
         `head_weights [n_local, n_heads]`, used as given; `ghost_plan`: owners of the atoms beyond n_local
-        (`mhff.ops.ghosts`). Inputs may have any device and floating-point type; outputs are on `device`.
+        (`mhff.ops.ghosts`); `state [n_all, 2]`: charge and multiplicity of each atom's structure, None for `default_state`.
+        Inputs may have any device and floating-point type; outputs are on `device`.
         """
         ...
 
@@ -54,10 +63,12 @@ class EagerEvaluator:
     """The model as it is, without compiling: any device, float32 or float64."""
 
     default_head: str | None = None
+    default_state = DEFAULT_STATE
 
     def __init__(self, model: Model, device: str | torch.device = "cpu", dtype: str = "float64") -> None:
         self.heads, self.elements, self.r_max = model.heads, model.elements, model.r_max
         self.dtype, self.device = resolve_dtype(dtype), resolve_device(device)
+        self.state_embeddings = model.network.config.state_embeddings
         # a network of its own, so that changing its precision leaves the user's model alone
         self.network = copy.deepcopy(model.network).to(self.device, self.dtype).requires_grad_(False)
 
@@ -68,8 +79,11 @@ class EagerEvaluator:
         species: torch.Tensor,
         head_weights: torch.Tensor,
         ghost_plan: torch.Tensor | None = None,
+        state: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """See `Evaluator.evaluate`."""
+        if state is not None:
+            check_state(state, self.state_embeddings)
         return energies_and_edge_gradients(
             self.network,
             edge_vectors.to(self.device, self.dtype),
@@ -77,6 +91,7 @@ class EagerEvaluator:
             species.to(self.device),
             head_weights.to(self.device, torch.float64),
             None if ghost_plan is None else ghost_plan.to(self.device),
+            None if state is None else state.to(self.device, torch.float64),
         )
 
 

@@ -4,13 +4,14 @@ An edge (i <- j) has the sender j in `edge_index[0]`, the receiver i in `edge_in
 `edge_vectors = x_i - x_j(image)`: it points from the neighbour to the centre. Both directions are edges, and so are
 pairs of an atom with its own images.
 
-| field            | shape   | dtype | unit | per       |
-|------------------|---------|-------|------|-----------|
-| edge_vectors     | [E, 3]  | float | A    | edge      |
-| edge_index       | [2, E]  | int64 |      | edge      |
-| species          | [n]     | int64 |      | atom      |
-| structure        | [n]     | int64 |      | atom      |
-| cells            | [S,3,3] | float | A    | structure |
+| field            | shape   | dtype   | unit | per       |
+|------------------|---------|---------|------|-----------|
+| edge_vectors     | [E, 3]  | float   | A    | edge      |
+| edge_index       | [2, E]  | int64   |      | edge      |
+| species          | [n]     | int64   |      | atom      |
+| structure        | [n]     | int64   |      | atom      |
+| cells            | [S,3,3] | float   | A    | structure |
+| state            | [S, 2]  | float64 | e, - | structure |
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from ase import Atoms
 from vesin import NeighborList
 
 from mhff.errors import MHFFError, listing
+from mhff.model.state import DEFAULT_STATE
+from mhff.state import state_of
 
 FLAT = 1e-9
 """A lattice vector closer than this, relative to the longest, to the plane or line of the others depends on them."""
@@ -38,6 +41,8 @@ class Graph:
     species: torch.Tensor
     structure: torch.Tensor
     cells: torch.Tensor
+    state: torch.Tensor
+    """Total charge and spin multiplicity."""
 
     @property
     def n_atoms(self) -> int:
@@ -54,6 +59,11 @@ class Graph:
         """Structure that each edge belongs to, `[E]`."""
         return self.structure.index_select(0, self.edge_index[1])
 
+    @property
+    def state_of_atom(self) -> torch.Tensor:
+        """Charge and multiplicity of the structure that each atom belongs to, `[n, 2]`."""
+        return self.state.index_select(0, self.structure)
+
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Graph:
         """The same graph on a device, its floating-point fields in `dtype`."""
         return Graph(
@@ -62,6 +72,7 @@ class Graph:
             self.species.to(device),
             self.structure.to(device),
             self.cells.to(device, dtype),
+            self.state.to(device),
         )
 
 
@@ -109,8 +120,10 @@ def _check_geometry(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray) ->
         )
 
 
-def graph_from_atoms(atoms: Atoms, elements: Sequence[str], r_max: float) -> Graph:
-    """Graph of one ASE structure, floating-point fields in float64."""
+def graph_from_atoms(
+    atoms: Atoms, elements: Sequence[str], r_max: float, default_state: tuple[float, float] = DEFAULT_STATE
+) -> Graph:
+    """Graph of one ASE structure, floating-point fields in float64; `default_state` where it names no charge or spin."""
     cell, pbc = np.asarray(atoms.cell[:], dtype=np.float64), np.asarray(atoms.pbc, dtype=bool)
     edge_index, edge_vectors = neighbour_list(np.asarray(atoms.positions, dtype=np.float64), cell, pbc, r_max)
     return Graph(
@@ -119,6 +132,7 @@ def graph_from_atoms(atoms: Atoms, elements: Sequence[str], r_max: float) -> Gra
         species=species_indices(atoms.get_chemical_symbols(), elements),
         structure=torch.zeros(len(atoms), dtype=torch.int64),
         cells=torch.from_numpy(cell.copy()).unsqueeze(0),
+        state=torch.tensor([state_of(atoms, default_state)], dtype=torch.float64),
     )
 
 
@@ -134,4 +148,5 @@ def collate(graphs: Sequence[Graph]) -> Graph:
         species=torch.cat([graph.species for graph in graphs]),
         structure=torch.cat([graph.structure + offset for graph, offset in zip(graphs, structure_offsets, strict=False)]),
         cells=torch.cat([graph.cells for graph in graphs]),
+        state=torch.cat([graph.state for graph in graphs]),
     )

@@ -27,10 +27,10 @@ from safetensors.torch import save as serialise_tensors
 from mhff.errors import MHFFError, listing
 from mhff.heads import Head, Heads
 from mhff.model.config import ModelConfig
-from mhff.model.coupling import check_constants
+from mhff.model.constants import check_constants
 from mhff.model.mace import MACE
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 UNITS = {"energy": "eV", "length": "A", "force": "eV/A", "stress": "eV/A^3"}
 BUNDLED = {"mini": "mini.mhff"}
 """Models that come with the package, by the name that stands for them wherever a model is asked for."""
@@ -178,7 +178,8 @@ def _metadata(content: bytes, name: str) -> tuple[str, str]:
             f"'{name}' is not a .mhff model file: it has no mhff header; give one made by `mhff train`"
         ) from error
     if version != FORMAT_VERSION:
-        raise MHFFError(f"'{name}' has format version {version}, this mhff reads version {FORMAT_VERSION}; update mhff")
+        remedy = "make the file again" if version == 1 else "update mhff"
+        raise MHFFError(f"'{name}' has format version {version}, this mhff reads version {FORMAT_VERSION}; {remedy}")
     return header, checksum
 
 

@@ -46,6 +46,40 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "apply_cutoff": True,
         "avg_num_neighbors": 4.0,
     },
+    "plain": {
+        "interaction": "residual",
+        "first_interaction": "plain",
+        "apply_cutoff": True,
+        "distance_transform": "soft",
+        "radial_basis": "gaussian",
+        "readout_activation": "tanh",
+        "last_readout_only": True,
+        "avg_num_neighbors": 4.0,
+    },
+    "density": {
+        "interaction": "density_residual",
+        "first_interaction": "density",
+        "hidden_lmax": 2,
+        "edge_lmax": 1,
+        "correlation": (2, 3),
+        "first_layer_edge_channels": False,
+        "radial_basis": "chebyshev",
+        "readout_activation": "abs",
+    },
+    "omol": {
+        "n_layers": 3,
+        "hidden_lmax": 2,
+        "correlation": 2,
+        "first_layer_edge_channels": False,
+        "distance_transform": "none",
+        "zbl": False,
+        "readout": "nonlinear_bias",
+        "state_embeddings": (
+            {"quantity": "total_spin", "kind": "categorical", "width": 3, "n_classes": 5},
+            {"quantity": "total_charge", "kind": "continuous", "width": 4},
+        ),
+        "state_readout": True,
+    },
 }
 """Changes to `SMALL`, by name."""
 

@@ -26,7 +26,7 @@ def compile_aoti(program: GraphModule, example: tuple[torch.Tensor, ...]) -> byt
             "install one (Debian: apt-get install g++), or choose --form torchscript"
         )
     edges, atoms, local, plan = (torch.export.Dim(name, min=0) for name in ("n_edges", "n_all", "n_local", "n_plan"))
-    shapes = ({0: edges}, {1: edges}, {0: atoms}, {0: local}, {0: plan})
+    shapes = ({0: edges}, {1: edges}, {0: atoms}, {0: local}, {0: plan}, {0: atoms})
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), _quiet():
         warnings.simplefilter("ignore")
         with fx_config.patch(use_duck_shape=False):  # type: ignore[attr-defined]  # installed at import

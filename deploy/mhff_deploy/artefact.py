@@ -17,8 +17,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mhff.errors import MHFFError
 from mhff.heads import Head
+from mhff.model.config import StateEmbedding
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MEMBER = "mhff.json"
 LONGEST_MANIFEST = 1 << 24
 """Bytes; a manifest is a few kB."""
@@ -36,6 +37,10 @@ class Manifest(BaseModel):
     form: Form
     heads: tuple[Head, ...]
     default_head: str | None
+    state_embeddings: tuple[StateEmbedding, ...]
+    """Which of total charge and spin multiplicity matter."""
+    default_charge: float
+    default_spin: float
     elements: tuple[str, ...]
     r_max: float
     dtype: Literal["float32", "float64"]

@@ -11,6 +11,7 @@ import mhff
 from mhff.errors import MHFFError, listing
 from mhff.evaluator import resolve_dtype
 from mhff.modelfile import UNITS, Model
+from mhff.state import given_state
 from mhff_deploy.aoti import compile_aoti
 from mhff_deploy.artefact import Form, Manifest, pack
 from mhff_deploy.lower import lower
@@ -29,16 +30,20 @@ def build(
     device: str = "cpu",
     dtype: str = "float32",
     form: Form | None = None,
+    charge: float | None = None,
+    spin: float | None = None,
     progress: Callable[[str], None] = lambda step: None,
 ) -> tuple[bytes, Manifest]:
     """Content of the target's file, checked against the eager model, and its manifest.
 
-    `head` becomes the default head; all heads stay in the program. `progress` is told each step as it begins.
+    `head` becomes the default head; all heads stay in the program. `charge` and `spin` (multiplicity) become what engines
+    that name none run with, for models that take them. `progress` is told each step as it begins.
     Raises MHFFError for whatever of the arguments cannot be had, and if the program is not exact.
     """
     form = choose_form(target, form)
     if head is not None:
         model.heads.index(head)
+    state = given_state(charge, spin, model.network.config.state_embeddings)
     _check_device(device)
     progress("lowering")
     network = lower(model, elements, resolve_dtype(dtype), torch.device(device))
@@ -52,6 +57,9 @@ def build(
         form=form,
         heads=tuple(model.heads),
         default_head=head,
+        state_embeddings=network.config.state_embeddings,
+        default_charge=state[0],
+        default_spin=state[1],
         elements=network.config.elements,
         r_max=model.r_max,
         dtype="float32" if dtype == "float32" else "float64",

@@ -15,6 +15,10 @@ def compile_command(
     elements: Annotated[str | None, typer.Option(help="Keep only these elements, as Mg,O,H.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     dtype: Annotated[str, typer.Option(help="float32 (MD) or float64.")] = "float32",
+    charge: Annotated[float | None, typer.Option(help="Total charge in LAMMPS runs, for models that take one.")] = None,
+    spin: Annotated[
+        float | None, typer.Option(help="Spin multiplicity 2S+1 in LAMMPS runs, for models that take one.")
+    ] = None,
     form: Annotated[str | None, typer.Option(help="Form of the program: aoti (faster) or torchscript.")] = None,
 ) -> None:
     """Compile a model for LAMMPS, OpenMM or ASE, and check the result against the model."""
@@ -45,7 +49,7 @@ def compile_command(
         def progress(step: str) -> None:
             status.update(f"{step} ({time.monotonic() - start:.0f} s so far)")
 
-        content, manifest = build(loaded, found, chosen, symbols, device, dtype, form, progress)
+        content, manifest = build(loaded, found, chosen, symbols, device, dtype, form, charge, spin, progress)
     write_atomically(output, content)
     errors = manifest.largest_errors
     typer.echo(

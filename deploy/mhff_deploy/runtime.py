@@ -13,6 +13,7 @@ from mhff.errors import MHFFError
 from mhff.evaluator import resolve_dtype
 from mhff.heads import Heads
 from mhff.ops import contraction, convolution, ghosts  # noqa: F401  (programs call the operators these register)
+from mhff.state import check_state
 from mhff_deploy.artefact import Manifest, is_artefact, read_manifest
 
 Program = Callable[..., tuple[torch.Tensor, torch.Tensor]]
@@ -26,6 +27,9 @@ class ArtefactEvaluator:
         self.heads, self.elements, self.r_max = Heads(manifest.heads), manifest.elements, manifest.r_max
         self.dtype, self.device = resolve_dtype(manifest.dtype), torch.device(manifest.device)
         self.default_head = manifest.default_head
+        self.state_embeddings = manifest.state_embeddings
+        self.default_state = (manifest.default_charge, manifest.default_spin)
+        self._default_state = torch.tensor([self.default_state], dtype=torch.float64, device=self.device)
         self._no_ghosts = ghosts.no_ghosts(self.device)
 
     def evaluate(
@@ -35,8 +39,13 @@ class ArtefactEvaluator:
         species: torch.Tensor,
         head_weights: torch.Tensor,
         ghost_plan: torch.Tensor | None = None,
+        state: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """See `mhff.evaluator.Evaluator.evaluate`."""
+        if state is None:
+            state = self._default_state.repeat(species.shape[0], 1)
+        else:
+            check_state(state, self.state_embeddings)
         with torch.no_grad():
             node_energies, edge_gradients = self.program(
                 edge_vectors.detach().to(self.device, self.dtype).contiguous(),
@@ -44,6 +53,7 @@ class ArtefactEvaluator:
                 species.to(self.device).contiguous(),
                 head_weights.detach().to(self.device, torch.float64).contiguous(),
                 self._no_ghosts if ghost_plan is None else ghost_plan.to(self.device),
+                state.detach().to(self.device, torch.float64).contiguous(),
             )
         return node_energies, edge_gradients
 

@@ -2,8 +2,8 @@
 
 The program's signature, for every target:
 
-    (edge_vectors [E, 3], edge_index [2, E], species [n_all], head_weights [n_local, H], ghost_plan [1 + n_ghosts])
-        -> (node_energies [n_local, H] float64, edge_gradients [E, 3])
+    (edge_vectors [E, 3], edge_index [2, E], species [n_all], head_weights [n_local, H], ghost_plan [1 + n_ghosts],
+     state [n_all, 2]) -> (node_energies [n_local, H] float64, edge_gradients [E, 3])
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.model.mace import MACE
+from mhff.model.state import DEFAULT_STATE
 from mhff.ops.ghosts import owner_plan
 
-INPUTS = ("edge_vectors", "edge_index", "species", "head_weights", "ghost_plan")
+INPUTS = ("edge_vectors", "edge_index", "species", "head_weights", "ghost_plan", "state")
 
 
 def example_inputs(
@@ -36,6 +37,7 @@ def example_inputs(
         torch.zeros(n_local + n_ghosts, dtype=torch.int64),
         torch.rand(n_local, n_heads, generator=generator, dtype=torch.float64),
         owner_plan(owners),
+        torch.tensor([DEFAULT_STATE], dtype=torch.float64).repeat(n_local + n_ghosts, 1),
     )
     return tuple(tensor.to(device) for tensor in inputs)
 
@@ -52,8 +54,9 @@ def trace(network: MACE) -> GraphModule:
         species: torch.Tensor,
         head_weights: torch.Tensor,
         ghost_plan: torch.Tensor,
+        state: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        return energies_and_edge_gradients(network, edge_vectors, edge_index, species, head_weights, ghost_plan)
+        return energies_and_edge_gradients(network, edge_vectors, edge_index, species, head_weights, ghost_plan, state)
 
     record = make_fx(program, tracing_mode="symbolic", _allow_non_fake_inputs=True, _error_on_data_dependent_ops=True)
     with fx_config.patch(use_duck_shape=False):  # type: ignore[attr-defined]  # installed at import

@@ -24,8 +24,8 @@ from mhff.data.reading import LabelledStructure
 from mhff.graph import Graph, collate, graph_from_atoms
 from mhff.model import derivatives
 
-Evaluate = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
-"""Edge vectors, edge index, species, head weights to node energies and edge gradients: `Evaluator.evaluate`, for one."""
+Evaluate = Callable[..., tuple[torch.Tensor, torch.Tensor]]
+"""Edge vectors, edge index, species, head weights and `state` to node energies and edge gradients: `Evaluator.evaluate`."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,9 @@ def in_batches(samples: Sequence[Batch], batch_size: int) -> Iterator[Batch]:
 def predict(evaluate: Evaluate, batch: Batch, n_heads: int) -> Prediction:
     """Energies, forces and stresses of a batch; differentiable where `evaluate` is."""
     graph, head_weights = batch.graph, batch.head_weights(n_heads)
-    node_energies, gradients = evaluate(graph.edge_vectors, graph.edge_index, graph.species, head_weights)
+    node_energies, gradients = evaluate(
+        graph.edge_vectors, graph.edge_index, graph.species, head_weights, state=graph.state_of_atom
+    )
     atomic = (head_weights * node_energies).sum(1)
     virials = derivatives.virial(gradients, graph.edge_vectors, graph.structure_of_edge, graph.n_structures)
     return Prediction(

@@ -14,6 +14,7 @@ from ase.stress import voigt_6_to_full_3x3_stress
 from pydantic import BaseModel, ConfigDict
 
 from mhff.errors import MHFFError, listing
+from mhff.state import CHARGE_KEY, SPIN_KEY
 
 ISOLATED_ATOM = "IsolatedAtom"
 """`config_type` of the single atoms whose energies are the E0s."""
@@ -39,7 +40,7 @@ class LabelledStructure:
     """A structure and what one level of theory says about it."""
 
     atoms: Atoms
-    """Without calculator and labels."""
+    """Without calculator and labels; its `info` holds the charge and spin, where the file names them."""
     energy: float
     """Total energy, eV."""
     forces: np.ndarray | None = None
@@ -90,7 +91,13 @@ def _labelled(frame: Atoms, keys: Keys, where: str) -> LabelledStructure:
         raise MHFFError(f"{where} has a stress under '{keys.stress}' but no cell of three lattice vectors; leave one out")
     head = labels.get(keys.head) if keys.head else None
     return LabelledStructure(
-        atoms=Atoms(frame.numbers, frame.positions, cell=frame.cell, pbc=frame.pbc),
+        atoms=Atoms(
+            frame.numbers,
+            frame.positions,
+            cell=frame.cell,
+            pbc=frame.pbc,
+            info={key: frame.info[key] for key in (CHARGE_KEY, SPIN_KEY) if key in frame.info},
+        ),
         energy=float(energy),
         forces=forces,
         stress=None if stress is None else _full_stress(stress),

@@ -2,10 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from ase.data import atomic_numbers
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
+
+Block = Literal["plain", "residual", "density", "density_residual", "nonlinear_residual"]
+"""Interaction blocks (`mhff.model.interaction`)."""
+Correlation = Annotated[int, Field(ge=1, le=4)]
+
+
+class StateEmbedding(BaseModel):
+    """How a quantity of the whole structure, its total charge or spin multiplicity, enters the node features."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    quantity: Literal["total_charge", "total_spin"]
+    """Charge in e, or spin multiplicity 2S + 1."""
+    kind: Literal["categorical", "continuous"]
+    """A row of a table per integer value, or a small network of the value."""
+    width: int = Field(ge=1, le=1_000_000)
+    n_classes: int = Field(default=0, ge=0, le=1_000_000)
+    """Rows of the table of a categorical embedding; row value + offset is taken."""
+    offset: int = 0
+    bias: bool = True
+    """Whether the network of a continuous embedding has biases."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> StateEmbedding:
+        if (self.kind == "categorical") != (self.n_classes > 0):
+            raise ValueError(f"expected n_classes for a categorical embedding only, got {self.kind} with {self.n_classes}")
+        return self
 
 
 class ModelConfig(BaseModel):
@@ -25,27 +52,43 @@ class ModelConfig(BaseModel):
     n_channels: int = Field(default=512, ge=1, le=1_000_000)
     n_edge_channels: int | None = Field(default=128, ge=1, le=1_000_000)
     """Channels on edges (messages); None means n_channels."""
+    first_layer_edge_channels: bool = True
+    """Whether the first layer has n_edge_channels, too; else it has n_channels."""
+    edge_lmax: int | None = Field(default=None, ge=0)
+    """Largest degree of the features on edges; None means hidden_lmax."""
     hidden_lmax: int = Field(default=1, ge=0)
     l_max: int = Field(default=3, ge=1, le=11)
     """Largest degree of the spherical harmonics, and of the features that enter the product."""
-    correlation: int = Field(default=3, ge=1, le=4)
-    """Largest body order of the symmetric contraction (nu)."""
-    interaction: Literal["nonlinear_residual", "residual"] = "nonlinear_residual"
+    correlation: Correlation | tuple[Correlation, ...] = 3
+    """Largest body order of the symmetric contraction (nu), for all layers or one for each."""
+    interaction: Block = "nonlinear_residual"
+    first_interaction: Block | None = None
+    """Block of the first layer; None means `interaction`."""
     agnostic_product: bool = True
     """One set of product weights for all elements (mace-mh-1), or one per element (MACE-MP)."""
+    radial_basis: Literal["bessel", "gaussian", "chebyshev"] = "bessel"
     n_radial: int = Field(default=10, ge=1, le=1000)
     radial_mlp: tuple[PositiveInt, ...] = Field(default=(64, 64, 64), min_length=1)
-    distance_transform: Literal["agnesi", "none"] = "agnesi"
+    distance_transform: Literal["agnesi", "soft", "none"] = "agnesi"
     cutoff_power: int = Field(default=5, ge=2, le=100)
     """Integer p of the polynomial envelope."""
     apply_cutoff: bool = False
     """True: the envelope multiplies the radial basis. False: it multiplies the radial weights and the density."""
     zbl: bool = True
     """Ziegler-Biersack-Littmark pair repulsion at short distance."""
+    readout: Literal["nonlinear", "nonlinear_bias"] = "nonlinear"
+    """Readout of the last of several layers: one hidden layer, or two, with biases; all other readouts are linear."""
     readout_width: int = Field(default=16, ge=1, le=1_000_000)
-    """Hidden scalars per head of the last, non-linear readout."""
+    """Hidden scalars per head of the last readout."""
+    readout_activation: Literal["silu", "tanh", "abs", "none"] = "silu"
+    last_readout_only: bool = False
+    """Whether only the last layer has a readout."""
+    state_embeddings: tuple[StateEmbedding, ...] = ()
+    """Quantities of the whole structure that enter the node features, as in mace-omol."""
+    state_readout: bool = False
+    """Whether the initial node features, which hold the state, have a linear readout of their own."""
     avg_num_neighbors: float = Field(default=1.0, gt=0, allow_inf_nan=False)
-    """Mean number of neighbours in the training data; normalises the messages of the `residual` interaction only."""
+    """Mean number of neighbours in the training data; normalises the messages of the `plain` and `residual` blocks."""
 
     @field_validator("elements")
     @classmethod
@@ -62,11 +105,23 @@ class ModelConfig(BaseModel):
     def _consistent(self) -> ModelConfig:
         if self.hidden_lmax > self.l_max:
             raise ValueError(f"hidden_lmax ({self.hidden_lmax}) cannot exceed l_max ({self.l_max})")
-        if self.interaction == "nonlinear_residual" and self.apply_cutoff:
-            raise ValueError(
-                "apply_cutoff must be false with the nonlinear_residual interaction: else the energy jumps at r_max"
-            )
+        if self.edge_lmax is not None and self.edge_lmax > self.hidden_lmax:
+            raise ValueError(f"edge_lmax ({self.edge_lmax}) cannot exceed hidden_lmax ({self.hidden_lmax})")
+        if len(self.correlations) != self.n_layers:
+            raise ValueError(f"expected one correlation or one per layer ({self.n_layers}), got {len(self.correlations)}")
+        if self.last_readout_only and self.n_layers == 1:
+            raise ValueError("last_readout_only needs two layers or more: in MACE a single layer would have no readout")
+        quantities = [embedding.quantity for embedding in self.state_embeddings]
+        if len(set(quantities)) != len(quantities):
+            raise ValueError(f"expected each quantity once in state_embeddings, got {', '.join(quantities)}")
+        if self.state_readout and not quantities:
+            raise ValueError("state_readout needs state_embeddings")
         return self
+
+    @property
+    def jumps_at_cutoff(self) -> bool:
+        """Whether the energy jumps at r_max: the non-linear block has biases, which only an envelope on its weights ends."""
+        return self.apply_cutoff and "nonlinear_residual" in (self.interaction, self.block(0))
 
     @property
     def atomic_numbers(self) -> tuple[int, ...]:
@@ -74,14 +129,31 @@ class ModelConfig(BaseModel):
         return tuple(atomic_numbers[symbol] for symbol in self.elements)
 
     @property
-    def edge_channels(self) -> int:
-        """Channels of the messages."""
-        return self.n_edge_channels or self.n_channels
+    def correlations(self) -> tuple[int, ...]:
+        """Largest body order of each layer."""
+        return (self.correlation,) * self.n_layers if isinstance(self.correlation, int) else self.correlation
+
+    def block(self, layer: int) -> Block:
+        """Interaction block of a layer."""
+        return self.interaction if layer or self.first_interaction is None else self.first_interaction
+
+    def edge_channels(self, layer: int) -> int:
+        """Channels of a layer's messages."""
+        own = self.n_edge_channels is not None and (layer > 0 or self.first_layer_edge_channels)
+        return self.n_edge_channels if own and self.n_edge_channels else self.n_channels
 
     def input_lmax(self, layer: int) -> int:
         """Largest degree of the node features that enter a layer."""
         return self.hidden_lmax if layer else 0
 
+    def message_lmax(self, layer: int) -> int:
+        """Largest degree of the features that neighbours send in a layer."""
+        return self.input_lmax(layer) if self.edge_lmax is None else min(self.edge_lmax, self.input_lmax(layer))
+
     def output_lmax(self, layer: int) -> int:
         """Largest degree of the node features that leave a layer: the last one keeps scalars only."""
         return self.hidden_lmax if layer < self.n_layers - 1 else 0
+
+    def has_readout(self, layer: int) -> bool:
+        """Whether a layer's features give energies."""
+        return layer == self.n_layers - 1 or not self.last_readout_only

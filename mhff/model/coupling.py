@@ -7,14 +7,10 @@ in their file, because the weights mean something only together with them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
 from itertools import combinations_with_replacement, permutations
 
 import torch
-
-from mhff.errors import listing
-from mhff.model.config import ModelConfig
 
 INDEPENDENT = 1e-9
 """A path is a new direction if this much of its norm remains after projecting the earlier ones out."""
@@ -149,54 +145,3 @@ def product_basis(l_max: int, output_lmax: int, correlation: int) -> dict[str, t
         "basis": torch.block_diag(*blocks),
         "paths": torch.cat(paths),
     }
-
-
-def check_constants(config: ModelConfig, constants: Mapping[str, torch.Tensor]) -> None:
-    """Raise ValueError unless `constants` (of a file) have the names, types and shapes that an architecture needs."""
-    dim = (config.l_max + 1) ** 2
-    expected: dict[str, tuple[int, ...]] = {"covalent_radii": (len(config.elements),)}
-    for degree in range(2, config.l_max + 1):
-        expected[f"harmonics.{degree}"] = ((2 * degree - 1) * 3, 2 * degree + 1)
-    for layer in range(config.n_layers):
-        inputs, n_rows = config.input_lmax(layer), len(message_rows(config.input_lmax(layer), config.l_max))
-        expected[f"convolution.{layer}"] = (dim, n_rows, (inputs + 1) ** 2)
-        n_monomials, n_paths = _lengths(constants, f"product.{layer}.rows"), _lengths(constants, f"product.{layer}.paths")
-        expected[f"product.{layer}.monomials"] = (*n_monomials, config.correlation)
-        expected[f"product.{layer}.rows"] = n_monomials
-        expected[f"product.{layer}.basis"] = (*n_monomials, *n_paths)
-        expected[f"product.{layer}.paths"] = n_paths
-    if set(constants) != set(expected):
-        raise ValueError(
-            f"its constants are not those of its architecture: {listing(sorted(set(constants) ^ set(expected)))}"
-        )
-    for name, shape in expected.items():
-        dtype = torch.int64 if name.endswith((".monomials", ".rows", ".paths")) else torch.float64
-        if constants[name].shape != shape or constants[name].dtype != dtype:
-            raise ValueError(
-                f"expected {dtype} {list(shape)} for {name}, got {constants[name].dtype} {list(constants[name].shape)}"
-            )
-    for layer in range(config.n_layers):
-        limits = {"monomials": dim, "rows": (config.output_lmax(layer) + 1) ** 2 - 1}
-        for name, largest in limits.items():
-            values = constants[f"product.{layer}.{name}"]
-            if bool((values < 0).any() or (values > largest).any()):
-                raise ValueError(f"expected indices from 0 to {largest} in product.{layer}.{name}")
-
-
-def _lengths(constants: Mapping[str, torch.Tensor], name: str) -> tuple[int, ...]:
-    return tuple(constants[name].shape[:1]) if name in constants else ()
-
-
-def model_constants(config: ModelConfig) -> dict[str, torch.Tensor]:
-    """All constants of an architecture, by name, as `mhff.model.mace.MACE` takes them."""
-    from ase.data import covalent_radii
-
-    radii = torch.tensor([covalent_radii[number] for number in config.atomic_numbers], dtype=torch.float64)
-    constants = {"covalent_radii": radii}
-    for degree in range(2, config.l_max + 1):
-        constants[f"harmonics.{degree}"] = harmonic_recursion(degree)
-    for layer in range(config.n_layers):
-        constants[f"convolution.{layer}"] = convolution_coupling(config.input_lmax(layer), config.l_max)
-        basis = product_basis(config.l_max, config.output_lmax(layer), config.correlation)
-        constants |= {f"product.{layer}.{name}": tensor for name, tensor in basis.items()}
-    return constants

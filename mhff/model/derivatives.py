@@ -19,16 +19,18 @@ def energies_and_edge_gradients(
     species: torch.Tensor,
     head_weights: torch.Tensor,
     ghost_plan: torch.Tensor | None = None,
+    state: torch.Tensor | None = None,
     training: bool = False,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Node energies `[n_local, n_heads]` and the gradient `[E, 3]` of sum(head_weights * node_energies).
 
-    `head_weights [n_local, n_heads]` are used as given; the number of its rows is n_local. With `training` the results
-    keep their graph, so that a loss of them can be differentiated; otherwise they are detached.
+    `head_weights [n_local, n_heads]` are used as given; the number of its rows is n_local; `state [n_all, 2]`: see
+    `MACE.forward`. With `training` the results keep their graph, so that a loss of them can be differentiated; otherwise
+    they are detached.
     """
     with torch.enable_grad():
         vectors = edge_vectors.detach().requires_grad_()
-        node_energies = model(vectors, edge_index, species, head_weights.shape[0], ghost_plan)
+        node_energies = model(vectors, edge_index, species, head_weights.shape[0], ghost_plan, state)
         energy = (head_weights * node_energies).sum()
         (edge_gradients,) = torch.autograd.grad(energy, vectors, create_graph=training)
     return (node_energies, edge_gradients) if training else (node_energies.detach(), edge_gradients.detach())

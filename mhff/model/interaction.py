@@ -1,7 +1,19 @@
-"""Interaction blocks: messages from neighbours become the features A that enter the product."""
+"""Interaction blocks: messages from neighbours become the features A that enter the product.
+
+M = sum over neighbours, rho = the learned density of the edges, h = node features, z = element.
+
+| block              | A                                                                    | skip     |
+|--------------------|----------------------------------------------------------------------|----------|
+| plain              | W_z (linear(M) / avg_num_neighbors)                                  | none     |
+| residual           | linear(M) / avg_num_neighbors                                        | W_z h    |
+| density            | W_z (linear(M) / (rho + 1))                                          | none     |
+| density_residual   | linear(M) / (rho + 1)                                                | W_z h    |
+| nonlinear_residual | linear_2(gate(linear_1(M) / (beta rho + alpha) + linear_res(up h)))  | linear h |
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -11,14 +23,13 @@ from mhff.model.config import ModelConfig
 from mhff.model.coupling import convolution_paths
 from mhff.model.exact import ExactConstants
 from mhff.model.layers import (
-    SIGMOID_MOMENT,
+    Activation,
     ElementEmbedding,
     ElementLinear,
     PackedLinear,
     PairNetwork,
     RadialNetwork,
     pack_degrees,
-    scaled_silu,
     split_degrees,
     uniform,
 )
@@ -26,9 +37,9 @@ from mhff.ops.convolution import convolution, sum_over_edges
 from mhff.ops.ghosts import exchange_ghosts
 
 DENSITY_WIDTH = 64
-"""Hidden width of the edge density network."""
+"""Hidden width of the non-linear block's edge density network."""
 INITIAL_ALPHA, INITIAL_BETA = 20.0, 0.0
-"""Start values of the density normalisation."""
+"""Start values of the non-linear block's normalisation."""
 
 
 class Edges(NamedTuple):
@@ -56,14 +67,14 @@ class Convolution(ExactConstants):
 
     def __init__(self, config: ModelConfig, layer: int, coupling: torch.Tensor) -> None:
         super().__init__()
-        targets = [path[2] for path in convolution_paths(config.input_lmax(layer), config.l_max)]
+        targets = [path[2] for path in convolution_paths(config.message_lmax(layer), config.l_max)]
         self.n_paths = len(targets)
         self.paths_to = [targets.count(degree) for degree in range(config.l_max + 1)]
         self.operator = convolution
         self.add_constant("coupling", coupling)
 
     def forward(self, features: torch.Tensor, weights: torch.Tensor, edges: Edges) -> list[torch.Tensor]:
-        """`features [n_all, (input_lmax + 1)^2, C]`, `weights [E, paths * C]`."""
+        """`features [n_all, (message_lmax + 1)^2, C]`, `weights [E, paths * C]`."""
         per_path = weights.unflatten(1, (self.n_paths, features.shape[2]))
         messages = self.operator(
             features, edges.harmonics, per_path, self.coupling, self.paths_to, edges.edge_index, edges.n_local
@@ -75,37 +86,42 @@ class Convolution(ExactConstants):
 class Interaction(nn.Module):
     """What the interaction blocks share: the upward linear map, its exchange with ghosts, the convolution."""
 
-    def __init__(self, config: ModelConfig, layer: int, coupling: torch.Tensor, generator: torch.Generator) -> None:
+    def __init__(
+        self, config: ModelConfig, layer: int, constants: Mapping[str, torch.Tensor], generator: torch.Generator
+    ) -> None:
         super().__init__()
+        # the first layer's features are the same for all atoms of an element and a structure, so ghosts have theirs
         self.first = layer == 0
         self.apply_cutoff = config.apply_cutoff
-        degrees = config.input_lmax(layer) + 1
-        self.linear_up = PackedLinear([config.n_channels] * degrees, [config.edge_channels] * degrees, generator)
-        self.convolution = Convolution(config, layer, coupling)
-        self.weight_width = self.convolution.n_paths * config.edge_channels
-        self.message_channels = [paths * config.edge_channels for paths in self.convolution.paths_to]
+        sent, edge_channels = config.message_lmax(layer) + 1, config.edge_channels(layer)
+        self.linear_up = PackedLinear([config.n_channels] * sent, [edge_channels] * sent, generator)
+        self.convolution = Convolution(config, layer, constants[f"convolution.{layer}"])
+        self.weight_width = self.convolution.n_paths * edge_channels
+        self.message_channels = [paths * edge_channels for paths in self.convolution.paths_to]
 
     def up(self, node_feats: torch.Tensor, edges: Edges) -> torch.Tensor:
-        """Features that neighbours send, `[n_all, (input_lmax + 1)^2, edge_channels]`.
-
-        The first layer's features depend on the species only, so ghosts have theirs already; later ones are exchanged.
-        """
-        features = pack_degrees(self.linear_up(split_degrees(node_feats)))
+        """Features that neighbours send, `[n_all, (message_lmax + 1)^2, edge_channels]`."""
+        sent = split_degrees(node_feats)[: len(self.linear_up.weights)]
+        features = pack_degrees(self.linear_up(sent))
         return features if self.first or edges.ghost_plan is None else exchange_ghosts(features, edges.ghost_plan)
 
     def with_envelope(self, values: torch.Tensor, edges: Edges) -> torch.Tensor:
         """Edge values times the envelope, unless the radial basis carries it already."""
         return values if self.apply_cutoff else values * edges.envelope
 
+    def density(self, edge_values: torch.Tensor, edges: Edges) -> torch.Tensor:
+        """Density rho = sum of tanh(q^2) over each atom's edges, `[n_local, 1, 1]`, from q `[E, 1]`."""
+        edge_density = self.with_envelope(torch.tanh(edge_values**2), edges)
+        return sum_over_edges(edge_density, edges.edge_index, edges.n_local).unsqueeze(-1)
+
 
 class NonLinearResidualInteraction(Interaction):
-    """RealAgnosticResidualNonLinearInteractionBlock (mace-mh-1; arXiv:2510.25380).
+    """RealAgnosticResidualNonLinearInteractionBlock (mace-mh-1; arXiv:2510.25380)."""
 
-    A = linear_2(gate(linear_1(M) / (beta rho + alpha) + linear_res(up))), with the learned density rho of the edges.
-    """
-
-    def __init__(self, config: ModelConfig, layer: int, coupling: torch.Tensor, generator: torch.Generator) -> None:
-        super().__init__(config, layer, coupling, generator)
+    def __init__(
+        self, config: ModelConfig, layer: int, constants: Mapping[str, torch.Tensor], generator: torch.Generator
+    ) -> None:
+        super().__init__(config, layer, constants, generator)
         channels, n_elements = config.n_channels, len(config.elements)
         self.n_channels = channels
         self.source = ElementEmbedding(uniform((n_elements, channels), 1e-3, generator))
@@ -114,13 +130,15 @@ class NonLinearResidualInteraction(Interaction):
         self.radial_network = PairNetwork(config.n_radial, channels, widths, generator)
         self.density_network = PairNetwork(config.n_radial, channels, [DENSITY_WIDTH, 1], generator)
         gated = [channels * (1 + config.l_max)] + [channels] * config.l_max
-        n_inputs, n_skips = config.input_lmax(layer) + 1, min(config.input_lmax(layer), config.output_lmax(layer)) + 1
+        n_sent, n_skips = config.message_lmax(layer) + 1, min(config.input_lmax(layer), config.output_lmax(layer)) + 1
         self.linear_1 = PackedLinear(self.message_channels, gated, generator)
-        self.linear_res = PackedLinear([config.edge_channels] * n_inputs, gated[:n_inputs], generator)
+        self.linear_res = PackedLinear([config.edge_channels(layer)] * n_sent, gated[:n_sent], generator)
         self.linear_2 = PackedLinear([channels] * (config.l_max + 1), [channels] * (config.l_max + 1), generator)
         self.skip = PackedLinear([channels] * n_skips, [channels] * n_skips, generator)
         self.alpha = nn.Parameter(torch.tensor(INITIAL_ALPHA, dtype=torch.float32))
         self.beta = nn.Parameter(torch.tensor(INITIAL_BETA, dtype=torch.float32))
+        self.activation = Activation("silu", constants["activation.silu"])
+        self.gate = Activation("sigmoid", constants["activation.sigmoid"])
 
     def forward(
         self, node_feats: torch.Tensor, species: torch.Tensor, edges: Edges
@@ -129,9 +147,7 @@ class NonLinearResidualInteraction(Interaction):
         up = self.up(node_feats, edges)
         weights = self.with_envelope(self._on_edges(self.radial_network, edges), edges)
         messages = self.convolution(up, weights, edges)
-        edge_density = self.with_envelope(torch.tanh(self._on_edges(self.density_network, edges) ** 2), edges)
-        density = sum_over_edges(edge_density, edges.edge_index, edges.n_local)
-        norm = (self.beta * density + self.alpha).unsqueeze(-1)
+        norm = self.beta * self.density(self._on_edges(self.density_network, edges), edges) + self.alpha
         residual = self.linear_res(split_degrees(up[: edges.n_local]))
         z = [message / norm for message in self.linear_1(messages)]
         z = [message + residual[degree] if degree < len(residual) else message for degree, message in enumerate(z)]
@@ -144,31 +160,57 @@ class NonLinearResidualInteraction(Interaction):
     def _gate(self, z: list[torch.Tensor]) -> list[torch.Tensor]:
         """silu on the scalars; every l > 0 is multiplied by the sigmoid of its own gate scalars."""
         scalars, *gates = z[0].split(self.n_channels, dim=2)
-        gated = [SIGMOID_MOMENT * torch.sigmoid(gate) * vector for gate, vector in zip(gates, z[1:], strict=True)]
-        return [scaled_silu(scalars), *gated]
+        return [self.activation(scalars), *(self.gate(gate) * vector for gate, vector in zip(gates, z[1:], strict=True))]
 
 
-class ResidualInteraction(Interaction):
-    """RealAgnosticResidualInteractionBlock (MACE-MP-0, MACE-OFF): A = linear(M) / avg_num_neighbors."""
+class ClassicInteraction(Interaction):
+    """The four element-dependent blocks of MACE-MP and MACE-OFF: `plain`, `residual` and their `density` forms."""
 
-    def __init__(self, config: ModelConfig, layer: int, coupling: torch.Tensor, generator: torch.Generator) -> None:
-        super().__init__(config, layer, coupling, generator)
-        channels = config.n_channels
+    def __init__(
+        self, config: ModelConfig, layer: int, constants: Mapping[str, torch.Tensor], generator: torch.Generator
+    ) -> None:
+        super().__init__(config, layer, constants, generator)
+        block = config.block(layer)
+        channels, n_elements, n_degrees = config.n_channels, len(config.elements), config.l_max + 1
         n_skips = min(config.input_lmax(layer), config.output_lmax(layer)) + 1
+        widths = [config.n_radial, *config.radial_mlp, self.weight_width]
         self.avg_num_neighbors = config.avg_num_neighbors
-        self.radial_network = RadialNetwork([config.n_radial, *config.radial_mlp, self.weight_width], generator)
-        self.linear = PackedLinear(self.message_channels, [channels] * (config.l_max + 1), generator)
-        self.skip = ElementLinear(len(config.elements), [channels] * n_skips, [channels] * n_skips, generator)
+        self.radial_network = RadialNetwork(widths, constants, generator)
+        self.linear = PackedLinear(self.message_channels, [channels] * n_degrees, generator)
+        self.density_network = (
+            RadialNetwork([config.n_radial, 1], constants, generator) if block.startswith("density") else None
+        )
+        self.skip, self.mix = None, None
+        if block.endswith("residual"):
+            self.skip = ElementLinear(n_elements, [channels] * n_skips, [channels] * n_skips, generator)
+        else:
+            self.mix = ElementLinear(n_elements, [channels] * n_degrees, [channels] * n_degrees, generator)
 
     def forward(
         self, node_feats: torch.Tensor, species: torch.Tensor, edges: Edges
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """A `[n_local, (l_max + 1)^2, C]` and the skip term, one tensor `[n_local, 2l + 1, C]` per l."""
+        """A `[n_local, (l_max + 1)^2, C]` and the skip term, one tensor `[n_local, 2l + 1, C]` per l, or none."""
         weights = self.with_envelope(self.radial_network(edges.radial), edges)
         messages = self.convolution(self.up(node_feats, edges), weights, edges)
+        norm = self._norm(edges)
+        a = [message / norm for message in self.linear(messages)]
+        if self.mix is not None:
+            a = self.mix(a, species[: edges.n_local])
+        if self.skip is None:
+            return pack_degrees(a), []
         skip = split_degrees(node_feats[: edges.n_local])[: len(self.skip.weights)]
-        return pack_degrees(self.linear(messages)) / self.avg_num_neighbors, self.skip(skip, species[: edges.n_local])
+        return pack_degrees(a), self.skip(skip, species[: edges.n_local])
+
+    def _norm(self, edges: Edges) -> torch.Tensor | float:
+        """What messages are divided by."""
+        if self.density_network is None:
+            return self.avg_num_neighbors
+        return self.density(self.density_network(edges.radial), edges) + 1
 
 
-INTERACTIONS = {"nonlinear_residual": NonLinearResidualInteraction, "residual": ResidualInteraction}
-"""Interaction blocks by their name in `ModelConfig.interaction`."""
+def build_interaction(
+    config: ModelConfig, layer: int, constants: Mapping[str, torch.Tensor], generator: torch.Generator
+) -> Interaction:
+    """The interaction block of a layer."""
+    block = NonLinearResidualInteraction if config.block(layer) == "nonlinear_residual" else ClassicInteraction
+    return block(config, layer, constants, generator)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-SILU_MOMENT = 1.6791767923989418
-"""1 / sqrt(<silu(z)^2>) for normal z, the Monte-Carlo value that e3nn uses (facts/mace-architecture.md, section 4)."""
-SIGMOID_MOMENT = 1.8467055342154763
-"""The same for the sigmoid."""
+FUNCTIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "silu": functional.silu,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "abs": torch.abs,
+    "none": lambda x: x,
+}
 
 
 def normal(shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
@@ -25,9 +28,16 @@ def uniform(shape: tuple[int, ...], bound: float, generator: torch.Generator) ->
     return torch.empty(shape, dtype=torch.float32).uniform_(-bound, bound, generator=generator)
 
 
-def scaled_silu(x: torch.Tensor) -> torch.Tensor:
-    """silu with unit second moment."""
-    return SILU_MOMENT * functional.silu(x)
+class Activation(nn.Module):
+    """A function times a constant factor that gives it unit second moment for normal numbers."""
+
+    def __init__(self, function: str, factor: torch.Tensor) -> None:
+        """`function`: a name in `FUNCTIONS`; `factor []`: see `mhff.model.constants`."""
+        super().__init__()
+        self.function, self.factor = function, float(factor)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.factor * FUNCTIONS[self.function](x)
 
 
 class PackedLinear(nn.Module):
@@ -79,15 +89,16 @@ class ElementEmbedding(nn.Module):
 
 
 class RadialNetwork(nn.Module):
-    """Bias-free network of the classic interaction: x W / sqrt(fan_in) with scaled silu between."""
+    """Bias-free network of the classic interactions: x W / sqrt(fan_in) with scaled silu between."""
 
-    def __init__(self, widths: Sequence[int], generator: torch.Generator) -> None:
+    def __init__(self, widths: Sequence[int], constants: Mapping[str, torch.Tensor], generator: torch.Generator) -> None:
         super().__init__()
+        self.activation = Activation("silu", constants["activation.silu"])
         self.weights = nn.ParameterList(normal((n_in, n_out), generator) for n_in, n_out in pairwise(widths))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         for index, weight in enumerate(self.weights):
-            x = (scaled_silu(x) if index else x) @ (weight * weight.shape[0] ** -0.5)
+            x = (self.activation(x) if index else x) @ (weight * weight.shape[0] ** -0.5)
         return x
 
 

@@ -12,12 +12,13 @@ from torch import nn
 
 from mhff.model.angular import SphericalHarmonics
 from mhff.model.config import ModelConfig
-from mhff.model.coupling import model_constants
-from mhff.model.interaction import INTERACTIONS, Edges
+from mhff.model.constants import model_constants
+from mhff.model.interaction import Edges, build_interaction
 from mhff.model.layers import ElementEmbedding, normal
 from mhff.model.product import Product
 from mhff.model.radial import RadialBasis, ZBLRepulsion
-from mhff.model.readout import LinearReadout, NonLinearReadout, ReferenceEnergies
+from mhff.model.readout import READOUTS, LinearReadout, ReferenceEnergies
+from mhff.model.state import DEFAULT_STATE, JointEmbedding
 from mhff.ops.convolution import sum_over_edges
 
 
@@ -28,18 +29,18 @@ class Layer(nn.Module):
         self, config: ModelConfig, index: int, constants: Mapping[str, torch.Tensor], generator: torch.Generator
     ) -> None:
         super().__init__()
-        prefix = f"product.{index}."
-        basis = {name.removeprefix(prefix): value for name, value in constants.items() if name.startswith(prefix)}
-        readout = NonLinearReadout if index == config.n_layers - 1 > 0 else LinearReadout
-        self.interaction = INTERACTIONS[config.interaction](config, index, constants[f"convolution.{index}"], generator)
-        self.product = Product(config, index, basis, generator)
-        self.readout = readout(config, generator)
+        readout = READOUTS[config.readout] if index == config.n_layers - 1 > 0 else LinearReadout
+        self.interaction = build_interaction(config, index, constants, generator)
+        self.product = Product(config, index, constants, generator)
+        self.readout = readout(config, constants, generator) if config.has_readout(index) else None
 
-    def forward(self, node_feats: torch.Tensor, species: torch.Tensor, edges: Edges) -> tuple[torch.Tensor, torch.Tensor]:
-        """New features `[n_local, ...]` and this layer's energies `[n_local, n_heads]`."""
+    def forward(
+        self, node_feats: torch.Tensor, species: torch.Tensor, edges: Edges
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """New features `[n_local, ...]` and this layer's energies `[n_local, n_heads]`, if it has a readout."""
         a, skip = self.interaction(node_feats, species, edges)
         node_feats = self.product(a, skip, species[: edges.n_local])
-        return node_feats, self.readout(node_feats[:, 0])
+        return node_feats, None if self.readout is None else self.readout(node_feats[:, 0])
 
 
 class MACE(nn.Module):
@@ -57,13 +58,14 @@ class MACE(nn.Module):
         self.config = config
         self.constants = dict(model_constants(config) if constants is None else constants)
         generator = torch.Generator().manual_seed(seed)
-        radii = self.constants["covalent_radii"]
-        self.radial_basis = RadialBasis(config, radii)
+        self.radial_basis = RadialBasis(config, self.constants)
         self.harmonics = SphericalHarmonics([self.constants[f"harmonics.{l}"] for l in range(2, config.l_max + 1)])
-        self.pair_repulsion = ZBLRepulsion(config, radii) if config.zbl else None
+        self.pair_repulsion = ZBLRepulsion(config, self.constants) if config.zbl else None
         self.node_embedding = ElementEmbedding(normal((len(config.elements), config.n_channels), generator))
         self.layers = nn.ModuleList(Layer(config, index, self.constants, generator) for index in range(config.n_layers))
         self.reference_energies = ReferenceEnergies(len(config.heads), len(config.elements))
+        self.state_embedding = JointEmbedding(config, generator) if config.state_embeddings else None
+        self.state_readout = LinearReadout(config, self.constants, generator) if config.state_readout else None
 
     def forward(
         self,
@@ -72,23 +74,36 @@ class MACE(nn.Module):
         species: torch.Tensor,
         n_local: int,
         ghost_plan: torch.Tensor | None = None,
+        state: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Node energies `[n_local, n_heads]`, eV, float64.
 
         `edge_vectors [E, 3]` = x_receiver - x_sender(image), A; `edge_index [2, E]`: sender among all atoms, receiver
         among the first `n_local`; `species [n_all]`: indices into `config.elements`; `ghost_plan`: owners of the
-        atoms beyond `n_local` (`mhff.ops.ghosts`), needed where n_all > n_local.
+        atoms beyond `n_local` (`mhff.ops.ghosts`), needed where n_all > n_local; `state [n_all, 2]`: total charge and
+        spin multiplicity of each atom's structure, neutral singlets where it is left out.
         """
         edges, r = self.embed_edges(edge_vectors, edge_index, species, n_local, ghost_plan)
-        node_feats = self.node_embedding(species).unsqueeze(1)
+        node_feats = self.embed_nodes(species, state)
+        state_energies = 0.0 if self.state_readout is None else self.state_readout(node_feats[:n_local, 0])
         energies = []
         if self.pair_repulsion is not None:
             repulsion = self.pair_repulsion(r, edges.species[0], edges.species[1])
             energies.append(sum_over_edges(repulsion, edge_index, n_local).unsqueeze(-1))
         for layer in self.layers:
             node_feats, energy = layer(node_feats, species, edges)
-            energies.append(energy)
-        return self.reference_energies(sum(energies), species[:n_local])
+            if energy is not None:
+                energies.append(energy)
+        return self.reference_energies(sum(energies), species[:n_local]) + state_energies
+
+    def embed_nodes(self, species: torch.Tensor, state: torch.Tensor | None) -> torch.Tensor:
+        """Initial node features `[n_all, 1, n_channels]`."""
+        scalars = self.node_embedding(species)
+        if self.state_embedding is not None:
+            if state is None:
+                state = torch.tensor([DEFAULT_STATE], dtype=torch.float64, device=species.device).expand(len(species), -1)
+            scalars = scalars + self.state_embedding(state)
+        return scalars.unsqueeze(1)
 
     def embed_edges(
         self,

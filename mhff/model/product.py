@@ -25,10 +25,11 @@ class Product(ExactConstants):
     row_sum: torch.Tensor
 
     def __init__(
-        self, config: ModelConfig, layer: int, basis: Mapping[str, torch.Tensor], generator: torch.Generator
+        self, config: ModelConfig, layer: int, constants: Mapping[str, torch.Tensor], generator: torch.Generator
     ) -> None:
-        """`basis`: see `mhff.model.coupling.product_basis`."""
+        """`constants`: see `mhff.model.constants`."""
         super().__init__()
+        basis = {name: constants[f"product.{layer}.{name}"] for name in ("monomials", "rows", "basis", "paths")}
         channels, n_degrees = config.n_channels, config.output_lmax(layer) + 1
         n_sets = 1 if config.agnostic_product else len(config.elements)
         self.operator = symmetric_contraction

@@ -1,20 +1,18 @@
-"""Radial part: distance transform, Bessel basis, cutoff envelope, ZBL repulsion. Distances in A."""
+"""Radial part: distance transform, radial basis, cutoff envelope, ZBL repulsion. Distances in A."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 
 import torch
 
 from mhff.model.config import ModelConfig
 from mhff.model.exact import ExactConstants
 
-# Agnesi transform with the parameters of W. C. Witt et al., J. Chem. Phys. 159, 164101 (2023)
-AGNESI_A, AGNESI_Q, AGNESI_P = 1.0805, 0.9183, 4.5791
-# J. F. Ziegler, J. P. Biersack, U. Littmark, The Stopping and Range of Ions in Matter (1985)
-ZBL_COEFFICIENTS = (0.1818, 0.5099, 0.2802, 0.02817)
+SOFT_INNER, SOFT_OUTER = 3 / 4, 4 / 3
+"""Where the Soft transform begins and ends, in units of the sum of the covalent radii."""
 ZBL_EXPONENTS = (3.2, 0.9423, 0.4028, 0.2016)
-ZBL_LENGTH, ZBL_POWER = 0.4543 * 0.529, 0.300
+"""Of the screening function: J. F. Ziegler, J. P. Biersack, U. Littmark, The Stopping and Range of Ions in Matter (1985)."""
 COULOMB = 14.3996
 """e^2 / (4 pi eps0) in eV A, with the digits that published models were trained with."""
 
@@ -30,34 +28,63 @@ def polynomial_envelope(x: torch.Tensor, power: int) -> torch.Tensor:
 
 
 class RadialBasis(ExactConstants):
-    """Bessel functions of the (possibly transformed) distance, and the cutoff envelope of the plain distance.
+    """Radial functions of the (possibly transformed) distance, and the cutoff envelope of the plain distance.
 
-    sqrt(2 / r_max) sin(n pi d / r_max) / d, n = 1..n_radial: J. Gasteiger et al., arXiv:2003.03123, equation 7.
+    Bessel functions: J. Gasteiger et al., arXiv:2003.03123, equation 7.
     """
 
     covalent_radii: torch.Tensor
-    frequencies: torch.Tensor
+    functions: torch.Tensor
 
-    def __init__(self, config: ModelConfig, covalent_radii: torch.Tensor) -> None:
+    def __init__(self, config: ModelConfig, constants: Mapping[str, torch.Tensor]) -> None:
         super().__init__()
-        self.r_max, self.cutoff_power = config.r_max, config.cutoff_power
-        self.agnesi, self.apply_cutoff = config.distance_transform == "agnesi", config.apply_cutoff
-        self.add_constant("covalent_radii", covalent_radii)
-        orders = torch.arange(1, config.n_radial + 1, dtype=torch.float64, device="cpu")
-        self.add_constant("frequencies", orders * math.pi / config.r_max)
+        self.r_max, self.cutoff_power, self.apply_cutoff = config.r_max, config.cutoff_power, config.apply_cutoff
+        self.factor = float(constants["radial.factor"])
+        self.parameters_of_transform = constants["radial.transform"].tolist()
+        self.transform = {"agnesi": self._agnesi, "soft": self._soft, "none": _unchanged}[config.distance_transform]
+        self.basis = {"bessel": self._bessel, "gaussian": self._gaussian, "chebyshev": self._chebyshev}[config.radial_basis]
+        self.add_constant("covalent_radii", constants["covalent_radii"])
+        self.add_constant("functions", constants["radial.functions"])
 
     def forward(self, r: torch.Tensor, sender: torch.Tensor, receiver: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Basis `[E, n_radial]` and envelope `[E, 1]` from distances `[E]` and the species of both ends `[E]`."""
         r = r.unsqueeze(-1)
         envelope = polynomial_envelope(r / self.r_max, self.cutoff_power)
-        d = self._agnesi_transform(r, sender, receiver) if self.agnesi else r
-        basis = (2 / self.r_max) ** 0.5 * torch.sin(self.frequencies * d) / d
+        radii = self.covalent_radii.index_select(0, sender) + self.covalent_radii.index_select(0, receiver)
+        basis = self.basis(self.transform(r, radii.unsqueeze(-1)))
         return (basis * envelope if self.apply_cutoff else basis), envelope
 
-    def _agnesi_transform(self, r: torch.Tensor, sender: torch.Tensor, receiver: torch.Tensor) -> torch.Tensor:
-        radii = self.covalent_radii
-        x = r / (0.5 * (radii.index_select(0, sender) + radii.index_select(0, receiver))).unsqueeze(-1)
-        return 1 / (1 + AGNESI_A * x**AGNESI_Q / (1 + x ** (AGNESI_Q - AGNESI_P)))
+    def _agnesi(self, r: torch.Tensor, radii: torch.Tensor) -> torch.Tensor:
+        """1 / (1 + a x^q / (1 + x^(q - p))), x = r / (mean of the radii): a number between 0 and 1."""
+        a, q, p = self.parameters_of_transform
+        x = r / (0.5 * radii)
+        return 1 / (1 + a * x**q / (1 + x ** (q - p)))
+
+    def _soft(self, r: torch.Tensor, radii: torch.Tensor) -> torch.Tensor:
+        """From 3/4 of the sum of the radii at short distance over to r."""
+        (alpha,) = self.parameters_of_transform
+        inner, outer = SOFT_INNER * radii, SOFT_OUTER * radii
+        return inner + 0.5 * (r - inner) * (1 + torch.tanh(alpha / (outer - inner) * (r - 0.5 * (inner + outer))))
+
+    def _bessel(self, d: torch.Tensor) -> torch.Tensor:
+        """sqrt(2 / r_max) sin(n pi d / r_max) / d, n = 1..n_radial."""
+        return self.factor * torch.sin(self.functions * d) / d
+
+    def _gaussian(self, d: torch.Tensor) -> torch.Tensor:
+        """Gaussians as wide as the distance of their centres, which reach from 0 to r_max."""
+        return torch.exp(self.factor * (d - self.functions) ** 2)
+
+    def _chebyshev(self, d: torch.Tensor) -> torch.Tensor:
+        """Polynomials of the first kind T_n(d), n = 1..n_radial, d as it is: T_(n+1) = 2 d T_n - T_(n-1)."""
+        before, polynomials = torch.ones_like(d), [d]
+        for _ in range(1, self.functions.shape[0]):
+            before, latest = polynomials[-1], 2 * d * polynomials[-1] - before
+            polynomials.append(latest)
+        return torch.cat(polynomials, dim=-1)
+
+
+def _unchanged(r: torch.Tensor, radii: torch.Tensor) -> torch.Tensor:
+    return r
 
 
 class ZBLRepulsion(ExactConstants):
@@ -70,19 +97,21 @@ class ZBLRepulsion(ExactConstants):
     covalent_radii: torch.Tensor
     charges: torch.Tensor
 
-    def __init__(self, config: ModelConfig, covalent_radii: torch.Tensor) -> None:
+    def __init__(self, config: ModelConfig, constants: Mapping[str, torch.Tensor]) -> None:
         super().__init__()
         self.r_max, self.cutoff_power = config.r_max, config.cutoff_power
-        self.add_constant("covalent_radii", covalent_radii)
+        self.coefficients = constants["zbl.coefficients"].tolist()
+        self.length, self.power = float(constants["zbl.length"]), float(constants["zbl.power"])
+        self.add_constant("covalent_radii", constants["covalent_radii"])
         self.add_constant("charges", torch.tensor(config.atomic_numbers, dtype=torch.float64, device="cpu"))
 
     def forward(self, r: torch.Tensor, sender: torch.Tensor, receiver: torch.Tensor) -> torch.Tensor:
         """Energy per edge `[E]` from distances `[E]` and the species of both ends `[E]`."""
         z_sender, z_receiver = self.charges.index_select(0, sender), self.charges.index_select(0, receiver)
         r_cut = self.covalent_radii.index_select(0, sender) + self.covalent_radii.index_select(0, receiver)
-        x = r * (z_sender**ZBL_POWER + z_receiver**ZBL_POWER) / ZBL_LENGTH
+        x = r * (z_sender**self.power + z_receiver**self.power) / self.length
         screening = torch.zeros_like(x)
-        for coefficient, exponent in zip(ZBL_COEFFICIENTS, ZBL_EXPONENTS, strict=True):
+        for coefficient, exponent in zip(self.coefficients, ZBL_EXPONENTS, strict=True):
             screening = screening + coefficient * torch.exp(-exponent * x)
         coulomb = 0.5 * COULOMB * z_sender * z_receiver / r * (r < self.r_max)
         return coulomb * screening * polynomial_envelope(r / r_cut, self.cutoff_power)

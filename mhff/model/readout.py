@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import nn
 
 from mhff.model.config import ModelConfig
-from mhff.model.layers import normal, scaled_silu
+from mhff.model.layers import Activation, normal
 
 
 class LinearReadout(nn.Module):
     """Energies `[n, n_heads]` of scalars `[n, C]`: x W / sqrt(C)."""
 
-    def __init__(self, config: ModelConfig, generator: torch.Generator) -> None:
+    def __init__(self, config: ModelConfig, constants: Mapping[str, torch.Tensor], generator: torch.Generator) -> None:
         super().__init__()
         self.weight = nn.Parameter(normal((config.n_channels, len(config.heads)), generator))
 
@@ -28,16 +28,45 @@ class NonLinearReadout(nn.Module):
     The fan-in of the second map counts the hidden scalars of all heads, as mace-torch does.
     """
 
-    def __init__(self, config: ModelConfig, generator: torch.Generator) -> None:
+    def __init__(self, config: ModelConfig, constants: Mapping[str, torch.Tensor], generator: torch.Generator) -> None:
         super().__init__()
         n_heads, width = len(config.heads), config.readout_width
+        self.activation = Activation(config.readout_activation, constants["activation.readout"])
         self.weight_1 = nn.Parameter(normal((config.n_channels, n_heads * width), generator))
         self.weight_2 = nn.Parameter(normal((n_heads, width), generator))
 
     def forward(self, scalars: torch.Tensor) -> torch.Tensor:
-        hidden = scaled_silu(scalars @ (self.weight_1 * self.weight_1.shape[0] ** -0.5))
-        per_head = hidden.unflatten(1, self.weight_2.shape) * self.weight_2
+        per_head = self.hidden(scalars) * self.weight_2
         return per_head.sum(2) * self.weight_2.numel() ** -0.5
+
+    def hidden(self, scalars: torch.Tensor) -> torch.Tensor:
+        """Hidden scalars `[n, n_heads, readout_width]`."""
+        hidden = self.activation(scalars @ (self.weight_1 * self.weight_1.shape[0] ** -0.5))
+        return hidden.unflatten(1, self.weight_2.shape)
+
+
+class NonLinearBiasReadout(NonLinearReadout):
+    """A `NonLinearReadout` with a second hidden layer for each head, and biases after the first (mace-omol)."""
+
+    def __init__(self, config: ModelConfig, constants: Mapping[str, torch.Tensor], generator: torch.Generator) -> None:
+        super().__init__(config, constants, generator)
+        n_heads, width = self.weight_2.shape
+        self.weight_middle = nn.Parameter(normal((n_heads, width, width), generator))
+        self.bias_middle = nn.Parameter(torch.zeros(n_heads, width, dtype=torch.float32))
+        self.bias_2 = nn.Parameter(torch.zeros(n_heads, dtype=torch.float32))
+
+    def forward(self, scalars: torch.Tensor) -> torch.Tensor:
+        return super().forward(scalars) + self.bias_2
+
+    def hidden(self, scalars: torch.Tensor) -> torch.Tensor:
+        """Hidden scalars `[n, n_heads, readout_width]`."""
+        weight = self.weight_middle * self.weight_2.numel() ** -0.5
+        first = super().hidden(scalars).transpose(0, 1)
+        return self.activation(torch.bmm(first, weight).transpose(0, 1) + self.bias_middle)
+
+
+READOUTS = {"nonlinear": NonLinearReadout, "nonlinear_bias": NonLinearBiasReadout}
+"""Readouts of the last of several layers by their name in `ModelConfig.readout`."""
 
 
 class ReferenceEnergies(nn.Module):

@@ -15,7 +15,9 @@ from mhff.data.split import PARTS, Part, split
 from mhff.data.statistics import check_E0s, elements_of, energy_shift, force_scale, isolated_energies
 from mhff.errors import MHFFError, listing
 from mhff.heads import Head
+from mhff.model.config import ModelConfig
 from mhff.model.mace import MACE
+from mhff.state import check_state
 from mhff.train.settings import HeadSettings, Settings
 
 
@@ -97,18 +99,22 @@ def all_elements(heads: Sequence[HeadData], settings: Settings) -> tuple[str, ..
     return tuple(chosen)
 
 
-def make_samples(
-    heads: Sequence[HeadData], elements: Sequence[str], r_max: float, dtype: torch.dtype
-) -> dict[Part, list[Batch]]:
-    """Graphs and labels of every part, head after head, floats in `dtype`."""
-    return {
+def make_samples(heads: Sequence[HeadData], config: ModelConfig, dtype: torch.dtype) -> dict[Part, list[Batch]]:
+    """Graphs and labels of every part, head after head, floats in `dtype`.
+
+    Raises MHFFError for a charge or spin that the architecture does not know.
+    """
+    samples: dict[Part, list[Batch]] = {
         part: [
-            sample(structure, elements, r_max, column, head.settings.weight).to("cpu", dtype)
+            sample(structure, config.elements, config.r_max, column, head.settings.weight).to("cpu", dtype)
             for column, head in enumerate(heads)
             for structure in head.parts[part]
         ]
         for part in PARTS
     }
+    for item in (item for part in samples.values() for item in part):
+        check_state(item.graph.state, config.state_embeddings)
+    return samples
 
 
 def mean_neighbours(samples: Sequence[Batch]) -> float:

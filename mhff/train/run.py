@@ -45,8 +45,8 @@ class Run:
         self.heads: list[HeadData] = [read_head(name, settings) for name in settings.heads]
         elements = all_elements(self.heads, settings)
         dtype = DTYPES[settings.run.dtype]
-        r_max = settings.architecture(elements, 1.0).r_max
-        self.samples: dict[Part, list[Batch]] = make_samples(self.heads, elements, r_max, dtype)
+        config = settings.architecture(elements, 1.0)
+        self.samples: dict[Part, list[Batch]] = make_samples(self.heads, config, dtype)
         neighbours = mean_neighbours(self.samples["train"])
         self.network: MACE = initial_network(settings, self.heads, elements, neighbours).to(dtype=dtype)
 

@@ -105,9 +105,11 @@ class Settings(Section):
         if unknown:
             raise ValueError(f"unknown key {listing(unknown)}; the keys here are {listing(valid)}")
         try:
-            ModelConfig.model_validate({"elements": ("H",), **model})
+            config = ModelConfig.model_validate({"elements": ("H",), **model})
         except ValidationError as error:
             raise ValueError(f"{_place(error.errors()[0]['loc'])}: {error.errors()[0]['msg']}") from error
+        if config.jumps_at_cutoff:
+            raise ValueError("apply_cutoff must be false with the nonlinear_residual block: else the energy jumps at r_max")
         return model
 
     def architecture(self, elements: Sequence[str], avg_num_neighbors: float) -> ModelConfig:

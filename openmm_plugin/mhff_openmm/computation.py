@@ -26,9 +26,19 @@ class MHFFComputation:
 
     _stepper: Stepper | None = None
 
-    def __init__(self, program: Program, species: bytes, parameters: tuple[str, ...], periodic: bool, skin: float) -> None:
-        """`species`: a byte per particle, the position of its element in the model's list; `parameters`: one per head."""
-        self.program, self.species, self.parameters = program, species, parameters
+    def __init__(
+        self,
+        program: Program,
+        species: bytes,
+        parameters: tuple[str, ...],
+        state: tuple[float, float],
+        periodic: bool,
+        skin: float,
+    ) -> None:
+        """`species`: a byte per particle, the position of its element in the model's list; `parameters`: one per head;
+        `state`: total charge and spin multiplicity.
+        """
+        self.program, self.species, self.parameters, self.state = program, species, parameters, state
         self.periodic, self.skin = periodic, skin
 
     def __getstate__(self) -> dict[str, Any]:
@@ -66,5 +76,5 @@ class MHFFComputation:
         if self._stepper is None:
             from mhff_openmm.stepper import Stepper
 
-            self._stepper = Stepper(load_program(self.program), tuple(self.species), self.skin)
+            self._stepper = Stepper(load_program(self.program), tuple(self.species), self.state, self.skin)
         return self._stepper

@@ -11,6 +11,7 @@ from mhff.evaluator import open_evaluator
 from mhff.graph import species_indices
 from mhff.heads import HeadSpec
 from mhff.modelfile import BUNDLED, is_model_file, model_path
+from mhff.state import given_state
 
 try:
     import openmm
@@ -39,6 +40,8 @@ def add_mhff_force(
     periodic: bool | None = None,
     skin: float = 1.0,
     form: Form | None = None,
+    charge: float | None = None,
+    spin: float | None = None,
 ) -> PythonForce:
     """Add the model's energy of all atoms, or of `atoms`, to the System; gives the force that was added.
 
@@ -58,10 +61,13 @@ def add_mhff_force(
         periodic: None: periodic if the topology has box vectors or the System is periodic.
         skin: of the neighbour list, A: a wider one is built less often and has more pairs to look through.
         form: what a model is compiled to, once, in the compile cache: "aoti" or "torchscript"; "eager" runs it as it is.
+        charge: total charge of the chosen atoms, e, for models that take one (0, unless an artefact says otherwise).
+        spin: their spin multiplicity 2S + 1, for models that take one (1, unless an artefact says otherwise).
 
     Raises:
-        MHFFError: for an unknown head, an element that the model lacks, atoms that are out of range, twice there or no
-            atoms, a file that is not ours, a box that is not the System's, or a name that is taken.
+        MHFFError: for an unknown head, a charge or spin that the model does not take, an element that it lacks, atoms that
+            are out of range, twice there or no atoms, a file that is not ours, a box that is not the System's, or a name
+            that is taken.
     """
     particles = selected_particles(system, topology, atoms)
     symbols = symbols_of(system, topology, particles)
@@ -72,9 +78,10 @@ def add_mhff_force(
     described = open_evaluator(model, device, dtype)  # not compiled: a mistake is told before minutes of compiling
     weights = described.heads.row(described.default_head if head is None else head).tolist()
     species = species_indices(symbols, described.elements)
+    state = given_state(charge, spin, described.state_embeddings, described.default_state)
     parameters = {f"{name}_head_{known}": weight for known, weight in zip(described.heads.names, weights, strict=True)}
     _check_name(system, name, parameters)
-    computation = MHFFComputation(program, bytes(species.tolist()), tuple(parameters), periodic, skin)
+    computation = MHFFComputation(program, bytes(species.tolist()), tuple(parameters), state, periodic, skin)
     computation.stepper().set_head_weights(tuple(weights))
     force = PythonForce(computation, parameters, [] if atoms is None else particles)
     force.setName(name)

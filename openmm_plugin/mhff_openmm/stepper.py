@@ -18,10 +18,13 @@ from mhff_openmm.verlet import VerletList
 class Stepper:
     """A program together with what it keeps from step to step: the neighbour list and the head weights."""
 
-    def __init__(self, evaluator: Evaluator, species: Sequence[int], skin: float) -> None:
-        """`species [n]`: position of each atom's element in `evaluator.elements`; `skin` of the neighbour list, A."""
+    def __init__(self, evaluator: Evaluator, species: Sequence[int], state: tuple[float, float], skin: float) -> None:
+        """`species [n]`: position of each atom's element in `evaluator.elements`; `state`: total charge and spin
+        multiplicity; `skin` of the neighbour list, A.
+        """
         self.evaluator = evaluator
         self.species = torch.tensor(species, dtype=torch.int64, device=evaluator.device)
+        self.state = torch.tensor([state], dtype=torch.float64).repeat(len(species), 1).to(evaluator.device)
         self.symbols = [evaluator.elements[index] for index in species]
         self.neighbours = VerletList(evaluator.r_max, skin, evaluator.device)
         self._row: tuple[float, ...] = ()
@@ -45,7 +48,9 @@ class Stepper:
             self.set_head_weights(head_weights)
         cell = None if box is None else box * ANGSTROM_PER_NM
         vectors, index = self.neighbours.edges(positions * ANGSTROM_PER_NM, cell)
-        node_energies, edge_gradients = self.evaluator.evaluate(vectors, index, self.species, self._weights)
+        node_energies, edge_gradients = self.evaluator.evaluate(
+            vectors, index, self.species, self._weights, state=self.state
+        )
         energy = float((self._weights * node_energies).sum())
         atomic_forces = forces(edge_gradients.to(torch.float64), index, n_atoms).cpu().numpy()
         if not (np.isfinite(energy) and np.isfinite(atomic_forces).all()):

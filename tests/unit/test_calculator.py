@@ -97,7 +97,9 @@ def test_a_head_per_atom_overrides_all(water: Atoms) -> None:
 def test_results_are_kept_until_something_changes(water: Atoms, monkeypatch: pytest.MonkeyPatch) -> None:
     evaluations = []
     evaluate = water.calc.evaluator.evaluate
-    monkeypatch.setattr(water.calc.evaluator, "evaluate", lambda *args: evaluations.append(1) or evaluate(*args))
+    monkeypatch.setattr(
+        water.calc.evaluator, "evaluate", lambda *args, **names: evaluations.append(1) or evaluate(*args, **names)
+    )
     water.get_potential_energy()
     water.get_forces()
     water.get_potential_energies()

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from models import random_network
 from tolerances import SAME_NUMBERS, assert_close
 from torch import nn
 
+from mhff.model.constants import MOMENTS
 from mhff.model.layers import (
-    SIGMOID_MOMENT,
-    SILU_MOMENT,
+    Activation,
     ElementEmbedding,
     ElementLinear,
     PackedLinear,
     PairNetwork,
     RadialNetwork,
     pack_degrees,
-    scaled_silu,
     split_degrees,
 )
+
+SILU_MOMENT = MOMENTS["silu"]
 
 
 def generator() -> torch.Generator:
@@ -29,10 +31,11 @@ def randoms(*shape: int) -> torch.Tensor:
     return torch.randn(*shape, generator=generator(), dtype=torch.float64)
 
 
-def test_activations_keep_the_second_moment_of_normal_numbers() -> None:
+@pytest.mark.parametrize("function", ["silu", "sigmoid", "tanh", "abs"])
+def test_activations_keep_the_second_moment_of_normal_numbers(function: str) -> None:
     z = torch.randn(1_000_000, generator=generator(), dtype=torch.float64)
-    assert_close(scaled_silu(z).square().mean(), 1, SAME_NUMBERS._replace(absolute=0.01))
-    assert_close((SIGMOID_MOMENT * torch.sigmoid(z)).square().mean(), 1, SAME_NUMBERS._replace(absolute=0.01))
+    activation = Activation(function, torch.tensor(MOMENTS[function], dtype=torch.float64))
+    assert_close(activation(z).square().mean(), 1, SAME_NUMBERS._replace(absolute=0.01))
 
 
 def test_packed_linear() -> None:
@@ -55,7 +58,8 @@ def test_element_embedding() -> None:
 
 
 def test_radial_network() -> None:
-    layer = RadialNetwork([3, 4, 2], generator()).double().requires_grad_(False)
+    constants = {"activation.silu": torch.tensor(SILU_MOMENT, dtype=torch.float64)}
+    layer = RadialNetwork([3, 4, 2], constants, generator()).double().requires_grad_(False)
     x = randoms(6, 3)
     hidden = x @ layer.weights[0] / 3**0.5
     hidden = SILU_MOMENT * hidden * torch.sigmoid(hidden)

@@ -19,7 +19,7 @@ from safetensors.torch import save as serialise_tensors
 
 import mhff
 from mhff.errors import MHFFError
-from mhff.modelfile import Model, _checksum, from_bytes, read_header
+from mhff.modelfile import FORMAT_VERSION, Model, _checksum, from_bytes, read_header
 
 SMALL = {"n_channels": 2, "n_edge_channels": 2, "l_max": 2, "correlation": 2, "elements": ("H", "O"), "radial_mlp": (3,)}
 
@@ -106,7 +106,7 @@ def test_read_header(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "M.mhff"
     path.write_bytes(content)
     header = read_header(path)
-    assert header["format_version"] == 1
+    assert header["format_version"] == FORMAT_VERSION
     assert [head["name"] for head in header["heads"]] == ["materials", "surfaces", "molecules"]
     assert header["units"]["energy"] == "eV"
 
@@ -156,7 +156,7 @@ def foreign_files(folder: Path) -> dict[str, bytes]:
     return {
         "empty": b"",
         "text": b"ITEM: TIMESTEP\n0\n" * 10,
-        "json": json.dumps({"format_version": 1, "heads": []}).encode(),
+        "json": json.dumps({"format_version": FORMAT_VERSION, "heads": []}).encode(),
         "json that looks like safetensors": b'[1, 2, 3{"a": 1}]',
         "pickle": pickle.dumps(Bomb(folder / "exploded")),
         "zip": (folder / "archive").read_bytes(),
@@ -179,9 +179,9 @@ def test_foreign_files_are_refused_and_nothing_in_them_runs(tmp_path: Path) -> N
 
 def test_another_version(content: bytes) -> None:
     def newer(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
-        header["format_version"] = 2
+        header["format_version"] = FORMAT_VERSION + 1
 
-    assert refusal(forged(content, newer)) == "'M.mhff' has format version 2, this mhff reads version 1; update mhff"
+    assert refusal(forged(content, newer)) == "'M.mhff' has format version 3, this mhff reads version 2; update mhff"
 
 
 def in_architecture(name: str, value: Any) -> Callable[[dict[str, Any], dict[str, torch.Tensor]], None]:

@@ -98,7 +98,9 @@ def test_factors_are_those_of_the_field():
 
 
 def computation() -> MHFFComputation:
-    return MHFFComputation(Program("gone.mhff", "0" * 64, None, "cpu", "float32"), bytes([0, 1]), ("a", "b"), False, 1.0)
+    return MHFFComputation(
+        Program("gone.mhff", "0" * 64, None, "cpu", "float32"), bytes([0, 1]), ("a", "b"), (0.0, 1.0), False, 1.0
+    )
 
 
 def test_reading_a_computation_loads_nothing_and_cannot_fail():

@@ -26,6 +26,7 @@ def two_structures() -> Batch:
         species=torch.zeros(3, dtype=torch.int64),
         structure=torch.tensor([0, 0, 1]),
         cells=torch.zeros(2, 3, 3),
+        state=torch.zeros(2, 2, dtype=torch.float64),
     )
     zeros = torch.zeros
     return Batch(
