@@ -1,0 +1,292 @@
+"""A pickle read as data: an interpreter of its opcodes that can only make inert values.
+
+`pickletools.genops` takes the bytes apart and executes nothing; the opcodes that `torch.save` and TorchScript write are
+carried out here on plain values. What a pickle would import becomes a `Global` (a name), what it would call or make
+becomes a `Record` of that name and its arguments. Nothing is imported, called, hashed or compared, and nothing is
+allocated beyond what the bytes hold, so a hostile pickle is as harmless as a hostile text. What comes back may share parts
+and contain itself: whoever walks it needs a bound (`records` has one).
+"""
+
+from __future__ import annotations
+
+import pickletools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from mhff.interop.refusals import DamagedError, quoted
+
+MOST_OPCODES = 300_000
+"""A model of published size has 20 000, because its numbers are not in the pickle."""
+_LARGEST_INTEGER_BITS = 64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Global:
+    """A name that a pickle would import."""
+
+    module: str
+    name: str
+
+    @property
+    def path(self) -> str:
+        """The name with its module; `builtins` also where a pickle uses the name of Python 2, `__builtin__`."""
+        return f"{'builtins' if self.module == '__builtin__' else self.module}.{self.name}"
+
+    def __repr__(self) -> str:
+        return f"<{quoted(self.path)}>"
+
+
+@dataclass(slots=True, eq=False)
+class Pairs:
+    """What a pickle would make a dictionary: keys and values in order, nothing hashed."""
+
+    items: list[tuple[Any, Any]] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        return f"<{len(self.items)} pairs>"
+
+
+@dataclass(slots=True, eq=False)
+class Record:
+    """What a pickle would call or make: the callable (a Global, or whatever else stood there), arguments, what was added."""
+
+    what: Any
+    args: Any
+    state: Any = None
+    items: list[Any] = field(default_factory=list)
+    pairs: Pairs = field(default_factory=Pairs)
+
+    @property
+    def path(self) -> str:
+        """Path of the callable, empty where it is not a name."""
+        return self.what.path if isinstance(self.what, Global) else ""
+
+    def __repr__(self) -> str:
+        return f"<record of {quoted(self.path)}>"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PersistentId:
+    """What torch's pickles say instead of a storage."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
+class Pickled:
+    """A pickle's value, and every name and every record in it, without the need to walk the value."""
+
+    value: Any
+    names: list[Global]
+    records: list[Record]
+
+
+def read_pickle(content: bytes, most_opcodes: int = MOST_OPCODES) -> Pickled:
+    """The value of a pickle of protocol 2 to 5; raises DamagedError for what torch does not write."""
+    machine = _Machine()
+    opcodes = _opcodes(content)
+    first, version, _ = next(opcodes)
+    if first != "PROTO" or version not in (2, 3, 4, 5):
+        raise DamagedError("its pickle is not of protocol 2 to 5")
+    for count, (name, argument, position) in enumerate(opcodes):
+        if count >= most_opcodes:
+            raise DamagedError(f"its pickle has more than {most_opcodes} opcodes")
+        if name == "STOP":
+            if position + 1 != len(content):
+                raise DamagedError("something follows its pickle")
+            return Pickled(machine.result(), machine.names, machine.records)
+        action = _ACTIONS.get(name)
+        if action is None:
+            raise DamagedError(f"its pickle has the opcode {name}, which torch does not write")
+        action(machine, argument)
+    raise DamagedError("its pickle has no end")
+
+
+def _opcodes(content: bytes) -> Iterator[tuple[str, Any, int]]:
+    """Names, arguments and positions of the opcodes."""
+    try:
+        for opcode, argument, position in pickletools.genops(content):
+            yield opcode.name, argument, position or 0
+    except (ValueError, OverflowError) as error:  # an argument that is cut off or malformed
+        raise DamagedError(f"its pickle cannot be taken apart: {quoted(error)}") from error
+
+
+class _Machine:
+    """Stack, marks and memo of a pickle, as the protocol defines them."""
+
+    def __init__(self) -> None:
+        self.stack: list[Any] = []
+        self.below: list[list[Any]] = []  # stacks under the marks
+        self.memo: list[Any] = []
+        self.names: list[Global] = []
+        self.records: list[Record] = []
+
+    def push(self, value: Any) -> None:
+        self.stack.append(value)
+
+    def pop(self) -> Any:
+        if not self.stack:
+            raise DamagedError("its pickle takes more than there is")
+        return self.stack.pop()
+
+    def top(self, kind: type) -> Any:
+        if not self.stack or not isinstance(self.stack[-1], kind):
+            raise DamagedError(f"its pickle adds to something that is not a {kind.__name__.lower()}")
+        return self.stack[-1]
+
+    def pop_typed(self, kind: type) -> Any:
+        value = self.pop()
+        if type(value) is not kind:
+            raise DamagedError(f"its pickle expects a {kind.__name__.lower()}, there is a {type(value).__name__.lower()}")
+        return value
+
+    def mark(self) -> None:
+        self.below.append(self.stack)
+        self.stack = []
+
+    def pop_mark(self) -> list[Any]:
+        """Everything above the last mark."""
+        if not self.below:
+            raise DamagedError("its pickle has no mark where one is needed")
+        items, self.stack = self.stack, self.below.pop()
+        return items
+
+    def put(self, index: int) -> None:
+        """Remember the top; torch numbers in order, so a large number is no reason to make a large memo."""
+        if index != len(self.memo) or not self.stack:
+            raise DamagedError("the memo of its pickle is not in order")
+        self.memo.append(self.stack[-1])
+
+    def get(self, index: int) -> None:
+        if index >= len(self.memo):
+            raise DamagedError(f"its pickle recalls what is not in its memo ({index})")
+        self.push(self.memo[index])
+
+    def name(self, module: str, name: str) -> None:
+        self.names.append(Global(module, name))
+        self.push(self.names[-1])
+
+    def record(self, what: Any, args: Any) -> None:
+        self.records.append(Record(what, args))
+        self.push(self.records[-1])
+
+    def integer(self, value: int) -> None:
+        if value.bit_length() > _LARGEST_INTEGER_BITS:
+            raise DamagedError(f"its pickle has an integer of {value.bit_length()} bits")
+        self.push(value)
+
+    def result(self) -> Any:
+        if self.below or len(self.stack) != 1:
+            raise DamagedError("its pickle does not end with one value")
+        return self.stack[0]
+
+
+def _global(machine: _Machine, argument: str) -> None:
+    module, _, name = argument.partition(" ")  # genops joins the two lines with a blank
+    machine.name(module, name)
+
+
+def _stack_global(machine: _Machine, argument: None) -> None:
+    name, module = machine.pop_typed(str), machine.pop_typed(str)
+    machine.name(module, name)
+
+
+def _call(machine: _Machine, argument: None) -> None:
+    args, what = machine.pop_typed(tuple), machine.pop()
+    machine.record(what, args)
+
+
+def _call_with_keywords(machine: _Machine, argument: None) -> None:
+    keywords, args, what = machine.pop_typed(Pairs), machine.pop_typed(tuple), machine.pop()
+    machine.record(what, (*args, keywords))
+
+
+def _build(machine: _Machine, argument: None) -> None:
+    state = machine.pop()
+    record = machine.top(Record)
+    if record.state is not None:
+        raise DamagedError("its pickle gives something a state twice")
+    record.state = state
+
+
+def _tuple(size: int) -> Callable[[_Machine, None], None]:
+    def action(machine: _Machine, argument: None) -> None:
+        machine.push(tuple(reversed([machine.pop() for _ in range(size)])))
+
+    return action
+
+
+def _append(machine: _Machine, items: list[Any]) -> None:
+    target = machine.top(object)
+    if isinstance(target, Record):
+        target = target.items
+    if not isinstance(target, list):
+        raise DamagedError(f"its pickle appends to a {type(target).__name__.lower()}")
+    target.extend(items)
+
+
+def _set_items(machine: _Machine, items: list[Any]) -> None:
+    target = machine.top(object)
+    if isinstance(target, Record):
+        target = target.pairs
+    if not isinstance(target, Pairs) or len(items) % 2:
+        raise DamagedError(f"its pickle sets keys of a {type(target).__name__.lower()}")
+    target.items.extend(zip(items[::2], items[1::2], strict=True))
+
+
+def _pop(machine: _Machine, argument: None) -> None:
+    machine.pop()
+
+
+def _pop_mark(machine: _Machine, argument: None) -> None:
+    machine.pop_mark()
+
+
+_SET = Global("builtins", "set")
+_FROZEN_SET = Global("builtins", "frozenset")
+
+
+def _pushes(value: Any) -> Callable[[_Machine, Any], None]:
+    return lambda machine, _: machine.push(value)
+
+
+_ACTIONS: dict[str, Callable[[_Machine, Any], None]] = {
+    "FRAME": lambda machine, length: None,
+    "NONE": _pushes(None),
+    "NEWTRUE": _pushes(True),
+    "NEWFALSE": _pushes(False),
+    **dict.fromkeys(("BININT", "BININT1", "BININT2", "LONG1"), _Machine.integer),
+    **dict.fromkeys(("BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"), _Machine.push),
+    **dict.fromkeys(("BINBYTES", "SHORT_BINBYTES", "BINBYTES8"), _Machine.push),
+    "BYTEARRAY8": lambda machine, content: machine.push(bytes(content)),
+    "EMPTY_LIST": lambda machine, _: machine.push([]),
+    "EMPTY_DICT": lambda machine, _: machine.push(Pairs()),
+    "EMPTY_SET": lambda machine, _: machine.record(_SET, ()),
+    "FROZENSET": lambda machine, _: machine.record(_FROZEN_SET, (machine.pop_mark(),)),
+    "EMPTY_TUPLE": _pushes(()),
+    "TUPLE1": _tuple(1),
+    "TUPLE2": _tuple(2),
+    "TUPLE3": _tuple(3),
+    "TUPLE": lambda machine, _: machine.push(tuple(machine.pop_mark())),
+    "APPEND": lambda machine, _: _append(machine, [machine.pop()]),
+    "APPENDS": lambda machine, _: _append(machine, machine.pop_mark()),
+    "ADDITEMS": lambda machine, _: _append(machine, machine.pop_mark()),
+    "SETITEM": lambda machine, _: _set_items(machine, [machine.pop(), machine.pop()][::-1]),
+    "SETITEMS": lambda machine, _: _set_items(machine, machine.pop_mark()),
+    "MARK": lambda machine, _: machine.mark(),
+    "POP": _pop,
+    "POP_MARK": _pop_mark,
+    "GLOBAL": _global,
+    "STACK_GLOBAL": _stack_global,
+    "REDUCE": _call,
+    "NEWOBJ": _call,
+    "NEWOBJ_EX": _call_with_keywords,
+    "BUILD": _build,
+    "BINPERSID": lambda machine, _: machine.push(PersistentId(machine.pop())),
+    "BINPUT": _Machine.put,
+    "LONG_BINPUT": _Machine.put,
+    "MEMOIZE": lambda machine, _: machine.put(len(machine.memo)),
+    "BINGET": _Machine.get,
+    "LONG_BINGET": _Machine.get,
+}

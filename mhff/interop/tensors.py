@@ -1,0 +1,101 @@
+"""Tensors of a torch archive: checked views of its storages."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import torch
+
+from mhff.interop.archive import Archive
+from mhff.interop.pickled import Global, Pairs, PersistentId, Record
+from mhff.interop.refusals import DamagedError, quoted
+
+_TENSOR = "torch._utils._rebuild_tensor_v2"
+_PARAMETERS = ("torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state")
+_MOST_DIMENSIONS = 16
+_LARGEST_EXTENT = 2**40  # of a size or stride; no product of two overflows a machine integer
+
+_DTYPES = {
+    "torch.DoubleStorage": torch.float64,
+    "torch.FloatStorage": torch.float32,
+    "torch.HalfStorage": torch.float16,
+    "torch.BFloat16Storage": torch.bfloat16,
+    "torch.LongStorage": torch.int64,
+    "torch.IntStorage": torch.int32,
+    "torch.ShortStorage": torch.int16,
+    "torch.CharStorage": torch.int8,
+    "torch.ByteStorage": torch.uint8,
+    "torch.BoolStorage": torch.bool,
+}
+
+
+def is_tensor(value: object) -> bool:
+    """Whether a value of a pickle stands for a plain tensor or parameter."""
+    return isinstance(value, Record) and value.path in (_TENSOR, *_PARAMETERS)
+
+
+class Storages:
+    """The storages of one archive, and the tensors that its pickle makes of them."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+        self._storages: dict[str, torch.Tensor] = {}
+
+    def tensor(self, value: object) -> torch.Tensor:
+        """The tensor that a record stands for, a view of its storage's bytes; raises DamagedError where it does not fit."""
+        if isinstance(value, Record) and value.path in _PARAMETERS and value.args:
+            value = value.args[0]
+        if not isinstance(value, Record) or value.path != _TENSOR or len(value.args) not in (6, 7):
+            raise DamagedError("something that should be a tensor is not one")
+        storage, offset, size, stride, _, _, *metadata = value.args
+        if metadata not in ([], [None]) and not (isinstance(metadata[0], Pairs) and not metadata[0].items):
+            raise DamagedError("a tensor has metadata")
+        flat = self._storage(storage)
+        _check_view(flat, offset, size, stride)
+        return flat.as_strided(size, stride, offset)
+
+    def _storage(self, value: object) -> torch.Tensor:
+        """A storage as a tensor with one axis."""
+        match value.value if isinstance(value, PersistentId) else None:
+            case ("storage", Global() as kind, str() as key, str(), int() as length):
+                pass
+            case _:
+                raise DamagedError("a tensor has no storage")
+        if kind.path not in _DTYPES:
+            raise DamagedError(f"a tensor has a storage of kind {quoted(kind.path)}")
+        dtype, name = _DTYPES[kind.path], f"data/{key}"
+        if name not in self._storages:
+            self._storages[name] = _flat(self._archive[name], dtype, name)
+        flat = self._storages[name]
+        if flat.dtype != dtype or len(flat) != length:
+            raise DamagedError(f"storage {quoted(name)} is {len(flat)} numbers of {flat.dtype}, its pickle says otherwise")
+        return flat
+
+
+def _flat(data: memoryview, dtype: torch.dtype, name: str) -> torch.Tensor:
+    if len(data) % dtype.itemsize:
+        raise DamagedError(f"storage {quoted(name)} ends within a number")
+    if not len(data):
+        return torch.empty(0, dtype=dtype)
+    if dtype == torch.bool and torch.frombuffer(data, dtype=torch.uint8).max() > 1:
+        raise DamagedError(f"storage {quoted(name)} has truth values that are neither true nor false")
+    return torch.frombuffer(data, dtype=dtype)
+
+
+def _check_view(flat: torch.Tensor, offset: Any, size: Any, stride: Any) -> None:
+    """A view must lie within its storage and have no more elements than it: no expanded tensors."""
+    if not (_extents((offset,)) and _extents(size) and _extents(stride) and len(size) == len(stride)):
+        raise DamagedError("a tensor has no proper offset, size and stride")
+    count = prod(size)
+    end = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True)) + 1 if count else offset
+    if count > len(flat) or end > len(flat):
+        raise DamagedError(f"a tensor lies outside of its storage of {len(flat)} numbers")
+
+
+def _extents(values: Any) -> bool:
+    return (
+        type(values) is tuple
+        and len(values) <= _MOST_DIMENSIONS
+        and all(type(value) is int and 0 <= value <= _LARGEST_EXTENT for value in values)
+    )

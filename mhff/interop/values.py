@@ -1,0 +1,120 @@
+"""Plain Python values of what a pickle holds, as far as a short list allows; the rest stays inert."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+from mhff.interop.pickled import Global, Pairs, Record
+from mhff.interop.refusals import DamagedError, quoted
+from mhff.interop.tensors import Storages, is_tensor
+
+MOST_VALUES = 300_000
+"""Values that one file may expand to; a model of published size has about 20 000."""
+MOST_LEVELS = 32
+"""Levels of nesting, of values in values and of modules in modules."""
+
+_NUMPY_SCALARS = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
+_NUMPY_FORMATS = {"f8": "<d", "f4": "<f", "i8": "<q", "i4": "<i", "i2": "<h", "i1": "<b", "u8": "<Q", "u4": "<I", "b1": "<?"}
+
+
+@dataclass(frozen=True, eq=False)
+class Inert:
+    """An object or call in a file that mhff has no use for: the dotted path of its class or function, plain arguments."""
+
+    path: str
+    args: tuple[Any, ...]
+
+    def __repr__(self) -> str:
+        return f"<{quoted(self.path)}>"
+
+
+class Plain:
+    """Converts the values of one pickle; what it gives back is a tree, of bounded size and depth, without shared parts."""
+
+    def __init__(self, storages: Storages) -> None:
+        self._storages = storages
+        self._left = MOST_VALUES
+
+    def spend(self, amount: int) -> None:
+        """Count work; a few shared parts in a pickle can expand to any number of values."""
+        self._left -= amount
+        if self._left < 0:
+            raise DamagedError("its pickle expands to too many values")
+
+    def __call__(self, value: Any, level: int = 0) -> Any:
+        """Numbers, str, bytes and None; list, tuple, set and dict (str keys) of such; tensors; Global and Inert for the rest."""
+        self.spend(1)
+        if level > MOST_LEVELS:
+            raise DamagedError("its pickle is nested too deeply")
+        if isinstance(value, Pairs):
+            return self._dictionary(value, level)
+        if isinstance(value, list):
+            return [self(item, level + 1) for item in value]
+        if isinstance(value, tuple):
+            return tuple(self(item, level + 1) for item in value)
+        if isinstance(value, Record):
+            return self._converted(value, level)
+        return value if isinstance(value, None | bool | int | float | str | bytes | Global) else Inert("", ())
+
+    def _dictionary(self, value: Pairs, level: int) -> Any:
+        if not all(isinstance(key, str) for key, _ in value.items):
+            return Inert("builtins.dict", ())  # no model needs one, and keys that are crafted can be slow to hash
+        return {key: self(item, level + 1) for key, item in entries(value).items()}
+
+    def _converted(self, record: Record, level: int) -> Any:
+        if is_tensor(record):
+            return self._storages.tensor(record)
+        match record.path, record.args:
+            case "collections.OrderedDict", ():
+                return self._dictionary(record.pairs, level)
+            case "_codecs.encode", (str() as text, "latin1"):
+                return self._encoded(text)
+            case "builtins.bytes", ():
+                return b""
+            case "torch.Size", (tuple() as sizes,):
+                return self(sizes, level)
+            case "builtins.set" | "builtins.frozenset", ([*items],):
+                return self._set([*items, *record.items])
+            case "builtins.set", ():
+                return self._set(record.items)
+            case path, (Record() as dtype, content) if path in _NUMPY_SCALARS:
+                return self._number(dtype, self(content, level + 1))
+        args = self(record.args, level + 1)
+        return Inert(record.path, args)
+
+    def _encoded(self, text: str) -> bytes:
+        """How protocol 2 writes bytes."""
+        self.spend(len(text) // 1000)
+        try:
+            return text.encode("latin1")
+        except UnicodeEncodeError as error:
+            raise DamagedError("its pickle has bytes that are none") from error
+
+    def _set(self, items: list[Any]) -> Any:
+        self.spend(len(items))
+        return set(items) if all(isinstance(item, str) for item in items) else Inert("builtins.set", ())
+
+    def _number(self, dtype: Record, content: Any) -> Any:
+        """A numpy scalar as a Python number."""
+        match dtype.path, dtype.args, dtype.state:
+            case "numpy.dtype", (str() as code, *_), (_, "<" | "|", *_) if code in _NUMPY_FORMATS:
+                layout = struct.Struct(_NUMPY_FORMATS[code])
+                if isinstance(content, bytes) and len(content) == layout.size:
+                    return layout.unpack(content)[0]
+        raise DamagedError("a number of numpy is not one")
+
+
+def entries(pairs: Any) -> dict[str, Any]:
+    """A dictionary of str keys, values as they are; of a dict or an OrderedDict in a pickle."""
+    if isinstance(pairs, Record) and pairs.path == "collections.OrderedDict":
+        pairs = pairs.pairs
+    if not isinstance(pairs, Pairs):
+        raise DamagedError("its pickle has something else where a dictionary belongs")
+    found: dict[str, Any] = {}
+    for key, value in pairs.items:
+        if not isinstance(key, str) or key in found:
+            raise DamagedError("its pickle has a dictionary with odd or repeated keys")
+        found[key] = value
+    return found
