@@ -44,7 +44,7 @@ class Plain:
             raise DamagedError("its pickle expands to too many values")
 
     def __call__(self, value: Any, level: int = 0) -> Any:
-        """Numbers, str, bytes and None; list, tuple, set and dict (str keys) of such; tensors; Global and Inert for the rest."""
+        """Numbers, str, bytes, None; list, tuple, set, dict (str keys) of such; tensors; Global and Inert for the rest."""
         self.spend(1)
         if level > MOST_LEVELS:
             raise DamagedError("its pickle is nested too deeply")
