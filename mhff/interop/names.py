@@ -14,25 +14,20 @@ TORCH_FUNCTIONS = "torch._C._VariableFunctionsClass"
 """Functions such as torch.tanh are pickled as `getattr` of this class."""
 
 _PACKAGES = ("mace.", "e3nn.", "torch.nn.", "torch.fx.", "torch._C._nn.", "__torch__.", "cuequivariance", "openequivariance")
-_BUILTINS = ("bytes", "bytearray", "complex", "frozenset", "getattr", "object", "set", "slice")
+_BUILTINS = ("bytes", "frozenset", "getattr", "set", "slice")
 _TORCH = (
     *("_utils._rebuild_tensor_v2", "_utils._rebuild_parameter", "_utils._rebuild_parameter_with_state"),
     *("Size", "device", "Tensor", "_C._VariableFunctionsClass", "jit._pickle.restore_type_tag"),
     *("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool"),
     *(f"{kind}Storage" for kind in ("Double", "Float", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")),
 )
-_NUMPY = (
-    "core.multiarray.scalar",
-    "core.multiarray._reconstruct",
-    "_core.multiarray.scalar",
-    "_core.multiarray._reconstruct",
-)
+_NUMPY = ("core.multiarray.scalar", "_core.multiarray.scalar", "dtype")
 _NAMES = frozenset(
     (
         *(f"builtins.{name}" for name in _BUILTINS),
         *(f"torch.{name}" for name in _TORCH),
-        *(f"numpy.{name}" for name in (*_NUMPY, "dtype", "ndarray")),
-        *("collections.OrderedDict", "collections.defaultdict", "_codecs.encode", "copyreg._reconstructor"),
+        *(f"numpy.{name}" for name in _NUMPY),
+        *("collections.OrderedDict", "_codecs.encode"),
     )
 )
 

@@ -19,6 +19,7 @@ from mhff.interop.refusals import DamagedError, quoted
 MOST_OPCODES = 300_000
 """A model of published size has 20 000, because its numbers are not in the pickle."""
 _LARGEST_INTEGER_BITS = 64
+_KEYS = (str, bytes, int, float, None.__class__)  # a nested tuple of shared tuples would take forever to hash
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -232,15 +233,9 @@ def _set_items(machine: _Machine, items: list[Any]) -> None:
         target = target.pairs
     if not isinstance(target, Pairs) or len(items) % 2:
         raise DamagedError(f"its pickle sets keys of a {type(target).__name__.lower()}")
+    if not all(isinstance(key, _KEYS) for key in items[::2]):
+        raise DamagedError("its pickle has a dictionary whose keys are neither text nor numbers")
     target.items.extend(zip(items[::2], items[1::2], strict=True))
-
-
-def _pop(machine: _Machine, argument: None) -> None:
-    machine.pop()
-
-
-def _pop_mark(machine: _Machine, argument: None) -> None:
-    machine.pop_mark()
 
 
 _SET = Global("builtins", "set")
@@ -275,8 +270,6 @@ _ACTIONS: dict[str, Callable[[_Machine, Any], None]] = {
     "SETITEM": lambda machine, _: _set_items(machine, [machine.pop(), machine.pop()][::-1]),
     "SETITEMS": lambda machine, _: _set_items(machine, machine.pop_mark()),
     "MARK": lambda machine, _: machine.mark(),
-    "POP": _pop,
-    "POP_MARK": _pop_mark,
     "GLOBAL": _global,
     "STACK_GLOBAL": _stack_global,
     "REDUCE": _call,

@@ -145,6 +145,8 @@ class _Reader:
             raise ForeignError(
                 f"has {quoted(what)} where a module belongs{f' ({path})' if path else ''}; give a .model file"
             )
+        if not value.path or value.args or value.items or value.pairs.items:
+            raise DamagedError("it has a module that is more than its state")
         if level > MOST_LEVELS:
             raise DamagedError("its modules are nested too deeply")
         state = entries(value.state)

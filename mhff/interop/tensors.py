@@ -80,7 +80,8 @@ def _flat(data: memoryview, dtype: torch.dtype, name: str) -> torch.Tensor:
         return torch.empty(0, dtype=dtype)
     if dtype == torch.bool and torch.frombuffer(data, dtype=torch.uint8).max() > 1:
         raise DamagedError(f"storage {quoted(name)} has truth values that are neither true nor false")
-    return torch.frombuffer(data, dtype=dtype)
+    flat = torch.frombuffer(data, dtype=dtype)
+    return flat.clone() if flat.data_ptr() % dtype.itemsize else flat  # torch aligns storages, others may not
 
 
 def _check_view(flat: torch.Tensor, offset: Any, size: Any, stride: Any) -> None:
