@@ -133,8 +133,21 @@ def _build(fields: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> Mo
     if not isinstance(provenance, dict):
         raise TypeError(f"expected provenance as an object, got {type(provenance).__name__}")
     constants, weights = _with_prefix(tensors, "constants."), _with_prefix(tensors, "weights.")
+    return assemble(config, constants, weights, heads, provenance)
+
+
+def assemble(
+    config: ModelConfig,
+    constants: Mapping[str, torch.Tensor],
+    weights: Mapping[str, torch.Tensor],
+    heads: Heads,
+    provenance: dict[str, Any],
+) -> Model:
+    """A model of given weights (`MACE.state_dict`) and constants; every disagreement between them raises ValueError or
+    RuntimeError.
+    """
     check_constants(config, constants)
-    with torch.device("meta"):  # shapes without numbers: a header may claim any size, the file's tensors must have it
+    with torch.device("meta"):  # shapes without numbers: settings may claim any size, the weights must have it
         network = MACE(config, constants)
     network.load_state_dict(weights, assign=True)
     dtypes = {value.dtype for key, value in weights.items() if not key.startswith("reference_energies.")}

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from mhff.errors import MHFFError
 from mhff.heads import Head
 from mhff.model.config import StateEmbedding
+from mhff.model.state import DEFAULT_STATE
 
 FORMAT_VERSION = 2
 MEMBER = "mhff.json"
@@ -37,10 +38,10 @@ class Manifest(BaseModel):
     form: Form
     heads: tuple[Head, ...]
     default_head: str | None
-    state_embeddings: tuple[StateEmbedding, ...]
+    state_embeddings: tuple[StateEmbedding, ...] = ()
     """Which of total charge and spin multiplicity matter."""
-    default_charge: float
-    default_spin: float
+    default_charge: float = DEFAULT_STATE[0]
+    default_spin: float = DEFAULT_STATE[1]
     elements: tuple[str, ...]
     r_max: float
     dtype: Literal["float32", "float64"]

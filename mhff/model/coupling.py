@@ -7,6 +7,7 @@ in their file, because the weights mean something only together with them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from itertools import combinations_with_replacement, permutations
 
@@ -60,13 +61,20 @@ def message_rows(input_lmax: int, l_max: int) -> list[tuple[int, int]]:
     ]
 
 
-def convolution_coupling(input_lmax: int, l_max: int) -> torch.Tensor:
-    """Tensor `[(l_max + 1)^2 harmonics, rows, (input_lmax + 1)^2 features]`, with the factor sqrt(2 l3 + 1)."""
+def convolution_coupling(
+    input_lmax: int, l_max: int, given: Mapping[tuple[int, int, int], torch.Tensor] | None = None
+) -> torch.Tensor:
+    """Tensor `[(l_max + 1)^2 harmonics, rows, (input_lmax + 1)^2 features]`, with the factor sqrt(2 l3 + 1).
+
+    `given` are coupling tensors to take in place of the exact ones (`mhff.interop.constants`).
+    """
+    given = given or {}
     paths, rows = convolution_paths(input_lmax, l_max), message_rows(input_lmax, l_max)
     coupling = torch.zeros((l_max + 1) ** 2, len(rows), (input_lmax + 1) ** 2, dtype=torch.float64)
     for row, (index, m) in enumerate(rows):
         l1, l2, l3 = paths[index]
-        block = (2 * l3 + 1) ** 0.5 * clebsch_gordan(l1, l2, l3)[:, :, m]
+        tensor = given[l1, l2, l3] if (l1, l2, l3) in given else clebsch_gordan(l1, l2, l3)
+        block = (2 * l3 + 1) ** 0.5 * tensor[:, :, m]
         coupling[l2**2 : (l2 + 1) ** 2, row, l1**2 : (l1 + 1) ** 2] = block.T
     return coupling
 

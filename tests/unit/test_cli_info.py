@@ -46,7 +46,7 @@ def test_json(path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     assert summary == json.loads(json.dumps(describe(path)))
     assert summary["file"] == str(path)
     assert summary["bytes"] == path.stat().st_size
-    assert (summary["format_version"], summary["dtype"], summary["r_max"]) == (1, "float32", 4.0)
+    assert (summary["format_version"], summary["dtype"], summary["r_max"]) == (2, "float32", 4.0)
     assert summary["elements"] == ["H", "C", "N", "O", "Mg"]
     assert [head["name"] for head in summary["heads"]] == list(HEADS)
     assert summary["heads"][0]["elements"] == ["O", "Mg"]

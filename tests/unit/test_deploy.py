@@ -33,7 +33,7 @@ SIZES = [(7, 5, 53), (1, 0, 0), (0, 0, 0), (2, 0, 1), (40, 90, 700)]
 """Numbers of local atoms, ghosts and edges."""
 
 
-@pytest.fixture(scope="module", params=["mh1", "mp"])
+@pytest.fixture(scope="module", params=["mh1", "mp", "density", "omol"])
 def model(request: pytest.FixtureRequest) -> Model:
     return random_model(request.param)
 
@@ -66,13 +66,14 @@ def test_one_traced_graph_serves_every_size(model: Model) -> None:
     for n_local, n_ghosts, n_edges in SIZES:
         if n_local == 0:
             empty = torch.zeros(0, dtype=torch.int64)
-            inputs = (torch.zeros(0, 3).double(), empty.expand(2, 0), empty, torch.zeros(0, 3).double(), no_ghosts())
+            no_atoms = torch.zeros(0, 3).double()
+            inputs = (no_atoms, empty.expand(2, 0), empty, no_atoms, no_ghosts(), torch.zeros(0, 2).double())
         else:
             inputs = example_inputs(3, torch.float64, torch.device("cpu"), n_local, n_ghosts, n_edges)
         energies, gradients = program(*inputs)
         assert energies.shape == (n_local, 3)
         assert gradients.shape == (n_edges, 3)
-        expected = network(inputs[0], inputs[1], inputs[2], n_local, inputs[4])
+        expected = network(inputs[0], inputs[1], inputs[2], n_local, *inputs[4:])
         assert_close(energies, expected, ROUNDING)
 
 
@@ -150,7 +151,7 @@ def _with_manifest(artefact: bytes, **changes: object) -> bytes:
 @pytest.mark.parametrize(
     ("changes", "arguments", "sentence"),
     [
-        ({"format_version": 2}, {}, "artefact format version 2, this mhff reads version 1"),
+        ({"format_version": 1}, {}, "artefact format version 1, this mhff reads version 2"),
         ({"heads": "all"}, {}, "manifest that this mhff cannot read"),
         ({"torch_version": "1.0"}, {}, "compiled with torch 1.0, this is torch"),
         ({"device": "cuda"}, {"device": "cpu"}, "compiled for cuda, asked for cpu"),
@@ -224,7 +225,7 @@ def test_unknown_choices_are_refused() -> None:
 
 def test_ghosts_of_the_program_follow_their_owners(model: Model, artefact: bytes) -> None:
     evaluator = load_artefact(artefact, "a")
-    vectors, edge_index, species, weights, plan = example_inputs(3, torch.float64, torch.device("cpu"))
+    vectors, edge_index, species, weights, plan, _ = example_inputs(3, torch.float64, torch.device("cpu"))
     n_local = len(weights)
     ghosts = evaluator.evaluate(vectors, edge_index, species, weights, plan)
     owner = torch.cat([torch.arange(n_local), plan[1:]])

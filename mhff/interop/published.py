@@ -1,0 +1,62 @@
+"""What is known of published models whose files do not say it: levels of theory, domains, licence, citation.
+
+A model is recognised by the names of all its heads and its shape, never by less. The levels of theory are those of the data
+sets and the publication; `--head-info` overrules them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mhff.heads import Head
+from mhff.model.config import ModelConfig
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published model: how to know it and what its heads are."""
+
+    name: str
+    n_elements: int
+    n_channels: int
+    r_max: float
+    heads: tuple[Head, ...]
+
+    def is_this(self, config: ModelConfig) -> bool:
+        """Whether an architecture is this model's: all names of heads in their order, and the shape."""
+        shape = (len(config.elements), config.n_channels, round(config.r_max, 5))
+        names = tuple(head.name for head in self.heads)
+        return names == config.heads and shape == (self.n_elements, self.n_channels, self.r_max)
+
+
+def _mh1(name: str, level_of_theory: str, domain: str) -> Head:
+    return Head(
+        name=name,
+        level_of_theory=level_of_theory,
+        domain=domain,
+        licence="ASL (Academic Software License: no commercial use)",
+        citation="I. Batatia et al., arXiv:2510.25380",
+    )
+
+
+MACE_MH_1 = Published(
+    name="mace-mh-1",
+    n_elements=89,
+    n_channels=512,
+    r_max=6.0,
+    heads=(
+        _mh1("matpes_r2scan", "r2SCAN (MatPES)", "inorganic crystals, off equilibrium too"),
+        _mh1("mp_pbe_refit_add", "PBE+U (MPtrj, Materials Project settings)", "inorganic crystals"),
+        _mh1("spice_wB97M", "wB97M-D3(BJ)/def2-TZVPPD (SPICE)", "organic molecules, drug-like molecules, dimers"),
+        _mh1("oc20_usemppbe", "PBE by its name (the OC20 data set itself is RPBE)", "molecules on metal and alloy surfaces"),
+        _mh1("omol", "wB97M-V/def2-TZVPD (OMol25)", "molecules, ions, metal complexes, electrolytes"),
+        _mh1("omat_pbe", "PBE+U (OMat24)", "inorganic crystals, off equilibrium too; the general-purpose head"),
+    ),
+)
+
+PUBLISHED = (MACE_MH_1,)
+
+
+def recognise(config: ModelConfig) -> Published | None:
+    """The published model of an architecture, or None."""
+    return next((model for model in PUBLISHED if model.is_this(config)), None)
