@@ -13,11 +13,15 @@ GETATTR = "builtins.getattr"
 TORCH_FUNCTIONS = "torch._C._VariableFunctionsClass"
 """Functions such as torch.tanh are pickled as `getattr` of this class."""
 
-_PACKAGES = ("mace.", "e3nn.", "torch.nn.", "torch.fx.", "torch._C._nn.", "__torch__.", "cuequivariance", "openequivariance")
+_PACKAGES = (
+    *("mace.modules.", "e3nn.o3.", "e3nn.nn.", "e3nn.math.", "torch.nn.modules.", "torch.nn.functional.", "torch._C._nn."),
+    *("cuequivariance_torch.", "openequivariance.", "__torch__."),
+)
 _BUILTINS = ("bytes", "frozenset", "getattr", "set", "slice")
 _TORCH = (
     *("_utils._rebuild_tensor_v2", "_utils._rebuild_parameter", "_utils._rebuild_parameter_with_state"),
-    *("Size", "device", "Tensor", "_C._VariableFunctionsClass", "jit._pickle.restore_type_tag"),
+    *("Size", "device", "_C._VariableFunctionsClass", "jit._pickle.restore_type_tag"),
+    *("fx.graph_module.reduce_graph_module", "fx._symbolic_trace.Tracer"),
     *("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool"),
     *(f"{kind}Storage" for kind in ("Double", "Float", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")),
 )
@@ -38,22 +42,14 @@ def check_names(pickled: Pickled) -> None:
         if name.path not in _NAMES and not name.path.startswith(_PACKAGES):
             raise _stranger(name.path)
     for record in pickled.records:
-        if record.path == GETATTR and not _is_method(record) and not _is_torch_function(record):
+        if record.path == GETATTR and not _is_torch_function(record):
             raise _stranger(GETATTR)
 
 
 def _is_torch_function(record: Record) -> bool:
     match record.args:
-        case (Global(path=path), str()):
-            return path == TORCH_FUNCTIONS
-    return False
-
-
-def _is_method(record: Record) -> bool:
-    """A method of an object in the file."""
-    match record.args:
-        case (Record(path=path), str()):
-            return path != GETATTR
+        case (Global(path=path), str() as name):
+            return path == TORCH_FUNCTIONS and name.isidentifier() and not name.startswith("_")
     return False
 
 

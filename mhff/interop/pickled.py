@@ -12,14 +12,15 @@ from __future__ import annotations
 import pickletools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from types import NoneType
 from typing import Any
 
 from mhff.interop.refusals import DamagedError, quoted
 
-MOST_OPCODES = 300_000
+MOST_OPCODES = 200_000
 """A model of published size has 20 000, because its numbers are not in the pickle."""
 _LARGEST_INTEGER_BITS = 64
-_KEYS = (str, bytes, int, float, None.__class__)  # a nested tuple of shared tuples would take forever to hash
+_KEYS = (str, bytes, int, float, NoneType)  # a tuple of shared tuples of shared tuples would take forever to hash
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,6 +73,16 @@ class PersistentId:
     """What torch's pickles say instead of a storage."""
 
     value: Any
+
+
+def described(value: object) -> str:
+    """What kind of value a pickle holds, for a sentence."""
+    if isinstance(value, Global):
+        return f"the name {quoted(value.path)}"
+    if isinstance(value, Record):
+        return f"an object {quoted(value.path)}"
+    names = {Pairs: "a dictionary", PersistentId: "a storage", NoneType: "nothing"}
+    return names.get(type(value), f"a value of type {type(value).__name__}")
 
 
 @dataclass(frozen=True)
@@ -131,15 +142,15 @@ class _Machine:
             raise DamagedError("its pickle takes more than there is")
         return self.stack.pop()
 
-    def top(self, kind: type) -> Any:
-        if not self.stack or not isinstance(self.stack[-1], kind):
-            raise DamagedError(f"its pickle adds to something that is not a {kind.__name__.lower()}")
+    def top(self) -> Any:
+        if not self.stack:
+            raise DamagedError("its pickle changes what is not there")
         return self.stack[-1]
 
     def pop_typed(self, kind: type) -> Any:
         value = self.pop()
         if type(value) is not kind:
-            raise DamagedError(f"its pickle expects a {kind.__name__.lower()}, there is a {type(value).__name__.lower()}")
+            raise DamagedError(f"its pickle has {described(value)} where it needs another kind of value")
         return value
 
     def mark(self) -> None:
@@ -205,9 +216,9 @@ def _call_with_keywords(machine: _Machine, argument: None) -> None:
 
 def _build(machine: _Machine, argument: None) -> None:
     state = machine.pop()
-    record = machine.top(Record)
-    if record.state is not None:
-        raise DamagedError("its pickle gives something a state twice")
+    record = machine.top()
+    if not isinstance(record, Record) or record.state is not None:
+        raise DamagedError(f"its pickle gives {described(record)} a state that it cannot take")
     record.state = state
 
 
@@ -219,20 +230,20 @@ def _tuple(size: int) -> Callable[[_Machine, None], None]:
 
 
 def _append(machine: _Machine, items: list[Any]) -> None:
-    target = machine.top(object)
+    target = machine.top()
     if isinstance(target, Record):
         target = target.items
     if not isinstance(target, list):
-        raise DamagedError(f"its pickle appends to a {type(target).__name__.lower()}")
+        raise DamagedError(f"its pickle appends to {described(target)}")
     target.extend(items)
 
 
 def _set_items(machine: _Machine, items: list[Any]) -> None:
-    target = machine.top(object)
+    target = machine.top()
     if isinstance(target, Record):
         target = target.pairs
     if not isinstance(target, Pairs) or len(items) % 2:
-        raise DamagedError(f"its pickle sets keys of a {type(target).__name__.lower()}")
+        raise DamagedError(f"its pickle sets keys of {described(target)}")
     if not all(isinstance(key, _KEYS) for key in items[::2]):
         raise DamagedError("its pickle has a dictionary whose keys are neither text nor numbers")
     target.items.extend(zip(items[::2], items[1::2], strict=True))

@@ -14,19 +14,21 @@ import torch
 from mhff.errors import MHFFError
 from mhff.interop.archive import Archive, read_archive
 from mhff.interop.names import check_names
-from mhff.interop.pickled import Global, Pairs, Record, read_pickle
+from mhff.interop.pickled import Global, Pairs, Record, described, read_pickle
 from mhff.interop.refusals import DamagedError, ForeignError, RefusedError, quoted
 from mhff.interop.tensors import Storages
 from mhff.interop.values import MOST_LEVELS, Inert, Plain, entries
 
-_GENERATED = ("torch.fx.graph_module.reduce_graph_module", "torch.fx.graph_module.reduce_package_graph_module")
+_GENERATED = "torch.fx.graph_module.reduce_graph_module"
 _OF_TORCH = re.compile(r"_parameters|_buffers|_modules|_non_persistent_buffers_set|_is_full_backward_hook|_\w+_hooks\w*")
 _CODE = "__codegen__"
 _COUPLING_CODE = "_compiled_main_left_right"
 _COUPLING = re.compile(r"_w3j_([0-9])_([0-9])_([0-9])")
+_ADVICE = "give a .model file of mace-torch, which holds a whole model"
 _FUNCTIONS = ("silu", "sigmoid", "tanh", "abs")
 _FUNCTION_MODULES = ("torch.nn.functional", "torch._C._nn")
 _IRREP = re.compile(r"(?:([0-9]{1,9})x)?([0-9]{1,2})([eo])")
+_COST_OF_MODULE = 50  # in values: modules may share children, and so be few in a pickle and many in the model
 _MOST_CODE_OPCODES = 10_000  # ten times what torch writes for a tensor product
 
 Couplings = Mapping[tuple[int, int, int], torch.Tensor]
@@ -124,8 +126,8 @@ def _check_root(value: object) -> None:
             "is a checkpoint of a training, which has weights but not the model's settings; give the .model file that the "
             "same training wrote"
         )
-    shown = ", ".join(quoted(key) for key in keys[:3]) or "no names"
-    raise ForeignError(f"holds a dictionary ({shown}, ...), not a model; give a .model file, which holds the whole model")
+    shown = f"a dictionary ({', '.join(map(quoted, keys[:3]))}, ...)" if keys else "an empty dictionary"
+    raise ForeignError(f"holds {shown}, not a model; {_ADVICE}")
 
 
 class _Reader:
@@ -139,19 +141,16 @@ class _Reader:
 
     def module(self, value: object, path: str, level: int = 0) -> ModuleRecord:
         """The module that a record stands for, with all below."""
-        self._plain.spend(1)
+        self._plain.spend(_COST_OF_MODULE)
         if not isinstance(value, Record) or not isinstance(value.state, Pairs):
-            what = value.path if isinstance(value, Record) and value.path else type(value).__name__.lower()
-            raise ForeignError(
-                f"has {quoted(what)} where a module belongs{f' ({path})' if path else ''}; give a .model file"
-            )
+            raise ForeignError(f"has {described(value)} where {quoted(path) if path else 'its model'} belongs; {_ADVICE}")
         if not value.path or value.args or value.items or value.pairs.items:
             raise DamagedError("it has a module that is more than its state")
         if level > MOST_LEVELS:
             raise DamagedError("its modules are nested too deeply")
         state = entries(value.state)
         if not all(name in state for name in ("_parameters", "_buffers", "_modules")):
-            raise ForeignError(f"has an object {quoted(value.path)} where a module belongs; give a .model file")
+            raise ForeignError(f"has {described(value)} where {quoted(path) if path else 'its model'} belongs; {_ADVICE}")
         prefix = f"{path}." if path else ""
         not_persistent = self._plain(state.get("_non_persistent_buffers_set"))
         return ModuleRecord(
@@ -163,7 +162,7 @@ class _Reader:
             {
                 name: self.module(child, prefix + name, level + 1)
                 for name, child in _named(state["_modules"]).items()
-                if not (isinstance(child, Record) and child.path in _GENERATED)
+                if not (isinstance(child, Record) and child.path == _GENERATED)
             },
             frozenset(not_persistent) if isinstance(not_persistent, set) else frozenset(),
             self._couplings(state.get(_CODE)),

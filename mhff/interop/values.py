@@ -10,8 +10,8 @@ from mhff.interop.pickled import Global, Pairs, Record
 from mhff.interop.refusals import DamagedError, quoted
 from mhff.interop.tensors import Storages, is_tensor
 
-MOST_VALUES = 300_000
-"""Values that one file may expand to; a model of published size has about 20 000."""
+MOST_VALUES = 100_000
+"""Values that one file may expand to; a model of published size has about 8 000, modules included."""
 MOST_LEVELS = 32
 """Levels of nesting, of values in values and of modules in modules."""
 
@@ -92,9 +92,11 @@ class Plain:
         except UnicodeEncodeError as error:
             raise DamagedError("its pickle has bytes that are none") from error
 
-    def _set(self, items: list[Any]) -> Any:
+    def _set(self, items: list[Any]) -> set[str]:
         self.spend(len(items))
-        return set(items) if all(isinstance(item, str) for item in items) else Inert("builtins.set", ())
+        if not all(isinstance(item, str) for item in items):
+            raise DamagedError("its pickle has a set of something else than text")
+        return set(items)
 
     def _number(self, dtype: Record, content: Any) -> Any:
         """A numpy scalar as a Python number."""
