@@ -45,6 +45,7 @@ def _describe_model(model: Model) -> dict[str, Any]:
             for head, energies in zip(model.heads, E0s, strict=True)
         ],
         "architecture": {name: value for name, value in config.model_dump(mode="json").items() if name not in named},
+        "jumps_at_cutoff": config.jumps_at_cutoff,
         "units": dict(UNITS),
         "provenance": model.provenance,
     }
@@ -74,9 +75,21 @@ def _facts(summary: Mapping[str, Any]) -> Table:
         "units": ", ".join(f"{quantity} {unit}" for quantity, unit in summary["units"].items()),
         "format": f"version {summary['format_version']}",
     }
+    if architecture["state_embeddings"]:
+        facts["also takes"] = listing(_state_words(embedding) for embedding in architecture["state_embeddings"])
+    if summary["jumps_at_cutoff"]:
+        facts["warning"] = "its energy jumps where an atom crosses the cutoff; do not run dynamics with it"
     if summary["file"] is not None:
         facts = {"file": f"{summary['file']} ({summary['bytes'] / 1e6:.2f} MB)"} | facts
     return _pairs(facts)
+
+
+def _state_words(embedding: Mapping[str, Any]) -> str:
+    name = {"total_charge": "a total charge (default 0)", "total_spin": "a spin multiplicity 2S+1 (default 1)"}
+    if embedding["kind"] == "continuous":
+        return name[embedding["quantity"]]
+    lowest = -embedding["offset"]
+    return f"{name[embedding['quantity']]} from {lowest} to {lowest + embedding['n_classes'] - 1}"
 
 
 def _head_table(heads: Sequence[Mapping[str, Any]]) -> Table:

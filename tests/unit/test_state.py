@@ -1,0 +1,129 @@
+"""Charge and spin: where they come from, which ones a model takes, and that they matter to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import structures
+import torch
+from models import random_model
+from tolerances import ROUNDING, SAME_NUMBERS, assert_close
+
+from mhff import MHFFCalculator
+from mhff.errors import MHFFError
+from mhff.graph import collate, graph_from_atoms
+from mhff.model.config import StateEmbedding
+from mhff.model.derivatives import energies_and_edge_gradients
+from mhff.modelfile import Model
+from mhff.state import check_state, given_state, state_of
+
+SPIN = StateEmbedding(quantity="total_spin", kind="categorical", width=3, n_classes=5)
+CHARGE = StateEmbedding(quantity="total_charge", kind="categorical", width=3, n_classes=7, offset=3)
+SMOOTH_CHARGE = StateEmbedding(quantity="total_charge", kind="continuous", width=4)
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    """A spin from 0 to 4 by a table, a charge by a network."""
+    return random_model("omol")
+
+
+def energy(model: Model, **info: Any) -> float:
+    atoms = structures.water_cluster()
+    atoms.info.update(info)
+    atoms.calc = MHFFCalculator(model, head="molecules")
+    return float(atoms.get_potential_energy())
+
+
+def test_the_defaults_are_a_neutral_singlet(model: Model) -> None:
+    assert energy(model) == energy(model, charge=0, spin=1)
+    assert state_of(structures.water_cluster()) == (0.0, 1.0)
+    assert state_of(structures.water_cluster(), (2.0, 3.0)) == (2.0, 3.0)
+
+
+def test_charge_and_spin_matter(model: Model) -> None:
+    energies = [energy(model), energy(model, charge=1), energy(model, charge=-1), energy(model, spin=3)]
+    assert np.diff(sorted(energies)).min() > 1e-4
+
+
+def test_a_change_of_charge_is_noticed(model: Model) -> None:
+    atoms = structures.water_cluster()
+    atoms.calc = MHFFCalculator(model, head="molecules")
+    before = atoms.get_potential_energy()
+    atoms.info["charge"] = 1
+    assert atoms.get_potential_energy() == energy(model, charge=1) != before
+
+
+def test_models_without_state_ignore_what_a_structure_says() -> None:
+    model = random_model("mh1")
+    assert energy(model, charge=5, spin=2) == energy(model)
+
+
+def test_structures_of_a_batch_keep_their_own_state(model: Model) -> None:
+    one, other = structures.water_cluster(), structures.triclinic()
+    other.info.update(charge=-2, spin=4)
+    network = model.network.double()
+    graphs = [graph_from_atoms(atoms, model.elements, model.r_max) for atoms in (one, other)]
+    both = collate(graphs)
+    assert both.state_of_atom[:, 0].tolist() == [0.0] * len(one) + [-2.0] * len(other)
+    weights = torch.ones(both.n_atoms, len(model.heads), dtype=torch.float64)
+    found, _ = energies_and_edge_gradients(
+        network, both.edge_vectors, both.edge_index, both.species, weights, state=both.state_of_atom
+    )
+    alone = [
+        energies_and_edge_gradients(
+            network, g.edge_vectors, g.edge_index, g.species, weights[: g.n_atoms], state=g.state_of_atom
+        )[0]
+        for g in graphs
+    ]
+    assert_close(found, torch.cat(alone), SAME_NUMBERS)
+
+
+def test_the_categorical_embedding_by_hand(model: Model) -> None:
+    """silu(W [table row of the spin, network of the charge])."""
+    embedding = random_model("omol").network.double().state_embedding
+    assert embedding is not None
+    weights = dict(embedding.named_parameters())
+    spin = weights["embeddings.0.weight"][3]
+    hidden = torch.nn.functional.silu(weights["embeddings.1.weight_1"][:, 0] * -2 + weights["embeddings.1.bias_1"])
+    charge = weights["embeddings.1.weight_2"] @ hidden + weights["embeddings.1.bias_2"]
+    expected = torch.nn.functional.silu(weights["project"] @ torch.cat([spin, charge]))
+    found = embedding(torch.tensor([[-2.0, 3.0]], dtype=torch.float64))[0]
+    assert_close(found.detach(), expected.detach(), ROUNDING)
+
+
+@pytest.mark.parametrize(
+    ("state", "sentence"),
+    [
+        ((-4, 1), r"expected a whole number from -3 to 3 as a total charge .*, got -4"),
+        ((0.5, 1), r"expected a whole number from -3 to 3 as a total charge .*, got 0.5"),
+        ((0, 5), r"expected a whole number from 0 to 4 as a spin multiplicity .*, got 5"),
+        ((float("nan"), 1), r"expected a whole number from -3 to 3 as a total charge .*, got nan"),
+    ],
+)
+def test_values_outside_the_tables_are_refused(state: tuple[float, float], sentence: str) -> None:
+    with pytest.raises(MHFFError, match=sentence):
+        check_state(torch.tensor([(0, 1), state], dtype=torch.float64), [SPIN, CHARGE])
+
+
+def test_a_continuous_charge_takes_any_finite_number() -> None:
+    check_state(torch.tensor([(0.25, 1), (-40, 1)], dtype=torch.float64), [SMOOTH_CHARGE])
+    with pytest.raises(MHFFError, match=r"expected a finite number as a total charge .*, got inf"):
+        check_state(torch.tensor([(float("inf"), 1)], dtype=torch.float64), [SMOOTH_CHARGE])
+
+
+def test_what_is_given_to_an_engine() -> None:
+    assert given_state(None, None, []) == (0.0, 1.0)
+    assert given_state(-1, None, [CHARGE]) == (-1, 1.0)
+    assert given_state(None, 2, [SPIN], default=(1.0, 1.0)) == (1.0, 2)
+    with pytest.raises(MHFFError, match=r"this model does not take a total charge .*, got 1; leave it out"):
+        given_state(1, None, [SPIN])
+    with pytest.raises(MHFFError, match="expected a whole number from 0 to 4"):
+        given_state(None, 9, [SPIN])
+
+
+def test_a_charge_that_is_no_number_is_refused(model: Model) -> None:
+    with pytest.raises(MHFFError, match=r"expected a number in atoms.info\['charge'\], got 'plus one'"):
+        energy(model, charge="plus one")
