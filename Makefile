@@ -1,12 +1,13 @@
 # make demo    the main job on the bundled model: OpenMM and ASE with each head (no LAMMPS needed)
 # make test    everything, in real LAMMPS and OpenMM
 # make lammps  the LAMMPS that the tests use, as .venv/bin/lmp (built once, kept outside this folder)
+# make peer    the environment with mace-torch that the parity tests compare with, as .venv-peer
 # make lint    formatting, style, types
 
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: demo test lammps lint
+.PHONY: demo test lammps peer lint
 
 .venv/installed: pyproject.toml constraints.txt
 	@echo "mhff: making the environment .venv (one to three minutes)"
@@ -20,7 +21,10 @@ demo: .venv/installed
 lammps: .venv/installed
 	$(BIN)/python lammps_plugin/build_lammps.py --prefix .venv
 
-test: lammps
+peer:
+	@$(PYTHON) tests/parity/environment.py
+
+test: lammps peer
 	$(BIN)/python -m pytest
 
 lint: .venv/installed
