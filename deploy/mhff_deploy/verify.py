@@ -46,13 +46,18 @@ def largest_errors(model: Model, program: Evaluator) -> dict[str, float]:
         reference = graph_from_atoms(atoms, exact.elements, exact.r_max)
         graph = graph_from_atoms(atoms, program.elements, program.r_max)
         weights = torch.rand(len(atoms), len(model.heads), generator=generator, dtype=torch.float64)
-        expected = exact.evaluate(reference.edge_vectors, reference.edge_index, reference.species, weights)
+        state = torch.tensor([program.default_state], dtype=torch.float64)
+        expected = exact.evaluate(
+            reference.edge_vectors, reference.edge_index, reference.species, weights, state=state.repeat(len(atoms), 1)
+        )
         moved = graph.edge_index[0, ::3]
         sender = graph.edge_index[0].clone()
         sender[::3] = graph.n_atoms + torch.arange(len(moved))
         species = torch.cat([graph.species, graph.species[moved]])
         edge_index = torch.stack([sender, graph.edge_index[1]])
-        got = program.evaluate(graph.edge_vectors, edge_index, species, weights, owner_plan(moved))
+        got = program.evaluate(
+            graph.edge_vectors, edge_index, species, weights, owner_plan(moved), state.repeat(len(species), 1)
+        )
         scale = max(1.0, float(expected[1].abs().max())) if expected[1].numel() else 1.0
         for name, right, value in zip(errors, expected, got, strict=True):
             if right.numel():

@@ -1,0 +1,152 @@
+"""Imported mace-torch models go through everything a trained one goes through: command line, ASE, programs, engines."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import pytest
+import structures
+from ase import Atoms
+from lammps_runs import ENERGY_TOLERANCE, FORCE_TOLERANCE, MEASURE, read, record, run, start, succeeded, turned
+from references import references
+from tolerances import ROUNDING, assert_close
+
+from mhff import MHFFCalculator, load
+from mhff_deploy.build import build
+from mhff_deploy.targets import TORCHSCRIPT
+
+MHFF = Path(sys.executable).parent / "mhff"
+STATE = {"omol": {"charge": 1, "spin": 2}}
+"""Charge and multiplicity of the runs with models that take them."""
+
+
+def mhff(*arguments: object) -> str:
+    done = subprocess.run([MHFF, *map(str, arguments)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module", params=["mh1", "omol", "mp0", "omat"])
+def case(request: pytest.FixtureRequest) -> str:
+    """The architectures of mace-mh-1, mace-omol, mace-mp-0 and mace-omat-0, small, with random weights."""
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def model_file(case: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `mhff import-mace` makes of a file of mace-torch."""
+    output = tmp_path_factory.mktemp(case) / f"{case}.mhff"
+    said = mhff("import-mace", references().file(case), "-o", output)
+    assert f"wrote {output}" in said
+    assert "nothing was left out" in said
+    return output
+
+
+def crystal(case: str) -> Atoms:
+    atoms = turned(structures.triclinic())
+    atoms.info.update(STATE.get(case, {}))
+    return atoms
+
+
+def in_ase(model_file: Path, atoms: Atoms, head: str) -> tuple[float, np.ndarray]:
+    atoms = atoms.copy()
+    atoms.calc = MHFFCalculator(model_file, head=head)
+    forces = atoms.get_forces()
+    assert np.abs(forces).max() > 0.01
+    return atoms.get_potential_energy(), forces
+
+
+def test_programs_equal_the_model(case: str, model_file: Path, tmp_path: Path) -> None:
+    model = load(model_file)
+    content, _ = build(model, TORCHSCRIPT, head=model.heads.names[-1], dtype="float64")
+    program = tmp_path / "program.pt"
+    program.write_bytes(content)
+    for make in (structures.slab, structures.water_cluster, structures.one_atom, structures.tiny_cell):
+        atoms = make()
+        atoms.info.update(STATE.get(case, {}))
+        numbers = []
+        for source, head in ((model, model.heads.names[-1]), (program, None)):
+            atoms.calc = MHFFCalculator(source, head=head)
+            numbers.append((atoms.get_potential_energies(), atoms.get_forces()))
+        for expected, got in zip(*numbers, strict=True):
+            assert_close(got, expected, ROUNDING)
+
+
+def test_lammps(case: str, model_file: Path, tmp_path: Path) -> None:
+    heads = load(model_file).heads.names
+    options = [word for name, value in STATE.get(case, {}).items() for word in (f"--{name}", value)]
+    what = ("compile", model_file, "--head", heads[0], "--target", "lammps", "--form", "torchscript", "--dtype", "float64")
+    mhff(*what, *options, "-o", tmp_path / "imported.mliap")
+    atoms = crystal(case)
+    text = start(tmp_path, "crystal", atoms) + "pair_style mliap unified imported.mliap 0\n"
+    for head in heads:
+        labels = " ".join(f"{element}@{head}" for element in structures.ELEMENTS)
+        text += f"pair_coeff * * {labels}\n" + (MEASURE if head == heads[0] else "") + record(head)
+    succeeded(run(tmp_path, text))
+    for head in heads:
+        energy, forces = in_ase(model_file, atoms, head)
+        found = read(tmp_path, head)
+        assert abs(found.energy - energy) <= ENERGY_TOLERANCE * len(atoms)
+        assert np.abs(found.forces - forces).max() <= FORCE_TOLERANCE
+
+
+def test_openmm(case: str, model_file: Path) -> None:
+    import openmm
+    from openmm import app, unit
+
+    from mhff_openmm import add_mhff_force
+    from mhff_openmm.units import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV
+
+    atoms = structures.water_cluster()
+    atoms.info.update(STATE.get(case, {}))
+    head = load(model_file).heads.names[-1]
+    topology, system = app.Topology(), openmm.System()
+    residue = topology.addResidue("all", topology.addChain())
+    for atom in atoms:
+        topology.addAtom(atom.symbol, app.Element.getBySymbol(atom.symbol), residue)
+        system.addParticle(atom.mass)
+    add_mhff_force(system, topology, model_file, head=head, dtype="float64", form="torchscript", **STATE.get(case, {}))
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("Reference"))
+    context.setPositions(atoms.positions / ANGSTROM_PER_NM)
+    state = context.getState(energy=True, forces=True)
+    found = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole) / KJ_PER_MOL_PER_EV
+    pull = state.getForces(asNumpy=True).value_in_unit(unit.kilojoule_per_mole / unit.nanometer)
+    energy, forces = in_ase(model_file, atoms, head)
+    assert abs(found - energy) <= ENERGY_TOLERANCE * len(atoms)
+    assert np.abs(pull / (KJ_PER_MOL_PER_EV * ANGSTROM_PER_NM) - forces).max() <= FORCE_TOLERANCE
+
+
+def test_info_and_eval(case: str, model_file: Path, tmp_path: Path) -> None:
+    heads = load(model_file).heads.names
+    said = mhff("info", model_file)
+    for head in heads:
+        assert head in said
+    assert ("total charge" in said) == (case in STATE)
+    labelled = crystal(case)
+    energy, forces = in_ase(model_file, labelled, heads[0])
+    labelled.info["REF_energy"], labelled.arrays["REF_forces"] = energy, forces
+    ase.io.write(tmp_path / "labelled.xyz", labelled, format="extxyz")
+    table = mhff("eval", model_file, tmp_path / "labelled.xyz", "--head", heads[0], "--json")
+    errors = json.loads(table)[heads[0]]
+    assert errors["energy_mae_meV_per_atom"] < 1e-4  # the file has eight digits
+    assert errors["force_mae_meV_per_A"] < 1e-3
+
+
+@pytest.mark.parametrize("options", [["--charge", "1"], ["--spin", "3"]])
+def test_a_charge_for_a_model_without_is_refused(options: list[str], tmp_path: Path) -> None:
+    output = tmp_path / "mini.pt"
+    done = subprocess.run(
+        [MHFF, "compile", "mini", "--head", "mol", "--target", "torchscript", *options, "-o", output],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("mhff: this model does not take a ")
+    assert done.stderr.count("\n") == 1
+    assert not output.exists()
