@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,3 +17,12 @@ def _no_global_state() -> Iterator[None]:
     yield
     after = torch.get_default_dtype(), torch.is_grad_enabled()
     assert after == before, "a test or the library changed torch's default dtype or gradient mode"
+
+
+@pytest.fixture(scope="session")
+def mace_files() -> dict[str, Path]:
+    """Model files that mace-torch wrote, by case (tests/parity/cases.py): mh1, omol, mp0, omat, p00, p01, ..."""
+    from cases import CASES  # here, because only some tests need the peer
+    from references import references
+
+    return {case: references().file(case) for case in CASES}

@@ -1,0 +1,34 @@
+"""mhff's core passes its tests with e3nn 0.4.4, the version that mace-torch needs: in its environment, from this checkout."""
+
+from __future__ import annotations
+
+import subprocess
+
+from environment import PYTHON, ROOT, is_ready
+
+SCRIPT = """
+import sys
+from importlib.metadata import version
+import pytest
+from mhff.model.coupling import clebsch_gordan
+assert version("e3nn") == "0.4.4"
+clebsch_gordan(1, 1, 2)  # loads e3nn, which tests cannot do alone: 0.4.4 reads its constants as torch no longer allows
+sys.exit(pytest.main(["-q", "--no-header", "-p", "no:cacheprovider", *sys.argv[1:]]))
+"""
+TESTS = (
+    "tests/physics",
+    "tests/unit/test_coupling.py",
+    "tests/unit/test_layers.py",
+    "tests/unit/test_modelfile.py",
+    "tests/unit/test_operators.py",
+    "tests/unit/test_radial.py",
+)
+
+
+def test_core_tests_pass() -> None:
+    assert is_ready(), "this test needs mace-torch's environment in .venv-peer; run `make peer`"
+    command = [PYTHON, "-c", SCRIPT, *TESTS]
+    done = subprocess.run(command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
+    assert " passed" in done.stdout
+    assert "skipped" not in done.stdout
