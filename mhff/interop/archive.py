@@ -76,6 +76,8 @@ class Archive:
             if name in members or name in self.compressed:
                 raise DamagedError(f"it has two members {quoted(name)}")
             if entry.method == _DEFLATED:
+                if not name.startswith("code/"):
+                    raise DamagedError(f"its member {quoted(name)} is compressed")
                 self.compressed.add(name)
             else:
                 members[name] = data

@@ -1,17 +1,18 @@
 """A pickle read as data: an interpreter of its opcodes that can only make inert values.
 
-`pickletools.genops` takes the bytes apart and executes nothing; the opcodes that `torch.save` and TorchScript write are
-carried out here on plain values. What a pickle would import becomes a `Global` (a name), what it would call or make
-becomes a `Record` of that name and its arguments. Nothing is imported, called, hashed or compared, and nothing is
-allocated beyond what the bytes hold, so a hostile pickle is as harmless as a hostile text. What comes back may share parts
-and contain itself: whoever walks it needs a bound (`records` has one).
+The readers of `pickletools` take arguments apart and execute nothing; the opcodes that `torch.save` and TorchScript write
+are carried out here on plain values, all others are refused unread. What a pickle would import becomes a `Global` (a name),
+what it would call or make becomes a `Record` of that name and its arguments. Nothing is imported, called, hashed or
+compared, and nothing is allocated beyond what the bytes hold, so a hostile pickle is as harmless as a hostile text. What
+comes back may share parts and contain itself: whoever walks it needs a bound (`values` has one).
 """
 
 from __future__ import annotations
 
 import pickletools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from io import BytesIO
 from types import NoneType
 from typing import Any
 
@@ -96,32 +97,28 @@ class Pickled:
 
 def read_pickle(content: bytes, most_opcodes: int = MOST_OPCODES) -> Pickled:
     """The value of a pickle of protocol 2 to 5; raises DamagedError for what torch does not write."""
-    machine = _Machine()
-    opcodes = _opcodes(content)
-    first, version, _ = next(opcodes)
-    if first != "PROTO" or version not in (2, 3, 4, 5):
+    if content[:1] != b"\x80" or content[1:2] not in (b"\2", b"\3", b"\4", b"\5"):
         raise DamagedError("its pickle is not of protocol 2 to 5")
-    for count, (name, argument, position) in enumerate(opcodes):
-        if count >= most_opcodes:
-            raise DamagedError(f"its pickle has more than {most_opcodes} opcodes")
-        if name == "STOP":
-            if position + 1 != len(content):
+    machine = _Machine()
+    stream = BytesIO(content)
+    stream.seek(2)
+    for _ in range(most_opcodes):
+        code = stream.read(1)
+        if code == b".":
+            if stream.tell() != len(content):
                 raise DamagedError("something follows its pickle")
             return Pickled(machine.result(), machine.names, machine.records)
-        action = _ACTIONS.get(name)
-        if action is None:
-            raise DamagedError(f"its pickle has the opcode {name}, which torch does not write")
+        if not code:
+            raise DamagedError("its pickle has no end")
+        if code not in _OPCODES:
+            raise DamagedError(f"its pickle has the opcode {quoted(code.decode('latin1'))}, which torch does not write")
+        reader, action = _OPCODES[code]
+        try:
+            argument = reader(stream)
+        except ValueError as error:
+            raise DamagedError(f"its pickle cannot be taken apart: {quoted(error)}") from error
         action(machine, argument)
-    raise DamagedError("its pickle has no end")
-
-
-def _opcodes(content: bytes) -> Iterator[tuple[str, Any, int]]:
-    """Names, arguments and positions of the opcodes."""
-    try:
-        for opcode, argument, position in pickletools.genops(content):
-            yield opcode.name, argument, position or 0
-    except (ValueError, OverflowError) as error:  # an argument that is cut off or malformed
-        raise DamagedError(f"its pickle cannot be taken apart: {quoted(error)}") from error
+    raise DamagedError(f"its pickle has more than {most_opcodes} opcodes")
 
 
 class _Machine:
@@ -183,6 +180,13 @@ class _Machine:
         self.records.append(Record(what, args))
         self.push(self.records[-1])
 
+    def text(self, value: str) -> None:
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:  # half a character, which a pickle can have and no file or screen can show
+            raise DamagedError("its pickle has text that is not UTF-8") from error
+        self.push(value)
+
     def integer(self, value: int) -> None:
         if value.bit_length() > _LARGEST_INTEGER_BITS:
             raise DamagedError(f"its pickle has an integer of {value.bit_length()} bits")
@@ -194,9 +198,8 @@ class _Machine:
         return self.stack[0]
 
 
-def _global(machine: _Machine, argument: str) -> None:
-    module, _, name = argument.partition(" ")  # genops joins the two lines with a blank
-    machine.name(module, name)
+def _global(machine: _Machine, argument: tuple[str, str]) -> None:
+    machine.name(*argument)
 
 
 def _stack_global(machine: _Machine, argument: None) -> None:
@@ -263,8 +266,8 @@ _ACTIONS: dict[str, Callable[[_Machine, Any], None]] = {
     "NEWTRUE": _pushes(True),
     "NEWFALSE": _pushes(False),
     **dict.fromkeys(("BININT", "BININT1", "BININT2", "LONG1"), _Machine.integer),
-    **dict.fromkeys(("BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"), _Machine.push),
-    **dict.fromkeys(("BINBYTES", "SHORT_BINBYTES", "BINBYTES8"), _Machine.push),
+    **dict.fromkeys(("BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"), _Machine.text),
+    **dict.fromkeys(("BINFLOAT", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8"), _Machine.push),
     "BYTEARRAY8": lambda machine, content: machine.push(bytes(content)),
     "EMPTY_LIST": lambda machine, _: machine.push([]),
     "EMPTY_DICT": lambda machine, _: machine.push(Pairs()),
@@ -293,4 +296,26 @@ _ACTIONS: dict[str, Callable[[_Machine, Any], None]] = {
     "MEMOIZE": lambda machine, _: machine.put(len(machine.memo)),
     "BINGET": _Machine.get,
     "LONG_BINGET": _Machine.get,
+}
+
+
+def _two_lines(stream: BytesIO) -> tuple[str, str]:
+    """Argument of GLOBAL, as pickle reads it (pickletools also undoes escapes)."""
+    lines = stream.readline(), stream.readline()
+    if not all(line.endswith(b"\n") for line in lines):
+        raise ValueError("a name is cut off")
+    return lines[0][:-1].decode(), lines[1][:-1].decode()
+
+
+def _reader(opcode: pickletools.OpcodeInfo) -> Callable[[BytesIO], Any]:
+    """What reads an opcode's argument."""
+    if opcode.name == "GLOBAL":
+        return _two_lines
+    return opcode.arg.reader if opcode.arg else lambda stream: None
+
+
+_OPCODES = {
+    opcode.code.encode("latin1"): (_reader(opcode), _ACTIONS[opcode.name])
+    for opcode in pickletools.opcodes
+    if opcode.name in _ACTIONS
 }

@@ -1,0 +1,113 @@
+"""Damaged and hostile files: refused in one sentence, at once, with nothing run and nothing filled."""
+
+from __future__ import annotations
+
+import pickle
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from hostile import mutations, noise
+from hostile_calls import live_calls
+from stand_in import saved, stand_in_model
+
+from mhff.errors import MHFFError
+from mhff.interop.records import read_model_file
+
+LIMIT = 5.0
+"""Seconds that a file may take before it counts as hanging; the slowest takes a tenth, alone on its core."""
+MOST_MEMORY = 150_000
+"""KiB that reading a file may take; the largest of them has two megabytes."""
+
+
+@contextmanager
+def limited(name: str) -> Iterator[None]:
+    """Fail instead of hanging."""
+
+    def ring(*_: object) -> None:
+        raise AssertionError(f"'{name}' takes longer than {LIMIT} s")
+
+    previous = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, LIMIT)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+
+
+def assert_one_sentence(sentence: str, path: Path) -> None:
+    assert sentence.isprintable(), sentence
+    assert len(sentence) < 350 + len(str(path))
+    assert str(path) in sentence
+    assert "Traceback" not in sentence
+    assert sentence.count(". ") == 0
+
+
+def memory(field: str) -> int:
+    """A field of the process's status, KiB: VmRSS now, VmHWM at its peak."""
+    return int(Path("/proc/self/status").read_text().partition(f"{field}:")[2].split()[0])
+
+
+def refusal(path: Path, name: str) -> MHFFError | None:
+    """The refusal of a file within limits of time and memory, or None where it is read."""
+    Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
+    before, refused = memory("VmRSS"), None
+    with limited(name):
+        try:
+            read_model_file(path)
+        except MHFFError as error:
+            assert_one_sentence(str(error), path)
+            refused = error
+    assert memory("VmHWM") - before < MOST_MEMORY, f"'{name}' takes too much memory"
+    return refused
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_mutations_are_refused(tmp_path: Path, protocol: int) -> None:
+    path, canary = tmp_path / "x.model", tmp_path / "canary"
+    content = saved(stand_in_model(), pickle_protocol=protocol)
+    path.write_bytes(content)
+    read_model_file(path)
+    imported, count = set(sys.modules), 0
+    for name, mutated in mutations(content, canary):
+        path.write_bytes(mutated)
+        assert refusal(path, name), f"'{name}' is read"
+        assert not canary.exists(), f"'{name}' was run"
+        count += 1
+    assert count >= 500
+    assert set(sys.modules) == imported
+
+
+def test_noise_is_refused_or_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.model"
+    imported, refused, count = set(sys.modules), 0, 1500
+    for name, mutated in noise(saved(stand_in_model()), count):
+        path.write_bytes(mutated)
+        refused += refusal(path, name) is not None
+    assert count * 0.9 < refused < count
+    assert set(sys.modules) == imported
+
+
+def test_the_calls_are_alive(tmp_path: Path) -> None:
+    """What the mutations plant does run where a pickle is loaded."""
+    ran, canary = set(), tmp_path / "canary"
+    for name, opcodes in live_calls(canary):
+        with suppress(pickle.UnpicklingError, AttributeError, TypeError, ImportError):  # of Python 2; or failed after it ran
+            pickle.loads(b"\x80\x04" + opcodes + b".")
+        if canary.exists():
+            ran.add(name)
+            canary.unlink()
+    assert len(ran) >= 15, ran
+
+
+def test_reading_is_fast(tmp_path: Path) -> None:
+    path = tmp_path / "x.model"
+    path.write_bytes(saved(stand_in_model()))
+    start = time.perf_counter()
+    read_model_file(path)
+    assert time.perf_counter() - start < 1
