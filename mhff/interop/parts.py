@@ -42,7 +42,8 @@ _SETTINGS_OF_MODEL = (
 _SETTINGS_OF_BLOCKS = (
     "node_attrs_irreps node_feats_irreps edge_attrs_irreps edge_feats_irreps target_irreps hidden_irreps "
     "avg_num_neighbors radial_MLP irreps_out irreps_nonlin out_dim num_heads use_sc coeff hs irreps dims muls "
-    "num_features coupling_irreps correlation irreps_in internal_weights shared_weights base_dim total_dim specs"
+    "num_features coupling_irreps correlation irreps_in internal_weights shared_weights base_dim total_dim specs "
+    "num_basis r_max"  # of Chebyshev polynomials, which use neither
 )
 KNOWN_SETTINGS = frozenset(f"{_SETTINGS_OF_MODEL} {_SETTINGS_OF_BLOCKS}".split())
 """Settings of mace-torch's own classes; a setting that is not here and not off may change what a model computes."""
