@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from hostile_pickles import bomb_values
+from hostile_pickles import bomb_values, storage, tensor
 from pickle_opcodes import FALSE, NONE, NOTHING, TRUE, call, name, several, text
 from torch_archive import Parts, archive, members
 
@@ -120,7 +120,8 @@ def code(parts: Parts, canary: Path) -> Iterator[Named]:
     for length in (0, 4, len(blob) // 2, len(blob) - 1):
         yield f"code of {length} bytes", planted(blob[:length])
     yield "code that is no bytes", parts.with_pickle(parts.pickle[:start] + text("€") + parts.pickle[end:])
-    yield "code with another shape", planted(inside.with_pickle(inside.pickle.replace(b"_w3j_1_1_2", b"_w3j_1_1_3")))
+    other = inside.with_attribute(tensor(storage()), "_w3j_1_1_1", ("data/planted", bytes(16)))
+    yield "a coupling tensor of another shape", planted(other)
 
 
 def _code_blob(pickle: bytes) -> tuple[int, int, bytes]:

@@ -88,7 +88,7 @@ def bomb_values(puts: int) -> Iterator[Named]:
     yield "a very long integer", b"\x8b" + struct.pack("<l", 500_000) + b"\x7f" * 500_000
     yield "a long decimal", b"I" + b"9" * 500_000 + b"\n"
     yield "keys that are lists", b"}(" + b"]N" * 1000 + b"u"
-    yield "more values than a model has", b"](" + b"}" * 190_000 + b"e" + b"\x94" + recall(puts) + b"\x86"
+    yield "more values than a model has", b"](" + b"}" * 140_000 + b"e" + b"\x94" + recall(puts) + b"\x86"
 
 
 def _laughs(puts: int, twice: bytes, levels: int = 60) -> bytes:
@@ -125,7 +125,13 @@ def modules(parts: Parts) -> Iterator[Named]:
         + b"b"
     )
     tensor = call("torch._utils _rebuild_tensor_v2", *[NONE] * 6)
+    odd = b"](" + b"}(" + b"".join(text(f"{n}") + NONE for n in range(5000)) + b"K\1Nu\x94" + recall(0) * 5000 + b"e"
+    wide = dictionary(**{f"_{n}_hooks": NONE for n in range(5000)}, _parameters=b"}", _buffers=b"}", _modules=b"}") + b"\x94"
+    copies = {f"m{n}": name(plain) + NOTHING + b"\x81" + recall(0) + b"b" for n in range(5000)}
+    first = dictionary(first=name(plain) + NOTHING + b"\x81" + wide + b"b", **copies)
     roots = {
+        "modules that share a wide state": module(plain, modules=first),
+        "a long dictionary with one odd key, often": module(plain, value=odd),
         "None": NONE,
         "a number": b"K\1",
         "a text": text("model"),
@@ -200,6 +206,9 @@ def tensors(parts: Parts) -> Iterator[Named]:
         "a huge size, expanded": tensor(good, size=number(2**40), stride=number(0)),
         "sizes whose product overflows": tensor(good, size=several(*[integer(2**32)] * 2), stride=several(b"K\0", b"K\0")),
         "a huge empty size": tensor(good, size=several(b"K\0", integer(2**63 - 1)), stride=several(b"K\1", b"K\1")),
+        "an empty size whose product overflows": tensor(
+            good, size=several(b"K\0", *[integer(2**31)] * 3), stride=several(*[b"K\1"] * 4)
+        ),
         "an expanded tensor": tensor(good, size=several(b"K\2", b"K\4"), stride=several(b"K\0", b"K\1")),
         "too few strides": tensor(good, size=several(b"K\2", b"K\2")),
         "too many dimensions": tensor(good, size=several(*[b"K\1"] * 100), stride=several(*[b"K\1"] * 100)),

@@ -103,9 +103,9 @@ def read_archive(path: Path) -> Archive:
 
 def _content(path: Path) -> bytearray:
     """The file's bytes, read once: what is checked is what is used, whatever happens to the file meanwhile."""
-    if not path.is_file():
-        raise MHFFError(f"no file '{path}': give a .model file that mace-torch wrote")
     try:
+        if not path.is_file():
+            raise MHFFError(f"no file '{path}': give a .model file that mace-torch wrote")
         with path.open("rb") as stream:
             _check_kind(stream.read(16))
             size = stream.seek(0, os.SEEK_END)

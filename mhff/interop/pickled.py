@@ -18,7 +18,7 @@ from typing import Any
 
 from mhff.interop.refusals import DamagedError, quoted
 
-MOST_OPCODES = 200_000
+MOST_OPCODES = 150_000
 """A model of published size has 20 000, because its numbers are not in the pickle."""
 _LARGEST_INTEGER_BITS = 64
 _KEYS = (str, bytes, int, float, NoneType)  # a tuple of shared tuples of shared tuples would take forever to hash

@@ -13,11 +13,11 @@ import torch
 
 from mhff.errors import MHFFError
 from mhff.interop.archive import Archive, read_archive
-from mhff.interop.names import check_names
+from mhff.interop.names import TORCH_FUNCTIONS, check_names
 from mhff.interop.pickled import Global, Pairs, Record, described, read_pickle
 from mhff.interop.refusals import DamagedError, ForeignError, RefusedError, quoted
 from mhff.interop.tensors import Storages
-from mhff.interop.values import MOST_LEVELS, Inert, Plain, entries
+from mhff.interop.values import MOST_LEVELS, Inert, Plain
 
 _GENERATED = "torch.fx.graph_module.reduce_graph_module"
 _OF_TORCH = re.compile(r"_parameters|_buffers|_modules|_non_persistent_buffers_set|_is_full_backward_hook|_\w+_hooks\w*")
@@ -28,7 +28,7 @@ _ADVICE = "give a .model file of mace-torch, which holds a whole model"
 _FUNCTIONS = ("silu", "sigmoid", "tanh", "abs")
 _FUNCTION_MODULES = ("torch.nn.functional", "torch._C._nn")
 _IRREP = re.compile(r"(?:([0-9]{1,9})x)?([0-9]{1,2})([eo])")
-_COST_OF_MODULE = 50  # in values: modules may share children, and so be few in a pickle and many in the model
+_COST_OF_MODULE, _COST_OF_TENSOR = 50, 5  # in values; shared ones are few in a pickle and can be many in the model
 _MOST_CODE_OPCODES = 10_000  # ten times what torch writes for a tensor product
 
 Couplings = Mapping[tuple[int, int, int], torch.Tensor]
@@ -148,7 +148,7 @@ class _Reader:
             raise DamagedError("it has a module that is more than its state")
         if level > MOST_LEVELS:
             raise DamagedError("its modules are nested too deeply")
-        state = entries(value.state)
+        state = self._plain.entries(value.state)
         if not all(name in state for name in ("_parameters", "_buffers", "_modules")):
             raise ForeignError(f"has {described(value)} where {quoted(path) if path else 'its model'} belongs; {_ADVICE}")
         prefix = f"{path}." if path else ""
@@ -161,7 +161,7 @@ class _Reader:
             self._tensors(state["_buffers"]),
             {
                 name: self.module(child, prefix + name, level + 1)
-                for name, child in _named(state["_modules"]).items()
+                for name, child in self._named(state["_modules"]).items()
                 if not (isinstance(child, Record) and child.path == _GENERATED)
             },
             frozenset(not_persistent) if isinstance(not_persistent, set) else frozenset(),
@@ -169,31 +169,35 @@ class _Reader:
         )
 
     def _tensors(self, value: Any) -> dict[str, torch.Tensor]:
-        return {name: self._storages.tensor(item) for name, item in _named(value).items()}
+        return {name: self._storages.tensor(item) for name, item in self._named(value).items()}
+
+    def _named(self, value: Any) -> dict[str, Any]:
+        """Tensors or modules by name, without those that are None."""
+        found = {name: item for name, item in self._plain.entries(value).items() if item is not None}
+        if any("." in name or not name for name in found):
+            raise DamagedError("it has a module or tensor with an odd name")
+        self._plain.spend(_COST_OF_TENSOR * len(found))
+        return found
 
     def _couplings(self, code: Any) -> Couplings:
         """Coupling tensors in the generated code of a module, whose TorchScript is not read."""
-        content = entries(code).get(_COUPLING_CODE) if isinstance(code, Pairs) else None
+        content = self._plain.entries(code).get(_COUPLING_CODE) if isinstance(code, Pairs) else None
         if content is None:
             return {}
         if id(content) not in self._code:
             plain = self._plain(content)
-            self._code_left -= len(plain) if isinstance(plain, bytes) else 0
-            if not isinstance(plain, bytes) or self._code_left < 0:
-                raise DamagedError("its generated code is not as e3nn writes it")
-            self._code[id(content)] = _read_couplings(plain)
+            if not isinstance(plain, bytes):
+                raise ForeignError(
+                    "has generated code of another e3nn than 0.4.4; save it again with the e3nn of mace-torch"
+                )
+            self._code_left -= len(plain)
+            if self._code_left < 0:
+                raise DamagedError("it has more generated code than its pickle can hold")
+            self._code[id(content)] = _read_couplings(plain, self._plain)
         return self._code[id(content)]
 
 
-def _named(value: Any) -> dict[str, Any]:
-    """Tensors or modules by name, without those that are None."""
-    found = {name: item for name, item in entries(value).items() if item is not None}
-    if any("." in name or not name for name in found):
-        raise DamagedError("it has a module or tensor with an odd name")
-    return found
-
-
-def _read_couplings(content: bytes) -> Couplings:
+def _read_couplings(content: bytes, plain: Plain) -> Couplings:
     archive = Archive(bytearray(content))
     pickled = read_pickle(bytes(archive["data.pkl"]), _MOST_CODE_OPCODES)
     check_names(pickled)
@@ -201,7 +205,7 @@ def _read_couplings(content: bytes) -> Couplings:
         raise DamagedError("its generated code holds no module")
     storages = Storages(archive)
     found = {}
-    for name, value in entries(pickled.value.state).items():
+    for name, value in plain.entries(pickled.value.state).items():
         if match := _COUPLING.fullmatch(name):
             l1, l2, l3 = (int(degree) for degree in match.groups())
             found[l1, l2, l3] = storages.tensor(value)
@@ -251,7 +255,9 @@ def function_name(value: Any) -> str | None:
             return None
         case Global(module=module, name=name) if module in _FUNCTION_MODULES and name in _FUNCTIONS:
             return name
-        case Inert(path="builtins.getattr", args=(Global(), str() as name)) if name in _FUNCTIONS:
+        case Inert(path="builtins.getattr", args=(Global(path=path), str() as name)) if (
+            path == TORCH_FUNCTIONS and name in _FUNCTIONS
+        ):
             return name
-    path = value.path if isinstance(value, Global | Inert) else type(value).__name__
-    raise ForeignError(f"has the function {quoted(path)}, mhff knows {', '.join(_FUNCTIONS)}")
+    what = value.path if isinstance(value, Global | Inert) else type(value).__name__
+    raise ForeignError(f"has the function {quoted(what)}, mhff knows {', '.join(_FUNCTIONS)}")

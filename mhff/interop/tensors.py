@@ -14,7 +14,7 @@ from mhff.interop.refusals import DamagedError, quoted
 _TENSOR = "torch._utils._rebuild_tensor_v2"
 _PARAMETERS = ("torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state")
 _MOST_DIMENSIONS = 16
-_LARGEST_EXTENT = 2**40  # of a size or stride; no product of two overflows a machine integer
+_LARGEST_EXTENT = 2**31  # of a size or stride: no product of two overflows a machine integer
 
 _DTYPES = {
     "torch.DoubleStorage": torch.float64,
@@ -88,6 +88,8 @@ def _check_view(flat: torch.Tensor, offset: Any, size: Any, stride: Any) -> None
     """A view must lie within its storage and have no more elements than it: no expanded tensors."""
     if not (_extents((offset,)) and _extents(size) and _extents(stride) and len(size) == len(stride)):
         raise DamagedError("a tensor has no proper offset, size and stride")
+    if prod(n for n in size if n) > _LARGEST_EXTENT:  # also of empty tensors
+        raise DamagedError("a tensor is larger than any file")
     count = prod(size)
     end = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True)) + 1 if count else offset
     if count > len(flat) or end > len(flat):

@@ -6,12 +6,12 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
-from mhff.interop.pickled import Global, Pairs, Record
+from mhff.interop.pickled import Global, Pairs, Record, described
 from mhff.interop.refusals import DamagedError, quoted
 from mhff.interop.tensors import Storages, is_tensor
 
 MOST_VALUES = 100_000
-"""Values that one file may expand to; a model of published size has about 8 000, modules included."""
+"""Values that one file may expand to; a model of published size has about 12 000, modules included."""
 MOST_LEVELS = 32
 """Levels of nesting, of values in values and of modules in modules."""
 
@@ -58,10 +58,25 @@ class Plain:
             return self._converted(value, level)
         return value if isinstance(value, None | bool | int | float | str | bytes | Global) else Inert("", ())
 
+    def entries(self, value: Any) -> dict[str, Any]:
+        """A dictionary of str keys in a pickle, an OrderedDict perhaps; its values as they are in the pickle."""
+        if isinstance(value, Record) and value.path == "collections.OrderedDict":
+            value = value.pairs
+        if not isinstance(value, Pairs):
+            raise DamagedError(f"its pickle has {described(value)} where a dictionary belongs")
+        self.spend(len(value.items))
+        found: dict[str, Any] = {}
+        for key, item in value.items:
+            if not isinstance(key, str) or key in found:
+                raise DamagedError("its pickle has a dictionary with odd or repeated keys")
+            found[key] = item
+        return found
+
     def _dictionary(self, value: Pairs, level: int) -> Any:
+        self.spend(len(value.items))
         if not all(isinstance(key, str) for key, _ in value.items):
             return Inert("builtins.dict", ())  # no model needs one, and keys that are crafted can be slow to hash
-        return {key: self(item, level + 1) for key, item in entries(value).items()}
+        return {key: self(item, level + 1) for key, item in self.entries(value).items()}
 
     def _converted(self, record: Record, level: int) -> Any:
         if is_tensor(record):
@@ -106,17 +121,3 @@ class Plain:
                 if isinstance(content, bytes) and len(content) == layout.size:
                     return layout.unpack(content)[0]
         raise DamagedError("a number of numpy is not one")
-
-
-def entries(pairs: Any) -> dict[str, Any]:
-    """A dictionary of str keys, values as they are; of a dict or an OrderedDict in a pickle."""
-    if isinstance(pairs, Record) and pairs.path == "collections.OrderedDict":
-        pairs = pairs.pairs
-    if not isinstance(pairs, Pairs):
-        raise DamagedError("its pickle has something else where a dictionary belongs")
-    found: dict[str, Any] = {}
-    for key, value in pairs.items:
-        if not isinstance(key, str) or key in found:
-            raise DamagedError("its pickle has a dictionary with odd or repeated keys")
-        found[key] = value
-    return found
