@@ -14,7 +14,8 @@ import torch
 from mhff.errors import MHFFError
 from mhff.interop.archive import Archive, read_archive
 from mhff.interop.names import TORCH_FUNCTIONS, check_names
-from mhff.interop.pickled import Global, Pairs, Record, described, read_pickle
+from mhff.interop.opcodes import read_pickle
+from mhff.interop.pickled import Global, Pairs, Record, described
 from mhff.interop.refusals import DamagedError, ForeignError, RefusedError, quoted
 from mhff.interop.tensors import Storages
 from mhff.interop.values import MOST_LEVELS, Inert, Plain

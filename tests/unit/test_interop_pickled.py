@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from pickle_opcodes import NONE, NOTHING, call, name, recall, text
 
-from mhff.interop.pickled import MOST_OPCODES, Global, Pairs, PersistentId, Record, read_pickle
+from mhff.interop.opcodes import MOST_OPCODES, read_pickle
+from mhff.interop.pickled import Global, Pairs, PersistentId, Record
 from mhff.interop.refusals import DamagedError
 
 PROTOCOLS = (2, 3, 4, 5)
