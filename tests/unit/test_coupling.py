@@ -7,7 +7,6 @@ from itertools import permutations
 import numpy as np
 import pytest
 import torch
-from e3nn import o3
 from scipy.spatial.transform import Rotation
 from tolerances import SAME_NUMBERS, assert_close
 
@@ -58,6 +57,10 @@ N_MONOMIALS = {
     (3, 3): ([1] * 7, [8, 9, 13, 9, 13, 9, 8], [78, 76, 98, 82, 98, 82, 78]),
 }
 """Non-zero monomials of order 1, 2, 3 in each component M = -L..L, by (l_max, L)."""
+
+
+with torch.serialization.safe_globals([slice]):  # e3nn 0.4.4 reads its constants with torch.load
+    from e3nn import o3
 
 
 def harmonics(l_max: int) -> SphericalHarmonics:

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from hostile import mutations, noise
+from hostile import confusion, mutations, noise
 from hostile_calls import live_calls
 from stand_in import saved, stand_in_model
 
@@ -90,6 +90,16 @@ def test_noise_is_refused_or_read(tmp_path: Path) -> None:
         path.write_bytes(mutated)
         refused += refusal(path, name) is not None
     assert count * 0.9 < refused < count
+    assert set(sys.modules) == imported
+
+
+def test_confusion_is_refused_or_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.model"
+    imported, refused, count = set(sys.modules), 0, 1500
+    for name, mutated in confusion(saved(stand_in_model()), count):
+        path.write_bytes(mutated)
+        refused += refusal(path, name) is not None
+    assert count * 0.3 < refused < count
     assert set(sys.modules) == imported
 
 

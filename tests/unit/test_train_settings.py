@@ -49,6 +49,7 @@ def test_the_architecture_follows_settings_and_data(tmp_path: Path) -> None:
         ({"model": {"heads": ["a"]}}, r"unknown key heads"),
         ({"model": {"n_channels": 0}}, r"n_channels: Input should be greater"),
         ({"model": {"hidden_lmax": 4}}, r"hidden_lmax \(4\) cannot exceed l_max"),
+        ({"model": {"apply_cutoff": True}}, r"apply_cutoff must be false .*: else the energy jumps at r_max"),
         ({"run": {"epochs": "many"}}, r"run\.epochs: input should be a valid integer.*got 'many'"),
         ({"run": {"device": "tpu"}}, r"run\.device: .*got 'tpu'"),
         ({"heads": {}}, r"heads: "),
