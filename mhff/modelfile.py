@@ -149,6 +149,9 @@ def assemble(
     check_constants(config, constants)
     with torch.device("meta"):  # shapes without numbers: settings may claim any size, the weights must have it
         network = MACE(config, constants)
+    for name, expected in network.state_dict().items():  # torch 2.9 takes the first of several numbers for one
+        if name in weights and weights[name].shape != expected.shape:
+            raise ValueError(f"size mismatch for {name}: {list(weights[name].shape)}, not {list(expected.shape)}")
     network.load_state_dict(weights, assign=True)
     dtypes = {value.dtype for key, value in weights.items() if not key.startswith("reference_energies.")}
     if dtypes not in ({torch.float32}, {torch.float64}):
