@@ -1,14 +1,15 @@
 """Mutations of a mace-torch `.model` file: damage, lies of the container, and pickles that want to run, hang or exhaust.
 
-`mutations` gives files that a reader must refuse, each with a name; `noise` gives files with changed pickles in containers
-that are in order, of which some can be read and none may do harm. Both are the same for the same file.
+`mutations` gives files that a reader must refuse, each with a name. `noise` and `confusion` give files with changed pickles
+in containers that are in order, of which some can be read and none may do harm. All are the same for the same file.
 """
 
 from __future__ import annotations
 
+import pickletools
 import random
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,17 @@ import hostile_calls
 import hostile_containers
 import hostile_pickles
 from torch_archive import Parts
+
+VALUES = {
+    *("NONE", "NEWTRUE", "NEWFALSE", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE"),
+    *("EMPTY_TUPLE", "EMPTY_LIST", "EMPTY_DICT", "BINGET", "LONG_BINGET"),
+}
+"""Opcodes that put one value on the stack."""
+OTHERS = (
+    *(b"N", b"\x88", b"K\0", b"K\1", b"J\xff\xff\xff\xff", b"\x8a\x08" + b"\xff" * 7 + b"\x7f", b")", b"]", b"}"),
+    *(b"X\0\0\0\0", b"G\x7f\xf0" + bytes(6), b"G\x7f\xf8" + bytes(6), b"G\xbf\xf0" + bytes(6)),
+)
+"""None, numbers (also infinite, not one, negative and large), and things that are empty."""
 
 
 class Mutation(NamedTuple):
@@ -61,3 +73,21 @@ def noise(content: bytes, count: int, seed: int = 1) -> Iterator[Mutation]:
                 case 3:
                     pickle[position:position] = pickle[position : position + source.randint(1, 8)]
         yield Mutation(f"noise {number}", parts.with_pickle(bytes(pickle)))
+
+
+def confusion(content: bytes, count: int, seed: int = 1) -> Iterator[Mutation]:
+    """Files whose pickle is well formed and has one to three of its values, names or parts exchanged for others."""
+    source = random.Random(seed)
+    parts = Parts(content)
+    found = list(pickletools.genops(parts.pickle))
+    starts = [position for *_, position in found] + [len(parts.pickle)]
+    pieces = [parts.pickle[start:end] for start, end in pairwise(starts)]
+    values = [n for n, (opcode, *_) in enumerate(found) if opcode.name in VALUES]
+    names = [n for n, (opcode, *_) in enumerate(found) if opcode.name in ("GLOBAL", "STACK_GLOBAL")]
+    for number in range(count):
+        changed = list(pieces)
+        for _ in range(source.randint(1, 3)):
+            where = source.choice(names) if source.random() < 0.1 else source.choice(values)
+            group = names if where in names else values
+            changed[where] = source.choice((*OTHERS, pieces[source.choice(group)], pieces[source.choice(group)]))
+        yield Mutation(f"confusion {number}", parts.with_pickle(b"".join(changed)))

@@ -30,13 +30,18 @@ def members(content: bytes) -> list[tuple[str, bytes]]:
 
 
 def archive(
-    parts: Sequence[tuple[str, bytes]], *, local: Lie | None = None, central: Lie | None = None, end: Lie | None = None
+    parts: Sequence[tuple[str, bytes]],
+    *,
+    local: Lie | None = None,
+    central: Lie | None = None,
+    end: Lie | None = None,
+    alignment: int = 64,
 ) -> bytes:
     """The archive that torch would write of these members, byte for byte, unless one of the lies changes headers."""
     content, directory = bytearray(), bytearray()
     for number, (name, data) in enumerate(parts):
         raw = name.encode()
-        padding = 4 + -(len(content) + 30 + len(raw) + 4) % 64
+        padding = 4 + -(len(content) + 30 + len(raw) + 4) % alignment
         known = {"flags": 0x0808 if data else 0x0800, "name_length": len(raw), "padding": padding, "offset": len(content)}
         sizes = {"checksum": zlib.crc32(data), "stored": len(data), "size": len(data)}
         directory += _packed(b"PK\x01\x02", "<6H3L5H2L", CENTRAL, known | sizes, number, central) + raw

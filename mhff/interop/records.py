@@ -222,7 +222,7 @@ def irreps(value: Any) -> tuple[tuple[int, int, int], ...]:
             return _parsed(value)
         case Inert(path="e3nn.o3._irreps.Irreps", args=(tuple() as blocks,)):
             return tuple(_block(block) for block in blocks)
-    raise ForeignError(f"has {quoted(value)} where irreps belong")
+    raise ForeignError(f"has a value of type {type(value).__name__} where irreps belong")
 
 
 def _block(value: Any) -> tuple[int, int, int]:

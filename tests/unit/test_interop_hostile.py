@@ -84,9 +84,9 @@ def test_mutations_are_refused(tmp_path: Path, protocol: int) -> None:
 
 
 def test_noise_is_refused_or_read(tmp_path: Path) -> None:
-    path = tmp_path / "x.model"
+    path, content = tmp_path / "x.model", saved(stand_in_model())
     imported, refused, count = set(sys.modules), 0, 1500
-    for name, mutated in noise(saved(stand_in_model()), count):
+    for name, mutated in noise(content, count):
         path.write_bytes(mutated)
         refused += refusal(path, name) is not None
     assert count * 0.9 < refused < count
@@ -94,9 +94,9 @@ def test_noise_is_refused_or_read(tmp_path: Path) -> None:
 
 
 def test_confusion_is_refused_or_read(tmp_path: Path) -> None:
-    path = tmp_path / "x.model"
+    path, content = tmp_path / "x.model", saved(stand_in_model())
     imported, refused, count = set(sys.modules), 0, 1500
-    for name, mutated in confusion(saved(stand_in_model()), count):
+    for name, mutated in confusion(content, count):
         path.write_bytes(mutated)
         refused += refusal(path, name) is not None
     assert count * 0.3 < refused < count

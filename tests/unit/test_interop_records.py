@@ -14,7 +14,7 @@ import torch
 from hostile_pickles import honest_tensor, module
 from pickle_opcodes import FALSE, NONE, TRUE, call, dictionary, name, several, text
 from stand_in import CouplingCode, saved, stand_in_model
-from torch_archive import Parts
+from torch_archive import Parts, archive, members
 
 from mhff.errors import MHFFError
 from mhff.interop.records import ModuleRecord, function_name, irreps, read_model_file
@@ -98,6 +98,14 @@ def test_tensors_need_no_gradient_and_can_be_written(read: Read) -> None:
     weight = read(saved(torch.nn.Linear(2, 2))).tensors["weight"]
     assert not weight.requires_grad
     weight += 1  # a copy of the file's bytes, not the file
+
+
+def test_unaligned_storages_are_read(read: Read) -> None:
+    """Torch can be told to align them to anything."""
+    model = stand_in_model()
+    content = archive(members(saved(model)), alignment=1)
+    assert content != saved(model)
+    assert_same_tensors(read(content).state_dict(), model.state_dict())
 
 
 def test_attributes_are_plain_values(read: Read) -> None:
