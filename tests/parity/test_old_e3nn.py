@@ -1,4 +1,4 @@
-"""mhff's core passes its tests with e3nn 0.4.4, the version that mace-torch needs: in its environment, from this checkout."""
+"""mhff's core passes its tests with e3nn 0.4.4, which mace-torch needs: in its environment, from this checkout."""
 
 from __future__ import annotations
 

@@ -5,10 +5,12 @@ The docstring of `compare` says what errors are relative to.
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from cases import CASES, OPTIONS
-from compare import QUANTITIES, Deviation, deviations
-from geometries import WITHOUT_PAIRS
+from compare import QUANTITIES, Deviation, deviations, imported
+from geometries import ALWAYS, SOMETIMES, WITHOUT_PAIRS
+from table import TABLE, title
 
 RELATIVE = 1e-10
 """float64."""
@@ -62,6 +64,13 @@ def test_there_is_something_to_compare(case: str) -> None:
     assert not small, small
 
 
+@pytest.mark.parametrize("case", CASES)
+def test_cutoff_is_the_number_in_the_file(case: str) -> None:
+    """In a file built in float32 it is not 4.3 but the nearest float32: which pairs are edges depends on it."""
+    r_max, built = CASES[case].options["r_max"], CASES[case].options["file"].split()[0]
+    assert imported(case).r_max == float(np.dtype(built).type(r_max))
+
+
 def test_there_are_enough_triples() -> None:
     triples = {(d.case, d.structure, d.head) for case in CASES for d in deviations(case)}
     assert len(triples) >= 200
@@ -70,3 +79,13 @@ def test_there_are_enough_triples() -> None:
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_value_is_in_a_case(option: str) -> None:
     assert {case.options[option] for case in CASES.values()} == set(OPTIONS[option])
+
+
+def test_table_has_every_option_value_and_structure() -> None:
+    """Numbers are not compared: `python tests/parity/table.py` writes them anew."""
+    lines = TABLE.read_text().splitlines()
+    titles = [title(option, value) for option, values in OPTIONS.items() for value in values]
+    titles += [f"structure: {name}" for name in (*ALWAYS, *SOMETIMES)]
+    found = {line.split("|")[1].strip(): int(line.split("|")[2]) for line in lines if line.startswith("| ") and ":" in line}
+    assert set(found) == set(titles)
+    assert min(found.values()) > 0

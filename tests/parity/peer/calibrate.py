@@ -22,6 +22,7 @@ def calibrate(model: torch.nn.Module, structures: list[dict[str, Any]]) -> None:
     """Scale the linear maps before and after each product, then all readouts, to the typical values on these structures."""
     model.requires_grad_(False)
     repulsion = model.__dict__.pop("pair_repulsion", None)
+    tame_radial_functions(model, structures)
     for block, product in zip(model.interactions, model.products, strict=True):
         damp(product)
         for linear, end in ((last_linear(block), block), (product.linear, product.linear)):
@@ -33,6 +34,17 @@ def calibrate(model: torch.nn.Module, structures: list[dict[str, Any]]) -> None:
     if repulsion is not None:
         model.pair_repulsion = repulsion
     model.requires_grad_(True)
+
+
+def tame_radial_functions(model: torch.nn.Module, structures: list[dict[str, Any]]) -> None:
+    """Divide first weights of the radial networks by the size of the functions they act on (Chebyshev's grow as (2r)^n)."""
+    size = output_of(model, model.radial_embedding, structures).square().mean(0).sqrt().clamp(min=1.0)
+    for block in model.interactions:
+        for network in (block.conv_tp_weights, getattr(block, "density_fn", None)):
+            if hasattr(network, "net"):
+                network.net[0].weight[:, : len(size)].div_(size)
+            elif network is not None:
+                network.layer0.weight.div_(size.unsqueeze(1))
 
 
 def damp(product: torch.nn.Module) -> None:

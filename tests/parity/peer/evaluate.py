@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from build import TORCH_DTYPES
 from mace.data import AtomicData, Configuration
 from mace.tools import AtomicNumberTable
 from mace.tools.torch_geometric import Batch
+from random_models import TORCH_DTYPES
 
 
 def graph(structure: dict[str, Any], head: str, model: torch.nn.Module) -> AtomicData:
@@ -42,17 +42,20 @@ def recorded_embedding_readout(model: torch.nn.Module) -> Iterator[list[torch.Te
     hook.remove()
 
 
-def batch_outputs(model: torch.nn.Module, structures: list[dict[str, Any]]) -> tuple[Batch, dict[str, torch.Tensor]]:
-    """mace-torch's outputs for a batch of structures x heads, the head being the fast index.
+def batch_outputs(
+    model: torch.nn.Module, structures: list[dict[str, Any]], heads: list[str] | None = None
+) -> tuple[Batch, dict[str, torch.Tensor]]:
+    """mace-torch's outputs for a batch of structures x heads (None: all of them), the head being the fast index.
 
     `node_energy` has the embedding readout added, so that node energies sum to the energy.
     """
-    batch = Batch.from_data_list([graph(structure, head, model) for structure in structures for head in model.heads])
+    chosen = model.heads if heads is None else heads
+    batch = Batch.from_data_list([graph(structure, head, model) for structure in structures for head in chosen])
     with recorded_embedding_readout(model) as embedding:
         outputs = model(batch.to_dict(), compute_stress=True, compute_virials=True, compute_edge_forces=True)
     if embedding:
-        heads = batch.head[batch.batch]
-        outputs["node_energy"] = outputs["node_energy"] + embedding[0].gather(1, heads.unsqueeze(1)).squeeze(1)
+        head_of_atom = batch.head[batch.batch]
+        outputs["node_energy"] = outputs["node_energy"] + embedding[0].gather(1, head_of_atom.unsqueeze(1)).squeeze(1)
     return batch, outputs
 
 
@@ -69,20 +72,23 @@ def rounding_scales(batch: Batch, edge_forces: torch.Tensor) -> tuple[torch.Tens
     return pull, torch.zeros_like(batch.weight).index_add(0, batch.batch[receiver], work)
 
 
-def evaluate(model: torch.nn.Module, structures: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+def evaluate(
+    model: torch.nn.Module, structures: list[dict[str, Any]], heads: list[str] | None = None
+) -> dict[str, np.ndarray]:
     """`<structure>/<quantity>`, each with the heads as first axis: eV, eV/A, eV/A^3.
 
     The stress is the strain derivative over the volume of the structure's own cell, and is there for three lattice vectors.
     `pull` is the largest of an atom.
     """
-    batch, outputs = batch_outputs(model, structures)
+    batch, outputs = batch_outputs(model, structures, heads)
+    n_heads = batch.num_graphs // len(structures)
     pull, strain = rounding_scales(batch, outputs["edge_forces"])
     of_graphs = {"energy": outputs["energy"], "virial": outputs["virials"], "own": outputs["stress"], "strain": strain}
     of_atoms = {"node_energy": outputs["node_energy"], "forces": outputs["forces"], "pull": pull}
     first_atoms = batch.ptr.tolist()
     numbers = {}
     for index, structure in enumerate(structures):
-        graphs = range(index * len(model.heads), (index + 1) * len(model.heads))
+        graphs = range(index * n_heads, (index + 1) * n_heads)
         found = {name: [values[graph] for graph in graphs] for name, values in of_graphs.items()}
         for name, values in of_atoms.items():
             found[name] = [values[first_atoms[graph] : first_atoms[graph + 1]] for graph in graphs]
@@ -111,11 +117,11 @@ def load(path: Path, dtype: str) -> torch.nn.Module:
     return model.to(TORCH_DTYPES[dtype]).requires_grad_(False)
 
 
-def reference_numbers(path: Path, structures: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+def reference_numbers(path: Path, structures: list[dict[str, Any]], heads: list[str] | None = None) -> dict[str, np.ndarray]:
     """`<dtype>/<structure>/<quantity>` of a model file, and `<dtype>/E0s` `[n_heads, n_elements]`."""
     numbers = {}
     for dtype in TORCH_DTYPES:
         model = load(path, dtype)
-        numbers |= {f"{dtype}/{name}": values for name, values in evaluate(model, structures).items()}
+        numbers |= {f"{dtype}/{name}": values for name, values in evaluate(model, structures, heads).items()}
         numbers[f"{dtype}/E0s"] = np.atleast_2d(model.atomic_energies_fn.atomic_energies.double().numpy())
     return numbers

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from build import CATEGORICAL, constructor_arguments
 from mace import modules
 from mace.modules.lora import inject_lora
 from mace.modules.wrapper_ops import CuEquivarianceConfig
+from random_models import CATEGORICAL, constructor_arguments
 
 # isort: split
 from e3nn import o3

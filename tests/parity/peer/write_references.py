@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from build import build
 from calibrate import calibrate
 from evaluate import reference_numbers
+from random_models import build
 from refused import write_refused
 
 

@@ -31,6 +31,7 @@ HEADS = {
     "1": ["dft"],
     "2": ["mp_pbe", "ccsd"],
     "4": ["matpes-r2scan", "omol", "oc20", "Default"],
+    "6 of mace-mh-1": ["matpes_r2scan", "mp_pbe_refit_add", "spice_wB97M", "oc20_usemppbe", "omol", "omat_pbe"],
 }
 AVG_NUM_NEIGHBORS = {"1": 1, "14.3": 14.3, "61.9 of numpy": np.float64(61.964672446250916)}
 TORCH_DTYPES = {"float64": torch.float64, "float32": torch.float32}
