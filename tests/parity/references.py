@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 from cases import CASES, Case
-from environment import PYTHON, is_ready
+from environment import PYTHON, is_ready, requirements
 from geometries import to_json
 
 PEER = Path(__file__).resolve().parent / "peer"
@@ -65,8 +65,8 @@ def made_by_peer(script: str, task: str) -> Path:
     """
     if not is_ready():
         raise RuntimeError(f"the parity tests need mace-torch in {PYTHON.parents[1]}; run `make peer`")
-    sources = [path.read_text() for path in sorted(PEER.glob("*.py"))] + [(PEER.parent / "constraints.txt").read_text()]
-    key = hashlib.sha256("\0".join([script, task, *sources]).encode()).hexdigest()[:16]
+    sources = [path.read_text() for path in sorted(PEER.glob("*.py"))]
+    key = hashlib.sha256("\0".join([script, task, requirements(), *sources]).encode()).hexdigest()[:16]
     folder = CACHE / f"{Path(script).stem}-{key}"
     if not folder.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
