@@ -34,7 +34,8 @@ def read_architecture(reading: Reading) -> ModelConfig:
         config = ModelConfig.model_validate(fields)
     except ValidationError as error:
         first = error.errors()[0]
-        raise UnknownModelError(f"{'.'.join(map(str, first['loc'])) or 'its settings'}: {first['msg']}") from error
+        place, reason = ".".join(map(str, first["loc"])) or "its settings", first["msg"].removeprefix("Value error, ")
+        raise UnknownModelError(f"{place}: {reason}") from error
     _check_layouts(reading, config)
     return config
 

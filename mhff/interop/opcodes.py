@@ -16,7 +16,7 @@ from types import NoneType
 from typing import Any
 
 from mhff.interop.pickled import Global, Pairs, PersistentId, Pickled, Record, described
-from mhff.interop.refusals import DamagedError, quoted
+from mhff.interop.refusals import DamagedError, ForeignError, quoted
 
 MOST_OPCODES = 150_000
 """A model of published size has 20 000, because its numbers are not in the pickle."""
@@ -177,7 +177,10 @@ def _set_items(machine: _Machine, items: list[Any]) -> None:
     if not isinstance(target, Pairs) or len(items) % 2:
         raise DamagedError(f"its pickle sets keys of {described(target)}")
     if not all(isinstance(key, _KEYS) for key in items[::2]):
-        raise DamagedError("its pickle has a dictionary whose keys are neither text nor numbers")
+        raise ForeignError(
+            "has a dictionary whose keys are neither text nor numbers, as models with low-rank adapters (LoRA) have and no "
+            "model that mhff reads; merge the adapters with mace-torch first"
+        )
     target.items.extend(zip(items[::2], items[1::2], strict=True))
 
 

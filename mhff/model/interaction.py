@@ -109,9 +109,16 @@ class Interaction(nn.Module):
         """Edge values times the envelope, unless the radial basis carries it already."""
         return values if self.apply_cutoff else values * edges.envelope
 
-    def density(self, edge_values: torch.Tensor, edges: Edges) -> torch.Tensor:
-        """Density rho = sum of tanh(q^2) over each atom's edges, `[n_local, 1, 1]`, from q `[E, 1]`."""
-        edge_density = self.with_envelope(torch.tanh(edge_values**2), edges)
+    def radial_weights(self, edges: Edges) -> torch.Tensor:
+        """Weights of the convolution, `[E, paths * edge_channels]`, zero at the cutoff."""
+        raise NotImplementedError
+
+    def edge_density(self, edges: Edges) -> torch.Tensor | None:
+        """Density of each edge, tanh(q^2) with a learned q, `[E, 1]`; None in blocks without."""
+        raise NotImplementedError
+
+    def density(self, edge_density: torch.Tensor, edges: Edges) -> torch.Tensor:
+        """Density rho of each atom, `[n_local, 1, 1]`."""
         return sum_over_edges(edge_density, edges.edge_index, edges.n_local).unsqueeze(-1)
 
 
@@ -145,14 +152,21 @@ class NonLinearResidualInteraction(Interaction):
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """A `[n_local, (l_max + 1)^2, C]` and the skip term, one tensor `[n_local, 2l + 1, C]` per l."""
         up = self.up(node_feats, edges)
-        weights = self.with_envelope(self._on_edges(self.radial_network, edges), edges)
-        messages = self.convolution(up, weights, edges)
-        norm = self.beta * self.density(self._on_edges(self.density_network, edges), edges) + self.alpha
+        messages = self.convolution(up, self.radial_weights(edges), edges)
+        norm = self.beta * self.density(self.edge_density(edges), edges) + self.alpha
         residual = self.linear_res(split_degrees(up[: edges.n_local]))
         z = [message / norm for message in self.linear_1(messages)]
         z = [message + residual[degree] if degree < len(residual) else message for degree, message in enumerate(z)]
         skip = split_degrees(node_feats[: edges.n_local])[: len(self.skip.weights)]
         return pack_degrees(self.linear_2(self._gate(z))), self.skip(skip)
+
+    def radial_weights(self, edges: Edges) -> torch.Tensor:
+        """See `Interaction.radial_weights`."""
+        return self.with_envelope(self._on_edges(self.radial_network, edges), edges)
+
+    def edge_density(self, edges: Edges) -> torch.Tensor:
+        """See `Interaction.edge_density`."""
+        return self.with_envelope(torch.tanh(self._on_edges(self.density_network, edges) ** 2), edges)
 
     def _on_edges(self, network: PairNetwork, edges: Edges) -> torch.Tensor:
         return network(edges.radial, self.source.table(), self.target.table(), edges.species[0], edges.species[1])
@@ -190,9 +204,9 @@ class ClassicInteraction(Interaction):
         self, node_feats: torch.Tensor, species: torch.Tensor, edges: Edges
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """A `[n_local, (l_max + 1)^2, C]` and the skip term, one tensor `[n_local, 2l + 1, C]` per l, or none."""
-        weights = self.with_envelope(self.radial_network(edges.radial), edges)
-        messages = self.convolution(self.up(node_feats, edges), weights, edges)
-        norm = self._norm(edges)
+        messages = self.convolution(self.up(node_feats, edges), self.radial_weights(edges), edges)
+        edge_density = self.edge_density(edges)
+        norm = self.avg_num_neighbors if edge_density is None else self.density(edge_density, edges) + 1
         a = [message / norm for message in self.linear(messages)]
         if self.mix is not None:
             a = self.mix(a, species[: edges.n_local])
@@ -201,11 +215,15 @@ class ClassicInteraction(Interaction):
         skip = split_degrees(node_feats[: edges.n_local])[: len(self.skip.weights)]
         return pack_degrees(a), self.skip(skip, species[: edges.n_local])
 
-    def _norm(self, edges: Edges) -> torch.Tensor | float:
-        """What messages are divided by."""
+    def radial_weights(self, edges: Edges) -> torch.Tensor:
+        """See `Interaction.radial_weights`."""
+        return self.with_envelope(self.radial_network(edges.radial), edges)
+
+    def edge_density(self, edges: Edges) -> torch.Tensor | None:
+        """See `Interaction.edge_density`."""
         if self.density_network is None:
-            return self.avg_num_neighbors
-        return self.density(self.density_network(edges.radial), edges) + 1
+            return None
+        return self.with_envelope(torch.tanh(self.density_network(edges.radial) ** 2), edges)
 
 
 def build_interaction(

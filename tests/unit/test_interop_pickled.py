@@ -15,7 +15,7 @@ from pickle_opcodes import NONE, NOTHING, call, name, recall, text
 
 from mhff.interop.opcodes import MOST_OPCODES, read_pickle
 from mhff.interop.pickled import Global, Pairs, PersistentId, Record
-from mhff.interop.refusals import DamagedError
+from mhff.interop.refusals import RefusedError
 
 PROTOCOLS = (2, 3, 4, 5)
 
@@ -25,7 +25,7 @@ def value_of(opcodes: bytes) -> Any:
 
 
 def refusal(content: bytes) -> str:
-    with pytest.raises(DamagedError) as caught:
+    with pytest.raises(RefusedError) as caught:
         read_pickle(content)
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -144,7 +144,7 @@ def acts(opcode: pickletools.OpcodeInfo) -> bool:
     """Whether an opcode is one that is carried out."""
     try:
         value_of(NONE + opcode.code.encode("latin1") + argument_of(opcode))
-    except DamagedError as error:
+    except RefusedError as error:
         return "which torch does not write" not in str(error)
     return True
 
