@@ -13,12 +13,13 @@ from torch.fx import GraphModule
 from torch.fx.experimental import _config as fx_config
 
 from mhff.errors import MHFFError
+from mhff_deploy.artefact import NATIVE
 
 
-def compile_aoti(program: GraphModule, example: tuple[torch.Tensor, ...]) -> bytes:
+def compile_aoti(program: GraphModule, example: tuple[torch.Tensor, ...], isa: str = NATIVE) -> bytes:
     """Content of the `.pt2` package of a traced program (`mhff_deploy.trace`); takes tens of seconds.
 
-    Raises MHFFError where there is no C++ compiler.
+    `isa`: instruction set (`artefact.ISAS`). Raises MHFFError where there is no C++ compiler.
     """
     if shutil.which("g++") is None and shutil.which("clang++") is None:
         raise MHFFError(
@@ -31,8 +32,13 @@ def compile_aoti(program: GraphModule, example: tuple[torch.Tensor, ...]) -> byt
         warnings.simplefilter("ignore")
         with fx_config.patch(use_duck_shape=False):  # type: ignore[attr-defined]  # installed at import
             exported = torch.export.export(program, example, dynamic_shapes=shapes)
-        path = torch._inductor.aoti_compile_and_package(exported, package_path=str(Path(folder) / "program.pt2"))
+        path = torch._inductor.aoti_compile_and_package(
+            exported, package_path=str(Path(folder) / "program.pt2"), inductor_configs=_PORTABLE if isa != NATIVE else {}
+        )
         return Path(path).read_bytes()
+
+
+_PORTABLE = {"cpp.march": "x86-64-v3", "cpp.simdlen": 256}
 
 
 class _quiet:  # noqa: N801 - used as a statement

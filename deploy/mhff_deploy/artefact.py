@@ -20,12 +20,17 @@ from mhff.heads import Head
 from mhff.model.config import StateEmbedding
 from mhff.model.state import DEFAULT_STATE
 
-FORMAT_VERSION = 2
-MEMBER = "mhff.json"
+FORMAT_VERSION = 3
+MEMBER = "extra/mhff.json"
+KERNELS = "kernels/mhff_kernels.so"
+"""Not under `extra`, which torch reads as text."""
 LONGEST_MANIFEST = 1 << 24
 """Bytes; a manifest is a few kB."""
 
 Form = Literal["aoti", "torchscript"]
+NATIVE = "native"
+ISAS = (NATIVE, "x86-64-v3")
+"""Instruction sets that programs for CPUs are compiled for: this processor's, or any with AVX2."""
 
 
 class Manifest(BaseModel):
@@ -50,6 +55,14 @@ class Manifest(BaseModel):
     model_sha256: str
     torch_version: str
     mhff_version: str
+    kernels: str = ""
+    """Namespace of the operators in the shared library that comes with the program; empty where there is none."""
+    isa: str = ""
+    """Instruction set of a program for CPUs (`ISAS`)."""
+    processor: str = ""
+    """What the processor it was compiled on can do, in torch's words."""
+    tables: dict[str, float] = {}
+    """Error of forces that was asked of tables of radial functions, and the measured one, eV/A; number of intervals."""
     largest_errors: dict[str, float]
     """Against the eager float64 model: energy in eV per atom, edge gradients in eV/A relative to max(1, largest)."""
     provenance: dict[str, Any] = {}
@@ -57,26 +70,39 @@ class Manifest(BaseModel):
     """Checksum of the archive's other members."""
 
 
-def pack(program: bytes, manifest: Manifest) -> bytes:
-    """Add the manifest to a compiled program."""
+def pack(program: bytes, manifest: Manifest, kernels: bytes | None = None) -> bytes:
+    """Add the library of its kernels and the manifest to a compiled program."""
     stream = io.BytesIO(program)
-    signed = manifest.model_copy(update={"program_sha256": _checksum(program)})
+    if kernels is not None:
+        _add(stream, KERNELS, kernels)
+    signed = manifest.model_copy(update={"program_sha256": _checksum(stream.getvalue())})
+    _add(stream, MEMBER, signed.model_dump_json(indent=1).encode())
+    return stream.getvalue()
+
+
+def _add(stream: io.BytesIO, name: str, content: bytes) -> None:
     with zipfile.ZipFile(stream, "a") as archive:
         root = archive.namelist()[0].split("/")[0]
-        archive.writestr(f"{root}/extra/{MEMBER}", signed.model_dump_json(indent=1))
-    return stream.getvalue()
+        archive.writestr(f"{root}/{name}", content)
+
+
+def read_kernels(content: bytes) -> bytes:
+    """The shared library in an artefact whose manifest names kernels."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        (member,) = (name for name in archive.namelist() if name.endswith(f"/{KERNELS}"))
+        return archive.read(member)
 
 
 def is_artefact(content: bytes) -> bool:
     """Whether a file's content is one of our artefacts, damaged or not."""
-    return content[:4] == b"PK\x03\x04" and f"/extra/{MEMBER}".encode() in content
+    return content[:4] == b"PK\x03\x04" and f"/{MEMBER}".encode() in content
 
 
 def read_manifest(content: bytes, name: str | Path) -> Manifest:
     """Manifest of an artefact, after checking that the file is whole; `name` is for error messages."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            (member,) = (info for info in archive.infolist() if info.filename.endswith(f"/extra/{MEMBER}"))
+            (member,) = (info for info in archive.infolist() if info.filename.endswith(f"/{MEMBER}"))
             if member.file_size > LONGEST_MANIFEST:
                 raise ValueError(f"a manifest of {member.file_size} bytes")
             fields = json.loads(archive.read(member))
@@ -101,7 +127,7 @@ def _checksum(content: bytes) -> str:
     digest = hashlib.sha256()
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         for info in sorted(archive.infolist(), key=lambda info: info.filename):
-            if not info.filename.endswith(f"/extra/{MEMBER}"):
+            if not info.filename.endswith(f"/{MEMBER}"):
                 digest.update(f"{info.filename}\n{info.file_size}\n".encode())
                 digest.update(archive.read(info))
     return digest.hexdigest()

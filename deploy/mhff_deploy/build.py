@@ -9,12 +9,13 @@ import torch
 
 import mhff
 from mhff.errors import MHFFError, listing
-from mhff.evaluator import resolve_dtype
 from mhff.modelfile import UNITS, Model
 from mhff.state import given_state
 from mhff_deploy.aoti import compile_aoti
-from mhff_deploy.artefact import Form, Manifest, pack
-from mhff_deploy.lower import lower
+from mhff_deploy.artefact import ISAS, NATIVE, Form, Manifest, pack
+from mhff_deploy.folders import kernel_folder
+from mhff_deploy.lower import TABLE_ERROR, lower
+from mhff_deploy.onednn import use_onednn
 from mhff_deploy.runtime import load_artefact
 from mhff_deploy.targets import Target
 from mhff_deploy.torchscript import compile_torchscript
@@ -32,12 +33,16 @@ def build(
     form: Form | None = None,
     charge: float | None = None,
     spin: float | None = None,
+    table_error: float | None = None,
+    isa: str = NATIVE,
     progress: Callable[[str], None] = lambda step: None,
 ) -> tuple[bytes, Manifest]:
     """Content of the target's file, checked against the eager model, and its manifest.
 
     `head` becomes the default head; all heads stay in the program. `charge` and `spin` (multiplicity) become what engines
-    that name none run with, for models that take them. `progress` is told each step as it begins.
+    that name none run with, for models that take them. `table_error`: error of forces, eV/A, that tables of radial functions
+    may make (by default `lower.TABLE_ERROR`), 0 to keep the radial networks. `isa`: "native", or "x86-64-v3" for any
+    processor with AVX2. `progress` is told each step as it begins.
     Raises MHFFError for whatever of the arguments cannot be had, and if the program is not exact.
     """
     form = choose_form(target, form)
@@ -45,13 +50,21 @@ def build(
         model.heads.index(head)
     state = given_state(charge, spin, model.network.config.state_embeddings)
     _check_device(device)
-    progress("lowering")
-    network = lower(model, elements, resolve_dtype(dtype), torch.device(device))
+    check_dtype(dtype)
+    asked = TABLE_ERROR[dtype] if table_error is None else table_error
+    if not 0 <= asked < float("inf"):
+        raise MHFFError(f"expected a table error of 0 eV/A or more, got {asked:g}; 1e-6 suits most simulations")
+    check_isa(isa)
+    lowered = lower(model, elements, dtype, torch.device(device), asked, isa, kernel_folder(), progress)
+    network = lowered.network
     progress("tracing")
     program = trace(network)
+    if lowered.library is not None:
+        use_onednn(program)
     progress("compiling" if form == "aoti" else "scripting")
     example = example_inputs(len(model.heads), network.dtype, network.device)
-    code = compile_aoti(program, example) if form == "aoti" else compile_torchscript(program)
+    code = compile_aoti(program, example, isa) if form == "aoti" else compile_torchscript(program)
+    kernels = None if lowered.library is None else lowered.library.read_bytes()
     manifest = Manifest(
         target=target.name,
         form=form,
@@ -68,13 +81,17 @@ def build(
         model_sha256=hashlib.sha256(model.to_bytes()).hexdigest(),
         torch_version=torch.__version__,
         mhff_version=mhff.__version__,
+        kernels=lowered.namespace,
+        isa=isa if device == "cpu" else "",
+        processor=torch.backends.cpu.get_cpu_capability(),
+        tables={"asked": asked, "measured": lowered.table_error, "intervals": lowered.n_intervals},
         largest_errors={},
         provenance=model.provenance,
     )
     progress("checking against the eager model")
-    errors = verify(model, load_artefact(pack(code, manifest), "the new program"), dtype)
+    errors = verify(model, load_artefact(pack(code, manifest, kernels), "the new program"), dtype, asked)
     manifest = manifest.model_copy(update={"largest_errors": errors})
-    return target.wrap(pack(code, manifest)), manifest
+    return target.wrap(pack(code, manifest, kernels)), manifest
 
 
 def choose_form(target: Target, form: Form | None) -> Form:
@@ -82,6 +99,18 @@ def choose_form(target: Target, form: Form | None) -> Form:
     if form is not None and form not in target.forms:
         raise MHFFError(f"target '{target.name}' does not take the form '{form}': choose one of {listing(target.forms)}")
     return form or target.forms[0]
+
+
+def check_dtype(dtype: str) -> None:
+    """Raise MHFFError for a precision that programs do not have."""
+    if dtype not in TABLE_ERROR:
+        raise MHFFError(f"unknown dtype '{dtype}': choose one of {listing(TABLE_ERROR)}")
+
+
+def check_isa(isa: str) -> None:
+    """Raise MHFFError for an instruction set that programs are not compiled for."""
+    if isa not in ISAS:
+        raise MHFFError(f"unknown instruction set '{isa}': choose one of {listing(ISAS)}")
 
 
 def _check_device(device: str) -> None:

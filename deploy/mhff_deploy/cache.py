@@ -15,18 +15,13 @@ from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 
-import platformdirs
 import torch
 
 from mhff.modelfile import Model, load, write_atomically
 from mhff_deploy.artefact import Form
 from mhff_deploy.build import build
+from mhff_deploy.folders import artefact_folder
 from mhff_deploy.targets import AOTI, TORCHSCRIPT
-
-
-def default_folder() -> Path:
-    """Where artefacts are kept unless another place is given."""
-    return Path(platformdirs.user_cache_dir("mhff")) / "artefacts"
 
 
 def compiled(
@@ -39,7 +34,7 @@ def compiled(
 ) -> Path:
     """Path of the artefact of a model (file, bundled name or `Model`), compiled now if it is not in the cache."""
     model = source if isinstance(source, Model) else load(source)
-    path = (folder or default_folder()) / f"{_key(model, device, dtype, form)}.{'pt2' if form == 'aoti' else 'pt'}"
+    path = (folder or artefact_folder()) / f"{_key(model, device, dtype, form)}.{'pt2' if form == 'aoti' else 'pt'}"
     if not path.exists():
         target = AOTI if form == "aoti" else TORCHSCRIPT
         content, _ = build(model, target, device=device, dtype=dtype, progress=progress)
@@ -67,6 +62,6 @@ def _source_checksum() -> str:
     """Checksum of the code that decides what a program computes."""
     digest = hashlib.sha256()
     for folder in (Path(str(files("mhff"))) / "model", Path(str(files("mhff"))) / "ops", Path(str(files("mhff_deploy")))):
-        for path in sorted(folder.glob("*.py")):
+        for path in sorted([*folder.rglob("*.py"), *folder.rglob("*.h")]):
             digest.update(path.read_bytes())
     return digest.hexdigest()

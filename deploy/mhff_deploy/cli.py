@@ -19,6 +19,10 @@ def compile_command(
     spin: Annotated[
         float | None, typer.Option(help="Spin multiplicity 2S+1 in LAMMPS runs, for models that take one.")
     ] = None,
+    table_error: Annotated[
+        float | None, typer.Option(help="Error of forces that tables may make, eV/A; 0 keeps the radial networks.")
+    ] = None,
+    isa: Annotated[str, typer.Option(help="native, or x86-64-v3 for any processor with AVX2.")] = "native",
     form: Annotated[str | None, typer.Option(help="Form of the program: aoti (faster) or torchscript.")] = None,
 ) -> None:
     """Compile a model for LAMMPS, OpenMM or ASE, and check the result against the model."""
@@ -49,7 +53,9 @@ def compile_command(
         def progress(step: str) -> None:
             status.update(f"{step} ({time.monotonic() - start:.0f} s so far)")
 
-        content, manifest = build(loaded, found, chosen, symbols, device, dtype, form, charge, spin, progress)
+        content, manifest = build(
+            loaded, found, chosen, symbols, device, dtype, form, charge, spin, table_error, isa, progress
+        )
     write_atomically(output, content)
     errors = manifest.largest_errors
     typer.echo(

@@ -1,11 +1,16 @@
 """Lowering: a trained model and a set of elements give an equivalent network that is quicker to run.
 
-First form: elements that are not asked for are pruned, and the heavy parts become single operators.
+Elements that are not asked for are pruned. On a CPU with a C++ compiler, radial networks become tables, linear maps are
+folded and the heavy parts run in kernels made for the model's shapes (`lowered`, `native`); elsewhere the network stays as
+it is, with its heavy parts as single operators of plain torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -16,21 +21,98 @@ from mhff.model.mace import MACE
 from mhff.model.product import Product
 from mhff.model.readout import ReferenceEnergies
 from mhff.modelfile import Model
+from mhff_deploy.accuracy import lower_to_error
+from mhff_deploy.lowered import LoweredMACE
+from mhff_deploy.native import NativeKernels
+
+TABLE_ERROR = {"float32": 1e-6, "float64": 1e-9}
+"""Error of forces, eV/A, that tables may make, by the program's precision."""
+LARGEST_TABLES = 1 << 29
+"""Bytes; beyond it the radial networks are kept."""
+CHANNELS_AT_ONCE = 8
+"""Kernels want channel counts that are multiples of this."""
 
 
-def lower(model: Model, elements: Sequence[str] | None, dtype: torch.dtype, device: torch.device) -> MACE:
-    """Network of its own for `elements` (all of the model's if None), in the model's order, ready to trace."""
+@dataclass(frozen=True)
+class Lowered:
+    """A network to trace, and what was done to it."""
+
+    network: LoweredMACE | MACE
+    library: Path | None = None
+    """Shared library with its kernels; None where its heavy parts are plain torch."""
+    namespace: str = ""
+    """Of the kernels' operators."""
+    table_error: float = 0.0
+    """Measured error of forces that tables make, eV/A, relative to max(1, largest)."""
+    n_intervals: int = 0
+    """Of the tables; 0 where the radial networks are kept."""
+
+
+def lower(
+    model: Model,
+    elements: Sequence[str] | None,
+    dtype: str,
+    device: torch.device,
+    table_error: float,
+    march: str,
+    folder: Path,
+    progress: Callable[[str], None] = lambda step: None,
+) -> Lowered:
+    """Network of its own for `elements` (all of the model's if None), in the model's order, ready to trace.
+
+    `table_error`: error of forces, eV/A, that tables may make; 0 keeps the radial networks. `march`: the processor that
+    kernels are compiled for; `folder`: where compiled kernels are kept. Raises MHFFError for elements that the model lacks.
+    """
+    exact = pruned(model, elements)
+    precision = {"float32": torch.float32, "float64": torch.float64}[dtype]
+    reason = why_not_tables(exact, device, table_error, precision)
+    if reason:
+        progress(f"keeping the radial networks, {reason}")
+        network = exact.to(device, precision)
+        use_operators(network)
+        return Lowered(network)
+    progress("making tables of the radial functions")
+    lowered, n_intervals, error = lower_to_error(exact, table_error)
+    progress("compiling kernels")
+    kernels = NativeKernels(lowered, exact, precision, folder, march)
+    lowered = lowered.to(precision)
+    lowered.kernels = kernels
+    return Lowered(lowered, kernels.library, kernels.namespace, error, n_intervals)
+
+
+def why_not_tables(network: MACE, device: torch.device, table_error: float, dtype: torch.dtype) -> str:
+    """Why a network is not lowered to tables and kernels; empty if it is."""
+    config = network.config
+    channels = {config.n_channels, *(config.edge_channels(layer) for layer in range(config.n_layers))}
+    if table_error == 0:
+        return "as asked"
+    if device.type != "cpu":
+        return "because kernels for this device are not there yet"
+    if shutil.which("g++") is None:
+        return "because there is no C++ compiler (Debian: apt-get install g++)"
+    if config.jumps_at_cutoff:
+        return "because they do not end smoothly at the cutoff"
+    if any(count % CHANNELS_AT_ONCE for count in channels):
+        return f"because its numbers of channels are not multiples of {CHANNELS_AT_ONCE}"
+    size = len(config.elements) ** 2 * 256 * sum(layer.interaction.weight_width for layer in network.layers) * dtype.itemsize
+    if size > LARGEST_TABLES:
+        return (
+            f"because tables for {len(config.elements)} elements would take {size / 1e9:.0f} GB; choose some with --elements"
+        )
+    return ""
+
+
+def pruned(model: Model, elements: Sequence[str] | None) -> MACE:
+    """The model's network for some of its elements, in float64, on the CPU, its parameters without gradients."""
     kept = select_elements(model, elements)
     old = model.network
     config = old.config.model_copy(update={"elements": kept})
     indices = torch.tensor([old.config.elements.index(symbol) for symbol in kept])
     constants = dict(old.constants)
     constants["covalent_radii"] = constants["covalent_radii"][indices]
-    network = MACE(config, constants).to(device, dtype)
+    network = MACE(config, constants).double()
     network.load_state_dict(_prune(old, indices))
-    network.requires_grad_(False)
-    use_operators(network)
-    return network
+    return network.requires_grad_(False)
 
 
 def select_elements(model: Model, elements: Sequence[str] | None) -> tuple[str, ...]:

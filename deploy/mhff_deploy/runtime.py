@@ -13,8 +13,9 @@ from mhff.errors import MHFFError
 from mhff.evaluator import resolve_dtype
 from mhff.heads import Heads
 from mhff.ops import contraction, convolution, ghosts  # noqa: F401  (programs call the operators these register)
+from mhff.ops.native.operators import load_library
 from mhff.state import check_state
-from mhff_deploy.artefact import Manifest, is_artefact, read_manifest
+from mhff_deploy.artefact import NATIVE, Manifest, is_artefact, read_kernels, read_manifest
 
 Program = Callable[..., tuple[torch.Tensor, torch.Tensor]]
 
@@ -73,6 +74,8 @@ def load_artefact(
     """Evaluator of an artefact's content; `name` is for error messages."""
     manifest = read_manifest(content, name)
     check_manifest(manifest, name, device, dtype)
+    if manifest.kernels:
+        load_kernels(content, manifest.kernels)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch.jit is deprecated; openmm-torch needs it
         file = Path(folder) / ("program.pt2" if manifest.form == "aoti" else "program.pt")
@@ -84,6 +87,14 @@ def load_artefact(
             reason = str(error).splitlines()[0]
             raise MHFFError(f"'{name}' cannot be loaded on this machine ({reason}); compile it again here") from error
     return ArtefactEvaluator(program, manifest)
+
+
+def load_kernels(content: bytes, namespace: str) -> None:
+    """Load the shared library in an artefact, unless a program with the same kernels was loaded before."""
+    with tempfile.TemporaryDirectory() as folder:  # a loaded library does not need its file any more
+        library = Path(folder) / "kernels.so"
+        library.write_bytes(read_kernels(content))
+        load_library(library, namespace)
 
 
 def check_manifest(manifest: Manifest, name: str | Path, device: str | None, dtype: str | None) -> None:
@@ -98,5 +109,17 @@ def check_manifest(manifest: Manifest, name: str | Path, device: str | None, dty
         )
     if dtype == "float64" and manifest.dtype == "float32":
         raise MHFFError(f"'{name}' was compiled in float32, asked for float64; compile it with --dtype float64")
+    capability = torch.backends.cpu.get_cpu_capability()
+    if manifest.isa == NATIVE and _rank(capability) < _rank(manifest.processor):
+        raise MHFFError(
+            f"'{name}' was compiled for a processor with {manifest.processor}, this one has {capability}; compile it here, "
+            "or with --isa x86-64-v3"
+        )
     if torch.device(manifest.device).type == "cuda" and not torch.cuda.is_available():
         raise MHFFError(f"'{name}' was compiled for cuda, and torch finds no GPU here; compile it with --device cpu")
+
+
+def _rank(capability: str) -> int:
+    """Order of what processors can do, in torch's words; one that torch may name in future is above all others."""
+    known = ("DEFAULT", "NO AVX", "AVX2", "AVX512")
+    return known.index(capability) if capability in known else len(known)

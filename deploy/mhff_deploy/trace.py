@@ -19,6 +19,7 @@ from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.model.mace import MACE
 from mhff.model.state import DEFAULT_STATE
 from mhff.ops.ghosts import owner_plan
+from mhff_deploy.lowered import LoweredMACE
 
 INPUTS = ("edge_vectors", "edge_index", "species", "head_weights", "ghost_plan", "state")
 
@@ -42,7 +43,7 @@ def example_inputs(
     return tuple(tensor.to(device) for tensor in inputs)
 
 
-def trace(network: MACE) -> GraphModule:
+def trace(network: MACE | LoweredMACE) -> GraphModule:
     """Record a network's energies and edge gradients for any numbers of atoms, ghosts and edges.
 
     The network's parameters must not require gradients.

@@ -7,13 +7,13 @@ stress = -W / V (ASE's sign).
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Callable
 
-from mhff.model.mace import MACE
+import torch
 
 
 def energies_and_edge_gradients(
-    model: MACE,
+    model: Callable[..., torch.Tensor],
     edge_vectors: torch.Tensor,
     edge_index: torch.Tensor,
     species: torch.Tensor,

@@ -6,6 +6,7 @@ I. Batatia et al., arXiv:2206.07697 (MACE); I. Batatia et al., arXiv:2510.25380 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import nn
@@ -48,6 +49,9 @@ class MACE(nn.Module):
 
     Forces, virial and stress are derived in `mhff.model.derivatives`.
     """
+
+    layers: Any
+    """A `Layer` each; torch does not type what a ModuleList holds."""
 
     def __init__(self, config: ModelConfig, constants: Mapping[str, torch.Tensor] | None = None, seed: int = 0) -> None:
         """Build with random weights drawn from `seed` (torch's own generators are not touched).

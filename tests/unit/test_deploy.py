@@ -18,12 +18,14 @@ from tolerances import ROUNDING, assert_close
 from mhff import MHFFCalculator, MHFFError, Model
 from mhff.evaluator import EagerEvaluator, open_evaluator
 from mhff.graph import graph_from_atoms
+from mhff.model.inference import use_operators
+from mhff.model.mace import MACE
 from mhff.ops.ghosts import no_ghosts, owner_plan
 from mhff_deploy import build as build_module
 from mhff_deploy.artefact import MEMBER, Manifest, read_manifest
 from mhff_deploy.build import build
 from mhff_deploy.cache import compiled
-from mhff_deploy.lower import lower
+from mhff_deploy.lower import pruned
 from mhff_deploy.runtime import load_artefact
 from mhff_deploy.targets import AOTI, TORCHSCRIPT, find_target
 from mhff_deploy.trace import example_inputs, trace
@@ -44,8 +46,15 @@ def artefact(model: Model) -> bytes:
     return content
 
 
+def with_operators(model: Model) -> MACE:
+    """The model's network ready to trace, its radial networks kept."""
+    network = pruned(model, None)
+    use_operators(network)
+    return network
+
+
 def test_lowering_to_fewer_elements_is_exact(model: Model) -> None:
-    network = lower(model, SUBSET[::-1], torch.float64, torch.device("cpu"))
+    network = pruned(model, SUBSET[::-1])
     assert network.config.elements == SUBSET
     atoms = structures.rattled_bulk()
     full, few = (graph_from_atoms(atoms, elements, model.r_max) for elements in (model.elements, SUBSET))
@@ -57,11 +66,11 @@ def test_lowering_to_fewer_elements_is_exact(model: Model) -> None:
 @pytest.mark.parametrize("elements", [["Fe"], ["Mg", "Xx"], []])
 def test_lowering_refuses_elements_that_the_model_lacks(model: Model, elements: list[str]) -> None:
     with pytest.raises(MHFFError, match=r"this model has no element .*it knows H, C, N, O, Mg"):
-        lower(model, elements, torch.float64, torch.device("cpu"))
+        pruned(model, elements)
 
 
 def test_one_traced_graph_serves_every_size(model: Model) -> None:
-    network = lower(model, None, torch.float64, torch.device("cpu"))
+    network = with_operators(model)
     program = trace(network)
     for n_local, n_ghosts, n_edges in SIZES:
         if n_local == 0:
@@ -78,7 +87,7 @@ def test_one_traced_graph_serves_every_size(model: Model) -> None:
 
 
 def test_the_traced_graph_computes_nothing_that_depends_on_weights_only(model: Model) -> None:
-    program = trace(lower(model, None, torch.float64, torch.device("cpu")))
+    program = trace(with_operators(model))
     constants = {node for node in program.graph.nodes if node.op == "get_attr"}
     idle = [
         node
@@ -151,7 +160,7 @@ def _with_manifest(artefact: bytes, **changes: object) -> bytes:
 @pytest.mark.parametrize(
     ("changes", "arguments", "sentence"),
     [
-        ({"format_version": 1}, {}, "artefact format version 1, this mhff reads version 2"),
+        ({"format_version": 1}, {}, "artefact format version 1, this mhff reads version 3"),
         ({"heads": "all"}, {}, "manifest that this mhff cannot read"),
         ({"torch_version": "1.0"}, {}, "compiled with torch 1.0, this is torch"),
         ({"device": "cuda"}, {"device": "cpu"}, "compiled for cuda, asked for cpu"),
@@ -176,9 +185,9 @@ def test_a_wrong_program_is_not_written(model: Model, monkeypatch: pytest.Monkey
     original = build_module.lower
 
     def broken(*arguments):  # type: ignore[no-untyped-def]
-        network = original(*arguments)
-        network.layers[0].readout.weight.mul_(1.0 + 1e-6)
-        return network
+        lowered = original(*arguments)
+        lowered.network.layers[0].readout.weight.mul_(1.0 + 1e-6)
+        return lowered
 
     monkeypatch.setattr(build_module, "lower", broken)
     with pytest.raises(MHFFError, match=r"the compiled program is wrong: its .* differ from the eager model"):

@@ -1,0 +1,104 @@
+"""How fine tables must be: as fine as the forces that somebody asked for.
+
+The error of forces is measured, not derived: the lowered network against the exact one, both in float64, on small rattled
+crystals and clusters and on dimers at all distances. It falls as the fifth power of the number of intervals, so that few
+trials are needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+
+from mhff.errors import MHFFError
+from mhff.graph import Graph, graph_from_atoms
+from mhff.model.derivatives import energies_and_edge_gradients
+from mhff.model.mace import MACE
+from mhff_deploy.lowered import LoweredMACE
+from mhff_deploy.verify import check_structures
+
+FIRST, MOST = 64, 2048
+"""Intervals of a table: the first trial, and more than any model needs."""
+STEP = 32
+MARGIN = 0.2
+"""Of the error that was asked for: other structures are worse than those that are measured."""
+ORDER = 5.0
+"""Power with which the error of forces falls."""
+CLOSEST = 0.5
+"""Shortest distance of the dimers, A."""
+DISTANCES = 60
+MOST_ATOMS = 9
+"""Of a structure that errors are measured on while tables are chosen; the program is checked on larger ones."""
+
+
+class Tabulated(NamedTuple):
+    """A lowered network and how exact its tables are."""
+
+    network: LoweredMACE
+    n_intervals: int
+    error: float
+    """Largest error of an edge's force, eV/A, relative to max(1, largest)."""
+
+
+def lower_to_error(network: MACE, table_error: float) -> Tabulated:
+    """The lowered network with the coarsest tables that keep the error of forces, eV/A, below `table_error`.
+
+    `network`: in float64, on the CPU. Raises MHFFError where no table does.
+    """
+    graphs = list(check_graphs(network))
+    n_intervals = FIRST
+    while n_intervals <= MOST:
+        lowered = LoweredMACE(network, n_intervals)
+        error = max(force_error(network, lowered, graph) for graph in graphs)
+        if error <= MARGIN * table_error:
+            return Tabulated(lowered, n_intervals, error)
+        wanted = n_intervals * min(max((error / (MARGIN * table_error)) ** (1 / ORDER), 1.1), 4.0)
+        n_intervals = STEP * int(wanted / STEP + 1)
+    raise MHFFError(
+        f"no table of up to {MOST} intervals keeps the forces to {table_error:g} eV/A; ask for a larger --table-error, or "
+        "for the radial networks themselves with --table-error 0"
+    )
+
+
+def check_graphs(network: MACE) -> Iterator[Graph]:
+    """Graphs on which errors are measured."""
+    config = network.config
+    for atoms in check_structures(config.elements):
+        if len(atoms) <= MOST_ATOMS:
+            yield graph_from_atoms(atoms, config.elements, config.r_max)
+    yield dimers(len(config.elements), CLOSEST, config.r_max)
+
+
+def dimers(n_elements: int, closest: float, farthest: float) -> Graph:
+    """Dimers of all ordered pairs of elements at many distances, side by side."""
+    r = torch.linspace(closest, farthest, DISTANCES + 2, dtype=torch.float64)[:-1].repeat(n_elements**2)
+    every = torch.arange(n_elements)
+    one = every.repeat_interleave(n_elements * (len(r) // n_elements**2))
+    other = every.repeat_interleave(len(r) // n_elements**2).repeat(n_elements)
+    direction = torch.tensor([0.48, 0.6, 0.64], dtype=torch.float64)
+    first = 2 * torch.arange(len(r))
+    index = torch.stack([torch.stack([first, first + 1]).T.flatten(), torch.stack([first + 1, first]).T.flatten()])
+    vectors = torch.stack([r[:, None] * direction, -r[:, None] * direction], dim=1).flatten(0, 1)
+    return Graph(
+        edge_vectors=vectors,
+        edge_index=index,
+        species=torch.stack([one, other]).T.flatten(),
+        structure=torch.arange(len(r)).repeat_interleave(2),
+        cells=torch.zeros(len(r), 3, 3, dtype=torch.float64),
+        state=torch.tensor([[0.0, 1.0]], dtype=torch.float64).repeat(len(r), 1),
+    )
+
+
+def force_error(exact: MACE, lowered: LoweredMACE, graph: Graph) -> float:
+    """Largest error of an edge's force, eV/A, relative to max(1, largest), over all heads."""
+    if not graph.edge_index.numel():
+        return 0.0
+    n_heads = len(exact.config.heads)
+    generator = torch.Generator().manual_seed(0)
+    weights = torch.rand(graph.n_atoms, n_heads, generator=generator, dtype=torch.float64)
+    arguments = (graph.edge_vectors, graph.edge_index, graph.species, weights)
+    _, right = energies_and_edge_gradients(exact, *arguments, state=graph.state_of_atom)
+    _, found = energies_and_edge_gradients(lowered, *arguments, state=graph.state_of_atom)
+    return float((found - right).abs().max()) / max(1.0, float(right.abs().max()))

@@ -1,0 +1,116 @@
+"""What a lowered network does per edge and per atom: one interface, plain torch here (the reference), C++ in `native`.
+
+Messages and products are flat and ordered by degree: for each l a block `[n, 2l + 1, width]`, so that each degree's linear
+map is one product of matrices on a view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import torch
+
+from mhff.model.angular import SphericalHarmonics
+from mhff.model.layers import pack_degrees
+from mhff.ops.contraction import contraction_operator
+from mhff.ops.convolution import convolution_operator
+from mhff_deploy.tables import Table, interpolate
+
+
+class Edges(NamedTuple):
+    """Edges, as convolutions take them."""
+
+    edge_index: torch.Tensor
+    """`[2, E]`: sender, receiver."""
+    harmonics: torch.Tensor
+    """`[E, (l_max + 1)^2]`."""
+    r: torch.Tensor
+    """`[E]`, A, within the tables."""
+    species: torch.Tensor
+    """`[n_all]`: species index of every atom."""
+    n_local: int
+    order: torch.Tensor
+    """Of kernels: edges in the order of their receivers; empty in the reference."""
+    begin: torch.Tensor
+    """Of kernels: where in the order each receiver's edges begin; empty in the reference."""
+
+
+class Kernels(Protocol):
+    """The heavy operations of one lowered network."""
+
+    def geometry(self, edge_vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Harmonics `[E, B]` and distances `[E]`."""
+        ...
+
+    def sort(self, receivers: torch.Tensor, n_local: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """`Edges.order` and `Edges.begin`."""
+        ...
+
+    def convolution(self, layer: int, features: torch.Tensor, edges: Edges) -> torch.Tensor:
+        """Flat messages of a layer from features `[n_all, D_in, channels]`; widths are paths to l times channels."""
+        ...
+
+    def contraction(self, layer: int, a: Sequence[torch.Tensor], species: torch.Tensor) -> torch.Tensor:
+        """Flat products of a layer from features `[n, 2l + 1, C]` for each l."""
+        ...
+
+
+class TorchKernels:
+    """The reference: exact tables and coefficients, plain torch."""
+
+    def __init__(
+        self,
+        harmonics: SphericalHarmonics,
+        table_of: torch.Tensor,
+        convolutions: Sequence[tuple[Table, torch.Tensor, Sequence[int]]],
+        contractions: Sequence[tuple[torch.Tensor, torch.Tensor, torch.Tensor]],
+    ) -> None:
+        """`convolutions`: table, coupling, paths to each degree; `contractions`: coefficients `[n_sets, Q, C]`, monomials,
+        row_sum (`mhff.ops`).
+        """
+        self.harmonics, self.table_of = harmonics, table_of
+        self.convolutions, self.contractions = convolutions, contractions
+
+    def geometry(self, edge_vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `Kernels.geometry`."""
+        r = torch.linalg.vector_norm(edge_vectors, dim=1)
+        return self.harmonics(edge_vectors / r.unsqueeze(-1)), r
+
+    def sort(self, receivers: torch.Tensor, n_local: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Nothing: the reference adds edge by edge."""
+        return receivers.new_empty(0), receivers.new_empty(0)
+
+    def convolution(self, layer: int, features: torch.Tensor, edges: Edges) -> torch.Tensor:
+        """See `Kernels.convolution`."""
+        table, coupling, paths_to = self.convolutions[layer]
+        sender, receiver = edges.species.index_select(0, edges.edge_index.flatten()).unflatten(0, (2, -1)).unbind(0)
+        radial = interpolate(table, self.table_of[sender, receiver], edges.r).unflatten(1, (sum(paths_to), -1))
+        rows = convolution_operator(
+            features, edges.harmonics, radial, coupling.to(radial), list(paths_to), edges.edge_index, edges.n_local
+        )
+        return by_degree(rows, [paths * (2 * degree + 1) for degree, paths in enumerate(paths_to)])
+
+    def contraction(self, layer: int, a: Sequence[torch.Tensor], species: torch.Tensor) -> torch.Tensor:
+        """See `Kernels.contraction`."""
+        coefficients, monomials, row_sum = self.contractions[layer]
+        if coefficients.shape[0] > 1:
+            coefficients = coefficients.index_select(0, species)
+        products = contraction_operator(pack_degrees(a), coefficients, monomials, row_sum)
+        n_degrees = int(row_sum.shape[0] ** 0.5 + 0.5)
+        return by_degree(products, [2 * degree + 1 for degree in range(n_degrees)])
+
+
+def by_degree(rows: torch.Tensor, sizes: Sequence[int]) -> torch.Tensor:
+    """Rows `[n, sum of sizes, C]` as a flat tensor, block after block."""
+    return torch.cat([block.flatten() for block in rows.split(list(sizes), dim=1)])
+
+
+def degrees_of(flat: torch.Tensor, n: int, widths: Sequence[int]) -> list[torch.Tensor]:
+    """Views `[n, 2l + 1, width]` of a flat tensor for each l."""
+    rows, views = 0, []
+    for degree, width in enumerate(widths):
+        size = (2 * degree + 1) * width
+        views.append(flat.narrow(0, n * rows, n * size).view(n, 2 * degree + 1, width))
+        rows += size
+    return views

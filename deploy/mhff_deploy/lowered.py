@@ -1,0 +1,186 @@
+"""The lowered network: the numbers of `mhff.model.mace`, with tables for radial networks and folded linear maps.
+
+Folded are the factors of linear maps and activations, and, for degrees that nothing else needs, the linear map after a
+product and the next layer's map before the convolution. What is heavy is left to `kernels`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from mhff.model.mace import MACE
+from mhff.model.state import DEFAULT_STATE
+from mhff.ops.convolution import sum_over_edges
+from mhff.ops.ghosts import exchange_ghosts
+from mhff_deploy.kernels import Edges, TorchKernels, degrees_of
+from mhff_deploy.linear import Maps, matrices
+from mhff_deploy.mixing import Skip, mixing
+from mhff_deploy.radial import edge_densities, radial_functions, table_of
+from mhff_deploy.tables import Table, interpolate, tabulate
+
+R_MIN = 0.4
+"""Where tables begin, A; at shorter distances radial functions keep their value, and the pair repulsion is exact."""
+
+
+class LoweredMACE(nn.Module):
+    """Per-atom energies, as `mhff.model.mace.MACE.forward` gives them, to the error of the tables."""
+
+    table_of: torch.Tensor
+    ups: Any
+    """Linear maps before each layer's convolution, a `Maps` each; torch does not type what a ModuleList holds."""
+    linears: Any
+    """Linear maps after each layer's product, a `Maps` each."""
+    skips: Any
+    """A `Skip` each."""
+    mixings: Any
+    """A `NonLinearMixing` or a `ClassicMixing` each."""
+    readouts: Any
+    kernels: Any
+    """A `mhff_deploy.kernels.Kernels`: plain torch until another takes its place."""
+
+    def __init__(self, network: MACE, n_intervals: int) -> None:
+        """`network`: in float64 on the CPU, its parameters without gradients; `n_intervals` of the tables."""
+        super().__init__()
+        self.config = config = network.config
+        self.pair_repulsion, self.reference_energies = network.pair_repulsion, network.reference_energies
+        self.node_embedding, self.state_embedding = network.node_embedding, network.state_embedding
+        self.state_readout = network.state_readout
+        self.readouts = nn.ModuleList(layer.readout or nn.Identity() for layer in network.layers)
+        self.ups = nn.ModuleList(Maps(matrices(layer.interaction.linear_up)) for layer in network.layers)
+        self.linears = nn.ModuleList(Maps(matrices(layer.product.linear)) for layer in network.layers)
+        self.skips = nn.ModuleList(Skip(layer.interaction) for layer in network.layers)
+        self.mixings = nn.ModuleList(mixing(layer.interaction) for layer in network.layers)
+        self.paths_to = [layer.interaction.convolution.paths_to for layer in network.layers]
+        self.register_buffer("table_of", table_of(network))
+        self.tables = [
+            tabulate(radial_functions(network, layer), R_MIN, config.r_max, n_intervals) for layer in range(config.n_layers)
+        ]
+        densities = edge_densities(network)
+        self.densities = None if densities is None else Densities(tabulate(densities, R_MIN, config.r_max, n_intervals))
+        having = ["density" in config.block(layer) or "nonlinear" in config.block(layer) for layer in range(config.n_layers)]
+        self.density_columns = [sum(having[:layer]) if has else None for layer, has in enumerate(having)]
+        self.kernels = self.reference_kernels(network)
+        self._merge_maps()
+
+    def reference_kernels(self, network: MACE) -> TorchKernels:
+        """The heavy operations in plain torch."""
+        convolutions = [layer.interaction.convolution for layer in network.layers]
+        products = [layer.product for layer in network.layers]
+        return TorchKernels(
+            network.harmonics,
+            self.table_of,
+            [(table, c.coupling, c.paths_to) for table, c in zip(self.tables, convolutions, strict=True)],
+            [(torch.matmul(p.basis, p.weights.detach()), p.monomials, p.row_sum) for p in products],
+        )
+
+    def _merge_maps(self) -> None:
+        """One map for two where a degree of the features between two layers has no other use."""
+        self.merged: list[set[int]] = []
+        for layer in range(self.config.n_layers - 1):
+            linear, up = self.linears[layer], self.ups[layer + 1]
+            merged = {l for l in range(1, len(up)) if l >= max(len(self.skips[layer]), len(self.skips[layer + 1]))}
+            for degree in merged:
+                name = linear.names[degree]
+                setattr(linear, name, getattr(linear, name) @ getattr(up, name))
+            self.merged.append(merged)
+
+    def forward(
+        self,
+        edge_vectors: torch.Tensor,
+        edge_index: torch.Tensor,
+        species: torch.Tensor,
+        n_local: int,
+        ghost_plan: torch.Tensor | None = None,
+        state: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Node energies `[n_local, n_heads]`, eV, float64; see `MACE.forward`."""
+        harmonics, r = self.kernels.geometry(edge_vectors)
+        order, begin = self.kernels.sort(edge_index[1], n_local)
+        edges = Edges(edge_index, harmonics, r.clamp(R_MIN, self.config.r_max), species, n_local, order, begin)
+        degrees = [self.embed_nodes(species, state).unsqueeze(1)]
+        state_energies = 0.0 if self.state_readout is None else self.state_readout(degrees[0][:n_local, 0])
+        ends = species.index_select(0, edge_index.flatten()).unflatten(0, (2, -1))
+        densities = self._densities(edges, ends)
+        energies = []
+        if self.pair_repulsion is not None:
+            repulsion = self.pair_repulsion(r, ends[0], ends[1])
+            energies.append(sum_over_edges(repulsion, edge_index, n_local).unsqueeze(-1))
+        sent = self.ups[0](degrees)
+        for layer in range(self.config.n_layers):
+            degrees, sent = self._layer(layer, degrees, sent, edges, densities[layer], ghost_plan)
+            if self.config.has_readout(layer):
+                energies.append(self.readouts[layer](degrees[0][:, 0]))
+        return self.reference_energies(sum(energies), species[:n_local]) + state_energies
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the weights; energies are float64 in any case."""
+        return self.node_embedding.weight.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.node_embedding.weight.device
+
+    def embed_nodes(self, species: torch.Tensor, state: torch.Tensor | None) -> torch.Tensor:
+        """Initial scalars `[n_all, n_channels]`."""
+        scalars = self.node_embedding(species)
+        if self.state_embedding is None:
+            return scalars
+        if state is None:
+            state = torch.tensor([DEFAULT_STATE], dtype=torch.float64, device=species.device).expand(len(species), -1)
+        return scalars + self.state_embedding(state)
+
+    def _densities(self, edges: Edges, ends: torch.Tensor) -> list[torch.Tensor | None]:
+        """Density of each atom, `[n_local, 1, 1]`, for the layers that have one."""
+        if self.densities is None:
+            return [None] * self.config.n_layers
+        which = self.table_of.flatten().index_select(0, ends[0] * len(self.table_of) + ends[1])
+        rho = sum_over_edges(self.densities(which, edges.r), edges.edge_index, edges.n_local)
+        return [None if column is None else rho[:, column, None, None] for column in self.density_columns]
+
+    def _layer(
+        self,
+        layer: int,
+        degrees: list[torch.Tensor],
+        sent: list[torch.Tensor],
+        edges: Edges,
+        density: torch.Tensor | None,
+        ghost_plan: torch.Tensor | None,
+    ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """New features of each degree, `[n_local, 2l + 1, C]`, and what neighbours send in the next layer."""
+        n, local = edges.n_local, edges.species[: edges.n_local]
+        features = torch.cat(sent, dim=1)
+        if layer and ghost_plan is not None:
+            features = exchange_ghosts(features, ghost_plan)
+        widths = [paths * features.shape[2] for paths in self.paths_to[layer]]
+        messages = degrees_of(self.kernels.convolution(layer, features, edges), n, widths)
+        a = self.mixings[layer](messages, density, [x[:n] for x in sent], local)
+        skip = self.skips[layer]([x[:n] for x in degrees], local)
+        products = self.kernels.contraction(layer, a, local)
+        n_degrees = self.config.output_lmax(layer) + 1
+        degrees = self.linears[layer](degrees_of(products, n, [self.config.n_channels] * n_degrees))
+        degrees = [x + skip[l] if l < len(skip) else x for l, x in enumerate(degrees)]
+        if layer == self.config.n_layers - 1:
+            return degrees, []
+        up, merged = self.ups[layer + 1], self.merged[layer]
+        # where maps are merged, the features of that degree are what is sent, and nothing else reads them
+        return degrees, [degrees[l] if l in merged else up.one(l, degrees[l]) for l in range(len(up))]
+
+
+class Densities(nn.Module):
+    """Edge densities of all layers from one table; a few numbers per edge, so plain torch will do."""
+
+    coefficients: torch.Tensor
+
+    def __init__(self, table: Table) -> None:
+        super().__init__()
+        self.r_min, self.r_max = table.r_min, table.r_max
+        self.register_buffer("coefficients", table.coefficients)
+
+    def forward(self, which: torch.Tensor, r: torch.Tensor) -> torch.Tensor:
+        """Values `[E, layers]` of the tables `which [E]` at `r [E]`."""
+        return interpolate(Table(self.coefficients, self.r_min, self.r_max), which, r)

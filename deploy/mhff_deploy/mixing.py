@@ -1,0 +1,87 @@
+"""Blocks of a lowered network between convolution and product, and the skip terms; factors are in the matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from mhff.model.interaction import ClassicInteraction, Interaction, NonLinearResidualInteraction
+from mhff_deploy.linear import ElementMaps, Maps, element_matrices, matrices
+
+
+class NonLinearMixing(nn.Module):
+    """Messages to the features of the product in the non-linear block; the gate's factors are in the last map."""
+
+    alpha: torch.Tensor
+    beta: torch.Tensor
+
+    def __init__(self, interaction: NonLinearResidualInteraction) -> None:
+        super().__init__()
+        factors = [interaction.activation.factor, *[interaction.gate.factor] * (len(interaction.linear_2.weights) - 1)]
+        self.n_channels = interaction.n_channels
+        self.before, self.residual = Maps(matrices(interaction.linear_1)), Maps(matrices(interaction.linear_res))
+        self.after = Maps([f * weight for f, weight in zip(factors, matrices(interaction.linear_2), strict=True)])
+        self.register_buffer("alpha", interaction.alpha.detach())
+        self.register_buffer("beta", interaction.beta.detach())
+
+    def forward(
+        self, messages: list[torch.Tensor], density: torch.Tensor | None, own: list[torch.Tensor], species: torch.Tensor
+    ) -> list[torch.Tensor]:
+        """Features `[n, 2l + 1, C]` for each l; `density [n, 1, 1]`; `own`: what the atoms themselves send."""
+        assert density is not None
+        scale, residual = 1 / (self.beta * density + self.alpha), self.residual(own)
+        z = [scale * message for message in self.before(messages)]
+        z = [x + residual[l] if l < len(residual) else x for l, x in enumerate(z)]
+        scalars, *gates = z[0].split(self.n_channels, dim=2)
+        gated = [torch.sigmoid(gate) * x for gate, x in zip(gates, z[1:], strict=True)]
+        return self.after([torch.nn.functional.silu(scalars), *gated])
+
+
+class ClassicMixing(nn.Module):
+    """Messages to the features of the product in the four classic blocks."""
+
+    def __init__(self, interaction: ClassicInteraction) -> None:
+        super().__init__()
+        norm = interaction.avg_num_neighbors if interaction.density_network is None else 1.0
+        self.linear = Maps([weight / norm for weight in matrices(interaction.linear)])
+        self.mix = None if interaction.mix is None else ElementMaps(element_matrices(interaction.mix))
+
+    def forward(
+        self, messages: list[torch.Tensor], density: torch.Tensor | None, own: list[torch.Tensor], species: torch.Tensor
+    ) -> list[torch.Tensor]:
+        """Features `[n, 2l + 1, C]` for each l; `density [n, 1, 1]`."""
+        a = self.linear(messages)
+        if density is not None:
+            a = [x / (density + 1) for x in a]
+        return a if self.mix is None else self.mix.by_element(a, species)
+
+
+class Skip(nn.Module):
+    """The skip term of a layer: none, a map, or a map for each element."""
+
+    def __init__(self, interaction: Interaction) -> None:
+        super().__init__()
+        self.maps, self.element_maps = None, None
+        if isinstance(interaction, NonLinearResidualInteraction):
+            self.maps = Maps(matrices(interaction.skip))
+        elif isinstance(interaction, ClassicInteraction) and interaction.skip is not None:
+            self.element_maps = ElementMaps(element_matrices(interaction.skip))
+
+    def __len__(self) -> int:
+        return len(self.maps or self.element_maps or ())
+
+    def forward(self, degrees: Sequence[torch.Tensor], species: torch.Tensor) -> list[torch.Tensor]:
+        """One tensor `[n, 2l + 1, C]` for each l that has a skip term."""
+        if self.maps is not None:
+            return self.maps(degrees[: len(self)])
+        return [] if self.element_maps is None else self.element_maps.by_element(degrees[: len(self)], species)
+
+
+def mixing(interaction: Interaction) -> NonLinearMixing | ClassicMixing:
+    """The lowered form of an interaction block's linear maps."""
+    if isinstance(interaction, NonLinearResidualInteraction):
+        return NonLinearMixing(interaction)
+    assert isinstance(interaction, ClassicInteraction)
+    return ClassicMixing(interaction)

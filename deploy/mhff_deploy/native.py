@@ -1,0 +1,76 @@
+"""Kernels in C++ for one lowered network: compiled for its shapes, with its tables and coefficients packed for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mhff.model.coupling import convolution_paths
+from mhff.model.mace import MACE
+from mhff.ops.native.build import build
+from mhff.ops.native.operators import load
+from mhff.ops.native.parts import Contraction, Convolution, Geometry, Part
+from mhff_deploy.kernels import Edges
+from mhff_deploy.lowered import LoweredMACE
+
+
+class NativeKernels:
+    """The heavy operations of a lowered network as operators of a shared library; `kernels.Kernels` in C++."""
+
+    def __init__(self, lowered: LoweredMACE, network: MACE, dtype: torch.dtype, folder: Path, march: str = "native") -> None:
+        """Compile for the network's shapes, or find in `folder` what was compiled for them; takes seconds.
+
+        `network` is the one that was lowered. Raises RuntimeError where the compiler fails.
+        """
+        parts = shapes(network)
+        self.library, self.namespace = build(parts, dtype, folder, march)
+        self.operators: Any = load(self.library, self.namespace, parts)
+        self.table_of = lowered.table_of
+        self.bounds = [(table.r_min, table.r_max, table.n_intervals) for table in lowered.tables]
+        self.tables = [
+            self._packed(f"convolution_{layer}", table.coefficients.unflatten(2, (sum(paths_to), -1)).to(dtype))
+            for layer, (table, paths_to) in enumerate(zip(lowered.tables, lowered.paths_to, strict=True))
+        ]
+        self.coefficients = [
+            self._packed(f"contraction_{layer}", coefficients.to(dtype))
+            for layer, (coefficients, _, _) in enumerate(lowered.reference_kernels(network).contractions)
+        ]
+
+    def _packed(self, name: str, values: torch.Tensor) -> torch.Tensor:
+        return getattr(self.operators, f"{name}_pack")(values.contiguous())
+
+    def geometry(self, edge_vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `Kernels.geometry`."""
+        return self.operators.geometry(edge_vectors)
+
+    def sort(self, receivers: torch.Tensor, n_local: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `Kernels.sort`."""
+        return self.operators.sort_edges(receivers.contiguous(), n_local)
+
+    def convolution(self, layer: int, features: torch.Tensor, edges: Edges) -> torch.Tensor:
+        """See `Kernels.convolution`."""
+        operator = getattr(self.operators, f"convolution_{layer}")
+        table = (edges.r, edges.species, self.table_of, self.tables[layer], *self.bounds[layer])
+        return operator(features, edges.harmonics, edges.edge_index, edges.order, edges.begin, *table)
+
+    def contraction(self, layer: int, a: Sequence[torch.Tensor], species: torch.Tensor) -> torch.Tensor:
+        """See `Kernels.contraction`."""
+        operator = getattr(self.operators, f"contraction_{layer}")
+        return operator([x.contiguous() for x in a], self.coefficients[layer], species)
+
+
+def shapes(network: MACE) -> dict[str, Part]:
+    """What the kernels are specialised for."""
+    config, constants = network.config, network.constants
+    parts: dict[str, Part] = {
+        "geometry": Geometry([constants[f"harmonics.{degree}"] for degree in range(2, config.l_max + 1)])
+    }
+    for layer in range(config.n_layers):
+        paths = convolution_paths(config.message_lmax(layer), config.l_max)
+        parts[f"convolution_{layer}"] = Convolution(paths, constants[f"convolution.{layer}"], config.edge_channels(layer))
+        monomials, rows = constants[f"product.{layer}.monomials"], constants[f"product.{layer}.rows"]
+        parts[f"contraction_{layer}"] = Contraction(monomials, rows, (config.l_max + 1) ** 2, config.n_channels)
+    return parts

@@ -1,0 +1,118 @@
+"""Tables of radial functions: splines of B-splines of degree 5 at equidistant knots (C4 inside, one number per knot).
+
+A function on [r_min, r_max] is sum_k T[k] b(x - k) with x = (r - r_min) knots_per_A and six non-zero B-splines at any x. The
+coefficients interpolate value at the knots, and slope and curvature at both ends.
+C. de Boor, A Practical Guide to Splines (1978), chapters IX and XIII.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.interpolate import make_interp_spline
+
+DEGREE = 5
+TAPS = DEGREE + 1
+"""B-splines that are not zero at a place."""
+
+Functions = Callable[[torch.Tensor], torch.Tensor]
+"""Distances `[n]`, A, float64, to values `[n_tables, n, width]`; differentiable."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Coefficients `[n_tables, n_knots + 5, width]`, float64, of functions between `r_min` and `r_max`, A."""
+
+    coefficients: torch.Tensor
+    r_min: float
+    r_max: float
+
+    @property
+    def n_intervals(self) -> int:
+        """Number of intervals between knots."""
+        return self.coefficients.shape[1] - DEGREE
+
+    @property
+    def per_length(self) -> float:
+        """Intervals per A."""
+        return self.n_intervals / (self.r_max - self.r_min)
+
+
+def tabulate(functions: Functions, r_min: float, r_max: float, n_intervals: int) -> Table:
+    """Table of functions that with their derivatives vanish at `r_max`, as all radial functions of a cutoff do."""
+    step = (r_max - r_min) / n_intervals
+    knots = r_min + step * np.arange(n_intervals + 1)
+    values, slope, curvature = _values_and_derivatives(functions, torch.from_numpy(knots))
+    n_tables, _, width = values.shape
+    columns = values.transpose(1, 0, 2).reshape(n_intervals + 1, -1)
+    nothing = np.zeros(columns.shape[1])
+    ends = ([(1, slope.reshape(-1)), (2, curvature.reshape(-1))], [(1, nothing), (2, nothing)])
+    columns[-1] = 0.0
+    all_knots = r_min + step * np.arange(-DEGREE, n_intervals + DEGREE + 1)
+    spline = make_interp_spline(knots, columns, k=DEGREE, t=all_knots, bc_type=ends)
+    coefficients = torch.from_numpy(np.ascontiguousarray(spline.c.reshape(-1, n_tables, width).transpose(1, 0, 2)))
+    return Table(coefficients, r_min, r_max)
+
+
+def _values_and_derivatives(functions: Functions, knots: torch.Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Values at the knots `[n_tables, n, width]`; slope and curvature at the first `[n_tables, width]`."""
+    with torch.no_grad():
+        values = functions(knots)
+    first = knots[:1]
+
+    def at(r: torch.Tensor) -> torch.Tensor:
+        return functions(r)[:, 0]
+
+    def slope(r: torch.Tensor) -> torch.Tensor:
+        return torch.func.jvp(at, (r,), (torch.ones_like(r),))[1]
+
+    curvature = torch.func.jvp(slope, (first,), (torch.ones_like(first),))[1]
+    return values.numpy().copy(), slope(first).detach().numpy(), curvature.detach().numpy()
+
+
+def spline_weights(x: torch.Tensor) -> torch.Tensor:
+    """Weights `[n, 6]` of the rows k..k+5 at x in [0, 1) of interval k."""
+    powers = torch.stack([x**power for power in range(TAPS)], dim=1)
+    return powers @ _BASIS.to(x).T
+
+
+def place(table: Table, r: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Interval `[n]` and place in it, from 0 to 1, `[n]`, of distances within the table."""
+    at = (r - table.r_min) * table.per_length
+    interval = at.detach().to(torch.int64).clamp(0, table.n_intervals - 1)
+    return interval, at - interval
+
+
+def interpolate(table: Table, which: torch.Tensor, r: torch.Tensor) -> torch.Tensor:
+    """Values `[n, width]` of table `which [n]` at distances `[n]`; the reference of what kernels do."""
+    interval, x = place(table, r)
+    rows = table.coefficients.to(r).flatten(0, 1)
+    first = which * (table.n_intervals + DEGREE) + interval
+    weights = spline_weights(x)
+    taps = [weights[:, tap, None] * rows.index_select(0, first + tap) for tap in range(TAPS)]
+    return torch.stack(taps).sum(0)
+
+
+def _basis_matrix() -> torch.Tensor:
+    """Coefficients of x^0..x^5 in the six B-splines that are not zero between two knots, `[6, 6]`."""
+    rows = np.zeros((TAPS, TAPS))
+    for tap in range(TAPS):
+        # row k + tap belongs to the B-spline that begins 5 - tap knots before this interval
+        spline = make_basis(DEGREE - tap)
+        x = np.linspace(0, 1, TAPS)
+        rows[tap] = np.linalg.solve(np.vander(x, TAPS, increasing=True), spline(x))
+    return torch.from_numpy(rows)
+
+
+def make_basis(offset: int) -> Callable[[np.ndarray], np.ndarray]:
+    """The B-spline of degree 5 on the knots 0..6, as a function of the place in its interval `offset`."""
+    from scipy.interpolate import BSpline
+
+    element = BSpline.basis_element(np.arange(TAPS + 1), extrapolate=False)
+    return lambda x: np.nan_to_num(element(x + offset))
+
+
+_BASIS = _basis_matrix()

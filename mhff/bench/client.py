@@ -1,0 +1,78 @@
+"""The asking side of a worker: starts a process, sends requests, reads answers (`workers/serving.py` has the table)."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mhff.errors import MHFFError
+
+OWN = (sys.executable, "-m", "mhff.bench.workers.own")
+PEER_SCRIPT = Path(__file__).parent / "workers" / "peer.py"
+
+
+class Worker:
+    """A process with one contender; close it, or use it as a context."""
+
+    def __init__(self, label: str, command: Sequence[str], options: dict[str, Any]) -> None:
+        """Start it and open the contender; raises MHFFError, in the worker's words, where that fails."""
+        self.label = label
+        threads = str(options["threads"])
+        environment = os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "PYTHONWARNINGS": "ignore"}
+        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - lives as long as the process
+        try:
+            self.process = subprocess.Popen(
+                list(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True, env=environment
+            )
+        except OSError as error:
+            raise MHFFError(f"cannot start '{command[0]}' for {label} ({error.strerror}); check that path") from error
+        self.about: dict[str, Any] = self.ask("open", options)["about"]
+
+    def ask(self, request: str, value: Any) -> dict[str, Any]:
+        """The answer to a request; raises MHFFError where the worker fails."""
+        stdin, stdout = self.process.stdin, self.process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        try:
+            stdin.write(json.dumps({request: value}) + "\n")
+            stdin.flush()
+            line = stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        if not line:
+            self.close()
+            self.errors.seek(0)
+            said = self.errors.read().strip().splitlines() or ["it said nothing"]
+            raise MHFFError(f"{self.label} ended with code {self.process.returncode} ({said[-1]}); leave it out")
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            self.close()
+            if answer["kind"] == MHFFError.__name__:
+                raise MHFFError(answer["error"])
+            raise MHFFError(f"{self.label} failed ({answer['kind']}: {answer['error']}); mend it or leave it out")
+        return answer
+
+    def close(self) -> None:
+        """End the process."""
+        if self.process.stdin is not None and not self.process.stdin.closed:
+            try:
+                self.process.stdin.close()
+            except BrokenPipeError:
+                pass
+        try:
+            self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,150 @@
+"""Multiply-adds that a step needs per atom, counted from a model's architecture, and the time that they take at least.
+
+Counted is the model as it is written, energies and their gradient, with two rewritings that cost nothing: radial functions are
+interpolated, and what depends on the element alone is a constant. The derivative of a product of two takes two products, so the
+adjoint of a linear map costs as much as the map (weights have no gradient here).
+
+| part         | forward, per edge and channel           | adjoint, per edge and channel                             |
+|--------------|-----------------------------------------|-----------------------------------------------------------|
+| convolution, | TAPS for each path: its radial function | 2 TAPS for each path: value and slope                     |
+| with         | a product for each path and input m: Rh | the same again; and for each of them one to h, one to R   |
+| features     | a product for each non-zero coupling of | the same to Rh, and to the coupling (the harmonics)       |
+|              | an output m and an input m              |                                                           |
+|              |                                         | 1 for each path: R to r                                   |
+| convolution, | TAPS for each path                      | 2 TAPS for each path, and 1: R to r                       |
+| first layer  | 1 for each output m                     | 2 for each output m: to R and to the harmonics            |
+
+| part         | forward, per atom                                         | adjoint                                 |
+|--------------|-----------------------------------------------------------|-----------------------------------------|
+| linear maps  | components x channels in x channels out                   | the same                                |
+| products     | per channel 1 for each term of the nested polynomial      | 2 for each, and 1 for each inner factor |
+| readouts     | channels x hidden scalars of all heads, and their readout | the same                                |
+
+Not counted: harmonics, envelopes, gates, sums, everything that moves data: a few percent of the arithmetic.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from mhff.model.config import ModelConfig
+from mhff.model.coupling import convolution_coupling, convolution_paths, product_basis
+
+TAPS = 6
+"""Multiply-adds of a radial function's value or slope: a spline of degree 5, which float32 and float64 programs need."""
+NON_ZERO = 1e-12
+"""Coupling coefficients below are zeros."""
+
+
+@dataclass(frozen=True)
+class Count:
+    """Multiply-adds per atom."""
+
+    convolutions: float
+    linear_maps: float
+    products: float
+    readouts: float
+
+    @property
+    def total(self) -> float:
+        """Of all parts."""
+        return self.convolutions + self.linear_maps + self.products + self.readouts
+
+
+def multiply_adds(config: ModelConfig, neighbours: float) -> Count:
+    """Multiply-adds per atom of energies and forces, with this many neighbours (edges per atom)."""
+    layers = range(config.n_layers)
+    return Count(
+        convolutions=neighbours * sum(convolution(config, layer) * config.edge_channels(layer) for layer in layers),
+        linear_maps=2.0 * sum(linear_maps(config, layer) for layer in layers),
+        products=float(sum(product(config, layer) * config.n_channels for layer in layers)),
+        readouts=2.0 * sum(readout(config, layer) for layer in layers if config.has_readout(layer)),
+    )
+
+
+def of_elements_only(config: ModelConfig, layer: int) -> bool:
+    """Whether the features that enter a layer depend on the element alone."""
+    return layer == 0 and not config.state_embeddings
+
+
+def convolution(config: ModelConfig, layer: int) -> int:
+    """Of a layer, per edge and channel, forward and adjoint."""
+    paths = convolution_paths(config.message_lmax(layer), config.l_max)
+    table = 3 * TAPS * len(paths) + len(paths)
+    rows = sum(2 * l3 + 1 for _, _, l3 in paths)
+    if of_elements_only(config, layer):
+        return table + 3 * rows
+    inputs = sum(2 * l1 + 1 for l1, _, _ in paths)
+    coupling = convolution_coupling(config.message_lmax(layer), config.l_max)
+    pairs = int((coupling.abs() > NON_ZERO).any(0).sum())
+    return table + 4 * inputs + 3 * pairs
+
+
+def linear_maps(config: ModelConfig, layer: int) -> int:
+    """Of a layer, per atom, one way."""
+    channels, edge_channels = config.n_channels, config.edge_channels(layer)
+    constant, block = of_elements_only(config, layer), config.block(layer)
+    degrees = range(config.l_max + 1)
+    sent = range(config.message_lmax(layer) + 1)
+    targets = [l3 for _, _, l3 in convolution_paths(config.message_lmax(layer), config.l_max)]
+    messages = [edge_channels * targets.count(degree) for degree in degrees]
+    gated = [channels * (1 + config.l_max), *[channels] * config.l_max]
+    total = _maps([channels] * (config.output_lmax(layer) + 1), channels)  # after the product
+    if not constant:
+        total += _maps([channels for _ in sent], edge_channels)  # before the convolution
+    if block == "nonlinear_residual":
+        total += sum((2 * degree + 1) * messages[degree] * gated[degree] for degree in degrees)
+        total += _maps([channels] * len(degrees), channels)
+        if not constant:
+            total += sum((2 * degree + 1) * edge_channels * gated[degree] for degree in sent)
+    else:
+        total += _maps(messages, channels)
+    if block in ("plain", "density"):
+        total += _maps([channels] * len(degrees), channels)  # of each element
+    elif not constant:
+        total += _maps([channels] * (min(config.input_lmax(layer), config.output_lmax(layer)) + 1), channels)  # skip
+    return total
+
+
+def _maps(widths: list[int], to: int) -> int:
+    """Of an equivariant map from `widths[l]` channels of each degree to `to` channels."""
+    return sum((2 * degree + 1) * width * to for degree, width in enumerate(widths))
+
+
+def product(config: ModelConfig, layer: int) -> int:
+    """Of a layer, per atom and channel, forward and adjoint."""
+    basis = product_basis(config.l_max, config.output_lmax(layer), config.correlations[layer])
+    return sum(nested(monomials) for monomials in _by_row(basis["monomials"], basis["rows"], (config.l_max + 1) ** 2))
+
+
+def _by_row(monomials: torch.Tensor, rows: torch.Tensor, padding: int) -> list[list[tuple[int, ...]]]:
+    """Sorted factors of every term of each output component; the index `padding` stands for no factor."""
+    found: list[list[tuple[int, ...]]] = [[] for _ in range(int(rows.max()) + 1)]
+    for factors, row in zip(monomials.tolist(), rows.tolist(), strict=True):
+        found[row].append(tuple(sorted(factor for factor in factors if factor != padding)))
+    return found
+
+
+def nested(monomials: list[tuple[int, ...]]) -> int:
+    """Of a polynomial, evaluated as nested sums of factor * (sum), and of its derivatives by all factors."""
+    terms = {factors[:end] for factors in monomials for end in range(1, len(factors) + 1)}
+    inner = {factors[:-1] for factors in terms if len(factors) > 1}
+    forward, adjoint = len(terms), 2 * len(terms) + len(inner)
+    return forward + adjoint
+
+
+def readout(config: ModelConfig, layer: int) -> int:
+    """Of a layer, per atom, one way: the last of several layers has hidden scalars for each head."""
+    n_heads = len(config.heads)
+    if layer < config.n_layers - 1 or config.n_layers == 1:
+        return config.n_channels * n_heads
+    hidden = n_heads * config.readout_width
+    middle = hidden * config.readout_width if config.readout == "nonlinear_bias" else 0
+    return config.n_channels * hidden + middle + hidden
+
+
+def floor(count: Count, rate: float) -> float:
+    """Seconds per atom that the multiply-adds take at a rate, multiply-adds per second."""
+    return count.total / rate

@@ -1,0 +1,34 @@
+"""What repeated times mean: medians, quartiles, and ratios that are taken within a round, where the machine was the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Spread(NamedTuple):
+    """Median and quartiles."""
+
+    median: float
+    lower: float
+    upper: float
+
+    @property
+    def relative(self) -> float:
+        """Half the distance of the quartiles, relative to the median."""
+        return (self.upper - self.lower) / (2 * self.median)
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Median and quartiles of a sample; raises ValueError for an empty one."""
+    if not len(values):
+        raise ValueError("expected at least one value")
+    lower, median, upper = np.percentile(np.asarray(values, dtype=np.float64), [25, 50, 75])
+    return Spread(float(median), float(lower), float(upper))
+
+
+def ratio(of: Sequence[float], to: Sequence[float]) -> Spread:
+    """How many times as long one took as the other, round by round; both have one time for each round."""
+    return spread([a / b for a, b in zip(of, to, strict=True)])

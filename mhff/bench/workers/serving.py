@@ -1,0 +1,96 @@
+"""A worker's side of the conversation: one JSON object per line, requests on stdin, answers on stdout.
+
+| request                    | answer                                                                      |
+|----------------------------|-----------------------------------------------------------------------------|
+| {"open": options}          | {"about": {...}}: what was opened                                           |
+| {"prepare": system}        | {"energy": eV}, after one evaluation of the system                          |
+| {"run": n}                 | {"wall": s, "cpu": s}: of n steps, after one that is not timed               |
+| {"memory": "start"}        | {"bytes": held now}; from here on the peak is recorded                      |
+| {"memory": "peak"}         | {"bytes": most held since the start}                                        |
+
+An answer {"error": text} ends the conversation. Standard library only: this runs in peers' interpreters, too.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+RESET_PEAK = "5"
+"""What makes Linux forget the peak of a process' memory (proc(5), clear_refs)."""
+
+
+class Contender(Protocol):
+    """One way to evaluate a model."""
+
+    about: dict[str, Any]
+    """What is worth knowing of it: versions, settings."""
+
+    def prepare(self, system: dict[str, Any]) -> float:
+        """Take a system (numbers, positions in A, cell, pbc), evaluate it once, give its energy, eV."""
+        ...
+
+    def run(self, n_steps: int) -> None:
+        """Energies and forces of n steps."""
+        ...
+
+
+def serve(open_contender: Callable[[dict[str, Any]], Contender]) -> None:
+    """Answer requests until stdin ends; whatever else is printed goes to stderr."""
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # engines print what they like
+    contender: Contender | None = None
+    for line in sys.stdin:
+        ((name, value),) = json.loads(line).items()
+        try:
+            if name == "open":
+                contender = open_contender(value)
+                answer: dict[str, Any] = {"about": contender.about}
+            elif contender is None:
+                raise ValueError(f"asked to {name} before anything was opened")
+            else:
+                answer = _answer(contender, name, value)
+        except Exception as error:
+            answers.write(json.dumps({"error": str(error) or type(error).__name__, "kind": type(error).__name__}) + "\n")
+            raise
+        answers.write(json.dumps(answer) + "\n")
+
+
+def _answer(contender: Contender, name: str, value: Any) -> dict[str, Any]:
+    if name == "prepare":
+        return {"energy": contender.prepare(value)}
+    if name == "run":
+        return timed(contender, value)
+    if value == "start":
+        return {"bytes": start_of_memory()}
+    return {"bytes": _status("VmHWM")}
+
+
+def timed(contender: Contender, n_steps: int) -> dict[str, float]:
+    """Wall time and the process' processor time of n steps, s, after one that brings its data back into the cache."""
+    contender.run(1)
+    wall, cpu = time.perf_counter(), time.process_time()
+    contender.run(n_steps)
+    return {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
+
+
+def start_of_memory() -> int:
+    """Bytes that the process holds, after giving back what it does not need; its peak is forgotten. Linux only."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text(RESET_PEAK)
+    return _status("VmRSS")
+
+
+def _status(name: str) -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return 1024 * int(line.split()[1])
+    raise OSError(f"this system does not tell a process' {name}")

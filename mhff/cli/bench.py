@@ -1,0 +1,104 @@
+"""`mhff bench`: time and memory per step against system size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from mhff.bench.report import Report
+
+
+def bench(
+    model: Annotated[str, typer.Argument(help="Model file, mini, or an artefact.")],
+    engine: Annotated[
+        list[str] | None, typer.Option(help="python (a ready neighbour list), ase, neighbours, lammps, openmm; repeatable.")
+    ] = None,
+    form: Annotated[list[str] | None, typer.Option(help="eager, aoti or torchscript; repeatable.")] = None,
+    dtype: Annotated[list[str] | None, typer.Option(help="float32 or float64; repeatable.")] = None,
+    system: Annotated[str, typer.Option(help="mgo, co-on-mgo or water.")] = "mgo",
+    sizes: Annotated[str | None, typer.Option(help="Numbers of atoms, as 8,64,216.")] = None,
+    head: Annotated[str | None, typer.Option(help="Head; the beginning of its name is enough.")] = None,
+    threads: Annotated[int, typer.Option(help="Threads of every contender.")] = 1,
+    rounds: Annotated[int, typer.Option(help="How often each contender has its turn.")] = 7,
+    against: Annotated[list[str] | None, typer.Option(help="mace-torch or symmetrix-xl; repeatable.")] = None,
+    peer_python: Annotated[Path | None, typer.Option(help="Python that has the peers; .venv-peer/bin/python if it exists.")] = None,
+    peer_model: Annotated[Path | None, typer.Option(help="The .model file of mace-torch that MODEL was imported from.")] = None,
+    memory: Annotated[bool, typer.Option(help="Measure the peak memory of each point, in a process of its own.")] = True,
+    longest: Annotated[float, typer.Option(help="Leave out of larger sizes what would take longer for a step, s.")] = 30.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    plot: Annotated[Path | None, typer.Option("--plot", help="Write a figure to this PNG.")] = None,
+) -> None:
+    """Time and memory per step against system size, for engines, forms and precisions, and peers in turns with them."""
+    import json
+
+    from rich.console import Console
+
+    from mhff.bench.contenders import Choice
+    from mhff.bench.run import Plan
+    from mhff.bench.run import bench as run
+
+    choice = Choice(
+        model=model,
+        engines=tuple(engine or ["python"]),
+        forms=tuple(form or ["aoti"]),
+        dtypes=tuple(dtype or ["float32"]),
+        head=_head(model, head),
+        threads=threads,
+        against=tuple(against or []),
+        peer_python=peer_python,
+        peer_model=peer_model,
+    )
+    plan = Plan(choice, system, _sizes(sizes), rounds, longest=longest, memory=memory)
+    if plot is not None:
+        _plotting()
+    notes = Console(stderr=True, highlight=False)
+    with notes.status("") as status:
+        report = run(plan, lambda sentence: status.update(sentence))
+    if plot is not None:
+        _plot(report, plot)
+    if as_json:
+        typer.echo(json.dumps(report.as_dict(), indent=1))
+        return
+    console = Console()
+    console.print(report.table())
+    if plot is not None:
+        console.print(f"wrote {plot}")
+
+
+def _head(model: str, beginning: str | None) -> str | None:
+    """The head's full name; the model's or artefact's first head where none is given, since all cost the same."""
+    from mhff.evaluator import open_evaluator
+    from mhff.modelfile import model_path
+
+    described = open_evaluator(model_path(model))
+    return described.heads.complete(beginning) if beginning is not None else described.default_head or described.heads.names[0]
+
+
+def _sizes(text: str | None) -> tuple[int, ...] | None:
+    from mhff.errors import MHFFError
+
+    if text is None:
+        return None
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise MHFFError(f"expected numbers of atoms separated by commas, as --sizes 8,64,216, got '{text}'") from error
+
+
+def _plotting() -> None:
+    """Say what is missing before anything is measured."""
+    from importlib.util import find_spec
+
+    from mhff.errors import MHFFError
+
+    if find_spec("matplotlib") is None:
+        raise MHFFError("--plot needs matplotlib, which is not installed; get it with pip install 'mhff[train]'")
+
+
+def _plot(report: Report, path: Path) -> None:
+    from mhff.bench.plot import scaling_plot
+
+    scaling_plot(report, path)

@@ -1,0 +1,81 @@
+// Radial functions of an edge, for one path and tile of channels: from a table, or given for each edge.
+#pragma once
+#include "edges.h"
+
+namespace mhff {
+
+// Tables [table][path][tile][row][channels of the tile]: the rows that one loop over edges reads fit into L1.
+template <class S>
+struct Tabulated {
+  using Real = typename S::Real;
+  static constexpr bool has_slope = true;
+  const Real* tables;
+
+  // What an edge reads for channels c lies at begin + c * step.
+  template <int p>
+  INLINE const Real* begin(const Edges<Real>& edges, const Chunk<S>& chunk, int e) const {
+    return tables + (int64_t(chunk.table[e]) * S::n_paths + p) * S::channels * edges.rows() +
+           chunk.first_row[e] * (tile<S, p> * S::lanes);
+  }
+  INLINE int64_t step(const Edges<Real>& edges) const { return edges.rows(); }
+
+  template <int p, class V>
+  INLINE void value(const Real* row, const Chunk<S>& chunk, int e, V* radial) const {
+    unroll<tile<S, p>>([&](auto v) UNROLLED { radial[v] = V{}; });
+    unroll<taps>([&](auto t) UNROLLED {
+      unroll<tile<S, p>>(
+          [&](auto v) UNROLLED { radial[v] += chunk.w[t][e] * load<V>(row + (t * tile<S, p> + v) * S::lanes); });
+    });
+  }
+
+  template <int p, class V>
+  INLINE void value_and_slope(const Real* row, const Chunk<S>& chunk, int e, V* radial, V* slope) const {
+    unroll<tile<S, p>>([&](auto v) UNROLLED { radial[v] = slope[v] = V{}; });
+    unroll<taps>([&](auto t) UNROLLED {
+      unroll<tile<S, p>>([&](auto v) UNROLLED {
+        const V coefficient = load<V>(row + (t * tile<S, p> + v) * S::lanes);
+        radial[v] += chunk.w[t][e] * coefficient;
+        slope[v] += chunk.slope[t][e] * coefficient;
+      });
+    });
+  }
+};
+
+// Copies tables [table][row][path][channel] to the form above.
+template <class S, class Real = typename S::Real>
+void pack_tables(const Real* tables, int64_t n_tables, int64_t rows, Real* packed) {
+  for (int64_t table = 0; table < n_tables; ++table)
+    unroll<S::n_paths>([&](auto p) {
+      constexpr int width = tile<S, p> * S::lanes;
+      for (int c = 0; c < S::channels; c += width)
+        for (int64_t row = 0; row < rows; ++row, packed += width)
+          std::memcpy(packed, tables + ((table * rows + row) * S::n_paths + p) * S::channels + c, width * sizeof(Real));
+    });
+}
+
+// Weights [edge][path][channel], and their gradient in the same form.
+template <class S>
+struct PerEdge {
+  using Real = typename S::Real;
+  static constexpr bool has_slope = false;
+  const Real* weights;
+  Real* gradient = nullptr;
+
+  template <int p>
+  INLINE const Real* begin(const Edges<Real>&, const Chunk<S>& chunk, int e) const {
+    return weights + (int64_t(chunk.id[e]) * S::n_paths + p) * S::channels;
+  }
+  INLINE int64_t step(const Edges<Real>&) const { return 1; }
+
+  template <int p, class V>
+  INLINE void value(const Real* row, const Chunk<S>&, int, V* radial) const {
+    unroll<tile<S, p>>([&](auto v) UNROLLED { radial[v] = load<V>(row + v * S::lanes); });
+  }
+
+  template <int p, class V>
+  INLINE void set_gradient(const Chunk<S>& chunk, int e, int c, V d_radial) const {
+    store(gradient + (int64_t(chunk.id[e]) * S::n_paths + p) * S::channels + c, d_radial);
+  }
+};
+
+}  // namespace mhff

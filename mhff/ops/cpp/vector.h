@@ -1,0 +1,64 @@
+// Vectors of lanes, and loops that the compiler must unroll.
+#pragma once
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+#include <utility>
+
+namespace mhff {
+
+#define INLINE inline __attribute__((always_inline))
+// for lambdas: unroll<3>([&](auto i) UNROLLED { ... });
+#define UNROLLED __attribute__((always_inline))
+
+template <class Real, int lanes>
+struct VectorOf {
+  typedef Real type __attribute__((vector_size(sizeof(Real) * lanes)));
+};
+template <class Real, int lanes>
+using Vector = typename VectorOf<Real, lanes>::type;
+
+// Unaligned on purpose: torch aligns to 64 bytes, but views of a buffer need not be.
+template <class V, class Real>
+INLINE V load(const Real* from) {
+  V v;
+  std::memcpy(&v, from, sizeof(V));
+  return v;
+}
+
+template <class V, class Real>
+INLINE void store(Real* to, V v) {
+  std::memcpy(to, &v, sizeof(V));
+}
+
+// unroll<n>(f) calls f(0), ..., f(n - 1) with indices that are compile-time constants, so that arrays indexed with them
+// stay in registers.
+template <int n, class F>
+INLINE void unroll(F&& f) {
+  [&]<int... i>(std::integer_sequence<int, i...>) UNROLLED {
+    (f(std::integral_constant<int, i>{}), ...);
+  }(std::make_integer_sequence<int, n>{});
+}
+
+// Largest divisor of n that is at most `limit`, and at least 1.
+constexpr int divisor(int n, int limit) {
+  int best = 1;
+  for (int d = 1; d <= n && d <= limit; ++d)
+    if (n % d == 0) best = d;
+  return best;
+}
+
+// Degree l of component l^2 + l + m.
+constexpr int degree_of(int i) {
+  int l = 0;
+  while ((l + 1) * (l + 1) <= i) ++l;
+  return l;
+}
+
+#ifdef __AVX512F__
+constexpr int accumulators = 16;  // of 32 registers: as many vectors a loop may sum in
+#else
+constexpr int accumulators = 8;  // of 16
+#endif
+
+}  // namespace mhff

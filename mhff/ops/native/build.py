@@ -1,0 +1,60 @@
+"""Compiles programs' operators with the machine's C++ compiler, once for each content."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from mhff.ops.native.parts import Part, Target, program_code
+
+SOURCES = Path(__file__).parents[1] / "cpp"
+OLDEST_TORCH = "0x020a000000000000"
+"""Version 2.10 of torch's stable interface, the first with lists of tensors and threads."""
+FLAGS = ("-std=c++20", "-O3", "-fPIC", "-shared", "-fno-math-errno", "-ffp-contract=fast", "-fvisibility=hidden")
+NATIVE = "native"
+
+
+def build(
+    parts: Mapping[str, Part], dtype: torch.dtype, folder: Path, march: str = NATIVE, compiler: str = "g++"
+) -> tuple[Path, str]:
+    """Shared library with the parts' operators, compiled unless `folder` has it, and the operators' namespace.
+
+    `march` is the compiler's name of a processor: `native`, or `x86-64-v3` for any with AVX2.
+    """
+    flags: tuple[str, ...] = (*FLAGS, f"-march={march}", f"-DTORCH_TARGET_VERSION={OLDEST_TORCH}")
+    macros = _run([compiler, f"-march={march}", "-dM", "-E", "-x", "c++", os.devnull])
+    vector_bytes = 64 if "__AVX512F__" in macros else 32 if "__AVX2__" in macros else 16
+    if vector_bytes == 64:
+        flags += ("-mprefer-vector-width=512",)
+    target = Target(dtype, vector_bytes)
+    headers = "".join(path.read_text() for path in sorted(SOURCES.glob("*.h")))
+    content = "\0".join([program_code(parts, target, ""), headers, macros, *flags])
+    namespace = "mhff_" + hashlib.sha256(content.encode()).hexdigest()[:16]
+    library = folder / f"{namespace}.so"
+    if not library.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        _compile(program_code(parts, target, namespace), library, [compiler, *flags])
+    return library, namespace
+
+
+def _compile(code: str, library: Path, command: list[str]) -> None:
+    torch_folder = Path(torch.__file__).parent
+    with tempfile.TemporaryDirectory(dir=library.parent) as folder:
+        source, made = Path(folder) / "program.cpp", Path(folder) / "program.so"
+        source.write_text(code)
+        include = [f"-I{SOURCES}", f"-I{torch_folder / 'include'}"]
+        _run([*command, *include, str(source), "-o", str(made), f"-L{torch_folder / 'lib'}", "-ltorch_cpu"])
+        made.rename(library)  # in one step, so that another process never loads half a library
+
+
+def _run(command: list[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{command[0]} failed:\n{done.stderr[:4000]}")
+    return done.stdout

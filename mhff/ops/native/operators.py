@@ -1,0 +1,174 @@
+"""Loads a program's library and tells torch what its operators' results look like and how to differentiate them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mhff.ops.native.parts import Contraction, Convolution, Geometry, Moments, Part
+
+_LOADED: set[str] = set()
+"""Namespaces of libraries that this process has loaded; torch refuses a second one."""
+_TRACEABLE: set[str] = set()
+"""Namespaces whose results and derivatives torch knows; it wants to be told once."""
+N_TABLE = 7
+"""Arguments of an operator that describe its table, the first of which, r, has a gradient."""
+
+
+def load(library: Path, namespace: str, parts: Mapping[str, Part]) -> Any:
+    """The operators `torch.ops.<namespace>.<name>` of a library that `build` made from the same parts."""
+    load_library(library, namespace)
+    if namespace in _TRACEABLE:
+        return getattr(torch.ops, namespace)
+    _TRACEABLE.add(namespace)
+    torch.library.register_fake(f"{namespace}::sort_edges", _fake_sort)
+    for name, part in parts.items():
+        _REGISTER[type(part)](f"{namespace}::{name}", part)
+    return getattr(torch.ops, namespace)
+
+
+def load_library(library: Path, namespace: str) -> None:
+    """Load a library once; compiled programs need no more."""
+    if namespace not in _LOADED:
+        torch.ops.load_library(str(library))
+        _LOADED.add(namespace)
+
+
+def split_degrees(flat: torch.Tensor, n: int, widths: Sequence[int]) -> list[torch.Tensor]:
+    """Views `[n, 2l + 1, widths[l]]` of an operator's result, one per degree."""
+    sizes = [n * (2 * degree + 1) * width for degree, width in enumerate(widths)]
+    blocks = flat.split(sizes)
+    return [block.view(n, 2 * degree + 1, widths[degree]) for degree, block in enumerate(blocks)]
+
+
+def _fake_sort(atoms: torch.Tensor, n_atoms: int) -> tuple[torch.Tensor, torch.Tensor]:
+    return atoms.new_empty(atoms.shape[0], dtype=torch.int32), atoms.new_empty(n_atoms + 1, dtype=torch.int32)
+
+
+def _operator(name: str) -> Any:
+    namespace, operator = name.split("::")
+    return getattr(getattr(torch.ops, namespace), operator).default
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    """Keeps all inputs: tensors (in lists, too) as torch wants them kept, numbers as they are."""
+    ctx.n_each = [len(x) if isinstance(x, (list, tuple)) else 1 for x in inputs if not isinstance(x, (int, float))]
+    ctx.is_list = [isinstance(x, (list, tuple)) for x in inputs if not isinstance(x, (int, float))]
+    ctx.numbers = [x for x in inputs if isinstance(x, (int, float))]
+    ctx.save_for_backward(
+        *(y for x in inputs if not isinstance(x, (int, float)) for y in (x if isinstance(x, (list, tuple)) else [x]))
+    )
+
+
+def _saved(ctx: Any) -> list[Any]:
+    """The inputs that `_save` kept; numbers come last in all schemas."""
+    tensors, inputs = list(ctx.saved_tensors), []
+    for n, is_list in zip(ctx.n_each, ctx.is_list, strict=True):
+        inputs.append(tensors[:n] if is_list else tensors[0])
+        tensors = tensors[n:]
+    return inputs + ctx.numbers
+
+
+def _geometry(name: str, part: Geometry) -> None:
+    def fake(vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return vectors.new_empty(vectors.shape[0], (part.l_max + 1) ** 2), vectors.new_empty(vectors.shape[0])
+
+    def backward(ctx: Any, d_harmonics: torch.Tensor, d_r: torch.Tensor) -> torch.Tensor:
+        return _operator(f"{name}_adjoint")(d_harmonics.contiguous(), d_r.contiguous(), *_saved(ctx))
+
+    torch.library.register_fake(name, fake)
+    torch.library.register_fake(f"{name}_adjoint", lambda d_harmonics, d_r, vectors: torch.empty_like(vectors))
+    torch.library.register_autograd(name, backward, setup_context=_save)
+
+
+def _convolution(name: str, part: Convolution) -> None:
+    rows = sum((2 * degree + 1) * n for degree, n in enumerate(part.paths_to))
+
+    def fake(features, harmonics, edge_index, order, begin, *radial):  # type: ignore[no-untyped-def]
+        return features.new_empty((begin.shape[0] - 1) * rows * part.channels)
+
+    def fake_adjoint(gradient, features, harmonics, edge_index, order, begin, radial, *rest):  # type: ignore[no-untyped-def]
+        return torch.empty_like(features), torch.empty_like(harmonics), torch.empty_like(radial)
+
+    def backward(ctx, gradient):  # type: ignore[no-untyped-def]
+        d_features, d_harmonics, d_r = _operator(f"{name}_adjoint")(gradient.contiguous(), *_saved(ctx))
+        return d_features, d_harmonics, None, None, None, d_r, *[None] * (N_TABLE - 1)
+
+    torch.library.register_fake(name, fake)
+    torch.library.register_fake(f"{name}_adjoint", fake_adjoint)
+    torch.library.register_autograd(name, backward, setup_context=_save)
+    if part.per_edge:
+        torch.library.register_fake(f"{name}_weighted", fake)
+        torch.library.register_fake(f"{name}_weighted_adjoint", fake_adjoint)
+        _differentiate_twice(f"{name}_weighted")
+
+
+def _differentiate_twice(name: str) -> None:
+    """The convolution F(h, Y, w) is linear in each argument, so all its derivatives are itself and its adjoint.
+
+    With Phi = <g, F(h, Y, w)> the adjoint gives the derivatives of Phi by h, Y and w. Cotangents a, b, c of these make
+    Psi = Phi(g, a, Y, w) + Phi(g, h, b, w) + Phi(g, h, Y, c): three times the same thing with an argument exchanged.
+    """
+
+    def backward(ctx, gradient):  # type: ignore[no-untyped-def]
+        d_features, d_harmonics, d_weights = _operator(f"{name}_adjoint")(gradient.contiguous(), *_saved(ctx))
+        return d_features, d_harmonics, None, None, None, d_weights
+
+    def backward_of_adjoint(ctx, a, b, c):  # type: ignore[no-untyped-def]
+        forward, adjoint = _operator(name), _operator(f"{name}_adjoint")
+        g, h, y, *edges, w = _saved(ctx)
+        a, b, c = a.contiguous(), b.contiguous(), c.contiguous()
+        _, y_a, w_a = adjoint(g, a, y, *edges, w)
+        h_b, _, w_b = adjoint(g, h, b, *edges, w)
+        h_c, y_c, _ = adjoint(g, h, y, *edges, c)
+        by_g = forward(a, y, *edges, w) + forward(h, b, *edges, w) + forward(h, y, *edges, c)
+        return by_g, h_b + h_c, y_a + y_c, None, None, None, w_a + w_b
+
+    torch.library.register_autograd(name, backward, setup_context=_save)
+    torch.library.register_autograd(f"{name}_adjoint", backward_of_adjoint, setup_context=_save)
+
+
+def _moments(name: str, part: Moments) -> None:
+    def fake(harmonics, edge_index, order, begin, r, species, table_of, *table):  # type: ignore[no-untyped-def]
+        return harmonics.new_empty((begin.shape[0] - 1) * (part.l_max + 1) ** 2 * table_of.shape[0] * part.n_functions)
+
+    def fake_adjoint(gradient, harmonics, edge_index, order, begin, r, *table):  # type: ignore[no-untyped-def]
+        return torch.empty_like(harmonics), torch.empty_like(r)
+
+    def backward(ctx, gradient):  # type: ignore[no-untyped-def]
+        d_harmonics, d_r = _operator(f"{name}_adjoint")(gradient.contiguous(), *_saved(ctx))
+        return d_harmonics, None, None, None, d_r, *[None] * (N_TABLE - 1)
+
+    torch.library.register_fake(name, fake)
+    torch.library.register_fake(f"{name}_adjoint", fake_adjoint)
+    torch.library.register_autograd(name, backward, setup_context=_save)
+
+
+def _contraction(name: str, part: Contraction) -> None:
+    n_degrees, n_rows = int(part.dim**0.5 + 0.5), part.n_rows  # tensors' numbers cannot be read while torch traces
+
+    def fake(features, coefficients, species):  # type: ignore[no-untyped-def]
+        return features[0].new_empty(features[0].shape[0] * n_rows * part.channels)
+
+    def fake_adjoint(gradient, features, coefficients, species):  # type: ignore[no-untyped-def]
+        return features[0].new_empty(features[0].shape[0] * part.dim * part.channels)
+
+    def backward(ctx, gradient):  # type: ignore[no-untyped-def]
+        inputs = _saved(ctx)
+        flat = _operator(f"{name}_adjoint")(gradient.contiguous(), *inputs)
+        return split_degrees(flat, inputs[0][0].shape[0], [part.channels] * n_degrees), None, None
+
+    torch.library.register_fake(name, fake)
+    torch.library.register_fake(f"{name}_adjoint", fake_adjoint)
+    torch.library.register_autograd(name, backward, setup_context=_save)
+
+
+_REGISTER: dict[type, Callable[[str, Any], None]] = {
+    Geometry: _geometry,
+    Convolution: _convolution,
+    Moments: _moments,
+    Contraction: _contraction,
+}

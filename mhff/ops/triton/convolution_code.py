@@ -1,0 +1,248 @@
+"""Triton code of a convolution with radial functions from a table, and of its adjoint.
+
+A program works for one atom, one tile of channels and the paths of one harmonic degree l2, and walks along the atom's
+edges, several at once, one per warp. Nothing per edge and channel is stored. Per edge and path it reads six rows of the
+table, which is most of what it reads: 10 paths, 128 channels in float32 make 30 kB per edge, 2.6 MB per atom. From L2
+(5 TB/s) that would take 0.5 us per atom, from L1 (128 bytes per clock and multiprocessor) 0.1 us, and the arithmetic takes
+0.08 us. So programs are ordered by degree l2 first, then tile, then atom: those that run together read the same part of the
+table (at most 3 paths, 200 kB in float32), which L1 can hold as long as there is one table and not one per pair of elements.
+Paths of one degree also share a gradient with respect to the harmonics, which no other program has.
+
+The adjoint walks along senders, whose features and gradients stay in registers, and fetches the gradient of the receivers'
+messages (20 kB per edge, from L2): that is what limits it. Without a gradient of the features (in a first layer) it walks
+along receivers and fetches features, of which there are fewer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from mhff.ops.native.parts import SMALL, Convolution
+from mhff.ops.triton.module import TYPES, Tiles, indented
+from mhff.ops.triton.spline import TAPS, WEIGHTS, Spline, names, place, slopes, taps
+
+EDGES = "harmonics, edge_index, order, begin, r, species, table_of, tables"
+SIZES = "n_local, n_all, n_edges, n_species"
+
+
+@dataclass(frozen=True)
+class Path:
+    """One path: its index, degrees, position among the paths to l3, and non-zero couplings (harmonic, m, component, value)."""
+
+    index: int
+    l1: int
+    l2: int
+    l3: int
+    slot: int
+    terms: tuple[tuple[int, int, int, float], ...]
+
+
+class ConvolutionCode:
+    """Code of one shape: functions `forward`, `adjoint` and `adjoint_without_features`."""
+
+    def __init__(self, part: Convolution, spline: Spline, dtype: torch.dtype, tiles: Tiles) -> None:
+        self.spline, self.type, self.edges = spline, TYPES[dtype], tiles.edges
+        self.channels, self.paths_to, self.l_max = part.channels, part.paths_to, part.l_max
+        self.tile = tiles.channels(part.channels, dtype)
+        self.n_tiles = -(-part.channels // self.tile)
+        self.in_tile = "" if part.channels % self.tile == 0 else "inside"
+        self.n_components = part.coupling.shape[2]
+        self.paths = [self._path(part, index) for index in range(len(part.paths))]
+        groups = [[path for path in self.paths if path.l2 == degree] for degree in range(part.l_max + 1)]
+        self.groups = sorted(groups, key=lambda group: -sum(2 * path.l3 + 1 for path in group))  # the longest first
+
+    def _path(self, part: Convolution, index: int) -> Path:
+        l1, l2, l3 = part.paths[index]
+        slot = sum(path[2] == l3 for path in part.paths[:index])
+        terms = []
+        for m in range(2 * l3 + 1):
+            row = self._rows_below(l3) + m * self.paths_to[l3] + slot
+            block = part.coupling[l2**2 : (l2 + 1) ** 2, row, l1**2 : (l1 + 1) ** 2]
+            terms += [(b, m, a, float(block[b, a])) for b, a in block.abs().gt(SMALL).nonzero().tolist()]
+        return Path(index, l1, l2, l3, slot, tuple(terms))
+
+    def _rows_below(self, degree: int) -> int:
+        return sum((2 * l + 1) * paths for l, paths in enumerate(self.paths_to[:degree]))
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of a message."""
+        return self._rows_below(self.l_max + 1)
+
+    def code(self) -> str:
+        """All functions."""
+        functions = [self._radial()]
+        for kind, body, outputs in (
+            ("forward", self._gather, "features, {}, messages"),
+            ("adjoint", self._scatter_along_senders, "gradient, features, {}, d_features, d_harmonics, d_r"),
+            ("adjoint_without_features", self._scatter_along_receivers, "gradient, features, {}, d_harmonics, d_r"),
+        ):
+            arguments = f"{outputs.format(EDGES)}, {SIZES}"
+            for group in range(len(self.groups)):
+                functions.append(f"@triton.jit\ndef {kind}_{group}({arguments}, atom, tile):\n" + "\n".join(indented(body(group), 1)))
+            functions.append(self._dispatch(kind, arguments))
+        return WEIGHTS + "\n\n" + "\n\n\n".join(functions) + "\n"
+
+    def _dispatch(self, kind: str, arguments: str) -> str:
+        """One kernel for all groups of paths."""
+        lines = [f"{n} = tl.cast({n}, tl.int64)" for n in SIZES.split(", ")]
+        lines += ["atom = tl.program_id(0).to(tl.int64)", f"if atom >= {'n_all' if kind == 'adjoint' else 'n_local'}:", "    return"]
+        lines += ["tile = tl.program_id(1)", "group = tl.program_id(2)"]
+        for group in range(len(self.groups)):
+            lines += [f"if group == {group}:", f"    {kind}_{group}({arguments}, atom, tile)"]
+        return f"@triton.jit\ndef {kind}({arguments}):\n" + "\n".join(indented(lines, 1))
+
+    def _radial(self) -> str:
+        """Functions that read a table: value, and value and slope; many edges share a row, so it had better stay in L1."""
+        width = len(self.paths) * self.channels
+        mask = ", mask=inside, other=0" if self.in_tile else ""
+        reads = [f't{tap} = tl.load(row + {tap * width}{mask}, eviction_policy="evict_last")' for tap in range(TAPS)]
+        value = ["@triton.jit", f"def radial(row, inside, {names('w')}):", *indented([*reads, f"return {taps('w')}"], 1)]
+        slope = ["@triton.jit", f"def radial_and_slope(row, inside, {names('w')}, {names('v')}):"]
+        slope += indented([*reads, f"return {taps('w')}, {taps('v')}"], 1)
+        return "\n".join([*value, "", "", *slope])
+
+    def _channels(self) -> list[str]:
+        lines = [f"channel = tile * {self.tile} + tl.arange(0, {self.tile})", "c = channel[None, :]"]
+        return [*lines, f"inside = c < {self.channels}"]
+
+    def _edge(self, harmonics: range) -> list[str]:
+        """What one step of the loop knows of its edges, each `[edges, 1]`; edges beyond the last have no harmonics."""
+        width, n_harmonics = len(self.paths) * self.channels, (self.l_max + 1) ** 2
+        return [
+            f"at = step + tl.arange(0, {self.edges})[:, None]",
+            "valid = at < stop",
+            "edge = tl.load(order + at, mask=valid, other=0).to(tl.int64)",
+            "sender = tl.load(edge_index + edge)",
+            "receiver = tl.load(edge_index + n_edges + edge)",
+            "table = tl.load(table_of + tl.load(species + sender) * n_species + tl.load(species + receiver))",
+            "distance = tl.load(r + edge)",
+            *[f"y{b - harmonics[0]} = tl.load(harmonics + edge * {n_harmonics} + {b}, mask=valid, other=0)" for b in harmonics],
+            *place(self.spline, self.type),
+            f"row = tables + (table * {self.spline.rows} + first) * {width} + c",
+        ]
+
+    def _loop(self, body: list[str]) -> list[str]:
+        """Over the edges of an atom."""
+        head = ["start = tl.load(begin + atom)", "stop = tl.load(begin + atom + 1)"]
+        return [*head, f"for step in range(start, stop, {self.edges}):", *indented(body, 1)]
+
+    def _zeros(self, name: str) -> str:
+        return f"{name} = tl.zeros([{self.edges}, {self.tile}], {self.type})"
+
+    def _load(self, pointer: str) -> str:
+        return f"tl.load({pointer}, mask=inside, other=0)" if self.in_tile else f"tl.load({pointer})"
+
+    def _store(self, pointer: str, value: str, of_edges: bool = False) -> str:
+        """Of sums over the edges, or of one number per edge."""
+        mask = ", mask=valid" if of_edges else f", mask=channel < {self.channels}" if self.in_tile else ""
+        return f"tl.store({pointer}, {value}{mask})"
+
+    def _message(self, buffer: str, path: Path, m: int, atom: str, channel: str) -> str:
+        """Address of a row of a path's message: blocks `[n_local, 2 l3 + 1, paths to l3, channels]`."""
+        width = self.paths_to[path.l3] * self.channels
+        block = f"n_local * {self._rows_below(path.l3) * self.channels}"
+        return f"{buffer} + {block} + {atom} * {(2 * path.l3 + 1) * width} + {m * width + path.slot * self.channels} + {channel}"
+
+    def _feature(self, buffer: str, component: int, atom: str, channel: str) -> str:
+        return f"{buffer} + {atom} * {self.n_components * self.channels} + {component * self.channels} + {channel}"
+
+    def _components(self, group: int) -> list[int]:
+        return sorted({path.l1**2 + a for path in self.groups[group] for a in range(2 * path.l1 + 1)})
+
+    def _gather(self, group: int) -> list[str]:
+        """Messages of a group's paths to one atom: M[m] += sum_a (sum_b CG[b, m, a] Y_b) R h_a."""
+        rows = [(path, m) for path in self.groups[group] for m in range(2 * path.l3 + 1)]
+        degree = self.groups[group][0].l2
+        body = self._edge(range(degree**2, (degree + 1) ** 2))
+        body += [f"h{i} = {self._load(self._feature('features', i, 'sender', 'c'))}" for i in self._components(group)]
+        for path in self.groups[group]:
+            body.append(f"radial_{path.index} = radial(row + {path.index * self.channels}, inside, {names('w')})")
+            for a in range(2 * path.l1 + 1):
+                body.append(f"x = radial_{path.index} * h{path.l1**2 + a}")
+                for m in range(2 * path.l3 + 1):
+                    terms = [f"{value!r} * y{b}" for b, of, component, value in path.terms if (of, component) == (m, a)]
+                    if terms:
+                        body.append(f"s_{path.index}_{m} += ({' + '.join(terms)}) * x")
+        lines = [*self._channels(), *[self._zeros(f"s_{path.index}_{m}") for path, m in rows], *self._loop(body)]
+        for path, m in rows:
+            lines.append(self._store(self._message("messages", path, m, "atom", "channel"), f"tl.sum(s_{path.index}_{m}, 0)"))
+        return lines
+
+    def _scatter_along_senders(self, group: int) -> list[str]:
+        """Gradients of the edges that an atom sends along, and of its features."""
+        components = self._components(group)
+        lines = [*self._channels(), *[self._zeros(f"d{i}") for i in components]]
+        lines += [f"h{i} = {self._load(self._feature('features', i, 'atom', 'c'))}" for i in components]
+        lines += self._loop(self._scatter(group, along_senders=True))
+        lines += [f"part = d_features + {group} * n_all * {self.n_components * self.channels}"]
+        for i in range(self.n_components):
+            value = f"tl.sum(d{i}, 0)" if i in components else f"tl.zeros([{self.tile}], {self.type})"
+            lines.append(self._store(self._feature("part", i, "atom", "channel"), value))
+        return lines
+
+    def _scatter_along_receivers(self, group: int) -> list[str]:
+        """Gradients of the edges that an atom receives from."""
+        gradients = [
+            f"m_{path.index}_{m} = {self._load(self._message('gradient', path, m, 'atom', 'c'))}"
+            for path in self.groups[group]
+            for m in range(2 * path.l3 + 1)
+        ]
+        return [*self._channels(), *gradients, *self._loop(self._scatter(group, along_senders=False))]
+
+    def _scatter(self, group: int, along_senders: bool) -> list[str]:
+        """One step of the adjoint. With dM the gradient of a message, x_a = R h_a and D_ba = sum_m CG[b, m, a] dM[m]:
+
+        dY_b = sum_(a, c) D_ba x_a;  dx_a = sum_b Y_b D_ba;  dh_a += R dx_a;  dr = sum_c R' sum_a h_a dx_a.
+        """
+        degree = self.groups[group][0].l2
+        harmonics = range(degree**2, (degree + 1) ** 2)
+        body = [*self._edge(harmonics), *slopes(self.spline)]
+        if not along_senders:
+            body += [f"h{i} = {self._load(self._feature('features', i, 'sender', 'c'))}" for i in self._components(group)]
+        sums: set[str] = set()
+        for path in self.groups[group]:
+            body += self._scatter_path(path, along_senders, sums)
+        at = "(group_tile * n_edges + edge)"
+        body.append(f"group_tile = {group * self.n_tiles} + tile")
+        body.append(self._store(f"d_r + {at}", f"{self.spline.per_length!r} * tl.sum(d_distance, 1, keep_dims=True)", True))
+        for b in range(len(harmonics)):
+            pointer = f"d_harmonics + (tile * n_edges + edge) * {(self.l_max + 1) ** 2} + {harmonics[b]}"
+            body.append(self._store(pointer, f"tl.sum(e{b}, 1, keep_dims=True)", True))
+        return body
+
+    def _scatter_path(self, path: Path, along_senders: bool, sums: set[str]) -> list[str]:
+        lines = [
+            f"value, slope = radial_and_slope(row + {path.index * self.channels}, inside, {names('w')}, {names('v')})",
+        ]
+        if along_senders:
+            # read once each, by this program and those of the receiver's other neighbours: not what L1 is for
+            lines += [
+                f"m_{path.index}_{m} = {self._load(self._message('gradient', path, m, 'receiver', 'c'))}"
+                for m in range(2 * path.l3 + 1)
+            ]
+        for a in range(2 * path.l1 + 1):
+            component = path.l1**2 + a
+            lines.append(f"x = value * h{component}")
+            started = False
+            for b in range(2 * path.l2 + 1):
+                terms = [f"{value!r} * m_{path.index}_{m}" for of, m, i, value in path.terms if (of, i) == (b, a)]
+                if not terms:
+                    continue
+                lines.append(f"coupled = {' + '.join(terms)}")
+                lines.append(f"dx {'+=' if started else '='} y{b} * coupled")
+                lines.append(_add(f"e{b}", "coupled * x", sums))
+                started = True
+            if along_senders:
+                lines.append(f"d{component} += value * dx")
+            lines.append(f"of_value {'+=' if a else '='} h{component} * dx")
+        return [*lines, _add("d_distance", "slope * of_value", sums)]
+
+
+def _add(name: str, value: str, started: set[str]) -> str:
+    """Add to a sum, or begin it."""
+    operator = "+=" if name in started else "="
+    started.add(name)
+    return f"{name} {operator} {value}"

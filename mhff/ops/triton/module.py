@@ -1,0 +1,70 @@
+"""A generated module: where its code is kept, and how it becomes kernels."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import torch
+
+from mhff.errors import MHFFError
+from mhff.modelfile import write_atomically
+
+LANES = 32
+"""Threads of a warp."""
+TYPES = {torch.float32: "tl.float32", torch.float64: "tl.float64"}
+HEAD = '"""Written by mhff."""\n\nimport triton\nimport triton.language as tl\n'
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """How the kernels divide their work; what is best depends on the GPU and the model, not on the number of atoms."""
+
+    registers: int = 4
+    """Registers of a thread that hold one row's channels: 4 channels in float32, 2 in float64."""
+    edges: int = 4
+    """Edges of an atom that are worked on at once, each by a warp."""
+    atoms: int = 4
+    """Atoms that share the coefficients which a symmetric contraction reads."""
+
+    def channels(self, n_channels: int, dtype: torch.dtype) -> int:
+        """Channels of one program, a power of 2: a whole number of such tiles holds all channels, if that can be."""
+        most = LANES * self.registers * 4 // dtype.itemsize
+        tile = power_of_2(n_channels)
+        while tile > most or (n_channels > most and n_channels % tile and tile > LANES):
+            tile //= 2
+        return tile
+
+
+def power_of_2(n: int) -> int:
+    """The smallest power of 2 that is n or more."""
+    return 1 << (n - 1).bit_length()
+
+
+def load(code: str, folder: Path) -> ModuleType:
+    """The module of some code, which is written to a file of its own: Triton reads kernels from their files.
+
+    Raises MHFFError where there is no Triton.
+    """
+    if importlib.util.find_spec("triton") is None:
+        raise MHFFError("kernels for a GPU need the package triton, which is not installed; install it: pip install triton")
+    code = HEAD + code
+    name = "mhff_triton_" + hashlib.sha256(code.encode()).hexdigest()[:16]
+    file = folder / f"{name}.py"
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, code.encode())
+    specification = importlib.util.spec_from_file_location(name, file)
+    if specification is None or specification.loader is None:
+        raise RuntimeError(f"{file} is no module")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def indented(lines: list[str], depth: int) -> list[str]:
+    """Lines of a block inside `depth` others."""
+    return ["    " * depth + line for line in lines]
