@@ -8,12 +8,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from mhff.errors import MHFFError
 
-OWN = (sys.executable, "-m", "mhff.bench.workers.own")
+OWN = (sys.executable, "-P", "-m", "mhff.bench.workers.own")
 PEER_SCRIPT = Path(__file__).parent / "workers" / "peer.py"
 
 
@@ -61,10 +62,8 @@ class Worker:
     def close(self) -> None:
         """End the process."""
         if self.process.stdin is not None and not self.process.stdin.closed:
-            try:
+            with suppress(BrokenPipeError):
                 self.process.stdin.close()
-            except BrokenPipeError:
-                pass
         try:
             self.process.wait(timeout=10)
         except subprocess.TimeoutExpired:

@@ -101,7 +101,9 @@ def _own(choice: Choice) -> Iterator[Contender]:
             continue
         taken = [program for program in programs if program[0] is None or program[0] in engine.forms]
         if not taken:
-            raise MHFFError(f"the engine '{name}' runs no program of the form {listing(choice.forms)}: ask for --form {engine.forms[0]}")
+            raise MHFFError(
+                f"the engine '{name}' runs no program of the form {listing(choice.forms)}: ask for --form {engine.forms[0]}"
+            )
         for form, dtype in taken:
             yield Contender(f"{name} {form or 'artefact'} {dtype}", OWN, common | {"form": form, "dtype": dtype})
 
@@ -118,7 +120,12 @@ def _peers(choice: Choice, dtypes: Sequence[str]) -> Iterator[Contender]:
             "give it with --peer-model FILE.model"
         )
     folder = Path(platformdirs.user_cache_dir("mhff")) / "bench"
-    common = {"model": str(choice.peer_model.resolve()), "head": choice.head, "threads": choice.threads, "folder": str(folder)}
+    common = {
+        "model": str(choice.peer_model.resolve()),
+        "head": choice.head,
+        "threads": choice.threads,
+        "folder": str(folder),
+    }
     for peer in choice.against:
         for engine in [engine for engine in choice.engines if engine in PEER_ENGINES] or PEER_ENGINES[:1]:
             for dtype in dtypes:

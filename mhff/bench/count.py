@@ -1,8 +1,8 @@
 """Multiply-adds that a step needs per atom, counted from a model's architecture, and the time that they take at least.
 
-Counted is the model as it is written, energies and their gradient, with two rewritings that cost nothing: radial functions are
-interpolated, and what depends on the element alone is a constant. The derivative of a product of two takes two products, so the
-adjoint of a linear map costs as much as the map (weights have no gradient here).
+Counted is the model as it is written, energies and their gradient, with two rewritings: radial functions are interpolated,
+and what depends on the element alone is a constant. The adjoint of a linear map costs as much as the map, because weights
+have no gradient here. A kernel that uses the processor better than the large matrix product does can be faster than this.
 
 | part         | forward, per edge and channel           | adjoint, per edge and channel                             |
 |--------------|-----------------------------------------|-----------------------------------------------------------|

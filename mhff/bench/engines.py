@@ -49,7 +49,9 @@ def find_engine(name: str) -> Engine:
     try:
         engine: Engine = found[name].load()
     except ImportError as error:
-        raise MHFFError(f"the engine '{name}' needs {error.name}, which is not installed; install it or leave it out") from error
+        raise MHFFError(
+            f"the engine '{name}' needs {error.name}, which is not installed; install it or leave it out"
+        ) from error
     return engine
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -74,5 +73,3 @@ def peak_memory(contender: Contender, small: Atoms, atoms: Atoms) -> dict[str, i
         worker.ask("prepare", as_request(atoms))
         worker.ask("run", 1)
         return {"loaded": loaded, "more": max(0, worker.ask("memory", "peak")["bytes"] - loaded)}
-
-

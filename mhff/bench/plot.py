@@ -10,7 +10,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+from matplotlib.ticker import NullLocator, ScalarFormatter
 
 from mhff.bench.engines import MATRIX_PRODUCT
 from mhff.bench.report import MICROSECONDS, Report
@@ -67,10 +67,9 @@ def draw(report: Report, axes: Axes) -> None:
 
 def _axes(report: Report, axes: Axes) -> None:
     axes.set(xscale="log", yscale="log", xlabel="atoms", ylabel="time per step, µs per atom")
-    axes.set_title(f"{Path(report.model).stem}, {report.system}, {report.threads} thread{'s' if report.threads > 1 else ''}")
+    axes.set_title(report.title)
     axes.set_xticks(sorted(report.neighbours))
     axes.xaxis.set_major_formatter(ScalarFormatter())
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.xaxis.set_minor_locator(LogLocator(subs=()))
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(ScalarFormatter())
     axes.grid(visible=True, which="major", color="0.9", linewidth=0.6)

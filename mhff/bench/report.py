@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rich import box
@@ -11,6 +12,7 @@ from rich.table import Table
 
 from mhff.bench.contenders import Contender
 from mhff.bench.count import Count, floor
+from mhff.bench.engines import MATRIX_PRODUCT
 from mhff.bench.statistics import Spread, ratio, spread
 
 FORMAT_VERSION = 1
@@ -136,20 +138,35 @@ class Report:
 
     def rows(self) -> list[list[str]]:
         """Of the table: a row for each point that evaluates the model or its neighbour list."""
-        return [_row(self, point) for point in self.points if point.contender.engine != "matrix product"]
+        return [_row(self, point) for point in self.points if point.contender.engine != MATRIX_PRODUCT.name]
 
     def table(self) -> Table:
         """For the terminal."""
-        title = f"{self.model}, {self.system}, {self.threads} thread{'s' if self.threads > 1 else ''}"
-        table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
-        for index, name in enumerate(HEADER):
-            table.add_column(name, justify="left" if index == 1 else "right")
+        table = Table(title=self.title, box=box.SIMPLE_HEAD, title_justify="left")
+        for name in self.header():
+            left = name == "contender"
+            table.add_column(name, justify="left" if left else "right", no_wrap=left)
         for row in self.rows():
             table.add_row(*row)
         return table
 
+    def markdown(self) -> str:
+        """For a document."""
+        lines = [self.header(), ["---:" if name != "contender" else "---" for name in self.header()], *self.rows()]
+        return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
-HEADER = ("atoms", "contender", "us per atom", "+-", "kB per atom", "x floor", "a peer takes, times as long")
+    @property
+    def title(self) -> str:
+        """What was measured."""
+        return f"{Path(self.model).stem}, {self.system}, {self.threads} thread{'s' if self.threads > 1 else ''}"
+
+    def peers(self) -> list[str]:
+        """Names of the peers that took part."""
+        return list(dict.fromkeys(str(point.contender.options["peer"]) for point in self.points if point.contender.peer))
+
+    def header(self) -> list[str]:
+        """Of the table; a peer's column says how many times as long it took."""
+        return ["atoms", "contender", "us/atom", "+-", "kB/atom", "floors", *(f"{peer} takes" for peer in self.peers())]
 
 
 def _alike(peer: Point, own: Point) -> bool:
@@ -160,11 +177,8 @@ def _alike(peer: Point, own: Point) -> bool:
 
 def _row(report: Report, point: Point) -> list[str]:
     time, times = point.per_atom, report.times_floor(point)
-    against: Sequence[str] = [
-        f"{of.split()[0]} {value.median:.3g}"
-        for n_atoms, of, to, value in report.ratios()
-        if (n_atoms, to) == (point.n_atoms, point.contender.label)
-    ]
+    here = (point.n_atoms, point.contender.label)
+    against = {of.split()[0]: f"{value.median:.3g} x" for n_atoms, of, to, value in report.ratios() if (n_atoms, to) == here}
     return [
         str(point.n_atoms),
         point.contender.label,
@@ -172,5 +186,5 @@ def _row(report: Report, point: Point) -> list[str]:
         f"{100 * time.relative:.0f} %",
         "" if point.memory is None else f"{point.memory['more'] / 1e3 / point.n_atoms:.0f}",
         "" if times is None else f"{times.median:.2f}",
-        ", ".join(against),
+        *(against.get(peer, "") for peer in report.peers()),
     ]

@@ -140,8 +140,8 @@ def check_energies(taking_part: Sequence[Contender], energies: Sequence[float], 
         least = max(SAME_ENERGY[contender.dtype], SAME_ENERGY[first.dtype])
         if not abs(energy - expected) / n_atoms <= least + RELATIVE * abs(expected) / n_atoms:
             raise MHFFError(
-                f"expected the same energy of {n_atoms} atoms, got {expected:.6f} eV of {first.label} and {energy:.6f} eV of "
-                f"{contender.label}; give the file that the model was imported from, and the same --head"
+                f"expected the same energy of {n_atoms} atoms, got {expected:.6f} eV of {first.label} and {energy:.6f} eV "
+                f"of {contender.label}; give the file that the model was imported from, and the same --head"
             )
 
 

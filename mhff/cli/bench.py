@@ -24,8 +24,12 @@ def bench(
     threads: Annotated[int, typer.Option(help="Threads of every contender.")] = 1,
     rounds: Annotated[int, typer.Option(help="How often each contender has its turn.")] = 7,
     against: Annotated[list[str] | None, typer.Option(help="mace-torch or symmetrix-xl; repeatable.")] = None,
-    peer_python: Annotated[Path | None, typer.Option(help="Python that has the peers; .venv-peer/bin/python if it exists.")] = None,
-    peer_model: Annotated[Path | None, typer.Option(help="The .model file of mace-torch that MODEL was imported from.")] = None,
+    peer_python: Annotated[
+        Path | None, typer.Option(help="Python that has the peers; .venv-peer/bin/python if it exists.")
+    ] = None,
+    peer_model: Annotated[
+        Path | None, typer.Option(help="The .model file of mace-torch that MODEL was imported from.")
+    ] = None,
     memory: Annotated[bool, typer.Option(help="Measure the peak memory of each point, in a process of its own.")] = True,
     longest: Annotated[float, typer.Option(help="Leave out of larger sizes what would take longer for a step, s.")] = 30.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -74,7 +78,9 @@ def _head(model: str, beginning: str | None) -> str | None:
     from mhff.modelfile import model_path
 
     described = open_evaluator(model_path(model))
-    return described.heads.complete(beginning) if beginning is not None else described.default_head or described.heads.names[0]
+    return (
+        described.heads.complete(beginning) if beginning is not None else described.default_head or described.heads.names[0]
+    )
 
 
 def _sizes(text: str | None) -> tuple[int, ...] | None:

@@ -1,7 +1,7 @@
 """A worker with a peer: `PEER_PYTHON peer.py`. It imports what that interpreter has and no mhff.
 
-Engine `python` gives a peer its neighbours ready made, `ase` is its calculator. Symmetrix-XL's calculator keeps a list of its
-own while atoms move less than half its skin, so there `python` is the calculator with a thin skin that is never used up.
+Engine `python` gives a peer its neighbours ready made, `ase` is its calculator. Symmetrix-XL's calculator keeps a list of
+its own while atoms move less than half its skin, so there `python` is the calculator with a thin skin, never used up.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from serving import Contender, serve  # type: ignore[import-not-found]  # this script's folder is on the path
+from serving import Contender, serve  # this script's folder is on the path
 
 MOVE = 1e-3
 """How far an atom moves to and fro between two steps, A, so that no calculator takes them for the same structure."""

