@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -21,6 +21,7 @@ from mhff.modelfile import Model, load, write_atomically
 from mhff_deploy.artefact import Form
 from mhff_deploy.build import build
 from mhff_deploy.folders import artefact_folder
+from mhff_deploy.lower import LARGEST_TABLES, table_bytes
 from mhff_deploy.targets import AOTI, TORCHSCRIPT
 
 
@@ -31,21 +32,26 @@ def compiled(
     form: Form = "aoti",
     folder: Path | None = None,
     progress: Callable[[str], None] = lambda step: None,
+    elements: Sequence[str] = (),
 ) -> Path:
-    """Path of the artefact of a model (file, bundled name or `Model`), compiled now if it is not in the cache."""
+    """Path of the artefact of a model (file, bundled name or `Model`), compiled now if it is not in the cache.
+
+    It knows all elements of the model, or at least `elements` where tables for all of them would be too large.
+    """
     model = source if isinstance(source, Model) else load(source)
-    path = (folder or artefact_folder()) / f"{_key(model, device, dtype, form)}.{'pt2' if form == 'aoti' else 'pt'}"
+    few = tuple(elements) if elements and table_bytes(model.network) > LARGEST_TABLES else None
+    path = (folder or artefact_folder()) / f"{_key(model, device, dtype, form, few)}.{'pt2' if form == 'aoti' else 'pt'}"
     if not path.exists():
         target = AOTI if form == "aoti" else TORCHSCRIPT
-        content, _ = build(model, target, device=device, dtype=dtype, progress=progress)
+        content, _ = build(model, target, elements=few, device=device, dtype=dtype, progress=progress)
         write_atomically(path, content)
     return path
 
 
-def _key(model: Model, device: str, dtype: str, form: Form) -> str:
+def _key(model: Model, device: str, dtype: str, form: Form, elements: tuple[str, ...] | None) -> str:
     parts = {
         "model": hashlib.sha256(model.to_bytes()).hexdigest(),
-        "options": [device, dtype, form],
+        "options": [device, dtype, form, elements],
         "torch": torch.__version__,
         "source": _source_checksum(),
         "machine": [platform.machine(), torch.backends.cpu.get_cpu_capability(), _accelerator(device)],

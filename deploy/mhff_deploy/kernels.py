@@ -108,9 +108,6 @@ def by_degree(rows: torch.Tensor, sizes: Sequence[int]) -> torch.Tensor:
 
 def degrees_of(flat: torch.Tensor, n: int, widths: Sequence[int]) -> list[torch.Tensor]:
     """Views `[n, 2l + 1, width]` of a flat tensor for each l."""
-    rows, views = 0, []
-    for degree, width in enumerate(widths):
-        size = (2 * degree + 1) * width
-        views.append(flat.narrow(0, n * rows, n * size).view(n, 2 * degree + 1, width))
-        rows += size
-    return views
+    # one split, because its gradient is one concatenation; that of several slices would fill and add the whole several times
+    blocks = flat.split([n * (2 * degree + 1) * width for degree, width in enumerate(widths)])
+    return [block.view(n, 2 * degree + 1, widths[degree]) for degree, block in enumerate(blocks)]

@@ -21,14 +21,18 @@ from mhff.model.mace import MACE
 from mhff.model.product import Product
 from mhff.model.readout import ReferenceEnergies
 from mhff.modelfile import Model
+from mhff.ops.native.build import CompilerError
 from mhff_deploy.accuracy import lower_to_error
 from mhff_deploy.lowered import LoweredMACE
 from mhff_deploy.native import NativeKernels
+from mhff_deploy.radial import depends_on_pair
 
 TABLE_ERROR = {"float32": 1e-6, "float64": 1e-9}
 """Error of forces, eV/A, that tables may make, by the program's precision."""
 LARGEST_TABLES = 1 << 29
 """Bytes; beyond it the radial networks are kept."""
+USUAL_INTERVALS = 256
+"""Of a table, to say how large it would be."""
 CHANNELS_AT_ONCE = 8
 """Kernels want channel counts that are multiples of this."""
 
@@ -65,22 +69,27 @@ def lower(
     """
     exact = pruned(model, elements)
     precision = {"float32": torch.float32, "float64": torch.float64}[dtype]
-    reason = why_not_tables(exact, device, table_error, precision)
+    reason = why_not_tables(exact, device, table_error)
     if reason:
         progress(f"keeping the radial networks, {reason}")
         network = exact.to(device, precision)
         use_operators(network)
         return Lowered(network)
     progress("making tables of the radial functions")
-    lowered, n_intervals, error = lower_to_error(exact, table_error)
+    lowered, n_intervals, measured = lower_to_error(exact, table_error)
     progress("compiling kernels")
-    kernels = NativeKernels(lowered, exact, precision, folder, march)
+    try:
+        kernels = NativeKernels(lowered, exact, precision, folder, march)
+    except CompilerError as error:
+        raise MHFFError(
+            f"the C++ compiler could not make the kernels ({error}); use g++ 11 or newer, or do without with --table-error 0"
+        ) from error
     lowered = lowered.to(precision)
     lowered.kernels = kernels
-    return Lowered(lowered, kernels.library, kernels.namespace, error, n_intervals)
+    return Lowered(lowered, kernels.library, kernels.namespace, measured, n_intervals)
 
 
-def why_not_tables(network: MACE, device: torch.device, table_error: float, dtype: torch.dtype) -> str:
+def why_not_tables(network: MACE, device: torch.device, table_error: float) -> str:
     """Why a network is not lowered to tables and kernels; empty if it is."""
     config = network.config
     channels = {config.n_channels, *(config.edge_channels(layer) for layer in range(config.n_layers))}
@@ -94,12 +103,19 @@ def why_not_tables(network: MACE, device: torch.device, table_error: float, dtyp
         return "because they do not end smoothly at the cutoff"
     if any(count % CHANNELS_AT_ONCE for count in channels):
         return f"because its numbers of channels are not multiples of {CHANNELS_AT_ONCE}"
-    size = len(config.elements) ** 2 * 256 * sum(layer.interaction.weight_width for layer in network.layers) * dtype.itemsize
+    size = table_bytes(network)
     if size > LARGEST_TABLES:
         return (
             f"because tables for {len(config.elements)} elements would take {size / 1e9:.0f} GB; choose some with --elements"
         )
     return ""
+
+
+def table_bytes(network: MACE) -> int:
+    """Size of a network's tables in float32, with the number of intervals that is usual."""
+    widths = sum(layer.interaction.weight_width for layer in network.layers)
+    n_tables = len(network.config.elements) ** 2 if depends_on_pair(network) else 1
+    return int(4 * n_tables * USUAL_INTERVALS * widths)
 
 
 def pruned(model: Model, elements: Sequence[str] | None) -> MACE:

@@ -23,7 +23,7 @@ class NativeKernels:
     def __init__(self, lowered: LoweredMACE, network: MACE, dtype: torch.dtype, folder: Path, march: str = "native") -> None:
         """Compile for the network's shapes, or find in `folder` what was compiled for them; takes seconds.
 
-        `network` is the one that was lowered. Raises RuntimeError where the compiler fails.
+        `network` is the one that was lowered. Raises CompilerError where the compiler fails.
         """
         parts = shapes(network)
         self.library, self.namespace = build(parts, dtype, folder, march)
@@ -59,7 +59,7 @@ class NativeKernels:
     def contraction(self, layer: int, a: Sequence[torch.Tensor], species: torch.Tensor) -> torch.Tensor:
         """See `Kernels.contraction`."""
         operator = getattr(self.operators, f"contraction_{layer}")
-        return operator([x.contiguous() for x in a], self.coefficients[layer], species)
+        return operator(torch.cat([x.flatten() for x in a]), self.coefficients[layer], species)
 
 
 def shapes(network: MACE) -> dict[str, Part]:

@@ -35,7 +35,7 @@ class MHFFComputation:
         periodic: bool,
         skin: float,
     ) -> None:
-        """`species`: a byte per particle, the position of its element in the model's list; `parameters`: one per head;
+        """`species`: a byte per particle, the position of its element in `program.elements`; `parameters`: one per head;
         `state`: total charge and spin multiplicity.
         """
         self.program, self.species, self.parameters, self.state = program, species, parameters, state
@@ -76,5 +76,6 @@ class MHFFComputation:
         if self._stepper is None:
             from mhff_openmm.stepper import Stepper
 
-            self._stepper = Stepper(load_program(self.program), tuple(self.species), self.state, self.skin)
+            symbols = [self.program.elements[index] for index in self.species]
+            self._stepper = Stepper(load_program(self.program), symbols, self.state, self.skin)
         return self._stepper

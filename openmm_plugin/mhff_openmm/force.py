@@ -77,11 +77,13 @@ def add_mhff_force(
     program = _program(model, form, device, dtype)
     described = open_evaluator(model, device, dtype)  # not compiled: a mistake is told before minutes of compiling
     weights = described.heads.row(described.default_head if head is None else head).tolist()
-    species = species_indices(symbols, described.elements)
+    species_indices(symbols, described.elements)  # refuses elements that the model lacks
+    elements = tuple(element for element in described.elements if element in symbols)
+    species = bytes(elements.index(symbol) for symbol in symbols)
     state = given_state(charge, spin, described.state_embeddings, described.default_state)
     parameters = {f"{name}_head_{known}": weight for known, weight in zip(described.heads.names, weights, strict=True)}
     _check_name(system, name, parameters)
-    computation = MHFFComputation(program, bytes(species.tolist()), tuple(parameters), state, periodic, skin)
+    computation = MHFFComputation(program._replace(elements=elements), species, tuple(parameters), state, periodic, skin)
     computation.stepper().set_head_weights(tuple(weights))
     force = PythonForce(computation, parameters, [] if atoms is None else particles)
     force.setName(name)

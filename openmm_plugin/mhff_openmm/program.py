@@ -30,6 +30,8 @@ class Program(NamedTuple):
     form: Form | None
     device: str
     dtype: str
+    elements: tuple[str, ...] = ()
+    """What the particles are; a program for few elements is made where one for all of the model's would be too large."""
 
 
 def checksum(path: Path) -> str:
@@ -61,7 +63,9 @@ def _evaluator(path: Path, program: Program) -> Evaluator:
     if program.form in ("aoti", "torchscript"):
         from mhff_deploy.cache import compiled
 
-        path = compiled(path, program.device, program.dtype, program.form, progress=partial(_tell, path))
+        path = compiled(
+            path, program.device, program.dtype, program.form, elements=program.elements, progress=partial(_tell, path)
+        )
     return open_evaluator(path, program.device, program.dtype)
 
 

@@ -10,6 +10,7 @@ import torch
 
 from mhff.errors import MHFFError
 from mhff.evaluator import Evaluator
+from mhff.graph import species_indices
 from mhff.model.derivatives import forces
 from mhff_openmm.units import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV
 from mhff_openmm.verlet import VerletList
@@ -18,14 +19,12 @@ from mhff_openmm.verlet import VerletList
 class Stepper:
     """A program together with what it keeps from step to step: the neighbour list and the head weights."""
 
-    def __init__(self, evaluator: Evaluator, species: Sequence[int], state: tuple[float, float], skin: float) -> None:
-        """`species [n]`: position of each atom's element in `evaluator.elements`; `state`: total charge and spin
-        multiplicity; `skin` of the neighbour list, A.
-        """
+    def __init__(self, evaluator: Evaluator, symbols: Sequence[str], state: tuple[float, float], skin: float) -> None:
+        """`symbols`: of the atoms; `state`: total charge and spin multiplicity; `skin` of the neighbour list, A."""
         self.evaluator = evaluator
-        self.species = torch.tensor(species, dtype=torch.int64, device=evaluator.device)
-        self.state = torch.tensor([state], dtype=torch.float64).repeat(len(species), 1).to(evaluator.device)
-        self.symbols = [evaluator.elements[index] for index in species]
+        self.species = species_indices(symbols, evaluator.elements).to(evaluator.device)
+        self.state = torch.tensor([state], dtype=torch.float64).repeat(len(symbols), 1).to(evaluator.device)
+        self.symbols = list(symbols)
         self.neighbours = VerletList(evaluator.r_max, skin, evaluator.device)
         self._row: tuple[float, ...] = ()
         self._weights = torch.empty(0)

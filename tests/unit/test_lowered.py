@@ -185,3 +185,26 @@ def test_tables_and_their_slopes() -> None:
 def test_kernels_live_in_the_users_cache() -> None:
     assert kernel_folder().parts[-2:] == ("mhff", "kernels")
     assert isinstance(kernel_folder(), Path)
+
+
+def test_a_compiler_that_fails_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from mhff.ops.native import build
+    from mhff_deploy.lower import lower
+
+    monkeypatch.setattr(build, "FLAGS", ("-std=c++20", "--no-such-flag"))
+    with pytest.raises(MHFFError, match=r"the C\+\+ compiler could not make the kernels .*no-such-flag") as raised:
+        lower(random_model("mp", n_channels=8), None, "float64", torch.device("cpu"), 1e-6, "native", tmp_path)
+    assert "\n" not in str(raised.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_why_a_model_keeps_its_radial_networks() -> None:
+    from mhff_deploy.lower import why_not_tables
+
+    cpu = torch.device("cpu")
+    assert why_not_tables(exact("mp"), cpu, 1e-6) == ""
+    assert why_not_tables(exact("mp"), cpu, 0) == "as asked"
+    assert "multiples of 8" in why_not_tables(random_model("mp").network, cpu, 1e-6)
+    jumping = random_model("mh1", n_channels=8, n_edge_channels=8, apply_cutoff=True).network
+    assert "do not end smoothly" in why_not_tables(jumping, cpu, 1e-6)
+    assert "device" in why_not_tables(exact("mp"), torch.device("cuda"), 1e-6)

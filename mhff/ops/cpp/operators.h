@@ -257,10 +257,12 @@ template <class S>
 struct ContractionOperators {
   using Real = typename S::Real;
 
-  static Degrees<S, const Real*> blocks(const std::vector<Tensor>& features, int64_t n) {
-    Degrees<S, const Real*> degrees;
-    STD_TORCH_CHECK(int(features.size()) == degrees.count, "mhff kernel: expected features of ", degrees.count, " degrees");
-    for (int l = 0; l < degrees.count; ++l) degrees.block[l] = read<Real>(features[l], n * (2 * l + 1) * S::channels);
+  // Features come as one flat tensor, degree after degree. (A list of tensors would save a copy, but through torch's stable
+  // interface a compiled script loses the tensors of a list that it passes twice.)
+  template <class Pointer>
+  static Degrees<S, Pointer> blocks(Pointer features, int64_t n) {
+    Degrees<S, Pointer> degrees;
+    for (int l = 0; l < degrees.count; ++l) degrees.block[l] = features + n * l * l * S::channels;
     return degrees;
   }
 
@@ -269,21 +271,20 @@ struct ContractionOperators {
     return {read<Real>(coefficients, n_sets * S::n_terms * S::channels), n_sets > 1 ? read<int64_t>(species, n) : nullptr};
   }
 
-  static Tensor forward(std::vector<Tensor> features, Tensor coefficients, Tensor species) {
-    const int64_t n = features[0].size(0);
-    Output<Real> products(features[0], {n * S::n_rows * S::channels});
-    const auto degrees = blocks(features, n);
+  static Tensor forward(Tensor features, Tensor coefficients, Tensor species) {
+    const int64_t n = features.numel() / (S::dim * S::channels);
+    Output<Real> products(features, {n * S::n_rows * S::channels});
+    const auto degrees = blocks(read<Real>(features, n * S::dim * S::channels), n);
     const Sets<Real> sets = sets_of(coefficients, species, n);
     parallel(n, [&](int64_t first, int64_t last) { contract<S>(degrees, sets, products.data, n, first, last); });
     return products.tensor;
   }
 
-  static Tensor adjoint(Tensor gradient, std::vector<Tensor> features, Tensor coefficients, Tensor species) {
-    const int64_t n = features[0].size(0);
-    Output<Real> d_features(features[0], {n * S::dim * S::channels});
-    const auto degrees = blocks(features, n);
-    Degrees<S, Real*> d_degrees;
-    for (int l = 0; l < degrees.count; ++l) d_degrees.block[l] = d_features.data + n * l * l * S::channels;
+  static Tensor adjoint(Tensor gradient, Tensor features, Tensor coefficients, Tensor species) {
+    const int64_t n = features.numel() / (S::dim * S::channels);
+    Output<Real> d_features(features, {features.numel()});
+    const auto degrees = blocks(read<Real>(features, n * S::dim * S::channels), n);
+    const auto d_degrees = blocks(d_features.data, n);
     const Sets<Real> sets = sets_of(coefficients, species, n);
     const Real* of_products = read<Real>(gradient, n * S::n_rows * S::channels);
     parallel(

@@ -20,6 +20,10 @@ FLAGS = ("-std=c++20", "-O3", "-fPIC", "-shared", "-fno-math-errno", "-ffp-contr
 NATIVE = "native"
 
 
+class CompilerError(RuntimeError):
+    """The compiler's first complaint."""
+
+
 def build(
     parts: Mapping[str, Part], dtype: torch.dtype, folder: Path, march: str = NATIVE, compiler: str = "g++"
 ) -> tuple[Path, str]:
@@ -56,5 +60,6 @@ def _compile(code: str, library: Path, command: list[str]) -> None:
 def _run(command: list[str]) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"{command[0]} failed:\n{done.stderr[:4000]}")
+        first = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip()[:200])
+        raise CompilerError(f"{command[0]}: {first[:300]}")
     return done.stdout

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +37,6 @@ def load_library(library: Path, namespace: str) -> None:
         _LOADED.add(namespace)
 
 
-def split_degrees(flat: torch.Tensor, n: int, widths: Sequence[int]) -> list[torch.Tensor]:
-    """Views `[n, 2l + 1, widths[l]]` of an operator's result, one per degree."""
-    sizes = [n * (2 * degree + 1) * width for degree, width in enumerate(widths)]
-    blocks = flat.split(sizes)
-    return [block.view(n, 2 * degree + 1, widths[degree]) for degree, block in enumerate(blocks)]
-
-
 def _fake_sort(atoms: torch.Tensor, n_atoms: int) -> tuple[torch.Tensor, torch.Tensor]:
     return atoms.new_empty(atoms.shape[0], dtype=torch.int32), atoms.new_empty(n_atoms + 1, dtype=torch.int32)
 
@@ -54,22 +47,14 @@ def _operator(name: str) -> Any:
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-    """Keeps all inputs: tensors (in lists, too) as torch wants them kept, numbers as they are."""
-    ctx.n_each = [len(x) if isinstance(x, (list, tuple)) else 1 for x in inputs if not isinstance(x, (int, float))]
-    ctx.is_list = [isinstance(x, (list, tuple)) for x in inputs if not isinstance(x, (int, float))]
-    ctx.numbers = [x for x in inputs if isinstance(x, (int, float))]
-    ctx.save_for_backward(
-        *(y for x in inputs if not isinstance(x, (int, float)) for y in (x if isinstance(x, (list, tuple)) else [x]))
-    )
+    """Keeps all inputs: tensors as torch wants them kept, numbers as they are; numbers come last in all schemas."""
+    ctx.numbers = [x for x in inputs if not isinstance(x, torch.Tensor)]
+    ctx.save_for_backward(*(x for x in inputs if isinstance(x, torch.Tensor)))
 
 
 def _saved(ctx: Any) -> list[Any]:
-    """The inputs that `_save` kept; numbers come last in all schemas."""
-    tensors, inputs = list(ctx.saved_tensors), []
-    for n, is_list in zip(ctx.n_each, ctx.is_list, strict=True):
-        inputs.append(tensors[:n] if is_list else tensors[0])
-        tensors = tensors[n:]
-    return inputs + ctx.numbers
+    """The inputs that `_save` kept."""
+    return [*ctx.saved_tensors, *ctx.numbers]
 
 
 def _geometry(name: str, part: Geometry) -> None:
@@ -148,18 +133,16 @@ def _moments(name: str, part: Moments) -> None:
 
 
 def _contraction(name: str, part: Contraction) -> None:
-    n_degrees, n_rows = int(part.dim**0.5 + 0.5), part.n_rows  # tensors' numbers cannot be read while torch traces
+    n_rows, dim = part.n_rows, part.dim  # tensors' numbers cannot be read while torch traces
 
     def fake(features, coefficients, species):  # type: ignore[no-untyped-def]
-        return features[0].new_empty(features[0].shape[0] * n_rows * part.channels)
+        return features.new_empty(features.shape[0] // dim * n_rows)
 
     def fake_adjoint(gradient, features, coefficients, species):  # type: ignore[no-untyped-def]
-        return features[0].new_empty(features[0].shape[0] * part.dim * part.channels)
+        return torch.empty_like(features)
 
     def backward(ctx, gradient):  # type: ignore[no-untyped-def]
-        inputs = _saved(ctx)
-        flat = _operator(f"{name}_adjoint")(gradient.contiguous(), *inputs)
-        return split_degrees(flat, inputs[0][0].shape[0], [part.channels] * n_degrees), None, None
+        return _operator(f"{name}_adjoint")(gradient.contiguous(), *_saved(ctx)), None, None
 
     torch.library.register_fake(name, fake)
     torch.library.register_fake(f"{name}_adjoint", fake_adjoint)

@@ -186,11 +186,11 @@ class Contraction:
     channels: int
     operators = (
         Operator(
-            "", "(Tensor[] features, Tensor coefficients, Tensor species) -> Tensor", "ContractionOperators<{}>::forward"
+            "", "(Tensor features, Tensor coefficients, Tensor species) -> Tensor", "ContractionOperators<{}>::forward"
         ),
         Operator(
             "_adjoint",
-            "(Tensor gradient, Tensor[] features, Tensor coefficients, Tensor species) -> Tensor",
+            "(Tensor gradient, Tensor features, Tensor coefficients, Tensor species) -> Tensor",
             "ContractionOperators<{}>::adjoint",
         ),
         Operator("_pack", "(Tensor coefficients) -> Tensor", "ContractionOperators<{}>::pack"),

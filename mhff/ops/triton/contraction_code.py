@@ -13,7 +13,7 @@ import torch
 
 from mhff.ops.native.contraction_code import Node, coefficient_order, nested
 from mhff.ops.native.parts import Contraction
-from mhff.ops.triton.module import LANES, TYPES, Tiles, indented
+from mhff.ops.triton.module import JIT, LANES, TYPES, Tiles, indented
 
 
 class ContractionCode:
@@ -29,7 +29,9 @@ class ContractionCode:
         self.order: list[int] = []
         for row in range(part.n_rows):
             mine = (part.rows == row).nonzero().flatten().tolist()
-            self.polynomials.append(nested([(tuple(i for i in part.monomials[q].tolist() if i < part.dim), q) for q in mine]))
+            self.polynomials.append(
+                nested([(tuple(i for i in part.monomials[q].tolist() if i < part.dim), q) for q in mine])
+            )
             self.order += coefficient_order(self.polynomials[-1])
 
     def code(self) -> str:
@@ -37,7 +39,12 @@ class ContractionCode:
         features = ", ".join(f"features_{l}" for l in range(self.n_degrees))
         inputs = f"{features}, coefficients, species"
         forward = self._function("forward", f"{inputs}, products, n_atoms", self._forward())
-        return forward + "\n\n\n" + self._function("adjoint", f"gradient, {inputs}, d_features, n_atoms", self._adjoint()) + "\n"
+        return (
+            forward
+            + "\n\n\n"
+            + self._function("adjoint", f"gradient, {inputs}, d_features, n_atoms", self._adjoint())
+            + "\n"
+        )
 
     def _function(self, name: str, arguments: str, body: list[str]) -> str:
         """Prologue: which atoms and channels, their features `a0`, `a1`, ..., where their coefficients are."""
@@ -55,7 +62,7 @@ class ContractionCode:
             lines += [f"of_set = coefficients + tl.load(species + atom, mask=atom < n_atoms, other=0) * {stride} + c"]
         else:
             lines += ["of_set = coefficients + c"]
-        return f"@triton.jit\ndef {name}({arguments}):\n" + "\n".join(indented([*lines, *body], 1))
+        return f"{JIT}def {name}({arguments}):\n" + "\n".join(indented([*lines, *body], 1))
 
     def _at(self, buffer: str, degree: int, component: int, given: bool = False) -> str:
         """Address in blocks `[n, 2l + 1, channels]`, one after the other unless each is given."""

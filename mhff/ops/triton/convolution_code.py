@@ -1,7 +1,8 @@
 """Triton code of a convolution with radial functions from a table, and of its adjoint.
 
-A program works for one atom, one tile of channels and the paths of one harmonic degree l2, and walks along the atom's
-edges, several at once, one per warp. Nothing per edge and channel is stored. Per edge and path it reads six rows of the
+A program is one warp: it works for one atom, one tile of channels (4 per thread in float32) and the paths of one harmonic
+degree l2, and walks along the atom's edges, so that what belongs to an edge is a scalar, what belongs to a channel is in
+registers, and threads meet only in sums over channels. Nothing per edge and channel is stored. Per edge and path it reads six rows of the
 table, which is most of what it reads: 10 paths, 128 channels in float32 make 30 kB per edge, 2.6 MB per atom. From L2
 (5 TB/s) that would take 0.5 us per atom, from L1 (128 bytes per clock and multiprocessor) 0.1 us, and the arithmetic takes
 0.08 us. So programs are ordered by degree l2 first, then tile, then atom: those that run together read the same part of the
@@ -20,11 +21,13 @@ from dataclasses import dataclass
 import torch
 
 from mhff.ops.native.parts import SMALL, Convolution
-from mhff.ops.triton.module import TYPES, Tiles, indented
+from mhff.ops.triton.module import JIT, TYPES, Tiles, indented
 from mhff.ops.triton.spline import TAPS, WEIGHTS, Spline, names, place, slopes, taps
 
 EDGES = "harmonics, edge_index, order, begin, r, species, table_of, tables"
 SIZES = "n_local, n_all, n_edges, n_species"
+EDGE = "edge, sender, receiver, table, distance"
+FETCH = "at, stop, edge_index, order, r, species, table_of, n_edges, n_species"
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class ConvolutionCode:
     """Code of one shape: functions `forward`, `adjoint` and `adjoint_without_features`."""
 
     def __init__(self, part: Convolution, spline: Spline, dtype: torch.dtype, tiles: Tiles) -> None:
-        self.spline, self.type, self.edges = spline, TYPES[dtype], tiles.edges
+        self.spline, self.type = spline, TYPES[dtype]
         self.channels, self.paths_to, self.l_max = part.channels, part.paths_to, part.l_max
         self.tile = tiles.channels(part.channels, dtype)
         self.n_tiles = -(-part.channels // self.tile)
@@ -73,7 +76,7 @@ class ConvolutionCode:
 
     def code(self) -> str:
         """All functions."""
-        functions = [self._radial()]
+        functions = [self._radial(), self._fetch()]
         for kind, body, outputs in (
             ("forward", self._gather, "features, {}, messages"),
             ("adjoint", self._scatter_along_senders, "gradient, features, {}, d_features, d_harmonics, d_r"),
@@ -81,18 +84,24 @@ class ConvolutionCode:
         ):
             arguments = f"{outputs.format(EDGES)}, {SIZES}"
             for group in range(len(self.groups)):
-                functions.append(f"@triton.jit\ndef {kind}_{group}({arguments}, atom, tile):\n" + "\n".join(indented(body(group), 1)))
+                functions.append(
+                    f"@triton.jit\ndef {kind}_{group}({arguments}, atom, tile):\n" + "\n".join(indented(body(group), 1))
+                )
             functions.append(self._dispatch(kind, arguments))
         return WEIGHTS + "\n\n" + "\n\n\n".join(functions) + "\n"
 
     def _dispatch(self, kind: str, arguments: str) -> str:
         """One kernel for all groups of paths."""
         lines = [f"{n} = tl.cast({n}, tl.int64)" for n in SIZES.split(", ")]
-        lines += ["atom = tl.program_id(0).to(tl.int64)", f"if atom >= {'n_all' if kind == 'adjoint' else 'n_local'}:", "    return"]
+        lines += [
+            "atom = tl.program_id(0).to(tl.int64)",
+            f"if atom >= {'n_all' if kind == 'adjoint' else 'n_local'}:",
+            "    return",
+        ]
         lines += ["tile = tl.program_id(1)", "group = tl.program_id(2)"]
         for group in range(len(self.groups)):
             lines += [f"if group == {group}:", f"    {kind}_{group}({arguments}, atom, tile)"]
-        return f"@triton.jit\ndef {kind}({arguments}):\n" + "\n".join(indented(lines, 1))
+        return f"{JIT}def {kind}({arguments}):\n" + "\n".join(indented(lines, 1))
 
     def _radial(self) -> str:
         """Functions that read a table: value, and value and slope; many edges share a row, so it had better stay in L1."""
@@ -105,49 +114,60 @@ class ConvolutionCode:
         return "\n".join([*value, "", "", *slope])
 
     def _channels(self) -> list[str]:
-        lines = [f"channel = tile * {self.tile} + tl.arange(0, {self.tile})", "c = channel[None, :]"]
-        return [*lines, f"inside = c < {self.channels}"]
+        return [f"c = tile * {self.tile} + tl.arange(0, {self.tile})", f"inside = c < {self.channels}"]
+
+    def _fetch(self) -> str:
+        """Function that reads what is known of an edge, for the next turn of the loop: four loads, each needs the last."""
+        lines = [
+            "here = at < stop",
+            "edge = tl.load(order + at, mask=here, other=0).to(tl.int64)",
+            "sender = tl.load(edge_index + edge, mask=here, other=0)",
+            "receiver = tl.load(edge_index + n_edges + edge, mask=here, other=0)",
+            "from_species = tl.load(species + sender, mask=here, other=0)",
+            "to_species = tl.load(species + receiver, mask=here, other=0)",
+            "table = tl.load(table_of + from_species * n_species + to_species, mask=here, other=0)",
+            "distance = tl.load(r + edge, mask=here, other=0)",
+            f"return {EDGE}",
+        ]
+        return "\n".join(["@triton.jit", f"def fetch({FETCH}):", *indented(lines, 1)])
 
     def _edge(self, harmonics: range) -> list[str]:
-        """What one step of the loop knows of its edges, each `[edges, 1]`; edges beyond the last have no harmonics."""
+        """What one turn of the loop computes of its edge before any path."""
         width, n_harmonics = len(self.paths) * self.channels, (self.l_max + 1) ** 2
         return [
-            f"at = step + tl.arange(0, {self.edges})[:, None]",
-            "valid = at < stop",
-            "edge = tl.load(order + at, mask=valid, other=0).to(tl.int64)",
-            "sender = tl.load(edge_index + edge)",
-            "receiver = tl.load(edge_index + n_edges + edge)",
-            "table = tl.load(table_of + tl.load(species + sender) * n_species + tl.load(species + receiver))",
-            "distance = tl.load(r + edge)",
-            *[f"y{b - harmonics[0]} = tl.load(harmonics + edge * {n_harmonics} + {b}, mask=valid, other=0)" for b in harmonics],
+            *[f"y{b - harmonics[0]} = tl.load(harmonics + edge * {n_harmonics} + {b})" for b in harmonics],
             *place(self.spline, self.type),
             f"row = tables + (table * {self.spline.rows} + first) * {width} + c",
         ]
 
     def _loop(self, body: list[str]) -> list[str]:
         """Over the edges of an atom."""
-        head = ["start = tl.load(begin + atom)", "stop = tl.load(begin + atom + 1)"]
-        return [*head, f"for step in range(start, stop, {self.edges}):", *indented(body, 1)]
+        following = ", ".join(f"next_{name}" for name in EDGE.split(", "))
+        return [
+            "start = tl.load(begin + atom)",
+            "stop = tl.load(begin + atom + 1)",
+            f"{EDGE} = fetch({FETCH.replace('at', 'start', 1)})",
+            "for at in range(start, stop):",
+            *indented([f"{following} = fetch({FETCH.replace('at', 'at + 1', 1)})", *body, f"{EDGE} = {following}"], 1),
+        ]
 
     def _zeros(self, name: str) -> str:
-        return f"{name} = tl.zeros([{self.edges}, {self.tile}], {self.type})"
+        return f"{name} = tl.zeros([{self.tile}], {self.type})"
 
     def _load(self, pointer: str) -> str:
         return f"tl.load({pointer}, mask=inside, other=0)" if self.in_tile else f"tl.load({pointer})"
 
-    def _store(self, pointer: str, value: str, of_edges: bool = False) -> str:
-        """Of sums over the edges, or of one number per edge."""
-        mask = ", mask=valid" if of_edges else f", mask=channel < {self.channels}" if self.in_tile else ""
-        return f"tl.store({pointer}, {value}{mask})"
+    def _store(self, pointer: str, value: str) -> str:
+        return f"tl.store({pointer}, {value}{', mask=inside' if self.in_tile else ''})"
 
-    def _message(self, buffer: str, path: Path, m: int, atom: str, channel: str) -> str:
+    def _message(self, buffer: str, path: Path, m: int, atom: str) -> str:
         """Address of a row of a path's message: blocks `[n_local, 2 l3 + 1, paths to l3, channels]`."""
         width = self.paths_to[path.l3] * self.channels
         block = f"n_local * {self._rows_below(path.l3) * self.channels}"
-        return f"{buffer} + {block} + {atom} * {(2 * path.l3 + 1) * width} + {m * width + path.slot * self.channels} + {channel}"
+        return f"{buffer} + {block} + {atom} * {(2 * path.l3 + 1) * width} + {m * width + path.slot * self.channels} + c"
 
-    def _feature(self, buffer: str, component: int, atom: str, channel: str) -> str:
-        return f"{buffer} + {atom} * {self.n_components * self.channels} + {component * self.channels} + {channel}"
+    def _feature(self, buffer: str, component: int, atom: str) -> str:
+        return f"{buffer} + {atom} * {self.n_components * self.channels} + {component * self.channels} + c"
 
     def _components(self, group: int) -> list[int]:
         return sorted({path.l1**2 + a for path in self.groups[group] for a in range(2 * path.l1 + 1)})
@@ -157,7 +177,7 @@ class ConvolutionCode:
         rows = [(path, m) for path in self.groups[group] for m in range(2 * path.l3 + 1)]
         degree = self.groups[group][0].l2
         body = self._edge(range(degree**2, (degree + 1) ** 2))
-        body += [f"h{i} = {self._load(self._feature('features', i, 'sender', 'c'))}" for i in self._components(group)]
+        body += [f"h{i} = {self._load(self._feature('features', i, 'sender'))}" for i in self._components(group)]
         for path in self.groups[group]:
             body.append(f"radial_{path.index} = radial(row + {path.index * self.channels}, inside, {names('w')})")
             for a in range(2 * path.l1 + 1):
@@ -168,25 +188,25 @@ class ConvolutionCode:
                         body.append(f"s_{path.index}_{m} += ({' + '.join(terms)}) * x")
         lines = [*self._channels(), *[self._zeros(f"s_{path.index}_{m}") for path, m in rows], *self._loop(body)]
         for path, m in rows:
-            lines.append(self._store(self._message("messages", path, m, "atom", "channel"), f"tl.sum(s_{path.index}_{m}, 0)"))
+            lines.append(self._store(self._message("messages", path, m, "atom"), f"s_{path.index}_{m}"))
         return lines
 
     def _scatter_along_senders(self, group: int) -> list[str]:
         """Gradients of the edges that an atom sends along, and of its features."""
         components = self._components(group)
         lines = [*self._channels(), *[self._zeros(f"d{i}") for i in components]]
-        lines += [f"h{i} = {self._load(self._feature('features', i, 'atom', 'c'))}" for i in components]
+        lines += [f"h{i} = {self._load(self._feature('features', i, 'atom'))}" for i in components]
         lines += self._loop(self._scatter(group, along_senders=True))
         lines += [f"part = d_features + {group} * n_all * {self.n_components * self.channels}"]
         for i in range(self.n_components):
-            value = f"tl.sum(d{i}, 0)" if i in components else f"tl.zeros([{self.tile}], {self.type})"
-            lines.append(self._store(self._feature("part", i, "atom", "channel"), value))
+            value = f"d{i}" if i in components else f"tl.zeros([{self.tile}], {self.type})"
+            lines.append(self._store(self._feature("part", i, "atom"), value))
         return lines
 
     def _scatter_along_receivers(self, group: int) -> list[str]:
         """Gradients of the edges that an atom receives from."""
         gradients = [
-            f"m_{path.index}_{m} = {self._load(self._message('gradient', path, m, 'atom', 'c'))}"
+            f"m_{path.index}_{m} = {self._load(self._message('gradient', path, m, 'atom'))}"
             for path in self.groups[group]
             for m in range(2 * path.l3 + 1)
         ]
@@ -201,16 +221,14 @@ class ConvolutionCode:
         harmonics = range(degree**2, (degree + 1) ** 2)
         body = [*self._edge(harmonics), *slopes(self.spline)]
         if not along_senders:
-            body += [f"h{i} = {self._load(self._feature('features', i, 'sender', 'c'))}" for i in self._components(group)]
+            body += [f"h{i} = {self._load(self._feature('features', i, 'sender'))}" for i in self._components(group)]
         sums: set[str] = set()
         for path in self.groups[group]:
             body += self._scatter_path(path, along_senders, sums)
-        at = "(group_tile * n_edges + edge)"
-        body.append(f"group_tile = {group * self.n_tiles} + tile")
-        body.append(self._store(f"d_r + {at}", f"{self.spline.per_length!r} * tl.sum(d_distance, 1, keep_dims=True)", True))
-        for b in range(len(harmonics)):
-            pointer = f"d_harmonics + (tile * n_edges + edge) * {(self.l_max + 1) ** 2} + {harmonics[b]}"
-            body.append(self._store(pointer, f"tl.sum(e{b}, 1, keep_dims=True)", True))
+        body.append(f"part = ({group * self.n_tiles} + tile) * n_edges + edge")
+        body.append(f"tl.store(d_r + part, {self.spline.per_length!r} * tl.sum(d_distance))")
+        body.append(f"part = d_harmonics + (tile * n_edges + edge) * {(self.l_max + 1) ** 2}")
+        body += [f"tl.store(part + {b}, tl.sum(e{b - harmonics[0]}))" for b in harmonics]
         return body
 
     def _scatter_path(self, path: Path, along_senders: bool, sums: set[str]) -> list[str]:
@@ -218,9 +236,8 @@ class ConvolutionCode:
             f"value, slope = radial_and_slope(row + {path.index * self.channels}, inside, {names('w')}, {names('v')})",
         ]
         if along_senders:
-            # read once each, by this program and those of the receiver's other neighbours: not what L1 is for
             lines += [
-                f"m_{path.index}_{m} = {self._load(self._message('gradient', path, m, 'receiver', 'c'))}"
+                f"m_{path.index}_{m} = {self._load(self._message('gradient', path, m, 'receiver'))}"
                 for m in range(2 * path.l3 + 1)
             ]
         for a in range(2 * path.l1 + 1):

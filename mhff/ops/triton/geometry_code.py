@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 
 from mhff.ops.native.parts import SMALL, Geometry
-from mhff.ops.triton.module import TYPES, indented
+from mhff.ops.triton.module import JIT, TYPES, indented
 
 EDGES_AT_ONCE = 128
 
@@ -30,16 +30,21 @@ class GeometryCode:
         forward = [*self._start(), "tl.store(r + edge, distance, mask=valid)"]
         forward += [f"tl.store(harmonics + {at} + {b}, {norm[b]!r} * y{b}, mask=valid)" for b in range(self.n_harmonics)]
         adjoint = [*self._start(), "along = tl.load(d_r + edge, mask=valid, other=0)"]
-        adjoint += [f"d{b} = {norm[b]!r} * tl.load(d_harmonics + {at} + {b}, mask=valid, other=0)" for b in range(self.n_harmonics)]
+        adjoint += [
+            f"d{b} = {norm[b]!r} * tl.load(d_harmonics + {at} + {b}, mask=valid, other=0)" for b in range(self.n_harmonics)
+        ]
         adjoint += [f"e{k} = tl.zeros([{EDGES_AT_ONCE}], {self.type})" for k in range(3)]
         for out, left, right, value in reversed(self.products):
             adjoint.append(f"d{left} += {value!r} * u{right} * d{out}")
             adjoint.append(f"e{right} += {value!r} * y{left} * d{out}")
         adjoint += [f"e{k} += d{1 + k}" for k in range(3)]
         adjoint.append("radial = u0 * e0 + u1 * e1 + u2 * e2")
-        adjoint += [f"tl.store(d_vectors + edge * 3 + {k}, (e{k} - u{k} * radial) / distance + u{k} * along, mask=valid)" for k in range(3)]
+        adjoint += [
+            f"tl.store(d_vectors + edge * 3 + {k}, (e{k} - u{k} * radial) / distance + u{k} * along, mask=valid)"
+            for k in range(3)
+        ]
         return "\n\n\n".join(
-            f"@triton.jit\ndef {name}({arguments}, n_edges):\n" + "\n".join(indented(body, 1))
+            f"{JIT}def {name}({arguments}, n_edges):\n" + "\n".join(indented(body, 1))
             for name, arguments, body in (
                 ("forward", "vectors, harmonics, r", forward),
                 ("adjoint", "d_harmonics, d_r, vectors, d_vectors", adjoint),

@@ -17,6 +17,8 @@ LANES = 32
 """Threads of a warp."""
 TYPES = {torch.float32: "tl.float32", torch.float64: "tl.float64"}
 HEAD = '"""Written by mhff."""\n\nimport triton\nimport triton.language as tl\n'
+JIT = '@triton.jit(do_not_specialize=["n_local", "n_all", "n_edges", "n_species", "n_atoms"])\n'
+"""Above a kernel: it is compiled once, and not anew for numbers that happen to be multiples of 16."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +27,6 @@ class Tiles:
 
     registers: int = 4
     """Registers of a thread that hold one row's channels: 4 channels in float32, 2 in float64."""
-    edges: int = 4
-    """Edges of an atom that are worked on at once, each by a warp."""
     atoms: int = 4
     """Atoms that share the coefficients which a symmetric contraction reads."""
 

@@ -1,0 +1,82 @@
+"""Kernels in Triton for one lowered network on an NVIDIA GPU: made for its shapes, with its tables and coefficients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mhff.model.mace import MACE
+from mhff.ops.native.parts import Contraction, Convolution, Geometry
+from mhff.ops.triton.module import Tiles
+from mhff.ops.triton.operators import make_contraction, make_convolution, make_geometry, sort_edges
+from mhff.ops.triton.spline import Spline
+from mhff_deploy.kernels import Edges
+from mhff_deploy.lowered import LoweredMACE
+from mhff_deploy.native import shapes
+
+
+class TritonKernels:
+    """The heavy operations of a lowered network as operators of Triton; `kernels.Kernels` on a GPU."""
+
+    def __init__(
+        self,
+        lowered: LoweredMACE,
+        network: MACE,
+        dtype: torch.dtype,
+        device: torch.device,
+        folder: Path,
+        tiles: Tiles | None = None,
+    ) -> None:
+        """Write the network's kernels, unless `folder` has them; Triton compiles them when they first run, in seconds.
+
+        `network` is the one that was lowered. Raises MHFFError where there is no Triton.
+        """
+        tiles = tiles or Tiles()
+        self.table_of = lowered.table_of.to(device)
+        self.tables = [table.coefficients.to(device, dtype).contiguous() for table in lowered.tables]
+        self.coefficients: list[torch.Tensor] = []
+        self.convolutions: list[Any] = []
+        self.contractions: list[Any] = []
+        of_layers = lowered.reference_kernels(network).contractions
+        for name, part in shapes(network).items():
+            layer = len(self.coefficients)
+            if isinstance(part, Geometry):
+                self._geometry = make_geometry(part, dtype, folder)
+            elif isinstance(part, Convolution):
+                table = lowered.tables[len(self.convolutions)]
+                spline = Spline(table.r_min, table.r_max, table.n_intervals)
+                self.convolutions.append(make_convolution(part, spline, dtype, folder, tiles))
+            elif isinstance(part, Contraction):
+                coefficients = of_layers[layer][0]
+                operator, order = make_contraction(part, coefficients.shape[0] > 1, dtype, folder, tiles)
+                self.contractions.append(operator)
+                self.coefficients.append(coefficients[:, order].to(device, dtype).contiguous())
+            else:
+                raise TypeError(f"no kernel in Triton for {name}")
+
+    def geometry(self, edge_vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `Kernels.geometry`."""
+        return self._geometry(edge_vectors.contiguous())
+
+    def sort(self, receivers: torch.Tensor, n_local: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `Kernels.sort`."""
+        return sort_edges(receivers, n_local)
+
+    def convolution(self, layer: int, features: torch.Tensor, edges: Edges) -> torch.Tensor:
+        """See `Kernels.convolution`."""
+        of_edges = (
+            edges.harmonics.contiguous(),
+            edges.edge_index.contiguous(),
+            edges.order,
+            edges.begin,
+            edges.r.contiguous(),
+        )
+        table = (edges.species.contiguous(), self.table_of, self.tables[layer])
+        return self.convolutions[layer](features.contiguous(), *of_edges, *table)
+
+    def contraction(self, layer: int, a: Sequence[torch.Tensor], species: torch.Tensor) -> torch.Tensor:
+        """See `Kernels.contraction`."""
+        return self.contractions[layer]([x.contiguous() for x in a], self.coefficients[layer], species.contiguous())
