@@ -104,10 +104,3 @@ class TorchKernels:
 def by_degree(rows: torch.Tensor, sizes: Sequence[int]) -> torch.Tensor:
     """Rows `[n, sum of sizes, C]` as a flat tensor, block after block."""
     return torch.cat([block.flatten() for block in rows.split(list(sizes), dim=1)])
-
-
-def degrees_of(flat: torch.Tensor, n: int, widths: Sequence[int]) -> list[torch.Tensor]:
-    """Views `[n, 2l + 1, width]` of a flat tensor for each l."""
-    # one split, because its gradient is one concatenation; that of several slices would fill and add the whole several times
-    blocks = flat.split([n * (2 * degree + 1) * width for degree, width in enumerate(widths)])
-    return [block.view(n, 2 * degree + 1, widths[degree]) for degree, block in enumerate(blocks)]

@@ -14,8 +14,9 @@ from torch import nn
 from mhff.model.mace import MACE
 from mhff.model.state import DEFAULT_STATE
 from mhff.ops.convolution import sum_over_edges
+from mhff.ops.flat import split_degrees
 from mhff.ops.ghosts import exchange_ghosts
-from mhff_deploy.kernels import Edges, TorchKernels, degrees_of
+from mhff_deploy.kernels import Edges, TorchKernels
 from mhff_deploy.linear import Maps, matrices
 from mhff_deploy.mixing import Skip, mixing
 from mhff_deploy.radial import edge_densities, radial_functions, table_of
@@ -157,12 +158,12 @@ class LoweredMACE(nn.Module):
         if layer and ghost_plan is not None:
             features = exchange_ghosts(features, ghost_plan)
         widths = [paths * features.shape[2] for paths in self.paths_to[layer]]
-        messages = degrees_of(self.kernels.convolution(layer, features, edges), n, widths)
+        messages = split_degrees(self.kernels.convolution(layer, features, edges), n, widths)
         a = self.mixings[layer](messages, density, [x[:n] for x in sent], local)
         skip = self.skips[layer]([x[:n] for x in degrees], local)
         products = self.kernels.contraction(layer, a, local)
         n_degrees = self.config.output_lmax(layer) + 1
-        degrees = self.linears[layer](degrees_of(products, n, [self.config.n_channels] * n_degrees))
+        degrees = self.linears[layer](split_degrees(products, n, [self.config.n_channels] * n_degrees))
         degrees = [x + skip[l] if l < len(skip) else x for l, x in enumerate(degrees)]
         if layer == self.config.n_layers - 1:
             return degrees, []

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.library import register_autograd, triton_op, wrap_triton
+from torch.library import triton_op, wrap_triton
 
-from mhff.ops.native.operators import split_degrees
+from mhff.ops.flat import split_degrees
 from mhff.ops.native.parts import Contraction, Convolution, Geometry
 from mhff.ops.triton.contraction_code import ContractionCode
 from mhff.ops.triton.convolution_code import ConvolutionCode
