@@ -1,4 +1,4 @@
-"""Flat tensors ordered by degree: what kernels give, so that each degree's linear map is one product of matrices on a view."""
+"""Flat tensors ordered by degree, as kernels give them: each degree's linear map is one product of matrices on a view."""
 
 from __future__ import annotations
 
