@@ -108,6 +108,8 @@ def resolve_device(name: str | torch.device) -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise MHFFError(f"unknown device '{name}': choose cpu or cuda") from error
+    if device.type not in ("cpu", "cuda"):
+        raise MHFFError(f"unknown device '{name}': choose cpu or cuda")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise MHFFError(
             f"no device '{device}': torch sees {torch.cuda.device_count()} CUDA devices on this machine; use device='cpu'"

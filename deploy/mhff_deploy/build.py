@@ -9,6 +9,7 @@ import torch
 
 import mhff
 from mhff.errors import MHFFError, listing
+from mhff.evaluator import resolve_device, resolve_dtype
 from mhff.modelfile import UNITS, Model
 from mhff.state import given_state
 from mhff_deploy.aoti import compile_aoti
@@ -30,7 +31,7 @@ def build(
     elements: Sequence[str] | None = None,
     device: str = "cpu",
     dtype: str = "float32",
-    form: Form | None = None,
+    form: str | None = None,
     charge: float | None = None,
     spin: float | None = None,
     table_error: float | None = None,
@@ -45,29 +46,28 @@ def build(
     processor with AVX2. `progress` is told each step as it begins.
     Raises MHFFError for whatever of the arguments cannot be had, and if the program is not exact.
     """
-    form = choose_form(target, form)
+    chosen = choose_form(target, form)
     if head is not None:
         model.heads.index(head)
     state = given_state(charge, spin, model.network.config.state_embeddings)
-    _check_device(device)
-    check_dtype(dtype)
+    resolve_dtype(dtype)
     asked = TABLE_ERROR[dtype] if table_error is None else table_error
     if not 0 <= asked < float("inf"):
         raise MHFFError(f"expected a table error of 0 eV/A or more, got {asked:g}; 1e-6 suits most simulations")
     check_isa(isa)
-    lowered = lower(model, elements, dtype, torch.device(device), asked, isa, kernel_folder(), progress)
+    lowered = lower(model, elements, dtype, resolve_device(device), asked, isa, kernel_folder(), progress)
     network = lowered.network
     progress("tracing")
     program = trace(network)
     if lowered.library is not None:
         use_onednn(program)
-    progress("compiling" if form == "aoti" else "scripting")
+    progress("compiling" if chosen == "aoti" else "scripting")
     example = example_inputs(len(model.heads), network.dtype, network.device)
-    code = compile_aoti(program, example, isa) if form == "aoti" else compile_torchscript(program)
+    code = compile_aoti(program, example, isa) if chosen == "aoti" else compile_torchscript(program)
     kernels = None if lowered.library is None else lowered.library.read_bytes()
     manifest = Manifest(
         target=target.name,
-        form=form,
+        form=chosen,
         heads=tuple(model.heads),
         default_head=head,
         state_embeddings=network.config.state_embeddings,
@@ -94,31 +94,17 @@ def build(
     return target.wrap(pack(code, manifest, kernels)), manifest
 
 
-def choose_form(target: Target, form: Form | None) -> Form:
+def choose_form(target: Target, form: str | None) -> Form:
     """The form asked for, or the target's default; raises MHFFError if the target does not take it."""
-    if form is not None and form not in target.forms:
-        raise MHFFError(f"target '{target.name}' does not take the form '{form}': choose one of {listing(target.forms)}")
-    return form or target.forms[0]
-
-
-def check_dtype(dtype: str) -> None:
-    """Raise MHFFError for a precision that programs do not have."""
-    if dtype not in TABLE_ERROR:
-        raise MHFFError(f"unknown dtype '{dtype}': choose one of {listing(TABLE_ERROR)}")
+    if form is None:
+        return target.forms[0]
+    for known in target.forms:
+        if known == form:
+            return known
+    raise MHFFError(f"target '{target.name}' does not take the form '{form}': choose one of {listing(target.forms)}")
 
 
 def check_isa(isa: str) -> None:
     """Raise MHFFError for an instruction set that programs are not compiled for."""
     if isa not in ISAS:
         raise MHFFError(f"unknown instruction set '{isa}': choose one of {listing(ISAS)}")
-
-
-def _check_device(device: str) -> None:
-    try:
-        kind = torch.device(device).type
-    except RuntimeError as error:
-        raise MHFFError(f"unknown device '{device}': choose cpu or cuda") from error
-    if kind not in ("cpu", "cuda"):
-        raise MHFFError(f"unknown device '{device}': choose cpu or cuda")
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise MHFFError(f"asked for device '{device}', but torch finds no GPU here; use --device cpu")

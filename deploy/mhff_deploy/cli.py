@@ -32,15 +32,14 @@ def compile_command(
 
     from mhff.errors import MHFFError
     from mhff.modelfile import load, write_atomically
-    from mhff_deploy.build import build
+    from mhff_deploy.build import build, choose_form
     from mhff_deploy.targets import find_target
 
     console = Console(stderr=True)
     start = time.monotonic()
     found = find_target(target)
     found.check_output(output)
-    if form not in (None, *found.forms):
-        raise MHFFError(f"target '{target}' does not take the form '{form}': choose one of {', '.join(found.forms)}")
+    choose_form(found, form)
     loaded = load(model)
     chosen = loaded.heads.complete(head) if head is not None else None
     if chosen is None and len(loaded.heads) == 1:
@@ -62,6 +61,15 @@ def compile_command(
         f"head {chosen} of {', '.join(loaded.heads.names)}; elements {', '.join(manifest.elements)}; "
         f"{manifest.dtype} on {device}"
     )
+    tables = manifest.tables
+    if tables["intervals"]:
+        processor = "this processor" if isa == "native" else isa
+        typer.echo(
+            f"tables of {tables['intervals']:.0f} intervals: forces to {tables['measured']:.1e} eV/A, "
+            f"asked {tables['asked']:g}; kernels for {processor}"
+        )
+    else:
+        typer.echo("radial networks kept, heavy parts in plain torch")
     typer.echo(
         f"largest errors against the eager float64 model: {errors['node_energies']:.1e} eV per atom, "
         f"{errors['edge_gradients']:.1e} eV/A, relative to the largest gradient"

@@ -10,7 +10,7 @@ import torch
 
 from mhff.model.mace import MACE
 from mhff.ops.native.parts import Contraction, Convolution, Geometry
-from mhff.ops.triton.module import Tiles
+from mhff.ops.triton.module import REGISTERS
 from mhff.ops.triton.operators import make_contraction, make_convolution, make_geometry, sort_edges
 from mhff.ops.triton.spline import Spline
 from mhff_deploy.kernels import Edges
@@ -34,7 +34,6 @@ class TritonKernels:
 
         `network` is the one that was lowered. Raises MHFFError where there is no Triton.
         """
-        tiles = tiles or Tiles()
         self.table_of = lowered.table_of.to(device)
         self.tables = [table.coefficients.to(device, dtype).contiguous() for table in lowered.tables]
         self.coefficients: list[torch.Tensor] = []
@@ -42,18 +41,16 @@ class TritonKernels:
         self.contractions: list[Any] = []
         of_layers = lowered.reference_kernels(network).contractions
         for name, part in shapes(network).items():
-            layer = len(self.coefficients)
             if isinstance(part, Geometry):
                 self._geometry = make_geometry(part, dtype, folder)
             elif isinstance(part, Convolution):
                 table = lowered.tables[len(self.convolutions)]
                 spline = Spline(table.r_min, table.r_max, table.n_intervals)
-                self.convolutions.append(make_convolution(part, spline, dtype, folder, tiles))
+                self.convolutions.append(make_convolution(part, spline, dtype, folder, registers))
             elif isinstance(part, Contraction):
-                coefficients = of_layers[layer][0]
-                operator, order = make_contraction(part, coefficients.shape[0] > 1, dtype, folder, tiles)
+                operator, coefficients = make_contraction(part, of_layers[len(self.contractions)][0], dtype, folder)
                 self.contractions.append(operator)
-                self.coefficients.append(coefficients[:, order].to(device, dtype).contiguous())
+                self.coefficients.append(coefficients.to(device))
             else:
                 raise TypeError(f"no kernel in Triton for {name}")
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from mhff.errors import MHFFError, listing
+from mhff.evaluator import resolve_dtype
 from mhff.model.inference import use_operators
 from mhff.model.layers import ElementEmbedding, ElementLinear
 from mhff.model.mace import MACE
@@ -68,7 +69,7 @@ def lower(
     kernels are compiled for; `folder`: where compiled kernels are kept. Raises MHFFError for elements that the model lacks.
     """
     exact = pruned(model, elements)
-    precision = {"float32": torch.float32, "float64": torch.float64}[dtype]
+    precision = resolve_dtype(dtype)
     reason = why_not_tables(exact, device, table_error)
     if reason:
         progress(f"keeping the radial networks, {reason}")
