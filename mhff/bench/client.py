@@ -56,7 +56,8 @@ class Worker:
             self.close()
             if answer["kind"] == MHFFError.__name__:
                 raise MHFFError(answer["error"])
-            raise MHFFError(f"{self.label} failed ({answer['kind']}: {answer['error']}); mend it or leave it out")
+            reason = answer["error"].strip().splitlines()[-1]  # some engines tell a traceback first
+            raise MHFFError(f"{self.label} failed ({answer['kind']}: {reason}); leave it out")
         return answer
 
     def close(self) -> None:

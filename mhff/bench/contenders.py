@@ -29,7 +29,6 @@ class Contender:
     command: tuple[str, ...]
     """That starts its worker."""
     options: dict[str, Any]
-    peer: bool = False
     computes: bool = True
     """Whether its steps are evaluations of the model."""
 
@@ -39,9 +38,24 @@ class Contender:
         return str(self.options["engine"])
 
     @property
+    def threads(self) -> int:
+        """How many it has."""
+        return int(self.options["threads"])
+
+    @property
     def dtype(self) -> str:
         """Its precision."""
         return str(self.options["dtype"])
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        names = {"engine": self.engine, "form": self.options.get("form"), "dtype": self.dtype, "threads": self.threads}
+        return {"label": self.label, **names, "peer": self.options.get("peer"), "evaluates": self.computes}
+
+    @property
+    def peer(self) -> bool:
+        """Whether it is somebody else's."""
+        return "peer" in self.options
 
     def start(self) -> Worker:
         """A new process with it."""
@@ -54,10 +68,12 @@ class Choice:
 
     model: str
     engines: tuple[str, ...] = ("python",)
-    forms: tuple[str, ...] = ("aoti",)
-    dtypes: tuple[str, ...] = ("float32",)
+    forms: tuple[str, ...] = ()
+    """Of a model: none means aoti. An artefact has its own."""
+    dtypes: tuple[str, ...] = ()
+    """Of a model: none means float32. An artefact has its own."""
     head: str | None = None
-    threads: int = 1
+    threads: tuple[int, ...] = (1,)
     against: tuple[str, ...] = ()
     peer_python: Path | None = None
     peer_model: Path | None = None
@@ -74,30 +90,35 @@ class Choice:
         for peer in self.against:
             if peer not in PEERS:
                 raise MHFFError(f"unknown peer '{peer}': choose one of {listing(PEERS)}")
-        if self.threads < 1:
-            raise MHFFError(f"expected one thread or more, got {self.threads}")
+        if min(self.threads) < 1:
+            raise MHFFError(f"expected one thread or more, got {min(self.threads)}")
 
 
 def contenders(choice: Choice) -> list[Contender]:
     """All that take part, the product of matrices that gives the machine's rate among them."""
-    own = list(_own(choice))
-    dtypes = list(dict.fromkeys(contender.dtype for contender in own if contender.computes)) or list(choice.dtypes)
-    rates = [_rate(choice, dtype) for dtype in dtypes]
-    return [*own, *_peers(choice, dtypes), *rates]
+    return [contender for threads in dict.fromkeys(choice.threads) for contender in _with_threads(choice, threads)]
 
 
-def _own(choice: Choice) -> Iterator[Contender]:
+def _with_threads(choice: Choice, threads: int) -> Iterator[Contender]:
+    own = list(_own(choice, threads))
+    dtypes = list(dict.fromkeys(contender.dtype for contender in own))
+    yield from own
+    yield from _peers(choice, dtypes, threads)
+    yield from (_rate(dtype, threads) for dtype in dtypes)
+
+
+def _label(name: str, threads: int) -> str:
+    return name if threads == 1 else f"{name}, {threads} threads"
+
+
+def _own(choice: Choice, threads: int) -> Iterator[Contender]:
     path = model_path(choice.model)
-    programs: Sequence[tuple[str | None, str]]
-    if is_model_file(path):
-        programs = [(form, dtype) for form in choice.forms for dtype in choice.dtypes]
-    else:  # an artefact has one form and one precision
-        programs = [(None, str(open_evaluator(path).dtype).removeprefix("torch."))]
+    programs = _programs(choice, path)
     for name in choice.engines:
         engine = find_engine(name)
-        common = {"engine": name, "model": str(path), "head": choice.head, "threads": choice.threads}
+        common = {"engine": name, "model": str(path), "head": choice.head, "threads": threads}
         if not engine.forms:
-            yield Contender(name, OWN, common | {"form": None, "dtype": programs[0][1]}, computes=False)
+            yield Contender(_label(name, threads), OWN, common | {"form": None, "dtype": programs[0][1]}, computes=False)
             continue
         taken = [program for program in programs if program[0] is None or program[0] in engine.forms]
         if not taken:
@@ -105,10 +126,22 @@ def _own(choice: Choice) -> Iterator[Contender]:
                 f"the engine '{name}' runs no program of the form {listing(choice.forms)}: ask for --form {engine.forms[0]}"
             )
         for form, dtype in taken:
-            yield Contender(f"{name} {form or 'artefact'} {dtype}", OWN, common | {"form": form, "dtype": dtype})
+            label = _label(f"{name} {form or 'artefact'} {dtype}", threads)
+            yield Contender(label, OWN, common | {"form": form, "dtype": dtype})
 
 
-def _peers(choice: Choice, dtypes: Sequence[str]) -> Iterator[Contender]:
+def _programs(choice: Choice, path: Path) -> list[tuple[str | None, str]]:
+    """Forms and precisions to measure; the form of an artefact is None."""
+    if is_model_file(path):
+        return [(form, dtype) for form in choice.forms or ("aoti",) for dtype in choice.dtypes or ("float32",)]
+    if choice.forms or choice.dtypes:
+        raise MHFFError(
+            f"'{path}' is an artefact and has the form and precision that it was compiled in; leave out --form and --dtype"
+        )
+    return [(None, str(open_evaluator(path).dtype).removeprefix("torch."))]
+
+
+def _peers(choice: Choice, dtypes: Sequence[str], threads: int) -> Iterator[Contender]:
     if not choice.against:
         return
     python = choice.peer_python or PEER_PYTHON
@@ -123,17 +156,18 @@ def _peers(choice: Choice, dtypes: Sequence[str]) -> Iterator[Contender]:
     common = {
         "model": str(choice.peer_model.resolve()),
         "head": choice.head,
-        "threads": choice.threads,
+        "threads": threads,
         "folder": str(folder),
     }
     for peer in choice.against:
         for engine in [engine for engine in choice.engines if engine in PEER_ENGINES] or PEER_ENGINES[:1]:
             for dtype in dtypes:
                 options = common | {"peer": peer, "engine": engine, "dtype": dtype}
-                yield Contender(f"{peer} {engine} {dtype}", (str(python), str(PEER_SCRIPT)), options, peer=True)
+                label = _label(f"{peer} {engine} {dtype}", threads)
+                yield Contender(label, (str(python), str(PEER_SCRIPT)), options)
 
 
-def _rate(choice: Choice, dtype: str) -> Contender:
+def _rate(dtype: str, threads: int) -> Contender:
     name = MATRIX_PRODUCT.name
-    options = {"engine": name, "model": "", "form": None, "dtype": dtype, "head": None, "threads": choice.threads}
-    return Contender(f"{name} {dtype}", OWN, options, computes=False)
+    options = {"engine": name, "model": "", "form": None, "dtype": dtype, "head": None, "threads": threads}
+    return Contender(_label(f"{name} {dtype}", threads), OWN, options, computes=False)

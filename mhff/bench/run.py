@@ -74,7 +74,7 @@ def bench(plan: Plan, say: Say = lambda sentence: None) -> Report:
         for contender in taking_part:
             say(f"opening {contender.label}")
             workers.append(stack.enter_context(contender.start()))
-        about = {contender.label: worker.about for contender, worker in zip(taking_part, workers, strict=True)}
+        about = [worker.about for worker in workers]
         for atoms in systems:
             points += _time(plan, atoms, taking_part, workers, points, say)
     if plan.memory:
@@ -88,11 +88,10 @@ def bench(plan: Plan, say: Say = lambda sentence: None) -> Report:
         model=str(plan.choice.model),
         system=plan.system,
         head=plan.choice.head,
-        threads=plan.choice.threads,
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=machine(),
         versions={name: version(name) for name in ("mhff", "torch", "numpy", "ase")},
-        about=about,
+        contenders=list(zip(taking_part, about, strict=True)),
         neighbours=neighbours,
         points=points,
         floors=floors(plan.choice.model, neighbours, points),
@@ -162,7 +161,7 @@ def floors(model: str, neighbours: dict[int, float], points: Sequence[Point]) ->
         if point.contender.engine == MATRIX_PRODUCT.name:
             count: Count = multiply_adds(config, neighbours[point.n_atoms])
             rates = [MULTIPLY_ADDS_OF_PRODUCT / seconds for seconds in point.wall]
-            found.append(Floor(point.n_atoms, point.contender.dtype, count, rates))
+            found.append(Floor(point.n_atoms, point.contender.dtype, point.contender.threads, count, rates))
     return found
 
 

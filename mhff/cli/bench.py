@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
-
-if TYPE_CHECKING:
-    from mhff.bench.report import Report
 
 
 def bench(
@@ -16,12 +13,12 @@ def bench(
     engine: Annotated[
         list[str] | None, typer.Option(help="python (a ready neighbour list), ase, neighbours, lammps, openmm; repeatable.")
     ] = None,
-    form: Annotated[list[str] | None, typer.Option(help="eager, aoti or torchscript; repeatable.")] = None,
-    dtype: Annotated[list[str] | None, typer.Option(help="float32 or float64; repeatable.")] = None,
+    form: Annotated[list[str] | None, typer.Option(help="eager, aoti (default) or torchscript; repeatable.")] = None,
+    dtype: Annotated[list[str] | None, typer.Option(help="float32 (default) or float64; repeatable.")] = None,
     system: Annotated[str, typer.Option(help="mgo, co-on-mgo or water.")] = "mgo",
     sizes: Annotated[str | None, typer.Option(help="Numbers of atoms, as 8,64,216.")] = None,
     head: Annotated[str | None, typer.Option(help="Head; the beginning of its name is enough.")] = None,
-    threads: Annotated[int, typer.Option(help="Threads of every contender.")] = 1,
+    threads: Annotated[list[int] | None, typer.Option(help="Threads of every contender, 1; repeatable.")] = None,
     rounds: Annotated[int, typer.Option(help="How often each contender has its turn.")] = 7,
     against: Annotated[list[str] | None, typer.Option(help="mace-torch or symmetrix-xl; repeatable.")] = None,
     peer_python: Annotated[
@@ -43,14 +40,15 @@ def bench(
     from mhff.bench.contenders import Choice
     from mhff.bench.run import Plan
     from mhff.bench.run import bench as run
+    from mhff.bench.tables import terminal
 
     choice = Choice(
         model=model,
         engines=tuple(engine or ["python"]),
-        forms=tuple(form or ["aoti"]),
-        dtypes=tuple(dtype or ["float32"]),
+        forms=tuple(form or []),
+        dtypes=tuple(dtype or []),
         head=_head(model, head),
-        threads=threads,
+        threads=tuple(threads or [1]),
         against=tuple(against or []),
         peer_python=peer_python,
         peer_model=peer_model,
@@ -60,14 +58,14 @@ def bench(
         _plotting()
     notes = Console(stderr=True, highlight=False)
     with notes.status("") as status:
-        report = run(plan, lambda sentence: status.update(sentence))
+        report = run(plan, lambda sentence: status.update(sentence)).as_dict()
     if plot is not None:
         _plot(report, plot)
     if as_json:
-        typer.echo(json.dumps(report.as_dict(), indent=1))
+        typer.echo(json.dumps(report, indent=1))
         return
     console = Console()
-    console.print(report.table())
+    console.print(terminal(report))
     if plot is not None:
         console.print(f"wrote {plot}")
 
@@ -104,7 +102,7 @@ def _plotting() -> None:
         raise MHFFError("--plot needs matplotlib, which is not installed; get it with pip install 'mhff[train]'")
 
 
-def _plot(report: Report, path: Path) -> None:
+def _plot(report: dict[str, Any], path: Path) -> None:
     from mhff.bench.plot import scaling_plot
 
     scaling_plot(report, path)

@@ -1,0 +1,76 @@
+"""Prepares what the benchmarks compare: peers, random models of their shapes, and the same models in mhff.
+
+    .venv/bin/python benchmarks/peers.py
+
+It needs `make peer` and takes about ten minutes, in most of which Symmetrix-XL compiles its kernels for these shapes.
+Everything is kept in the user's cache and made only once.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import platformdirs
+
+from mhff.bench.contenders import Choice, contenders
+from mhff.bench.measure import as_request
+from mhff.bench.systems import find_system
+from mhff.interop.importer import import_model
+
+ROOT = Path(__file__).resolve().parents[1]
+PYTHON = ROOT / ".venv-peer" / "bin" / "python"
+FOLDER = Path(platformdirs.user_cache_dir("mhff")) / "benchmarks"
+SYMMETRIX = "symmetrix-xl==0.1.1"
+HEADS = {"mp": "materials", "mh1": "omat_pbe"}
+"""Heads that are measured, by shape."""
+PRECISIONS = {"mp": ("float32", "float64"), "mh1": ("float32",)}
+
+
+def install() -> None:
+    """Put Symmetrix-XL into the peer environment."""
+    if not PYTHON.exists():
+        raise SystemExit(f"no {PYTHON}: run `make peer` first")
+    subprocess.run([PYTHON, "-m", "pip", "install", "--quiet", SYMMETRIX], check=True)
+
+
+def models() -> None:
+    """Random models of mace-torch, and imported."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    if not all((FOLDER / f"{shape}.model").exists() for shape in HEADS):
+        script = ROOT / "benchmarks" / "peer" / "write_models.py"
+        subprocess.run([PYTHON, "-W", "ignore", script, FOLDER], check=True)
+    for shape in HEADS:
+        import_model(FOLDER / f"{shape}.model").model.save(FOLDER / f"{shape}.mhff")
+
+
+def choice(shape: str, dtype: str, threads: int = 1, against: tuple[str, ...] = ("mace-torch", "symmetrix-xl")) -> Choice:
+    """Our program of a shape against peers."""
+    return Choice(
+        str(FOLDER / f"{shape}.mhff"),
+        dtypes=(dtype,),
+        head=HEADS[shape],
+        threads=threads,
+        against=against,
+        peer_python=PYTHON,
+        peer_model=FOLDER / f"{shape}.model",
+    )
+
+
+def compile_all() -> None:
+    """Let every contender compile what it needs."""
+    system = as_request(find_system("mgo").atoms(8))
+    for shape, precisions in PRECISIONS.items():
+        for dtype in precisions:
+            for contender in contenders(choice(shape, dtype)):
+                print(shape, contender.label, flush=True)
+                with contender.start() as worker:
+                    worker.ask("prepare", system)
+
+
+if __name__ == "__main__":
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    install()
+    models()
+    compile_all()

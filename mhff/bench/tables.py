@@ -1,0 +1,73 @@
+"""The JSON object of a benchmark as a table, on the terminal and in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+
+def title(report: Mapping[str, Any]) -> str:
+    """What was measured."""
+    return f"{Path(report['model']).stem}, {report['system']}"
+
+
+def header(report: Mapping[str, Any]) -> list[str]:
+    """A peer's column says how many times as long it took."""
+    return ["atoms", "contender", "us/atom", "+-", "kB/atom", "floors", *(f"{peer} takes" for peer in peers(report))]
+
+
+def peers(report: Mapping[str, Any]) -> list[str]:
+    """Names of the peers that took part."""
+    return list(dict.fromkeys(contender["peer"] for contender in report["contenders"] if contender["peer"]))
+
+
+def shown(report: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Contenders by label, without the product of matrices."""
+    return {contender["label"]: contender for contender in report["contenders"] if contender["engine"] != "matrix product"}
+
+
+def rows(report: Mapping[str, Any]) -> list[list[str]]:
+    """A row for each contender and size."""
+    chosen = shown(report)
+    return [_row(report, point) for point in report["points"] if point["contender"] in chosen]
+
+
+def _row(report: Mapping[str, Any], point: Mapping[str, Any]) -> list[str]:
+    time, floors, memory = point["microseconds_per_atom"], point["times_floor"], point["memory_bytes"]
+    peer_of = {contender["label"]: contender["peer"] for contender in report["contenders"]}
+    against = {
+        peer_of[found["of"]]: f"{found['median']:.3g} x"
+        for found in report["ratios"]
+        if (found["atoms"], found["to"]) == (point["atoms"], point["contender"])
+    }
+    return [
+        str(point["atoms"]),
+        point["contender"],
+        f"{time['median']:.4g}",
+        f"{50 * (time['upper'] - time['lower']) / time['median']:.0f} %",
+        "" if memory is None else f"{memory['more'] / 1e3 / point['atoms']:.0f}",
+        "" if floors is None else f"{floors['median']:.2f}",
+        *(against.get(peer, "") for peer in peers(report)),
+    ]
+
+
+def terminal(report: Mapping[str, Any]) -> Table:
+    """For the terminal."""
+    table = Table(title=title(report), box=box.SIMPLE_HEAD, title_justify="left")
+    for name in header(report):
+        left = name == "contender"
+        table.add_column(name, justify="left" if left else "right", no_wrap=left)
+    for row in rows(report):
+        table.add_row(*row)
+    return table
+
+
+def markdown(report: Mapping[str, Any]) -> str:
+    """For a document."""
+    names = header(report)
+    lines = [names, ["---" if name == "contender" else "---:" for name in names], *rows(report)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"

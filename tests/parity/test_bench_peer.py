@@ -1,0 +1,46 @@
+"""`mhff bench --against mace-torch` compares programs that compute the same; no time is asserted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from environment import PYTHON
+
+from mhff.bench.contenders import Choice
+from mhff.bench.run import Plan, bench
+from mhff.errors import MHFFError
+from mhff.interop.importer import import_model
+
+
+def plan(model: Path, peer_model: Path, *engines: str) -> Plan:
+    choice = Choice(
+        *(str(model), engines, ("eager",), ("float32", "float64")),
+        against=("mace-torch",),
+        head="Default",
+        peer_python=PYTHON,
+        peer_model=peer_model,
+    )
+    return Plan(choice, sizes=(8,), rounds=2, block=0.01)
+
+
+def test_mace_torch_takes_part(mace_files: dict[str, Path], tmp_path: Path) -> None:
+    import_model(mace_files["mp0"]).model.save(tmp_path / "M.mhff")
+    report = bench(plan(tmp_path / "M.mhff", mace_files["mp0"], "python", "ase")).as_dict()
+    alike = [(found["of"], found["to"]) for found in report["ratios"]]
+    assert alike == [
+        (f"mace-torch {engine} {dtype}", f"{engine} eager {dtype}")
+        for engine in ("python", "ase")
+        for dtype in ("float32", "float64")
+    ]
+    about = {contender["label"]: contender["about"] for contender in report["contenders"]}
+    assert about["mace-torch ase float64"]["mace-torch"] == "0.3.16"
+    assert all(found["median"] > 0 for found in report["ratios"])
+
+
+def test_another_model_is_not_compared(mace_files: dict[str, Path], tmp_path: Path) -> None:
+    import_model(mace_files["mp0"]).model.save(tmp_path / "M.mhff")
+    with pytest.raises(
+        MHFFError, match=r"expected the same energy of 8 atoms, got .* of mace-torch python float32; give the"
+    ):
+        bench(plan(tmp_path / "M.mhff", mace_files["omat"], "python"))

@@ -1,0 +1,89 @@
+"""`mhff bench` says what is wrong in one sentence, before anything is measured."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from models import random_model
+
+from mhff.bench import engines
+from mhff.cli import main
+
+
+def refusal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The sentence on standard error; the exit code must be that of a user's mistake."""
+    monkeypatch.setattr(sys, "argv", ["mhff", "bench", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    printed = capsys.readouterr()
+    assert stop.value.code == 2
+    assert printed.out == ""
+    assert len(printed.err.strip().splitlines()) == 1
+    return printed.err.removeprefix("mhff: ").strip()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ("--engine gromacs", "unknown engine 'gromacs': choose one of ase, lammps, neighbours, openmm, python"),
+        ("--form cuda", "unknown form 'cuda': choose one of eager, aoti, torchscript"),
+        ("--dtype float16", "unknown dtype 'float16': choose one of float32, float64"),
+        ("--system argon", "unknown system 'argon': choose one of mgo, co-on-mgo, water"),
+        ("--sizes 8,many", "expected numbers of atoms separated by commas, as --sizes 8,64,216, got '8,many'"),
+        ("--sizes 10", "the system 'mgo' comes in multiples of 8 atoms, got 10; take 8"),
+        ("--system water --sizes -3", "the system 'water' comes in multiples of 3 atoms, got -3; take 3"),
+        ("--head nothing", "unknown head 'nothing': this model has the heads materials, molecules, surfaces; choose one"),
+        ("--rounds 0", "expected one round or more, got 0"),
+        ("--threads 0", "expected one thread or more, got 0"),
+        ("--against lammps", "unknown peer 'lammps': choose one of mace-torch, symmetrix-xl"),
+        ("--against mace-torch --peer-python /no/python", "no Python of peers at '/no/python': give the one that has them"),
+        (f"--against mace-torch --peer-python {sys.executable}", "imported from, got none; give it with --peer-model"),
+        (
+            f"--against mace-torch --peer-python {sys.executable} --peer-model no.model",
+            "expected the mace-torch file that the model was imported from, got no.model; give it with --peer-model",
+        ),
+        ("--engine lammps --form eager", "the engine 'lammps' runs no program of the form eager: ask for --form aoti"),
+    ],
+)
+def test_what_does_not_exist(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: str, sentence: str
+) -> None:
+    assert sentence in refusal(monkeypatch, capsys, "mini", *arguments.split())
+
+
+def test_a_file_that_is_not_there(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "no.mhff" in refusal(monkeypatch, capsys, "no.mhff")
+
+
+def test_a_system_with_elements_that_the_model_lacks(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    random_model("mp", elements=("H", "O")).save(tmp_path / "M.mhff")
+    found = refusal(monkeypatch, capsys, str(tmp_path / "M.mhff"), "--form", "eager")
+    assert found.startswith("this structure has Mg, but this model knows only H, O")
+
+
+def test_an_artefact_has_its_own_form(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    from mhff_deploy.cache import compiled
+
+    path = compiled(random_model("one_layer"), form="torchscript", folder=tmp_path)
+    found = refusal(monkeypatch, capsys, str(path), "--dtype", "float64")
+    assert found.endswith(
+        "is an artefact and has the form and precision that it was compiled in; leave out --form and --dtype"
+    )
+
+
+def test_an_engine_that_is_not_installed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    class Missing:
+        name = "python"
+
+        def load(self) -> None:
+            raise ModuleNotFoundError("no", name="openmm")
+
+    monkeypatch.setattr(engines, "entry_points", lambda group: [Missing()])
+    found = refusal(monkeypatch, capsys, "mini", "--form", "eager")
+    assert found == "the engine 'python' needs openmm, which is not installed; install it or leave it out"
