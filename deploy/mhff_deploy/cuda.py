@@ -28,7 +28,7 @@ class TritonKernels:
         dtype: torch.dtype,
         device: torch.device,
         folder: Path,
-        tiles: Tiles | None = None,
+        registers: int = REGISTERS,
     ) -> None:
         """Write the network's kernels, unless `folder` has them; Triton compiles them when they first run, in seconds.
 

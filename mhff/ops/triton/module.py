@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
-from dataclasses import dataclass
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
@@ -15,28 +14,24 @@ from mhff.modelfile import write_atomically
 
 LANES = 32
 """Threads of a warp."""
+REGISTERS = 4
+"""Registers of a thread that hold a row's channels in a convolution: 4 channels in float32, 2 in float64.
+
+With fewer, programs are more and smaller, which fills a GPU with fewer atoms, and they repeat what belongs to an edge.
+"""
 TYPES = {torch.float32: "tl.float32", torch.float64: "tl.float64"}
 HEAD = '"""Written by mhff."""\n\nimport triton\nimport triton.language as tl\n'
 JIT = '@triton.jit(do_not_specialize=["n_local", "n_all", "n_edges", "n_species", "n_atoms"])\n'
 """Above a kernel: it is compiled once, and not anew for numbers that happen to be multiples of 16."""
 
 
-@dataclass(frozen=True)
-class Tiles:
-    """How the kernels divide their work; what is best depends on the GPU and the model, not on the number of atoms."""
-
-    registers: int = 4
-    """Registers of a thread that hold one row's channels: 4 channels in float32, 2 in float64."""
-    atoms: int = 4
-    """Atoms that share the coefficients which a symmetric contraction reads."""
-
-    def channels(self, n_channels: int, dtype: torch.dtype) -> int:
-        """Channels of one program, a power of 2: a whole number of such tiles holds all channels, if that can be."""
-        most = LANES * self.registers * 4 // dtype.itemsize
-        tile = power_of_2(n_channels)
-        while tile > most or (n_channels > most and n_channels % tile and tile > LANES):
-            tile //= 2
-        return tile
+def tile_of(registers: int, n_channels: int, dtype: torch.dtype) -> int:
+    """Channels of one program, a power of 2: a whole number of such tiles holds all channels, if that can be."""
+    most = LANES * registers * 4 // dtype.itemsize
+    tile = power_of_2(n_channels)
+    while tile > most or (n_channels > most and n_channels % tile and tile > LANES):
+        tile //= 2
+    return tile
 
 
 def power_of_2(n: int) -> int:
@@ -49,7 +44,7 @@ def load(code: str, folder: Path) -> ModuleType:
 
     Raises MHFFError where there is no Triton.
     """
-    if importlib.util.find_spec("triton") is None:
+    if find_spec("triton") is None:
         raise MHFFError("kernels for a GPU need the package triton, which is not installed; install it: pip install triton")
     code = HEAD + code
     name = "mhff_triton_" + hashlib.sha256(code.encode()).hexdigest()[:16]
@@ -57,10 +52,10 @@ def load(code: str, folder: Path) -> ModuleType:
     if not file.exists():
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(file, code.encode())
-    specification = importlib.util.spec_from_file_location(name, file)
+    specification = spec_from_file_location(name, file)
     if specification is None or specification.loader is None:
         raise RuntimeError(f"{file} is no module")
-    module = importlib.util.module_from_spec(specification)
+    module = module_from_spec(specification)
     specification.loader.exec_module(module)
     return module
 

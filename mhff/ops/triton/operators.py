@@ -17,7 +17,7 @@ from mhff.ops.native.parts import Contraction, Convolution, Geometry
 from mhff.ops.triton.contraction_code import ContractionCode
 from mhff.ops.triton.convolution_code import ConvolutionCode
 from mhff.ops.triton.geometry_code import EDGES_AT_ONCE, GeometryCode
-from mhff.ops.triton.module import Tiles, load
+from mhff.ops.triton.module import REGISTERS, load
 from mhff.ops.triton.spline import Spline
 
 
@@ -64,12 +64,12 @@ def make_geometry(part: Geometry, dtype: torch.dtype, folder: Path) -> Any:
     return _MADE.setdefault(name, forward)
 
 
-def make_convolution(part: Convolution, spline: Spline, dtype: torch.dtype, folder: Path, tiles: Tiles) -> Any:
+def make_convolution(part: Convolution, spline: Spline, dtype: torch.dtype, folder: Path, registers: int = REGISTERS) -> Any:
     """Operator (features, harmonics, edge_index, order, begin, r, species, table_of, tables) -> flat messages.
 
     `tables [n_tables, n_intervals + 5, paths * channels]`; `folder` keeps the code.
     """
-    code = ConvolutionCode(part, spline, dtype, tiles)
+    code = ConvolutionCode(part, spline, dtype, registers)
     module = load(code.code(), folder)
     name = f"{module.__name__}::convolution"
     if name in _MADE:
@@ -165,26 +165,25 @@ def make_convolution(part: Convolution, spline: Spline, dtype: torch.dtype, fold
 
 
 def make_contraction(
-    part: Contraction, several_sets: bool, dtype: torch.dtype, folder: Path, tiles: Tiles
-) -> tuple[Any, list[int]]:
-    """Operator (features of each degree, coefficients, species) -> flat products, and the order of the coefficients.
+    part: Contraction, coefficients: torch.Tensor, dtype: torch.dtype, folder: Path
+) -> tuple[Any, torch.Tensor]:
+    """Operator (features of each degree, packed coefficients, species) -> flat products, and the packed coefficients.
 
-    Coefficients `[n_sets, Q, channels]`, of which there are several where they depend on the element. `folder` keeps the code.
+    Coefficients `[n_sets, Q, channels]`, with several sets where they depend on the element; `folder` keeps the code.
     """
-    code = ContractionCode(part, several_sets, dtype, tiles)
+    code = ContractionCode(part, coefficients.shape[0] > 1, dtype)
+    packed = code.pack(coefficients.to(dtype))
     module = load(code.code(), folder)
     name = f"{module.__name__}::contraction"
     if name in _MADE:
-        return _MADE[name], code.order
+        return _MADE[name], packed
     forward_kernel, adjoint_kernel = module.forward, module.adjoint
 
     @triton_op(name, mutates_args=())
     def forward(features: list[torch.Tensor], coefficients: torch.Tensor, species: torch.Tensor) -> torch.Tensor:
         n = features[0].shape[0]
         products = coefficients.new_empty(n * code.n_rows * code.channels)
-        wrap_triton(forward_kernel)[(n // code.atoms + 1, code.n_tiles)](
-            *features, coefficients, species, products, n, num_warps=1
-        )
+        wrap_triton(forward_kernel)[(n + 1, code.n_tiles)](*features, coefficients, species, products, n, num_warps=1)
         return products
 
     @triton_op(f"{name}_adjoint", mutates_args=())
@@ -193,7 +192,7 @@ def make_contraction(
     ) -> torch.Tensor:
         n = features[0].shape[0]
         d_features = coefficients.new_empty(n * code.dim * code.channels)
-        wrap_triton(adjoint_kernel)[(n // code.atoms + 1, code.n_tiles)](
+        wrap_triton(adjoint_kernel)[(n + 1, code.n_tiles)](
             gradient, *features, coefficients, species, d_features, n, num_warps=1
         )
         return d_features
@@ -216,7 +215,7 @@ def make_contraction(
     forward.register_fake(fake)
     adjoint.register_fake(fake_adjoint)
     forward.register_autograd(backward, setup_context=save)
-    return _MADE.setdefault(name, forward), code.order
+    return _MADE.setdefault(name, forward), packed
 
 
 def _save(ctx: Any, inputs: tuple[torch.Tensor, ...], output: Any) -> None:
