@@ -1,0 +1,112 @@
+"""Compares Triton's kernels with plain torch, in Triton's interpreter; prints the largest differences as JSON.
+
+A process of its own, because TRITON_INTERPRET must be set before Triton is imported: tests/unit/test_triton.py runs it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from models import random_network
+
+from mhff.model.mace import MACE
+from mhff.ops.triton.module import REGISTERS
+from mhff_deploy.cuda import TritonKernels
+from mhff_deploy.kernels import Edges, Kernels
+from mhff_deploy.lowered import R_MIN, LoweredMACE
+
+SMALL: dict[str, Any] = {"elements": ("H", "O"), "n_channels": 8, "n_edge_channels": 8, "correlation": 2, "zbl": False}
+RESIDUAL: dict[str, Any] = SMALL | {
+    "interaction": "residual",
+    "apply_cutoff": True,
+    "avg_num_neighbors": 4.0,
+    "distance_transform": "none",
+}
+CASES: dict[str, tuple[dict[str, Any], int]] = {
+    "l_max 1": (SMALL | {"l_max": 1, "edge_lmax": 1}, REGISTERS),
+    "l_max 2, coefficients of elements": (RESIDUAL | {"l_max": 2, "agnostic_product": False, "correlation": 3}, REGISTERS),
+    "l_max 3, two tiles": (
+        RESIDUAL | {"n_channels": 24, "n_edge_channels": 40, "correlation": 3},
+        1,
+    ),
+    "l_max 4, hidden 2, table of pairs": (SMALL | {"l_max": 4, "hidden_lmax": 2, "edge_lmax": 2}, 2),
+}
+SIZES = {"system": (4, 2, 17), "no edges": (2, 0, 0), "no atoms": (0, 0, 0), "one atom": (1, 2, 5)}
+"""Numbers of local atoms, ghosts and edges."""
+
+
+def quantities(kernels: Kernels, network: MACE, size: tuple[int, int, int], dtype: torch.dtype) -> dict[str, torch.Tensor]:
+    """Results and gradients of all kernels for random inputs that depend on the arguments only."""
+    n_local, n_ghosts, n_edges = size
+    generator = torch.Generator().manual_seed(1)
+
+    def random(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64).float().to(dtype).requires_grad_()
+
+    edge_index = torch.stack(
+        [
+            torch.randint(n_local + n_ghosts, (n_edges,), generator=generator)
+            if n_edges
+            else torch.zeros(0, dtype=torch.int64),
+            torch.randint(n_local, (n_edges,), generator=generator) if n_edges else torch.zeros(0, dtype=torch.int64),
+        ]
+    )
+    species = torch.arange(n_local + n_ghosts) % len(network.config.elements)
+    vectors, found = random(n_edges, 3), {}
+    harmonics, r = kernels.geometry(vectors)
+    found["harmonics"], found["r"] = harmonics, r
+    (found["d_vectors"],) = torch.autograd.grad([harmonics, r], [vectors], [random(*harmonics.shape), random(n_edges)])
+    order, begin = kernels.sort(edge_index[1], n_local)
+    for layer in range(network.config.n_layers):
+        harmonics = random(n_edges, (network.config.l_max + 1) ** 2)
+        distance = (
+            (R_MIN + torch.rand(n_edges, generator=generator, dtype=torch.float64).float() * 3.6).to(dtype).requires_grad_()
+        )
+        sent = random(n_local + n_ghosts, (network.config.message_lmax(layer) + 1) ** 2, network.config.edge_channels(layer))
+        edges = Edges(edge_index, harmonics, distance, species, n_local, order, begin)
+        messages = kernels.convolution(layer, sent, edges)
+        inputs, gradient = [sent, harmonics, distance], random(*messages.shape)
+        gradients = torch.autograd.grad(messages, inputs, gradient, retain_graph=True)
+        found |= {f"messages {layer}": messages} | {
+            f"d_{name} {layer}": g for name, g in zip(("sent", "Y", "r"), gradients, strict=True)
+        }
+        unsent = kernels.convolution(layer, sent.detach(), edges)
+        gradients = torch.autograd.grad(unsent, inputs[1:], gradient)
+        found |= {f"d_{name} {layer} of given features": g for name, g in zip(("Y", "r"), gradients, strict=True)}
+        a = [random(n_local, 2 * l + 1, network.config.n_channels) for l in range(network.config.l_max + 1)]
+        products = kernels.contraction(layer, a, species[:n_local])
+        found[f"products {layer}"] = products
+        gradients = torch.autograd.grad(products, a, random(*products.shape))
+        found |= {f"d_a{l} {layer}": g for l, g in enumerate(gradients)}
+    return {name: tensor.detach() for name, tensor in found.items()}
+
+
+def differences(case: str, dtype: torch.dtype, folder: Path) -> dict[str, float]:
+    """Largest difference of each quantity from the reference in float64, relative to the largest value."""
+    settings, registers = CASES[case]
+    network = random_network(**settings).double().requires_grad_(False)
+    lowered = LoweredMACE(network, 24)
+    reference = lowered.reference_kernels(network)
+    kernels = TritonKernels(lowered, network, dtype, torch.device("cpu"), folder, registers)
+    largest = {}
+    for name, size in SIZES.items():
+        expected, found = (quantities(k, network, size, t) for k, t in ((reference, torch.float64), (kernels, dtype)))
+        for quantity, value in expected.items():
+            if found[quantity].shape != value.shape or found[quantity].dtype != dtype:
+                raise RuntimeError(f"{case}, {name}: {quantity} is {found[quantity].dtype} {tuple(found[quantity].shape)}")
+            if value.numel():
+                scale = float(value.abs().max().clamp(min=1e-30))
+                largest[f"{quantity}, {name}"] = float((found[quantity] - value).abs().max()) / scale
+    return largest
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as made:
+        case, precision = sys.argv[1:]
+        print(json.dumps(differences(case, getattr(torch, precision), Path(made))))

@@ -1,0 +1,164 @@
+"""Kernels in Triton, without a GPU: right in Triton's interpreter, compiled for a GPU, kept by torch.export."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from models import random_network
+from tolerances import Tolerance
+from torch.fx.experimental import _config as fx_config
+from triton_interpreter import CASES, RESIDUAL, SIZES
+
+from mhff import MHFFError
+from mhff.model.coupling import convolution_coupling, convolution_paths, product_basis
+from mhff.ops.native.parts import Contraction, Convolution
+from mhff.ops.triton import module as module_of_code
+from mhff.ops.triton.contraction_code import ContractionCode
+from mhff.ops.triton.convolution_code import ConvolutionCode
+from mhff.ops.triton.module import REGISTERS, load, tile_of
+from mhff.ops.triton.spline import Spline
+from mhff_deploy.cuda import TritonKernels
+from mhff_deploy.lowered import LoweredMACE
+from mhff_deploy.trace import example_inputs, trace
+
+DOUBLE, SINGLE = Tolerance(1e-12, 0.0), Tolerance(1e-5, 0.0)
+"""Of kernels against plain torch in float64, relative to the largest value."""
+TESTS = Path(__file__).parents[1]
+NUMBERS = ("n_local", "n_all", "n_edges", "n_species", "n_atoms")
+INTEGERS = {"edge_index": "*i64", "species": "*i64", "table_of": "*i64", "order": "*i32", "begin": "*i32"}
+
+
+def run(*arguments: str, **environment: str) -> str:
+    """Output of another Python process."""
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path])} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+@pytest.mark.parametrize(("case", "dtype"), [*((case, "float64") for case in CASES), ("l_max 3, two tiles", "float32")])
+def test_kernels_and_their_adjoints_are_those_of_plain_torch(case: str, dtype: str) -> None:
+    differences = json.loads(run(str(TESTS / "triton_interpreter.py"), case, dtype, TRITON_INTERPRET="1"))
+    for size in SIZES.keys() - {"no atoms"}:  # of which there is nothing to compare but shapes
+        assert f"d_sent 1, {size}" in differences
+    tolerance = DOUBLE if dtype == "float64" else SINGLE
+    assert {name: value for name, value in differences.items() if not value <= tolerance.relative} == {}
+
+
+def test_kernels_compile_for_a_gpu_and_their_threads_need_no_shared_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path / "cache"))
+    part = Convolution(convolution_paths(1, 2), convolution_coupling(1, 2), 128)
+    basis = product_basis(2, 1, 2)
+    contraction = Contraction(basis["monomials"], basis["rows"], 9, 128)
+    for dtype, real in ((torch.float32, "fp32"), (torch.float64, "fp64")):
+        convolution = load(ConvolutionCode(part, Spline(0.4, 6.0, 64), dtype, REGISTERS).code(), tmp_path)
+        product = load(ContractionCode(contraction, True, dtype).code(), tmp_path)
+        kernels = [convolution.forward, convolution.adjoint, convolution.adjoint_without_features]
+        for kernel in [*kernels, product.forward, product.adjoint]:
+            compiled = compile_for_hopper(kernel, real)
+            assert compiled.metadata.shared == 0, f"{kernel.__name__}, {real}"
+            assert "v4.b32" in compiled.asm["ptx"] or real == "fp64"
+
+
+def compile_for_hopper(kernel: Any, real: str) -> Any:
+    """Machine code for an H100, which Triton makes on any machine."""
+    import triton
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    signature = {name: "i32" if name in NUMBERS else INTEGERS.get(name, f"*{real}") for name in kernel.arg_names}
+    aligned = {(i,): [["tt.divisibility", 16]] for i, kind in enumerate(signature.values()) if kind.startswith("*")}
+    source = ASTSource(fn=kernel, signature=signature, constexprs={}, attrs=aligned)
+    return triton.compile(source, target=GPUTarget("cuda", 90, 32), options={"num_warps": 1})
+
+
+@pytest.fixture
+def hopper() -> Iterator[None]:
+    """A GPU, as far as torch's look at what kernels write to needs one."""
+    import triton
+    from triton.backends.compiler import GPUTarget
+
+    class Driver:
+        def get_current_target(self) -> GPUTarget:
+            return GPUTarget("cuda", 90, 32)
+
+    triton.runtime.driver.set_active(Driver())
+    yield
+    triton.runtime.driver._active = None
+
+
+def test_export_keeps_the_operators_and_a_compiler_finds_the_kernels(hopper: None, tmp_path: Path) -> None:
+    network = random_network(**RESIDUAL).double().requires_grad_(False)
+    lowered = LoweredMACE(network, 24)
+    lowered.kernels = TritonKernels(lowered, network, torch.float64, torch.device("cpu"), tmp_path)
+    program = trace(lowered)
+    names = ["geometry", "convolution", "contraction", "convolution", "contraction"]
+    adjoints = [f"{name}_adjoint" for name in ("contraction", "convolution", "contraction")]
+    expected = [*names, *adjoints, "convolution_adjoint_without_features", "geometry_adjoint"]
+    assert operators(program.graph) == expected
+    example = example_inputs(len(network.config.heads), torch.float64, torch.device("cpu"))
+    edges, atoms, local, plan = (torch.export.Dim(name, min=0) for name in ("n_edges", "n_all", "n_local", "n_plan"))
+    shapes = ({0: edges}, {1: edges}, {0: atoms}, {0: local}, {0: plan}, {0: atoms})
+    with fx_config.patch(use_duck_shape=False):
+        exported = torch.export.export(program, example, dynamic_shapes=shapes)
+    assert operators(exported.graph) == expected
+    inputs = tuple(node.meta["val"] for node in exported.graph.nodes if node.name in exported.graph_signature.user_inputs)
+    graph_module, _ = torch._functorch.aot_autograd.aot_export_module(exported.module(), inputs, trace_joint=False)
+    kernels = [node for node in graph_module.graph.nodes if "triton_kernel_wrapper" in str(node.target)]
+    assert [list(node.kwargs["tensors_to_clone"]) for node in kernels] == [
+        ["harmonics", "r"],
+        *[["messages"], ["products"]] * 2,
+        ["d_features"],
+        ["d_features", "d_harmonics", "d_r"],
+        ["d_features"],
+        ["d_harmonics", "d_r"],
+        ["d_vectors"],
+    ]
+
+
+def operators(graph: torch.fx.Graph) -> list[str]:
+    """Names of mhff's operators in a graph, in order."""
+    targets = [str(node.target) for node in graph.nodes if str(node.target).startswith("mhff_triton")]
+    return [target.split(".")[1] for target in targets]
+
+
+@pytest.mark.parametrize(
+    ("channels", "dtype", "tile"),
+    [
+        (128, torch.float32, 128),
+        (512, torch.float32, 128),
+        (128, torch.float64, 64),
+        (192, torch.float32, 64),
+        (8, torch.float64, 8),
+        (96, torch.float32, 128),
+        (200, torch.float32, 32),
+    ],
+)
+def test_tiles_hold_all_channels(channels: int, dtype: torch.dtype, tile: int) -> None:
+    assert tile_of(REGISTERS, channels, dtype) == tile
+
+
+def test_without_triton_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(module_of_code, "find_spec", lambda name: None)
+    with pytest.raises(MHFFError, match=r"kernels for a GPU need the package triton, .* pip install triton"):
+        load("", tmp_path)
+
+
+def test_nothing_imports_triton_before_kernels_are_made() -> None:
+    imported = run("-c", "import sys, mhff_deploy.cuda; print('triton' in sys.modules, 'triton.language' in sys.modules)")
+    assert imported.split() == ["False", "False"]
