@@ -15,8 +15,12 @@ import random_models  # noqa: E402 - from the folders above
 import torch  # noqa: E402
 from ase import Atoms  # noqa: E402
 from ase.build import bulk  # noqa: E402
-from calibrate import calibrate  # noqa: E402
+from calibrate import calibrate, last_linear  # noqa: E402
+from evaluate import batch_outputs  # noqa: E402
 from shapes import HEADS, SHAPES  # noqa: E402
+
+LARGEST_ENERGY = 10.0
+"""Interaction energy, eV per atom: float32 has as few digits for hundreds of eV as no trained model needs."""
 
 
 def described(atoms: Atoms) -> dict[str, object]:
@@ -32,6 +36,14 @@ def described(atoms: Atoms) -> dict[str, object]:
     }
 
 
+def limit_energy(model: torch.nn.Module, atoms: Atoms) -> None:
+    """Scale the readouts down to the largest energy."""
+    energies = batch_outputs(model, [described(atoms)])[1]["interaction_energy"].detach() / len(atoms)
+    for readout in model.readouts:
+        for parameter in last_linear(readout).parameters():
+            parameter.data.mul_(LARGEST_ENERGY / max(LARGEST_ENERGY, float(energies.abs().max())))
+
+
 def main() -> None:
     """Read the command line."""
     folder = Path(sys.argv[1])
@@ -42,6 +54,7 @@ def main() -> None:
     for name, options in SHAPES.items():
         model = random_models.build(options, seed=0)
         calibrate(model, [described(atoms)])
+        limit_energy(model, atoms)
         torch.save(model, folder / f"{name}.model")
 
 

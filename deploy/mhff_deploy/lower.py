@@ -32,6 +32,8 @@ TABLE_ERROR = {"float32": 1e-6, "float64": 1e-9}
 """Error of forces, eV/A, that tables may make, by the program's precision."""
 LARGEST_TABLES = 1 << 29
 """Bytes; beyond it the radial networks are kept."""
+OLDEST_TORCH = (2, 10)
+"""With the stable interface that kernels are registered through."""
 USUAL_INTERVALS = 256
 """Of a table, to say how large it would be."""
 CHANNELS_AT_ONCE = 8
@@ -98,6 +100,8 @@ def why_not_tables(network: MACE, device: torch.device, table_error: float) -> s
         return "as asked"
     if device.type != "cpu":
         return "because kernels for this device are not there yet"
+    if tuple(map(int, torch.__version__.split(".")[:2])) < OLDEST_TORCH:
+        return f"because torch {torch.__version__} is older than {'.'.join(map(str, OLDEST_TORCH))}, which kernels need"
     if shutil.which("g++") is None:
         return "because there is no C++ compiler (Debian: apt-get install g++)"
     if config.jumps_at_cutoff:

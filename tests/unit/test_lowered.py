@@ -208,3 +208,10 @@ def test_why_a_model_keeps_its_radial_networks() -> None:
     jumping = random_model("mh1", n_channels=8, n_edge_channels=8, apply_cutoff=True).network
     assert "do not end smoothly" in why_not_tables(jumping, cpu, 1e-6)
     assert "device" in why_not_tables(exact("mp"), torch.device("cuda"), 1e-6)
+
+
+def test_an_old_torch_keeps_the_radial_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mhff_deploy.lower import why_not_tables
+
+    monkeypatch.setattr(torch, "__version__", "2.9.1+cu128")
+    assert "torch 2.9.1+cu128 is older than 2.10" in why_not_tables(exact("mp"), torch.device("cpu"), 1e-6)
