@@ -71,13 +71,12 @@ def lower(
     kernels are compiled for; `folder`: where compiled kernels are kept. Raises MHFFError for elements that the model lacks.
     """
     exact = pruned(model, elements)
+    use_operators(exact)  # which work in pieces, so that large models need little memory here
     precision = resolve_dtype(dtype)
     reason = why_not_tables(exact, device, table_error)
     if reason:
         progress(f"keeping the radial networks, {reason}")
-        network = exact.to(device, precision)
-        use_operators(network)
-        return Lowered(network)
+        return Lowered(exact.to(device, precision))
     progress("making tables of the radial functions")
     lowered, n_intervals, measured = lower_to_error(exact, table_error)
     progress("compiling kernels")

@@ -15,7 +15,7 @@ import torch
 from models import random_network
 from tolerances import Tolerance
 from torch.fx.experimental import _config as fx_config
-from triton_interpreter import CASES, RESIDUAL, SIZES
+from triton_kernels import CASES, RESIDUAL, SIZES
 
 from mhff import MHFFError
 from mhff.model.coupling import convolution_coupling, convolution_paths, product_basis
@@ -51,7 +51,7 @@ def run(*arguments: str, **environment: str) -> str:
 
 @pytest.mark.parametrize(("case", "dtype"), [*((case, "float64") for case in CASES), ("l_max 3, two tiles", "float32")])
 def test_kernels_and_their_adjoints_are_those_of_plain_torch(case: str, dtype: str) -> None:
-    differences = json.loads(run(str(TESTS / "triton_interpreter.py"), case, dtype, TRITON_INTERPRET="1"))
+    differences = json.loads(run(str(TESTS / "triton_kernels.py"), case, dtype, TRITON_INTERPRET="1"))
     for size in SIZES.keys() - {"no atoms"}:  # of which there is nothing to compare but shapes
         assert f"d_sent 1, {size}" in differences
     tolerance = DOUBLE if dtype == "float64" else SINGLE

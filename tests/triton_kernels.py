@@ -1,4 +1,7 @@
-"""Compares Triton's kernels with plain torch, in Triton's interpreter; prints the largest differences as JSON.
+"""Compares Triton's kernels with plain torch; prints the largest differences as JSON.
+
+    TRITON_INTERPRET=1 python tests/triton_kernels.py CASE float64          in Triton's interpreter, on any machine
+    python tests/triton_kernels.py CASE float64 cuda                        on a GPU
 
 A process of its own, because TRITON_INTERPRET must be set before Triton is imported: tests/unit/test_triton.py runs it.
 """
@@ -40,13 +43,15 @@ SIZES = {"system": (4, 2, 17), "no edges": (2, 0, 0), "no atoms": (0, 0, 0), "on
 """Numbers of local atoms, ghosts and edges."""
 
 
-def quantities(kernels: Kernels, network: MACE, size: tuple[int, int, int], dtype: torch.dtype) -> dict[str, torch.Tensor]:
+def quantities(
+    kernels: Kernels, network: MACE, size: tuple[int, int, int], dtype: torch.dtype, device: str
+) -> dict[str, torch.Tensor]:
     """Results and gradients of all kernels for random inputs that depend on the arguments only."""
     n_local, n_ghosts, n_edges = size
     generator = torch.Generator().manual_seed(1)
 
     def random(*shape: int) -> torch.Tensor:
-        return torch.randn(*shape, generator=generator, dtype=torch.float64).float().to(dtype).requires_grad_()
+        return torch.randn(*shape, generator=generator, dtype=torch.float64).float().to(device, dtype).requires_grad_()
 
     edge_index = torch.stack(
         [
@@ -56,7 +61,8 @@ def quantities(kernels: Kernels, network: MACE, size: tuple[int, int, int], dtyp
             torch.randint(n_local, (n_edges,), generator=generator) if n_edges else torch.zeros(0, dtype=torch.int64),
         ]
     )
-    species = torch.arange(n_local + n_ghosts) % len(network.config.elements)
+    edge_index = edge_index.to(device)
+    species = torch.arange(n_local + n_ghosts, device=device) % len(network.config.elements)
     vectors, found = random(n_edges, 3), {}
     harmonics, r = kernels.geometry(vectors)
     found["harmonics"], found["r"] = harmonics, r
@@ -65,7 +71,9 @@ def quantities(kernels: Kernels, network: MACE, size: tuple[int, int, int], dtyp
     for layer in range(network.config.n_layers):
         harmonics = random(n_edges, (network.config.l_max + 1) ** 2)
         distance = (
-            (R_MIN + torch.rand(n_edges, generator=generator, dtype=torch.float64).float() * 3.6).to(dtype).requires_grad_()
+            (R_MIN + torch.rand(n_edges, generator=generator, dtype=torch.float64).float() * 3.6)
+            .to(device, dtype)
+            .requires_grad_()
         )
         sent = random(n_local + n_ghosts, (network.config.message_lmax(layer) + 1) ** 2, network.config.edge_channels(layer))
         edges = Edges(edge_index, harmonics, distance, species, n_local, order, begin)
@@ -83,19 +91,20 @@ def quantities(kernels: Kernels, network: MACE, size: tuple[int, int, int], dtyp
         found[f"products {layer}"] = products
         gradients = torch.autograd.grad(products, a, random(*products.shape))
         found |= {f"d_a{l} {layer}": g for l, g in enumerate(gradients)}
-    return {name: tensor.detach() for name, tensor in found.items()}
+    return {name: tensor.detach().cpu() for name, tensor in found.items()}
 
 
-def differences(case: str, dtype: torch.dtype, folder: Path) -> dict[str, float]:
+def differences(case: str, dtype: torch.dtype, folder: Path, device: str) -> dict[str, float]:
     """Largest difference of each quantity from the reference in float64, relative to the largest value."""
     settings, registers = CASES[case]
     network = random_network(**settings).double().requires_grad_(False)
     lowered = LoweredMACE(network, 24)
     reference = lowered.reference_kernels(network)
-    kernels = TritonKernels(lowered, network, dtype, torch.device("cpu"), folder, registers)
+    kernels = TritonKernels(lowered, network, dtype, torch.device(device), folder, registers)
     largest = {}
     for name, size in SIZES.items():
-        expected, found = (quantities(k, network, size, t) for k, t in ((reference, torch.float64), (kernels, dtype)))
+        expected = quantities(reference, network, size, torch.float64, "cpu")
+        found = quantities(kernels, network, size, dtype, device)
         for quantity, value in expected.items():
             if found[quantity].shape != value.shape or found[quantity].dtype != dtype:
                 raise RuntimeError(f"{case}, {name}: {quantity} is {found[quantity].dtype} {tuple(found[quantity].shape)}")
@@ -108,5 +117,5 @@ def differences(case: str, dtype: torch.dtype, folder: Path) -> dict[str, float]
 if __name__ == "__main__":
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as made:
-        case, precision = sys.argv[1:]
-        print(json.dumps(differences(case, getattr(torch, precision), Path(made))))
+        case, precision, *device = sys.argv[1:]
+        print(json.dumps(differences(case, getattr(torch, precision), Path(made), device[0] if device else "cpu")))
