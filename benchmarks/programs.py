@@ -1,0 +1,115 @@
+"""What does not depend on the number of atoms: making programs, their sizes, steady memory, what heads cost.
+
+    .venv/bin/python benchmarks/programs.py
+
+writes `benchmarks/results/programs.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from peers import FOLDER, HEADS
+from run import RESULTS
+
+from mhff.bench.client import OWN, Worker
+from mhff.bench.count import multiply_adds
+from mhff.bench.measure import as_request
+from mhff.bench.systems import find_system
+from mhff.modelfile import load
+
+PROGRAMS = (
+    ("mini", "aoti", "float32"),
+    ("mini", "aoti", "float64"),
+    ("mini", "torchscript", "float32"),
+    ("mp", "aoti", "float32"),
+    ("mp", "aoti", "float64"),
+    ("mh1", "aoti", "float32"),
+)
+CALLS, STAGES = 10_000, 10
+NEIGHBOURS = 86
+"""Of MgO within 6 A; the bundled model sees fewer."""
+
+
+def source(shape: str) -> str:
+    """Model file of a shape."""
+    return shape if shape == "mini" else str(FOLDER / f"{shape}.mhff")
+
+
+def compiling(shape: str, form: str, dtype: str) -> dict[str, Any]:
+    """Seconds, processor seconds, peak memory and size of `mhff compile`, with an empty cache."""
+    head = HEADS.get(shape, "materials")
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "program"
+        options = ["--target", form, "--dtype", dtype, "--head", head, "-o", str(output)]
+        command = [sys.executable, "-P", "-c", "from mhff.cli import main; main()", "compile", source(shape), *options]
+        before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+        done = subprocess.run(
+            command,
+            check=True,
+            capture_output=True,
+            text=True,
+            env=os.environ | {"XDG_CACHE_HOME": folder, "OMP_NUM_THREADS": "1"},
+        )
+        seconds, after = time.monotonic() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return {
+            "model": shape,
+            "form": form,
+            "dtype": dtype,
+            "seconds": seconds,
+            "processor_seconds": cpu,
+            "megabytes": output.stat().st_size / 1e6,
+            "said": done.stdout.strip().splitlines(),
+        }
+
+
+def steady_memory(shape: str, n_atoms: int) -> dict[str, Any]:
+    """Bytes that a process holds at the beginning and after each tenth of many calls."""
+    options = {
+        "engine": "ase",
+        "model": source(shape),
+        "form": "aoti",
+        "dtype": "float32",
+        "head": "materials",
+        "threads": 1,
+    }
+    with Worker("steady memory", OWN, options) as worker:
+        worker.ask("prepare", as_request(find_system("mgo").atoms(n_atoms)))
+        worker.ask("run", CALLS // STAGES)
+        held = [worker.ask("memory", "start")["bytes"]]
+        for _ in range(STAGES):
+            worker.ask("run", CALLS // STAGES)
+            held.append(worker.ask("memory", "start")["bytes"])
+    return {"model": shape, "atoms": n_atoms, "calls": CALLS, "bytes": held}
+
+
+def heads(shape: str) -> dict[str, Any]:
+    """Multiply-adds per atom of all heads and of one."""
+    config = load(source(shape)).network.config
+    one = config.model_copy(update={"heads": config.heads[:1]})
+    every, single = (multiply_adds(c, NEIGHBOURS).total for c in (config, one))
+    return {"model": shape, "heads": len(config.heads), "all": every, "one": single, "ratio": every / single}
+
+
+def main() -> None:
+    """Everything."""
+    RESULTS.mkdir(exist_ok=True)
+    found = {
+        "heads": [heads(shape) for shape in ("mini", "mp", "mh1")],
+        "steady_memory": [steady_memory("mini", 64)],
+        "compiling": [compiling(*program) for program in PROGRAMS],
+    }
+    (RESULTS / "programs.json").write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
