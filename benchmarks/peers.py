@@ -45,7 +45,9 @@ def models() -> None:
         import_model(FOLDER / f"{shape}.model").model.save(FOLDER / f"{shape}.mhff")
 
 
-def choice(shape: str, dtype: str, threads: int = 1, against: tuple[str, ...] = ("mace-torch", "symmetrix-xl")) -> Choice:
+def choice(
+    shape: str, dtype: str, threads: tuple[int, ...] = (1,), against: tuple[str, ...] = ("mace-torch", "symmetrix-xl")
+) -> Choice:
     """Our program of a shape against peers."""
     return Choice(
         str(FOLDER / f"{shape}.mhff"),

@@ -26,25 +26,26 @@ LONGEST = 12.0
 """A contender whose step would take longer, s, is left out of larger sizes."""
 
 
-def against_peers(shape: str, dtype: str, sizes: tuple[int, ...], threads: tuple[int, ...] = (1,)) -> Plan:
+def against_peers(
+    shape: str, dtype: str, sizes: tuple[int, ...], threads: tuple[int, ...] = (1,), memory: bool = True
+) -> Plan:
     """A program of ours and the same model in both peers."""
-    return Plan(choice(shape, dtype, threads), sizes=sizes, rounds=9, longest=LONGEST)
+    return Plan(choice(shape, dtype, threads), sizes=sizes, rounds=9, longest=LONGEST, memory=memory)
 
 
 CASES: dict[str, Plan] = {
     "mp-float32": against_peers("mp", "float32", MGO),
-    "mp-float64": against_peers("mp", "float64", (64, 216)),
+    "mp-float64": against_peers("mp", "float64", (64, 216), (1, 2)),
     "mh1-float32": against_peers("mh1", "float32", (8, 64, 216, 512)),
-    "mp-float32-threads": against_peers("mp", "float32", (64, 216), (1, 2)),
-    "mp-float64-threads": against_peers("mp", "float64", (64, 216), (1, 2)),
-    "mh1-float32-threads": against_peers("mh1", "float32", (64, 216), (1, 2)),
+    "mp-float32-threads": against_peers("mp", "float32", (64, 216), (1, 2), memory=False),
+    "mh1-float32-threads": against_peers("mh1", "float32", (64, 216), (1, 2), memory=False),
     "mini-engines": Plan(
         replace(MINI, engines=("python", "neighbours", "ase", "lammps", "openmm")), sizes=MGO, rounds=9, longest=LONGEST
     ),
     "mini-forms": Plan(
         replace(MINI, forms=("eager", "torchscript", "aoti"), dtypes=("float32", "float64")), sizes=(64, 1000), rounds=7
     ),
-    "mini-threads": Plan(replace(MINI, threads=(1, 2)), sizes=(64, 216, 1000, 4096), rounds=9),
+    "mini-threads": Plan(replace(MINI, threads=(1, 2)), sizes=(64, 216, 1000, 4096), rounds=9, memory=False),
     "mini-water": Plan(
         replace(MINI, head="molecules", engines=("python", "neighbours", "openmm")),
         system="water",

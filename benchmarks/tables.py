@@ -15,7 +15,8 @@ from mhff.bench.tables import markdown
 
 Object = dict[str, Any]
 RESULTS = Path(__file__).parent / "results"
-COMPARED = ("mp-float32", "mp-float64", "mh1-float32")
+COMPARED = {"mp-float32": "mp-float32-threads", "mp-float64": "mp-float64", "mh1-float32": "mh1-float32-threads"}
+"""Cases with one and two threads, by model and precision."""
 SIZES = (64, 216)
 
 
@@ -48,9 +49,9 @@ def ratio_to(report: Object, n_atoms: int, peer: str, threads: int) -> str:
 def against_peers(reports: dict[str, Object]) -> str:
     """Ours, and how many times as long peers take."""
     rows = []
-    for case in COMPARED:
+    for case, both in COMPARED.items():
         for threads in (1, 2):
-            report = reports.get(f"{case}-threads")
+            report = reports.get(both)
             if report is None:
                 continue
             for n_atoms in SIZES:
@@ -93,8 +94,6 @@ def gains(reports: dict[str, Object]) -> str:
     """How many times as fast two threads are."""
     rows = []
     for case, report in reports.items():
-        if not case.endswith("-threads"):
-            continue
         for n_atoms in sorted({p["atoms"] for p in report["points"]}):
             for contender in report["contenders"]:
                 one = point(report, n_atoms, contender["label"])
