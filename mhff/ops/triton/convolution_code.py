@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import torch
 
 from mhff.ops.native.parts import SMALL, Convolution
-from mhff.ops.triton.module import JIT, TYPES, indented, tile_of
+from mhff.ops.triton.module import JIT, MOST_REGISTERS, TYPES, indented, tile_of
 from mhff.ops.triton.spline import TAPS, WEIGHTS, Spline, names, place, slopes, taps
 
 EDGES = "harmonics, edge_index, order, begin, r, species, table_of, tables"
@@ -49,13 +49,15 @@ class ConvolutionCode:
     def __init__(self, part: Convolution, spline: Spline, dtype: torch.dtype, registers: int) -> None:
         self.spline, self.type = spline, TYPES[dtype]
         self.channels, self.paths_to, self.l_max = part.channels, part.paths_to, part.l_max
-        self.tile = tile_of(registers, part.channels, dtype)
-        self.n_tiles = -(-part.channels // self.tile)
-        self.in_tile = "" if part.channels % self.tile == 0 else "inside"
         self.n_components = part.coupling.shape[2]
         self.paths = [self._path(part, index) for index in range(len(part.paths))]
         groups = [[path for path in self.paths if path.l2 == degree] for degree in range(part.l_max + 1)]
         self.groups = sorted(groups, key=lambda group: -sum(2 * path.l3 + 1 for path in group))  # the longest first
+        while registers > 1 and registers * sum(2 * path.l3 + 1 for path in self.groups[0]) > MOST_REGISTERS:
+            registers //= 2
+        self.tile = tile_of(registers, part.channels, dtype)
+        self.n_tiles = -(-part.channels // self.tile)
+        self.in_tile = "" if part.channels % self.tile == 0 else "inside"
 
     def _path(self, part: Convolution, index: int) -> Path:
         l1, l2, l3 = part.paths[index]

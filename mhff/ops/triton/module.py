@@ -14,6 +14,8 @@ from mhff.modelfile import write_atomically
 
 LANES = 32
 """Threads of a warp."""
+MOST_REGISTERS = 64
+"""Of all rows that a convolution's program sums; with more, registers are spilled to memory (l_max 4, features to 2e)."""
 REGISTERS = 4
 """Registers of a thread that hold a row's channels in a convolution: 4 channels in float32, 2 in float64.
 
