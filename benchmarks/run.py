@@ -22,7 +22,7 @@ from mhff.bench.run import Plan, bench
 RESULTS = Path(__file__).parent / "results"
 MGO = (8, 64, 216, 512, 1000, 1728, 4096)
 MINI = Choice("mini", head="materials")
-LONGEST = 12.0
+LONGEST = 6.0
 """A contender whose step would take longer, s, is left out of larger sizes."""
 
 
@@ -30,7 +30,7 @@ def against_peers(
     shape: str, dtype: str, sizes: tuple[int, ...], threads: tuple[int, ...] = (1,), memory: bool = True
 ) -> Plan:
     """A program of ours and the same model in both peers."""
-    return Plan(choice(shape, dtype, threads), sizes=sizes, rounds=9, longest=LONGEST, memory=memory)
+    return Plan(choice(shape, dtype, threads), sizes=sizes, rounds=7, longest=LONGEST, memory=memory)
 
 
 CASES: dict[str, Plan] = {
