@@ -72,7 +72,7 @@ def bench(plan: Plan, say: Say = lambda sentence: None) -> Report:
     with ExitStack() as stack:
         workers = []
         for contender in taking_part:
-            say(f"opening {contender.label}")
+            say(f"opening {contender.label} (what is not in a cache yet is compiled, which can take minutes)")
             workers.append(stack.enter_context(contender.start()))
         about = [worker.about for worker in workers]
         for atoms in systems:
