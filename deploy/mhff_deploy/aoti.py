@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.fx import GraphModule
@@ -16,8 +17,10 @@ from mhff.errors import MHFFError
 from mhff_deploy.artefact import NATIVE
 
 
-def compile_aoti(program: GraphModule, example: tuple[torch.Tensor, ...], isa: str = NATIVE) -> bytes:
-    """Content of the `.pt2` package of a traced program (`mhff_deploy.trace`); takes tens of seconds.
+def compile_aoti(
+    program: GraphModule, example: tuple[torch.Tensor, ...], isa: str = NATIVE
+) -> tuple[bytes, dict[str, torch.Tensor]]:
+    """Content of the `.pt2` package of a traced program (`mhff_deploy.trace`), and its constants; takes tens of seconds.
 
     `isa`: instruction set (`artefact.ISAS`). Raises MHFFError where there is no C++ compiler.
     """
@@ -33,12 +36,23 @@ def compile_aoti(program: GraphModule, example: tuple[torch.Tensor, ...], isa: s
         with fx_config.patch(use_duck_shape=False):  # type: ignore[attr-defined]  # installed at import
             exported = torch.export.export(program, example, dynamic_shapes=shapes)
         path = torch._inductor.aoti_compile_and_package(
-            exported, package_path=str(Path(folder) / "program.pt2"), inductor_configs=_PORTABLE if isa != NATIVE else {}
+            exported,
+            package_path=str(Path(folder) / "program.pt2"),
+            inductor_configs=_OPTIONS | (_PORTABLE if isa != NATIVE else {}),
         )
-        return Path(path).read_bytes()
+        return Path(path).read_bytes(), constants_of(program)
 
 
-_PORTABLE = {"cpp.march": "x86-64-v3", "cpp.simdlen": 256}
+def constants_of(program: GraphModule) -> dict[str, torch.Tensor]:
+    """What a traced program reads besides its inputs, by name."""
+    names = sorted({str(node.target) for node in program.graph.nodes if node.op == "get_attr"})
+    return {name: getattr(program, name).detach().contiguous() for name in names}
+
+
+_OPTIONS: dict[str, Any] = {"aot_inductor.package_constants_in_so": False}
+"""Constants in a package would be copied to wherever `malloc` puts them, and vectors that lie across cache lines cost the
+kernels a fourth of their speed; given apart, they stay where torch puts tensors."""
+_PORTABLE: dict[str, Any] = {"cpp.march": "x86-64-v3", "cpp.simdlen": 256}
 
 
 class _quiet:  # noqa: N801 - used as a statement

@@ -1,7 +1,8 @@
 """Artefacts: a compiled program and what it is, in one file.
 
 An artefact is the compiler's own file, a zip archive (AOTInductor's `.pt2`, TorchScript's `.pt`), with one more member,
-`mhff.json`: the manifest. It can be read without loading the program. Artefacts are programs: run only those you trust.
+`mhff.json`: the manifest. It can be read without loading the program. The library of its kernels and, beside AOTInductor's
+package, its constants are members, too. Artefacts are programs: run only those you trust.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import hashlib
 import io
 import json
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,10 +22,11 @@ from mhff.heads import Head
 from mhff.model.config import StateEmbedding
 from mhff.model.state import DEFAULT_STATE
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 MEMBER = "extra/mhff.json"
 KERNELS = "kernels/mhff_kernels.so"
 """Not under `extra`, which torch reads as text."""
+CONSTANTS = "constants/mhff.safetensors"
 LONGEST_MANIFEST = 1 << 24
 """Bytes; a manifest is a few kB."""
 
@@ -70,11 +73,11 @@ class Manifest(BaseModel):
     """Checksum of the archive's other members."""
 
 
-def pack(program: bytes, manifest: Manifest, kernels: bytes | None = None) -> bytes:
-    """Add the library of its kernels and the manifest to a compiled program."""
+def pack(program: bytes, manifest: Manifest, members: Mapping[str, bytes]) -> bytes:
+    """Add members (`KERNELS`, `CONSTANTS`) and the manifest to a compiled program."""
     stream = io.BytesIO(program)
-    if kernels is not None:
-        _add(stream, KERNELS, kernels)
+    for name, content in members.items():
+        _add(stream, name, content)
     signed = manifest.model_copy(update={"program_sha256": _checksum(stream.getvalue())})
     _add(stream, MEMBER, signed.model_dump_json(indent=1).encode())
     return stream.getvalue()
@@ -86,11 +89,11 @@ def _add(stream: io.BytesIO, name: str, content: bytes) -> None:
         archive.writestr(f"{root}/{name}", content)
 
 
-def read_kernels(content: bytes) -> bytes:
-    """The shared library in an artefact whose manifest names kernels."""
+def read_member(content: bytes, member: str) -> bytes:
+    """A member that an artefact has beside its manifest: `KERNELS` where the manifest names them, `CONSTANTS`."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        (member,) = (name for name in archive.namelist() if name.endswith(f"/{KERNELS}"))
-        return archive.read(member)
+        (name,) = (name for name in archive.namelist() if name.endswith(f"/{member}"))
+        return archive.read(name)
 
 
 def is_artefact(content: bytes) -> bool:

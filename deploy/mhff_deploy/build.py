@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 
+import safetensors.torch
 import torch
 
 import mhff
@@ -13,7 +14,7 @@ from mhff.evaluator import resolve_device, resolve_dtype
 from mhff.modelfile import UNITS, Model
 from mhff.state import given_state
 from mhff_deploy.aoti import compile_aoti
-from mhff_deploy.artefact import ISAS, NATIVE, Form, Manifest, pack
+from mhff_deploy.artefact import CONSTANTS, ISAS, KERNELS, NATIVE, Form, Manifest, pack
 from mhff_deploy.folders import kernel_folder
 from mhff_deploy.lower import TABLE_ERROR, lower
 from mhff_deploy.onednn import use_onednn
@@ -63,8 +64,12 @@ def build(
         use_onednn(program)
     progress("compiling" if chosen == "aoti" else "scripting")
     example = example_inputs(len(model.heads), network.dtype, network.device)
-    code = compile_aoti(program, example, isa) if chosen == "aoti" else compile_torchscript(program)
-    kernels = None if lowered.library is None else lowered.library.read_bytes()
+    members = {} if lowered.library is None else {KERNELS: lowered.library.read_bytes()}
+    if chosen == "aoti":
+        code, constants = compile_aoti(program, example, isa)
+        members[CONSTANTS] = safetensors.torch.save(constants)
+    else:
+        code = compile_torchscript(program)
     manifest = Manifest(
         target=target.name,
         form=chosen,
@@ -89,9 +94,9 @@ def build(
         provenance=model.provenance,
     )
     progress("checking against the eager model")
-    errors = verify(model, load_artefact(pack(code, manifest, kernels), "the new program"), dtype, asked)
+    errors = verify(model, load_artefact(pack(code, manifest, members), "the new program"), dtype, asked)
     manifest = manifest.model_copy(update={"largest_errors": errors})
-    return target.wrap(pack(code, manifest, kernels)), manifest
+    return target.wrap(pack(code, manifest, members)), manifest
 
 
 def choose_form(target: Target, form: str | None) -> Form:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import safetensors.torch
 import torch
 
 from mhff.errors import MHFFError
@@ -15,7 +17,7 @@ from mhff.heads import Heads
 from mhff.ops import contraction, convolution, ghosts  # noqa: F401  (programs call the operators these register)
 from mhff.ops.native.operators import load_library
 from mhff.state import check_state
-from mhff_deploy.artefact import NATIVE, Manifest, is_artefact, read_kernels, read_manifest
+from mhff_deploy.artefact import CONSTANTS, KERNELS, NATIVE, Manifest, is_artefact, read_manifest, read_member
 
 Program = Callable[..., tuple[torch.Tensor, torch.Tensor]]
 
@@ -76,24 +78,44 @@ def load_artefact(
     check_manifest(manifest, name, device, dtype)
     if manifest.kernels:
         load_kernels(content, manifest.kernels)
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch.jit is deprecated; openmm-torch needs it
-        file = Path(folder) / ("program.pt2" if manifest.form == "aoti" else "program.pt")
-        file.write_bytes(content)
-        try:
-            load = torch._inductor.aoti_load_package if manifest.form == "aoti" else torch.jit.load
-            program = load(str(file))
-        except RuntimeError as error:
-            reason = str(error).splitlines()[0]
-            raise MHFFError(f"'{name}' cannot be loaded on this machine ({reason}); compile it again here") from error
+    try:
+        program = Package(content, torch.device(manifest.device)) if manifest.form == "aoti" else load_script(content)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise MHFFError(f"'{name}' cannot be loaded on this machine ({reason}); compile it again here") from error
     return ArtefactEvaluator(program, manifest)
+
+
+class Package:
+    """An AOTInductor package with the constants that lie beside it."""
+
+    def __init__(self, content: bytes, device: torch.device) -> None:
+        """Raises RuntimeError for a package that does not fit this machine."""
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "program.pt2"
+            file.write_bytes(content)
+            self.program = torch._inductor.aoti_load_package(str(file))
+        stored = safetensors.torch.load(read_member(content, CONSTANTS))
+        # copies, because only torch's own memory begins at cache lines; kept, because the program does not copy them
+        self.constants = {name: stored[name].to(device, copy=True) for name in self.program.get_constant_fqns()}
+        self.program.load_constants(self.constants, check_full_update=True, user_managed=True)
+
+    def __call__(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.program(*inputs)
+
+
+def load_script(content: bytes) -> Program:
+    """A TorchScript program; raises RuntimeError for one that does not fit this machine."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch.jit is deprecated; openmm-torch needs it
+        return torch.jit.load(io.BytesIO(content))
 
 
 def load_kernels(content: bytes, namespace: str) -> None:
     """Load the shared library in an artefact, unless a program with the same kernels was loaded before."""
     with tempfile.TemporaryDirectory() as folder:  # a loaded library does not need its file any more
         library = Path(folder) / "kernels.so"
-        library.write_bytes(read_kernels(content))
+        library.write_bytes(read_member(content, KERNELS))
         load_library(library, namespace)
 
 

@@ -160,7 +160,7 @@ def _with_manifest(artefact: bytes, **changes: object) -> bytes:
 @pytest.mark.parametrize(
     ("changes", "arguments", "sentence"),
     [
-        ({"format_version": 1}, {}, "artefact format version 1, this mhff reads version 3"),
+        ({"format_version": 1}, {}, "artefact format version 1, this mhff reads version 4"),
         ({"heads": "all"}, {}, "manifest that this mhff cannot read"),
         ({"torch_version": "1.0"}, {}, "compiled with torch 1.0, this is torch"),
         ({"device": "cuda"}, {"device": "cpu"}, "compiled for cuda, asked for cpu"),

@@ -51,7 +51,7 @@ def artefact(default_head: str | None = "gas") -> bytes:
         mhff_version="",
         largest_errors={},
     )
-    return pack(stream.getvalue(), manifest)
+    return pack(stream.getvalue(), manifest, {})
 
 
 class TestFile:
