@@ -27,7 +27,8 @@ from mhff_deploy.build import build
 from mhff_deploy.cuda import TritonKernels
 from mhff_deploy.folders import kernel_folder
 from mhff_deploy.kernels import Edges
-from mhff_deploy.lowered import R_MIN, LoweredMACE
+from mhff_deploy.lowered import LoweredMACE
+from mhff_deploy.radial import R_MIN
 from mhff_deploy.runtime import load_artefact
 from mhff_deploy.targets import AOTI
 

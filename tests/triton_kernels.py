@@ -21,7 +21,8 @@ from mhff.model.mace import MACE
 from mhff.ops.triton.module import REGISTERS
 from mhff_deploy.cuda import TritonKernels
 from mhff_deploy.kernels import Edges, Kernels
-from mhff_deploy.lowered import R_MIN, LoweredMACE
+from mhff_deploy.lowered import LoweredMACE
+from mhff_deploy.radial import R_MIN
 
 SMALL: dict[str, Any] = {"elements": ("H", "O"), "n_channels": 8, "n_edge_channels": 8, "correlation": 2, "zbl": False}
 RESIDUAL: dict[str, Any] = SMALL | {

@@ -35,11 +35,11 @@ MOST_ATOMS = 9
 
 
 class Tabulated(NamedTuple):
-    """A lowered network and how exact its tables are."""
+    """A lowered network and how exact its tables are; without tables it is exact."""
 
     network: LoweredMACE
-    n_intervals: int
-    error: float
+    n_intervals: int = 0
+    error: float = 0.0
     """Largest error of an edge's force, eV/A, relative to max(1, largest)."""
 
 

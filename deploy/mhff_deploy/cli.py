@@ -62,14 +62,16 @@ def compile_command(
         f"{manifest.dtype} on {device}"
     )
     tables = manifest.tables
+    heavy = (
+        f"kernels for {'this processor' if isa == 'native' else isa}" if manifest.kernels else "heavy parts in plain torch"
+    )
     if tables["intervals"]:
-        processor = "this processor" if isa == "native" else isa
         typer.echo(
             f"tables of {tables['intervals']:.0f} intervals: forces to {tables['measured']:.1e} eV/A, "
-            f"asked {tables['asked']:g}; kernels for {processor}"
+            f"asked {tables['asked']:g}; {heavy}"
         )
     else:
-        typer.echo("radial networks kept, heavy parts in plain torch")
+        typer.echo(f"radial networks kept; {heavy}")
     typer.echo(
         f"largest errors against the eager float64 model: {errors['node_energies']:.1e} eV per atom, "
         f"{errors['edge_gradients']:.1e} eV/A, relative to the largest gradient"

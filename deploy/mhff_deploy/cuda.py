@@ -16,6 +16,7 @@ from mhff.ops.triton.spline import Spline
 from mhff_deploy.kernels import Edges
 from mhff_deploy.lowered import LoweredMACE
 from mhff_deploy.native import shapes
+from mhff_deploy.radial import RadialTables
 
 
 class TritonKernels:
@@ -34,8 +35,10 @@ class TritonKernels:
 
         `network` is the one that was lowered. Raises MHFFError where there is no Triton.
         """
-        self.table_of = lowered.table_of.to(device)
-        self.tables = [table.coefficients.to(device, dtype).contiguous() for table in lowered.tables]
+        if not isinstance(lowered.radial, RadialTables):
+            raise TypeError("no kernels in Triton for radial weights given with the edges")
+        self.table_of = lowered.radial.table_of.to(device)
+        self.tables = [table.coefficients.to(device, dtype).contiguous() for table in lowered.radial.tables]
         self.coefficients: list[torch.Tensor] = []
         self.convolutions: list[Any] = []
         self.contractions: list[Any] = []
@@ -44,7 +47,7 @@ class TritonKernels:
             if isinstance(part, Geometry):
                 self._geometry = make_geometry(part, dtype, folder)
             elif isinstance(part, Convolution):
-                table = lowered.tables[len(self.convolutions)]
+                table = lowered.radial.tables[len(self.convolutions)]
                 spline = Spline(table.r_min, table.r_max, table.n_intervals)
                 self.convolutions.append(make_convolution(part, spline, dtype, folder, registers))
             elif isinstance(part, Contraction):

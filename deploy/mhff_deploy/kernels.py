@@ -15,7 +15,8 @@ from mhff.model.angular import SphericalHarmonics
 from mhff.model.layers import pack_degrees
 from mhff.ops.contraction import contraction_operator
 from mhff.ops.convolution import convolution_operator
-from mhff_deploy.tables import Table, interpolate
+from mhff_deploy.radial import RadialTables
+from mhff_deploy.tables import interpolate
 
 
 class Edges(NamedTuple):
@@ -26,7 +27,7 @@ class Edges(NamedTuple):
     harmonics: torch.Tensor
     """`[E, (l_max + 1)^2]`."""
     r: torch.Tensor
-    """`[E]`, A, within the tables."""
+    """`[E]`, A; within the tables, where there are tables."""
     species: torch.Tensor
     """`[n_all]`: species index of every atom."""
     n_local: int
@@ -34,6 +35,8 @@ class Edges(NamedTuple):
     """Of kernels: edges in the order of their receivers; empty in the reference."""
     begin: torch.Tensor
     """Of kernels: where in the order each receiver's edges begin; empty in the reference."""
+    weights: Sequence[torch.Tensor] = ()
+    """Convolution weights of each layer, `[E, paths, channels]`; none where they are in tables."""
 
 
 class Kernels(Protocol):
@@ -48,7 +51,10 @@ class Kernels(Protocol):
         ...
 
     def convolution(self, layer: int, features: torch.Tensor, edges: Edges) -> torch.Tensor:
-        """Flat messages of a layer from features `[n_all, D_in, channels]`; widths are paths to l times channels."""
+        """Flat messages of a layer from features `[n_all, D_in, channels]`; widths are paths to l times channels.
+
+        With the weights that the edges bring, or else those of the tables that the kernels were made with.
+        """
         ...
 
     def contraction(self, layer: int, a: Sequence[torch.Tensor], species: torch.Tensor) -> torch.Tensor:
@@ -62,14 +68,14 @@ class TorchKernels:
     def __init__(
         self,
         harmonics: SphericalHarmonics,
-        table_of: torch.Tensor,
-        convolutions: Sequence[tuple[Table, torch.Tensor, Sequence[int]]],
+        tables: RadialTables | None,
+        convolutions: Sequence[tuple[torch.Tensor, Sequence[int]]],
         contractions: Sequence[tuple[torch.Tensor, torch.Tensor, torch.Tensor]],
     ) -> None:
-        """`convolutions`: table, coupling, paths to each degree; `contractions`: coefficients `[n_sets, Q, C]`, monomials,
-        row_sum (`mhff.ops`).
+        """`tables`: None where edges bring their weights; `convolutions`: coupling, paths to each degree; `contractions`:
+        coefficients `[n_sets, Q, C]`, monomials, row_sum (`mhff.ops`).
         """
-        self.harmonics, self.table_of = harmonics, table_of
+        self.harmonics, self.tables = harmonics, tables
         self.convolutions, self.contractions = convolutions, contractions
 
     def geometry(self, edge_vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -83,11 +89,15 @@ class TorchKernels:
 
     def convolution(self, layer: int, features: torch.Tensor, edges: Edges) -> torch.Tensor:
         """See `Kernels.convolution`."""
-        table, coupling, paths_to = self.convolutions[layer]
-        sender, receiver = edges.species.index_select(0, edges.edge_index.flatten()).unflatten(0, (2, -1)).unbind(0)
-        radial = interpolate(table, self.table_of[sender, receiver], edges.r).unflatten(1, (sum(paths_to), -1))
+        coupling, paths_to = self.convolutions[layer]
+        if self.tables is None:
+            weights = edges.weights[layer]
+        else:
+            ends = edges.species.index_select(0, edges.edge_index.flatten()).unflatten(0, (2, -1))
+            table = self.tables.tables[layer]
+            weights = interpolate(table, self.tables.which(ends), edges.r).unflatten(1, (sum(paths_to), -1))
         rows = convolution_operator(
-            features, edges.harmonics, radial, coupling.to(radial), list(paths_to), edges.edge_index, edges.n_local
+            features, edges.harmonics, weights, coupling.to(weights), list(paths_to), edges.edge_index, edges.n_local
         )
         return by_degree(rows, [paths * (2 * degree + 1) for degree, paths in enumerate(paths_to)])
 

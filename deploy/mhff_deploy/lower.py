@@ -1,13 +1,12 @@
 """Lowering: a trained model and a set of elements give an equivalent network that is quicker to run.
 
-Elements that are not asked for are pruned. On a CPU with a C++ compiler, radial networks become tables, linear maps are
-folded and the heavy parts run in kernels made for the model's shapes (`lowered`, `native`); elsewhere the network stays as
-it is, with its heavy parts as single operators of plain torch.
+Elements that are not asked for are pruned. On a CPU with a C++ compiler, linear maps are folded, the heavy parts run in
+kernels made for the model's shapes (`lowered`, `native`), and radial networks become tables, unless that is not wanted or
+not possible; elsewhere the network stays as it is, with its heavy parts as single operators of plain torch.
 """
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +21,8 @@ from mhff.model.mace import MACE
 from mhff.model.product import Product
 from mhff.model.readout import ReferenceEnergies
 from mhff.modelfile import Model
-from mhff.ops.native.build import CompilerError
-from mhff_deploy.accuracy import lower_to_error
+from mhff.ops.native.build import CompilerError, why_not
+from mhff_deploy.accuracy import Tabulated, lower_to_error
 from mhff_deploy.lowered import LoweredMACE
 from mhff_deploy.native import NativeKernels
 from mhff_deploy.radial import depends_on_pair
@@ -32,12 +31,8 @@ TABLE_ERROR = {"float32": 1e-6, "float64": 1e-9}
 """Error of forces, eV/A, that tables may make, by the program's precision."""
 LARGEST_TABLES = 1 << 29
 """Bytes; beyond it the radial networks are kept."""
-OLDEST_TORCH = (2, 10)
-"""With the stable interface that kernels are registered through."""
 USUAL_INTERVALS = 256
 """Of a table, to say how large it would be."""
-CHANNELS_AT_ONCE = 8
-"""Kernels want channel counts that are multiples of this."""
 
 
 @dataclass(frozen=True)
@@ -73,40 +68,39 @@ def lower(
     exact = pruned(model, elements)
     use_operators(exact)  # which work in pieces, so that large models need little memory here
     precision = resolve_dtype(dtype)
-    reason = why_not_tables(exact, device, table_error)
+    reason = why_no_kernels(exact, device)
     if reason:
-        progress(f"keeping the radial networks, {reason}")
+        progress(f"keeping the network as it is, {reason}")
         return Lowered(exact.to(device, precision))
-    progress("making tables of the radial functions")
-    lowered, n_intervals, measured = lower_to_error(exact, table_error)
-    progress("compiling kernels")
+    reason = why_no_tables(exact, table_error)
+    if not reason:
+        progress("making tables of the radial functions")
+    lowered, n_intervals, measured = Tabulated(LoweredMACE(exact, 0)) if reason else lower_to_error(exact, table_error)
+    progress(f"compiling kernels; radial networks are kept, {reason}" if reason else "compiling kernels")
     try:
         kernels = NativeKernels(lowered, exact, precision, folder, march)
     except CompilerError as error:
-        raise MHFFError(
-            f"the C++ compiler could not make the kernels ({error}); use g++ 11 or newer, or do without with --table-error 0"
-        ) from error
+        raise MHFFError(f"the C++ compiler could not make the kernels ({error}); use g++ 11 or newer") from error
     lowered = lowered.to(precision)
     lowered.kernels = kernels
     return Lowered(lowered, kernels.library, kernels.namespace, measured, n_intervals)
 
 
-def why_not_tables(network: MACE, device: torch.device, table_error: float) -> str:
-    """Why a network is not lowered to tables and kernels; empty if it is."""
+def why_no_kernels(network: MACE, device: torch.device) -> str:
+    """Why a network is left as it is; empty if it is lowered to kernels."""
     config = network.config
-    channels = {config.n_channels, *(config.edge_channels(layer) for layer in range(config.n_layers))}
-    if table_error == 0:
-        return "as asked"
     if device.type != "cpu":
         return "because kernels for this device are not there yet"
-    if tuple(map(int, torch.__version__.split(".")[:2])) < OLDEST_TORCH:
-        return f"because torch {torch.__version__} is older than {'.'.join(map(str, OLDEST_TORCH))}, which kernels need"
-    if shutil.which("g++") is None:
-        return "because there is no C++ compiler (Debian: apt-get install g++)"
+    return why_not({config.n_channels, *(config.edge_channels(layer) for layer in range(config.n_layers))})
+
+
+def why_no_tables(network: MACE, table_error: float) -> str:
+    """Why a lowered network keeps its radial networks; empty if they become tables."""
+    config = network.config
+    if table_error == 0:
+        return "as asked"
     if config.jumps_at_cutoff:
         return "because they do not end smoothly at the cutoff"
-    if any(count % CHANNELS_AT_ONCE for count in channels):
-        return f"because its numbers of channels are not multiples of {CHANNELS_AT_ONCE}"
     size = table_bytes(network)
     if size > LARGEST_TABLES:
         return (

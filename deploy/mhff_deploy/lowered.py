@@ -1,4 +1,4 @@
-"""The lowered network: the numbers of `mhff.model.mace`, with tables for radial networks and folded linear maps.
+"""The lowered network: the numbers of `mhff.model.mace`, with tables for radial networks, if wanted, and folded linear maps.
 
 Folded are the factors of linear maps and activations, and, for degrees that nothing else needs, the linear map after a
 product and the next layer's map before the convolution. What is heavy is left to `kernels`.
@@ -19,17 +19,12 @@ from mhff.ops.ghosts import exchange_ghosts
 from mhff_deploy.kernels import Edges, TorchKernels
 from mhff_deploy.linear import Maps, matrices
 from mhff_deploy.mixing import Skip, mixing
-from mhff_deploy.radial import edge_densities, radial_functions, table_of
-from mhff_deploy.tables import Table, interpolate, tabulate
-
-R_MIN = 0.4
-"""Where tables begin, A; at shorter distances radial functions keep their value, and the pair repulsion is exact."""
+from mhff_deploy.radial import RadialNetworks, RadialTables
 
 
 class LoweredMACE(nn.Module):
-    """Per-atom energies, as `mhff.model.mace.MACE.forward` gives them, to the error of the tables."""
+    """Per-atom energies, as `mhff.model.mace.MACE.forward` gives them, to the error of the tables, or exactly."""
 
-    table_of: torch.Tensor
     ups: Any
     """Linear maps before each layer's convolution, a `Maps` each; torch does not type what a ModuleList holds."""
     linears: Any
@@ -43,7 +38,7 @@ class LoweredMACE(nn.Module):
     """A `mhff_deploy.kernels.Kernels`: plain torch until another takes its place."""
 
     def __init__(self, network: MACE, n_intervals: int) -> None:
-        """`network`: in float64 on the CPU, its parameters without gradients; `n_intervals` of the tables."""
+        """`network`: in float64 on the CPU, its parameters without gradients; `n_intervals` of the tables, 0 for none."""
         super().__init__()
         self.config = config = network.config
         self.pair_repulsion, self.reference_energies = network.pair_repulsion, network.reference_energies
@@ -55,12 +50,7 @@ class LoweredMACE(nn.Module):
         self.skips = nn.ModuleList(Skip(layer.interaction) for layer in network.layers)
         self.mixings = nn.ModuleList(mixing(layer.interaction) for layer in network.layers)
         self.paths_to = [layer.interaction.convolution.paths_to for layer in network.layers]
-        self.register_buffer("table_of", table_of(network))
-        self.tables = [
-            tabulate(radial_functions(network, layer), R_MIN, config.r_max, n_intervals) for layer in range(config.n_layers)
-        ]
-        densities = edge_densities(network)
-        self.densities = None if densities is None else Densities(tabulate(densities, R_MIN, config.r_max, n_intervals))
+        self.radial = RadialTables(network, n_intervals) if n_intervals else RadialNetworks(network)
         having = ["density" in config.block(layer) or "nonlinear" in config.block(layer) for layer in range(config.n_layers)]
         self.density_columns = [sum(having[:layer]) if has else None for layer, has in enumerate(having)]
         self.kernels = self.reference_kernels(network)
@@ -72,8 +62,8 @@ class LoweredMACE(nn.Module):
         products = [layer.product for layer in network.layers]
         return TorchKernels(
             network.harmonics,
-            self.table_of,
-            [(table, c.coupling, c.paths_to) for table, c in zip(self.tables, convolutions, strict=True)],
+            self.radial if isinstance(self.radial, RadialTables) else None,
+            [(c.coupling, c.paths_to) for c in convolutions],
             [(torch.matmul(p.basis, p.weights.detach()), p.monomials, p.row_sum) for p in products],
         )
 
@@ -100,11 +90,12 @@ class LoweredMACE(nn.Module):
         """Node energies `[n_local, n_heads]`, eV, float64; see `MACE.forward`."""
         harmonics, r = self.kernels.geometry(edge_vectors)
         order, begin = self.kernels.sort(edge_index[1], n_local)
-        edges = Edges(edge_index, harmonics, r.clamp(R_MIN, self.config.r_max), species, n_local, order, begin)
+        ends = species.index_select(0, edge_index.flatten()).unflatten(0, (2, -1))
+        radial = self.radial(r, ends)
+        edges = Edges(edge_index, harmonics, radial.r, species, n_local, order, begin, radial.weights)
         degrees = [self.embed_nodes(species, state).unsqueeze(1)]
         state_energies = 0.0 if self.state_readout is None else self.state_readout(degrees[0][:n_local, 0])
-        ends = species.index_select(0, edge_index.flatten()).unflatten(0, (2, -1))
-        densities = self._densities(edges, ends)
+        densities = self._densities(edges, radial.densities)
         energies = []
         if self.pair_repulsion is not None:
             repulsion = self.pair_repulsion(r, ends[0], ends[1])
@@ -135,12 +126,11 @@ class LoweredMACE(nn.Module):
             state = torch.tensor([DEFAULT_STATE], dtype=torch.float64, device=species.device).expand(len(species), -1)
         return scalars + self.state_embedding(state)
 
-    def _densities(self, edges: Edges, ends: torch.Tensor) -> list[torch.Tensor | None]:
+    def _densities(self, edges: Edges, of_edges: torch.Tensor | None) -> list[torch.Tensor | None]:
         """Density of each atom, `[n_local, 1, 1]`, for the layers that have one."""
-        if self.densities is None:
+        if of_edges is None:
             return [None] * self.config.n_layers
-        which = self.table_of.flatten().index_select(0, ends[0] * len(self.table_of) + ends[1])
-        rho = sum_over_edges(self.densities(which, edges.r), edges.edge_index, edges.n_local)
+        rho = sum_over_edges(of_edges, edges.edge_index, edges.n_local)
         return [None if column is None else rho[:, column, None, None] for column in self.density_columns]
 
     def _layer(
@@ -170,18 +160,3 @@ class LoweredMACE(nn.Module):
         up, merged = self.ups[layer + 1], self.merged[layer]
         # where maps are merged, the features of that degree are what is sent, and nothing else reads them
         return degrees, [degrees[l] if l in merged else up.one(l, degrees[l]) for l in range(len(up))]
-
-
-class Densities(nn.Module):
-    """Edge densities of all layers from one table; a few numbers per edge, so plain torch will do."""
-
-    coefficients: torch.Tensor
-
-    def __init__(self, table: Table) -> None:
-        super().__init__()
-        self.r_min, self.r_max = table.r_min, table.r_max
-        self.register_buffer("coefficients", table.coefficients)
-
-    def forward(self, which: torch.Tensor, r: torch.Tensor) -> torch.Tensor:
-        """Values `[E, layers]` of the tables `which [E]` at `r [E]`."""
-        return interpolate(Table(self.coefficients, self.r_min, self.r_max), which, r)

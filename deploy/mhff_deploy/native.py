@@ -15,6 +15,7 @@ from mhff.ops.native.operators import load
 from mhff.ops.native.parts import Contraction, Convolution, Geometry, Part
 from mhff_deploy.kernels import Edges
 from mhff_deploy.lowered import LoweredMACE
+from mhff_deploy.radial import RadialTables
 
 
 class NativeKernels:
@@ -25,14 +26,15 @@ class NativeKernels:
 
         `network` is the one that was lowered. Raises CompilerError where the compiler fails.
         """
-        parts = shapes(network)
+        self.radial = lowered.radial if isinstance(lowered.radial, RadialTables) else None
+        parts = shapes(network, per_edge=self.radial is None)
         self.library, self.namespace = build(parts, dtype, folder, march)
         self.operators: Any = load(self.library, self.namespace, parts)
-        self.table_of = lowered.table_of
-        self.bounds = [(table.r_min, table.r_max, table.n_intervals) for table in lowered.tables]
         self.tables = [
-            self._packed(f"convolution_{layer}", table.coefficients.unflatten(2, (sum(paths_to), -1)).to(dtype))
-            for layer, (table, paths_to) in enumerate(zip(lowered.tables, lowered.paths_to, strict=True))
+            self._packed(
+                f"convolution_{layer}", table.coefficients.unflatten(2, (sum(lowered.paths_to[layer]), -1)).to(dtype)
+            )
+            for layer, table in enumerate(self.radial.tables if self.radial is not None else [])
         ]
         self.coefficients = [
             self._packed(f"contraction_{layer}", coefficients.to(dtype))
@@ -53,8 +55,12 @@ class NativeKernels:
     def convolution(self, layer: int, features: torch.Tensor, edges: Edges) -> torch.Tensor:
         """See `Kernels.convolution`."""
         operator = getattr(self.operators, f"convolution_{layer}")
-        table = (edges.r, edges.species, self.table_of, self.tables[layer], *self.bounds[layer])
-        return operator(features, edges.harmonics, edges.edge_index, edges.order, edges.begin, *table)
+        of_edges = (edges.harmonics, edges.edge_index, edges.order, edges.begin)
+        if self.radial is None:
+            return operator(features, *of_edges, edges.weights[layer].contiguous())
+        table, packed = self.radial.tables[layer], self.tables[layer]
+        bounds = (table.r_min, table.r_max, table.n_intervals)
+        return operator(features, *of_edges, edges.r, edges.species, self.radial.table_of, packed, *bounds)
 
     def contraction(self, layer: int, a: Sequence[torch.Tensor], species: torch.Tensor) -> torch.Tensor:
         """See `Kernels.contraction`."""
@@ -62,15 +68,16 @@ class NativeKernels:
         return operator(torch.cat([x.flatten() for x in a]), self.coefficients[layer], species)
 
 
-def shapes(network: MACE) -> dict[str, Part]:
-    """What the kernels are specialised for."""
+def shapes(network: MACE, per_edge: bool = False) -> dict[str, Part]:
+    """What the kernels are specialised for; `per_edge`: convolutions get their weights with the edges, not from tables."""
     config, constants = network.config, network.constants
     parts: dict[str, Part] = {
         "geometry": Geometry([constants[f"harmonics.{degree}"] for degree in range(2, config.l_max + 1)])
     }
     for layer in range(config.n_layers):
         paths = convolution_paths(config.message_lmax(layer), config.l_max)
-        parts[f"convolution_{layer}"] = Convolution(paths, constants[f"convolution.{layer}"], config.edge_channels(layer))
+        coupling, channels = constants[f"convolution.{layer}"], config.edge_channels(layer)
+        parts[f"convolution_{layer}"] = Convolution(paths, coupling, channels, per_edge)
         monomials, rows = constants[f"product.{layer}.monomials"], constants[f"product.{layer}.rows"]
         parts[f"contraction_{layer}"] = Contraction(monomials, rows, (config.l_max + 1) ** 2, config.n_channels)
     return parts

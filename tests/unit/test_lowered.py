@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import structures
 import torch
 from ase import Atoms
+from ase.data import chemical_symbols
 from models import CONFIGS, random_model
 from tolerances import FINITE_DIFFERENCES, ROUNDING, assert_close
 
@@ -18,10 +21,13 @@ from mhff.errors import MHFFError
 from mhff.graph import Graph, graph_from_atoms
 from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.model.mace import MACE
+from mhff.ops.native import build
 from mhff_deploy.accuracy import check_graphs, force_error, lower_to_error
 from mhff_deploy.folders import kernel_folder
-from mhff_deploy.lowered import R_MIN, LoweredMACE
+from mhff_deploy.lower import lower, why_no_kernels, why_no_tables
+from mhff_deploy.lowered import LoweredMACE
 from mhff_deploy.native import NativeKernels
+from mhff_deploy.radial import R_MIN
 from mhff_deploy.tables import interpolate, tabulate
 
 TABLE_ERROR = 1e-9
@@ -41,9 +47,9 @@ WITH_KERNELS = ("mh1", "mp", "density", "omol")
 """Architectures that kernels are compiled for here, a few seconds each where the cache does not have them."""
 
 
-def exact(name: str) -> MACE:
+def exact(name: str, **changes: Any) -> MACE:
     """A network with numbers of channels that kernels take."""
-    return random_model(name, n_channels=8, n_edge_channels=8).network.double().requires_grad_(False)
+    return random_model(name, n_channels=8, n_edge_channels=8, **changes).network.double().requires_grad_(False)
 
 
 @pytest.fixture(scope="module", params=CONFIGS)
@@ -76,6 +82,43 @@ def assert_equal_to_tables(
 def test_the_lowered_network_equals_the_exact_one(pair: tuple[MACE, LoweredMACE], make) -> None:  # type: ignore[no-untyped-def]
     network, lowered = pair
     assert_equal_to_tables(network, lowered, graph_from_atoms(make(), network.config.elements, 4.0), TABLE_ERROR)
+
+
+JUMPING = {"apply_cutoff": True}
+"""What makes the non-linear block's radial functions jump at the cutoff."""
+EXACT = {torch.float64: 1e-11, torch.float32: 2e-6}
+"""Ten times this, eV/A and eV: rounding of a lowered network without tables."""
+
+
+def assert_exact(network: MACE, lowered: LoweredMACE, dtype: torch.dtype) -> None:
+    for make in STRUCTURES:
+        graph = graph_from_atoms(make(), network.config.elements, 4.0)
+        assert_equal_to_tables(network, lowered, graph, EXACT[dtype], dtype, 10 * EXACT[dtype])
+
+
+@pytest.mark.parametrize(("name", "changes"), [*((name, {}) for name in CONFIGS), ("mh1", JUMPING)])
+def test_without_tables_the_lowered_network_is_exact(name: str, changes: dict[str, Any]) -> None:
+    network = exact(name, **changes)
+    assert_exact(network, LoweredMACE(network, 0), torch.float64)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "dtype"),
+    [
+        ("mh1", {}, torch.float64),
+        ("mh1", JUMPING, torch.float64),
+        ("mh1", {}, torch.float32),
+        ("density", {}, torch.float64),
+        ("density", {}, torch.float32),
+    ],
+)
+def test_without_tables_kernels_are_exact(name: str, changes: dict[str, Any], dtype: torch.dtype) -> None:
+    network = exact(name, **changes)
+    lowered = LoweredMACE(network, 0)
+    kernels = NativeKernels(lowered, network, dtype, kernel_folder())
+    program = copy.deepcopy(lowered).to(dtype)
+    program.kernels = kernels
+    assert_exact(network, program, dtype)
 
 
 def random_structures(count: int) -> Iterator[Atoms]:
@@ -188,9 +231,6 @@ def test_kernels_live_in_the_users_cache() -> None:
 
 
 def test_a_compiler_that_fails_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from mhff.ops.native import build
-    from mhff_deploy.lower import lower
-
     monkeypatch.setattr(build, "FLAGS", ("-std=c++20", "--no-such-flag"))
     with pytest.raises(MHFFError, match=r"the C\+\+ compiler could not make the kernels .*no-such-flag") as raised:
         lower(random_model("mp", n_channels=8), None, "float64", torch.device("cpu"), 1e-6, "native", tmp_path)
@@ -198,20 +238,23 @@ def test_a_compiler_that_fails_is_one_sentence(monkeypatch: pytest.MonkeyPatch, 
     assert not list(tmp_path.iterdir())
 
 
-def test_why_a_model_keeps_its_radial_networks() -> None:
-    from mhff_deploy.lower import why_not_tables
-
+def test_why_a_model_gets_no_kernels() -> None:
     cpu = torch.device("cpu")
-    assert why_not_tables(exact("mp"), cpu, 1e-6) == ""
-    assert why_not_tables(exact("mp"), cpu, 0) == "as asked"
-    assert "multiples of 8" in why_not_tables(random_model("mp").network, cpu, 1e-6)
-    jumping = random_model("mh1", n_channels=8, n_edge_channels=8, apply_cutoff=True).network
-    assert "do not end smoothly" in why_not_tables(jumping, cpu, 1e-6)
-    assert "device" in why_not_tables(exact("mp"), torch.device("cuda"), 1e-6)
+    assert why_no_kernels(exact("mp"), cpu) == ""
+    assert "multiples of 8" in why_no_kernels(random_model("mp").network, cpu)
+    assert "device" in why_no_kernels(exact("mp"), torch.device("cuda"))
 
 
-def test_an_old_torch_keeps_the_radial_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    from mhff_deploy.lower import why_not_tables
-
+def test_an_old_torch_gets_no_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "__version__", "2.9.1+cu128")
-    assert "torch 2.9.1+cu128 is older than 2.10" in why_not_tables(exact("mp"), torch.device("cpu"), 1e-6)
+    assert "torch 2.9.1+cu128 is older than 2.10" in why_no_kernels(exact("mp"), torch.device("cpu"))
+
+
+def test_why_a_model_keeps_its_radial_networks() -> None:
+    assert why_no_tables(exact("mp"), 1e-6) == ""
+    assert why_no_tables(exact("mp"), 0) == "as asked"
+    assert "do not end smoothly" in why_no_tables(exact("mh1", **JUMPING), 1e-6)
+    many = exact("mh1", elements=chemical_symbols[1:90], n_radial=8, radial_mlp=(64, 64, 64))
+    assert re.fullmatch(
+        "because tables for 89 elements would take . GB; choose some with --elements", why_no_tables(many, 1e-6)
+    )

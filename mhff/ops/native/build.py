@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
@@ -14,25 +15,37 @@ import torch
 from mhff.ops.native.parts import Part, Target, program_code
 
 SOURCES = Path(__file__).parents[1] / "cpp"
-OLDEST_TORCH = "0x020a000000000000"
-"""Version 2.10 of torch's stable interface, the first with lists of tensors and threads."""
+OLDEST_TORCH = (2, 10)
+"""The first version whose stable interface, which kernels are registered through, has lists of tensors and threads."""
+CHANNELS_AT_ONCE = 8
+"""Kernels want numbers of channels that are multiples of this."""
 FLAGS = ("-std=c++20", "-O3", "-fPIC", "-shared", "-fno-math-errno", "-ffp-contract=fast", "-fvisibility=hidden")
 NATIVE = "native"
+COMPILER = "g++"
 
 
 class CompilerError(RuntimeError):
     """The compiler's first complaint."""
 
 
-def build(
-    parts: Mapping[str, Part], dtype: torch.dtype, folder: Path, march: str = NATIVE, compiler: str = "g++"
-) -> tuple[Path, str]:
+def why_not(channels: Iterable[int]) -> str:
+    """Why kernels for these numbers of channels cannot be compiled here, as "because ..."; empty if they can."""
+    if tuple(map(int, torch.__version__.split(".")[:2])) < OLDEST_TORCH:
+        return f"because torch {torch.__version__} is older than {'.'.join(map(str, OLDEST_TORCH))}, which kernels need"
+    if shutil.which(COMPILER) is None:
+        return f"because there is no C++ compiler (Debian: apt-get install {COMPILER})"
+    if any(count % CHANNELS_AT_ONCE for count in channels):
+        return f"because its numbers of channels are not multiples of {CHANNELS_AT_ONCE}"
+    return ""
+
+
+def build(parts: Mapping[str, Part], dtype: torch.dtype, folder: Path, march: str = NATIVE) -> tuple[Path, str]:
     """Shared library with the parts' operators, compiled unless `folder` has it, and the operators' namespace.
 
     `march` is the compiler's name of a processor: `native`, or `x86-64-v3` for any with AVX2.
     """
-    flags: tuple[str, ...] = (*FLAGS, f"-march={march}", f"-DTORCH_TARGET_VERSION={OLDEST_TORCH}")
-    macros = _run([compiler, f"-march={march}", "-dM", "-E", "-x", "c++", os.devnull])
+    flags: tuple[str, ...] = (*FLAGS, f"-march={march}", f"-DTORCH_TARGET_VERSION={_target_version()}")
+    macros = _run([COMPILER, f"-march={march}", "-dM", "-E", "-x", "c++", os.devnull])
     vector_bytes = 64 if "__AVX512F__" in macros else 32 if "__AVX2__" in macros else 16
     if vector_bytes == 64:
         flags += ("-mprefer-vector-width=512",)
@@ -43,8 +56,14 @@ def build(
     library = folder / f"{namespace}.so"
     if not library.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        _compile(program_code(parts, target, namespace), library, [compiler, *flags])
+        _compile(program_code(parts, target, namespace), library, [COMPILER, *flags])
     return library, namespace
+
+
+def _target_version() -> str:
+    """`OLDEST_TORCH` as torch's headers want it."""
+    major, minor = OLDEST_TORCH
+    return f"0x{major:02x}{minor:02x}000000000000"
 
 
 def _compile(code: str, library: Path, command: list[str]) -> None:

@@ -84,11 +84,10 @@ def _convolution(name: str, part: Convolution) -> None:
 
     torch.library.register_fake(name, fake)
     torch.library.register_fake(f"{name}_adjoint", fake_adjoint)
-    torch.library.register_autograd(name, backward, setup_context=_save)
     if part.per_edge:
-        torch.library.register_fake(f"{name}_weighted", fake)
-        torch.library.register_fake(f"{name}_weighted_adjoint", fake_adjoint)
-        _differentiate_twice(f"{name}_weighted")
+        _differentiate_twice(name)
+    else:
+        torch.library.register_autograd(name, backward, setup_context=_save)
 
 
 def _differentiate_twice(name: str) -> None:

@@ -92,21 +92,21 @@ class Convolution:
     """`[B, rows, D_in]`, `mhff.model.coupling.convolution_coupling` or a file's."""
     channels: int
     per_edge: bool = False
-    """Whether there is the form with radial weights given for each edge, too, which training differentiates twice."""
+    """Whether radial weights are given for each edge (which can be differentiated twice), instead of looked up in tables."""
 
     @property
     def operators(self) -> tuple[Operator, ...]:
         """Its operators."""
-        kinds = {"": ("tabulated", TABLE)} | ({"_weighted": ("weighted", "Tensor weights")} if self.per_edge else {})
-        made = [Operator("_pack", "(Tensor tables) -> Tensor", "ConvolutionOperators<{}>::pack")]
-        for suffix, (function, radial) in kinds.items():
-            inputs, of_class = f"Tensor features, {EDGES}, {radial}", "ConvolutionOperators<{}>::" + function
-            made.append(Operator(suffix, f"({inputs}) -> Tensor", of_class))
-            made.append(
-                Operator(
-                    f"{suffix}_adjoint", f"(Tensor gradient, {inputs}) -> (Tensor, Tensor, Tensor)", f"{of_class}_adjoint"
-                )
-            )
+        function, radial = ("weighted", "Tensor weights") if self.per_edge else ("tabulated", TABLE)
+        inputs, of_class = f"Tensor features, {EDGES}, {radial}", "ConvolutionOperators<{}>::"
+        made = [
+            Operator("", f"({inputs}) -> Tensor", of_class + function),
+            Operator(
+                "_adjoint", f"(Tensor gradient, {inputs}) -> (Tensor, Tensor, Tensor)", f"{of_class}{function}_adjoint"
+            ),
+        ]
+        if not self.per_edge:
+            made.append(Operator("_pack", "(Tensor tables) -> Tensor", of_class + "pack"))
         return tuple(made)
 
     @property
