@@ -1,9 +1,15 @@
-"""What a model is, for people (`render`) and for programs (`describe`, a JSON object): the content of `mhff info`."""
+"""What a model is, for people (`render`) and for programs (`describe`, a JSON object): the content of `mhff info`.
+
+Components describe their own kinds of files by the entry-point group `mhff.descriptions`: functions that take a path and
+give a `Description`, or None for a file of another kind.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import entry_points
 from typing import Any
 
 from rich import box
@@ -11,10 +17,39 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mhff.errors import listing
-from mhff.modelfile import FORMAT_VERSION, UNITS, Model, load, model_path
+from mhff.errors import MHFFError, listing
+from mhff.modelfile import FORMAT_VERSION, UNITS, Model, is_model_file, load, model_path
 
 UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a file is."""
+
+    summary: dict[str, Any]
+    """For programs: a JSON object."""
+    shown: RenderableType
+    """For people."""
+
+
+def describe_file(source: str | os.PathLike[str]) -> Description:
+    """Description of a model file, a bundled model or any other kind of file that is installed, without running anything.
+
+    Raises MHFFError for a file that is damaged or of no known kind.
+    """
+    path = model_path(source)
+    if is_model_file(path):
+        summary = describe(path)
+        return Description(summary, render(summary))
+    kinds = entry_points(group="mhff.descriptions")
+    for kind in kinds:
+        found: Description | None = kind.load()(path)
+        if found is not None:
+            return found
+    raise MHFFError(
+        f"'{path}' is no file of mhff; expected one of: {listing(['.mhff model files', *(kind.name for kind in kinds)])}"
+    )
 
 
 def describe(source: str | os.PathLike[str] | Model) -> dict[str, Any]:
@@ -56,13 +91,13 @@ def render(summary: Mapping[str, Any]) -> RenderableType:
     return Group(
         _facts(summary),
         Text("\nHeads", style="bold"),
-        _head_table(summary["heads"]),
+        head_table(summary["heads"]),
         Text("\nEnergies of isolated atoms (E0s), eV", style="bold"),
         _energy_table(summary["heads"], summary["elements"]),
         Text("\nArchitecture", style="bold"),
-        _pairs(summary["architecture"]),
+        pairs(summary["architecture"]),
         Text("\nProvenance", style="bold"),
-        _pairs(summary["provenance"]) if summary["provenance"] else Text("  not recorded"),
+        pairs(summary["provenance"]) if summary["provenance"] else Text("  not recorded"),
     )
 
 
@@ -76,15 +111,16 @@ def _facts(summary: Mapping[str, Any]) -> Table:
         "format": f"version {summary['format_version']}",
     }
     if architecture["state_embeddings"]:
-        facts["also takes"] = listing(_state_words(embedding) for embedding in architecture["state_embeddings"])
+        facts["also takes"] = listing(state_words(embedding) for embedding in architecture["state_embeddings"])
     if summary["jumps_at_cutoff"]:
         facts["warning"] = "its energy jumps where an atom crosses the cutoff; do not run dynamics with it"
     if summary["file"] is not None:
         facts = {"file": f"{summary['file']} ({summary['bytes'] / 1e6:.2f} MB)"} | facts
-    return _pairs(facts)
+    return pairs(facts)
 
 
-def _state_words(embedding: Mapping[str, Any]) -> str:
+def state_words(embedding: Mapping[str, Any]) -> str:
+    """A charge or multiplicity that a model takes, in words."""
     name = {"total_charge": "a total charge (default 0)", "total_spin": "a spin multiplicity 2S+1 (default 1)"}
     if embedding["kind"] == "continuous":
         return name[embedding["quantity"]]
@@ -92,7 +128,8 @@ def _state_words(embedding: Mapping[str, Any]) -> str:
     return f"{name[embedding['quantity']]} from {lowest} to {lowest + embedding['n_classes'] - 1}"
 
 
-def _head_table(heads: Sequence[Mapping[str, Any]]) -> Table:
+def head_table(heads: Sequence[Mapping[str, Any]]) -> Table:
+    """What heads are, one in a row."""
     table = _table("head", "level of theory", "domain", "trained on", "licence", "citation")
     for head in heads:
         elements = listing(head["elements"]) if head["elements"] else UNKNOWN
@@ -118,7 +155,7 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _pairs(values: Mapping[str, Any]) -> Table:
+def pairs(values: Mapping[str, Any]) -> Table:
     """Two columns of names and values; Text, because brackets in a user's words are not markup."""
     grid = Table.grid(padding=(0, 2))
     for name, value in values.items():

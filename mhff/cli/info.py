@@ -1,4 +1,4 @@
-"""`mhff info`: what a model file is."""
+"""`mhff info`: what a model or an artefact is."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import typer
 
 
 def info(
-    model: Annotated[str, typer.Argument(help="Model file, or mini.")],
+    model: Annotated[str, typer.Argument(help="Model file, mini, or a file of mhff compile.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Show heads, levels of theory, elements, cutoff, size and provenance of a model."""
+    """Show heads, levels of theory, elements, cutoff, size and provenance of a model or a compiled file; nothing is run."""
     import json
 
     from rich.console import Console
 
-    from mhff.describe import describe, render
+    from mhff.describe import describe_file
 
-    summary = describe(model)
+    described = describe_file(model)
     if as_json:
-        typer.echo(json.dumps(summary, indent=2))
+        typer.echo(json.dumps(described.summary, indent=2))
     else:
-        Console().print(render(summary))
+        Console().print(described.shown)
