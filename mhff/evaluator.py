@@ -12,6 +12,7 @@ import torch
 
 from mhff.errors import MHFFError, listing
 from mhff.heads import Heads
+from mhff.inputs import check_inputs
 from mhff.model.config import StateEmbedding
 from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.model.state import DEFAULT_STATE
@@ -54,7 +55,8 @@ class Evaluator(Protocol):
         `edge_vectors [E, 3]` = x_receiver - x_sender(image), A; `edge_index [2, E]`; `species [n_all]`;
         `head_weights [n_local, n_heads]`, used as given; `ghost_plan`: owners of the atoms beyond n_local
         (`mhff.ops.ghosts`); `state [n_all, 2]`: charge and multiplicity of each atom's structure, None for `default_state`.
-        Inputs may have any device and floating-point type; outputs are on `device`.
+        Inputs may have any device and floating-point type; outputs are on `device`. Raises MHFFError for wrong shapes,
+        and for indices that are out of range on the CPU.
         """
         ...
 
@@ -82,6 +84,7 @@ class EagerEvaluator:
         state: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """See `Evaluator.evaluate`."""
+        check_inputs(edge_vectors, edge_index, species, head_weights, ghost_plan, state, self.heads.names, self.elements)
         if state is not None:
             check_state(state, self.state_embeddings)
         return energies_and_edge_gradients(
@@ -108,7 +111,7 @@ def resolve_device(name: str | torch.device) -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise MHFFError(f"unknown device '{name}': choose cpu or cuda") from error
-    if device.type not in ("cpu", "cuda"):
+    if device.type not in ("cpu", "cuda") or (device.type == "cpu" and device.index is not None):
         raise MHFFError(f"unknown device '{name}': choose cpu or cuda")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise MHFFError(

@@ -11,6 +11,7 @@ from models import random_model
 from structures import far_apart, rattled_bulk, slab, tiny_cell, triclinic
 from tolerances import ROUNDING, assert_close
 
+from mhff import MHFFError
 from mhff.evaluator import EagerEvaluator
 from mhff.graph import graph_from_atoms
 from mhff.model import derivatives
@@ -54,11 +55,11 @@ def test_ghosts_equal_folded_edges(model: Model, build) -> None:
 
 
 def test_a_plan_is_needed() -> None:
-    """Without a plan the senders beyond n_local have no features: an error, not a wrong number."""
+    """Without a plan there are no atoms beyond n_local: an error, not a wrong number."""
     model = random_model("mh1")
     atoms = tiny_cell()
     edge_index, vectors, owners = with_ghosts(atoms, model.r_max)
     species = graph_from_atoms(atoms, model.elements, model.r_max).species[owners]
     weights = torch.eye(3, dtype=torch.float64)[0].expand(len(atoms), -1)
-    with pytest.raises((RuntimeError, IndexError)):
+    with pytest.raises(MHFFError, match=r"expected species \[n_all\] of shape"):
         EagerEvaluator(model).evaluate(vectors, edge_index, species, weights)

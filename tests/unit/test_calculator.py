@@ -191,8 +191,9 @@ def test_unknown_dtype(model: Model) -> None:
 
 
 def test_unknown_device(model: Model) -> None:
-    with pytest.raises(MHFFError, match=r"^unknown device 'gpu': choose cpu or cuda$"):
-        MHFFCalculator(model, head="materials", device="gpu")
+    for device in ("gpu", "cpu:3"):
+        with pytest.raises(MHFFError, match=rf"^unknown device '{device}': choose cpu or cuda$"):
+            MHFFCalculator(model, head="materials", device=device)
     with pytest.raises(
         MHFFError, match=r"^no device 'cuda:99': torch sees \d+ CUDA devices on this machine; use device='cpu'$"
     ):
