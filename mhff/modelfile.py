@@ -242,6 +242,18 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
         raise MHFFError(f"cannot write '{target}' ({error.strerror}); choose another place with -o") from error
 
 
+def check_place(path: str) -> None:
+    """Raise MHFFError where no file can be written, before somebody works for its content."""
+    target = Path(path)
+    if not path or target.is_dir():
+        raise MHFFError(
+            f"expected the name of a file to write, got {f'the folder {path!r}' if path else 'nothing'}; name one with -o"
+        )
+    folder = next(parent for parent in target.absolute().parents if parent.exists())
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise MHFFError(f"cannot write '{target}' (no permission in '{folder}'); choose another place with -o")
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import subprocess
 import tempfile
 import warnings
 from pathlib import Path
@@ -29,18 +30,30 @@ def compile_aoti(
             "compiling to AOTInductor needs a C++ compiler and found neither g++ nor clang++; "
             "install one (Debian: apt-get install g++), or choose --form torchscript"
         )
+    on_gpu = example[0].device.type != "cpu"
     edges, atoms, local, plan = (torch.export.Dim(name, min=0) for name in ("n_edges", "n_all", "n_local", "n_plan"))
     shapes = ({0: edges}, {1: edges}, {0: atoms}, {0: local}, {0: plan}, {0: atoms})
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), _quiet():
         warnings.simplefilter("ignore")
         with fx_config.patch(use_duck_shape=False):  # type: ignore[attr-defined]  # installed at import
             exported = torch.export.export(program, example, dynamic_shapes=shapes)
-        path = torch._inductor.aoti_compile_and_package(
-            exported,
-            package_path=str(Path(folder) / "program.pt2"),
-            inductor_configs=_OPTIONS | (_PORTABLE if isa != NATIVE else {}),
-        )
-        return Path(path).read_bytes(), constants_of(program)
+        options = _OPTIONS | (_PORTABLE if isa != NATIVE else {}) | (_ON_GPU if on_gpu else {})
+        file = Path(folder) / "program.pt2"
+        try:
+            torch._inductor.aoti_compile_and_package(exported, package_path=str(file), inductor_configs=options)
+        except (RuntimeError, OSError, subprocess.SubprocessError) as error:  # what torch's compiler raises, or the C++ one
+            raise MHFFError(
+                f"AOTInductor could not compile the program ({_complaint(str(error))}); look at the C++ compiler and at the "
+                f"temporary folder {tempfile.gettempdir()}, which needs room and a name without spaces, or choose --form "
+                "torchscript"
+            ) from error
+        return file.read_bytes(), constants_of(program)
+
+
+def _complaint(output: str) -> str:
+    """The line of a compiler's output that says what is wrong."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    return next((line for line in lines if "error:" in line), lines[0] if lines else "it said nothing")[:300]
 
 
 def constants_of(program: GraphModule) -> dict[str, torch.Tensor]:
@@ -53,6 +66,8 @@ _OPTIONS: dict[str, Any] = {"aot_inductor.package_constants_in_so": False}
 """Constants in a package would be copied to wherever `malloc` puts them, and vectors that lie across cache lines cost the
 kernels a fourth of their speed; given apart, they stay where torch puts tensors."""
 _PORTABLE: dict[str, Any] = {"cpp.march": "x86-64-v3", "cpp.simdlen": 256}
+_ON_GPU: dict[str, Any] = {"shape_padding": False}
+"""Whether to pad matrix products would be found out by timing them, differently from one compilation to the next."""
 
 
 class _quiet:  # noqa: N801 - used as a statement

@@ -29,6 +29,8 @@ KERNELS = "kernels/mhff_kernels.so"
 CONSTANTS = "constants/mhff.safetensors"
 LONGEST_MANIFEST = 1 << 24
 """Bytes; a manifest is a few kB."""
+MOST_INFLATED = 50
+"""How many times larger than a file its members may be; TorchScript compresses code, nothing compresses weights."""
 
 Form = Literal["aoti", "torchscript"]
 NATIVE = "native"
@@ -70,7 +72,7 @@ class Manifest(BaseModel):
     """Against the eager float64 model: energy in eV per atom, edge gradients in eV/A relative to max(1, largest)."""
     provenance: dict[str, Any] = {}
     program_sha256: str = ""
-    """Checksum of the archive's other members."""
+    """Checksum of the archive's other members and of this manifest without it."""
 
 
 def pack(program: bytes, manifest: Manifest, members: Mapping[str, bytes]) -> bytes:
@@ -78,7 +80,7 @@ def pack(program: bytes, manifest: Manifest, members: Mapping[str, bytes]) -> by
     stream = io.BytesIO(program)
     for name, content in members.items():
         _add(stream, name, content)
-    signed = manifest.model_copy(update={"program_sha256": _checksum(stream.getvalue())})
+    signed = manifest.model_copy(update={"program_sha256": checksum(stream.getvalue(), manifest.model_dump(mode="json"))})
     _add(stream, MEMBER, signed.model_dump_json(indent=1).encode())
     return stream.getvalue()
 
@@ -109,7 +111,7 @@ def read_manifest(content: bytes, name: str | Path) -> Manifest:
             if member.file_size > LONGEST_MANIFEST:
                 raise ValueError(f"a manifest of {member.file_size} bytes")
             fields = json.loads(archive.read(member))
-            intact = _checksum(content) == fields.get("program_sha256")
+            intact = checksum(content, fields) == fields.get("program_sha256")
     except Exception as error:  # a damaged archive can make zipfile and zlib raise anything
         raise MHFFError(f"'{name}' is truncated or not an artefact of mhff ({error}); compile it again") from error
     if fields.get("format_version") != FORMAT_VERSION:
@@ -125,10 +127,13 @@ def read_manifest(content: bytes, name: str | Path) -> Manifest:
         raise MHFFError(f"'{name}' has a manifest that this mhff cannot read; compile it again") from error
 
 
-def _checksum(content: bytes) -> str:
-    """Checksum of all members of a zip archive but the manifest."""
-    digest = hashlib.sha256()
+def checksum(content: bytes, manifest: Mapping[str, Any]) -> str:
+    """Checksum of a manifest and of all other members of an artefact; ValueError where they are far too large."""
+    digest = hashlib.sha256(json.dumps({**manifest, "program_sha256": ""}, sort_keys=True).encode())
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        size = sum(info.file_size for info in archive.infolist())
+        if size > MOST_INFLATED * len(content):
+            raise ValueError(f"members of {size} bytes in a file of {len(content)}")
         for info in sorted(archive.infolist(), key=lambda info: info.filename):
             if not info.filename.endswith(f"/{MEMBER}"):
                 digest.update(f"{info.filename}\n{info.file_size}\n".encode())

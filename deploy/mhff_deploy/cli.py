@@ -31,7 +31,7 @@ def compile_command(
     from rich.console import Console
 
     from mhff.errors import MHFFError
-    from mhff.modelfile import load, write_atomically
+    from mhff.modelfile import check_place, load, write_atomically
     from mhff_deploy.build import build, choose_form
     from mhff_deploy.targets import find_target
 
@@ -39,6 +39,7 @@ def compile_command(
     start = time.monotonic()
     found = find_target(target)
     found.check_output(output)
+    check_place(output)
     choose_form(found, form)
     loaded = load(model)
     chosen = loaded.heads.complete(head) if head is not None else None

@@ -20,6 +20,23 @@ from mhff_deploy.runtime import Package, load_kernels
 CACHE_LINE = 64
 """Bytes."""
 MHFF = Path(sys.executable).parent / "mhff"
+LONGEST = 300
+"""Seconds that a program with threads may take on a busy machine."""
+THREADS = """
+import sys, threading, torch
+from ase.build import bulk
+from mhff.evaluator import open_evaluator
+from mhff.graph import graph_from_atoms
+evaluator = open_evaluator(sys.argv[1])
+graph = graph_from_atoms(bulk("MgO", "rocksalt", a=4.21, cubic=True), evaluator.elements, evaluator.r_max)
+weights = torch.ones(8, len(evaluator.heads), dtype=torch.float64)
+evaluate = lambda: evaluator.evaluate(graph.edge_vectors, graph.edge_index, graph.species, weights)[1]
+expected, found = evaluate(), []
+threads = [threading.Thread(target=lambda: found.append([evaluate() for _ in range(50)])) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+for results in found: print("same" if all(torch.equal(x, expected) for x in results) else "other")
+"""
 STRUCTURES = (
     structures.rattled_bulk,
     structures.triclinic,
@@ -81,6 +98,36 @@ def test_a_packages_constants_begin_at_cache_lines() -> None:
     assert all(constant.data_ptr() % CACHE_LINE == 0 for constant in constants.values())
 
 
+def test_two_threads_take_turns() -> None:
+    """AOTInductor lets a second thread wait with Python's lock, for ever."""
+    command = [sys.executable, "-c", THREADS, str(compiled("mini", dtype="float32", form="aoti"))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LONGEST)
+    assert done.stdout.split() == ["same"] * 8, done.stderr
+
+
+def test_a_compiler_that_fails_is_one_sentence(tmp_path: Path) -> None:
+    environment = {"PATH": str(tmp_path), "TMPDIR": "/tmp"}
+    (tmp_path / "g++").write_text("#!/bin/sh\necho 'cc1: fatal error: no such thing' >&2\nexit 3\n")
+    (tmp_path / "g++").chmod(0o755)
+    command = [
+        MHFF,
+        "compile",
+        "mini",
+        "--head",
+        "surfaces",
+        "--target",
+        "aoti",
+        "--table-error",
+        "0",
+        "-o",
+        tmp_path / "a.pt2",
+    ]
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 2
+    assert "no such thing" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_the_command_writes_a_file_for_lammps(tmp_path: Path) -> None:
     file = tmp_path / "mini.mliap"
     done = run(
@@ -113,11 +160,16 @@ def test_the_command_writes_an_artefact_that_ase_runs(tmp_path: Path) -> None:
         (["mini", "--target", "gromacs", "--head", "surfaces"], "unknown target 'gromacs'"),
         (["mini", "--target", "aoti", "--head", "surfaces", "--elements", "Mg,Fe"], "this model has no element Fe"),
         (["mini", "--target", "aoti", "--head", "surfaces", "--dtype", "half"], "unknown dtype 'half'"),
+        (
+            ["mini", "--target", "aoti", "--head", "surfaces", "-o", "/"],
+            "expected the name of a file to write, got the folder '/'",
+        ),
+        (["mini", "--target", "aoti", "--head", "surfaces", "-o", ""], "expected the name of a file to write, got nothing"),
         (["nowhere.mhff", "--target", "aoti", "--head", "surfaces"], "no file 'nowhere.mhff'"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_exit_code_2(tmp_path: Path, arguments: list[str], sentence: str) -> None:
-    done = run("compile", *arguments, "-o", tmp_path / "out")
+    done = run("compile", "-o", tmp_path / "out", *arguments)
     assert done.returncode == 2
     assert sentence in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import pickle
 import re
 import zipfile
 from pathlib import Path
@@ -22,7 +23,7 @@ from mhff.model.inference import use_operators
 from mhff.model.mace import MACE
 from mhff.ops.ghosts import no_ghosts, owner_plan
 from mhff_deploy import build as build_module
-from mhff_deploy.artefact import MEMBER, Manifest, read_manifest
+from mhff_deploy.artefact import MEMBER, Manifest, checksum, read_manifest
 from mhff_deploy.build import build
 from mhff_deploy.cache import compiled
 from mhff_deploy.lower import pruned
@@ -146,15 +147,47 @@ def test_truncation_is_refused_in_one_sentence(artefact: bytes, length: int) -> 
         read_manifest(artefact[:length], "a.pt")
 
 
-def _with_manifest(artefact: bytes, **changes: object) -> bytes:
+def _with_manifest(artefact: bytes, sign: bool = True, **changes: object) -> bytes:
     stream = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(artefact)) as old, zipfile.ZipFile(stream, "w") as new:
         for info in old.infolist():
             content = old.read(info)
             if info.filename.endswith(MEMBER):
-                content = json.dumps(json.loads(content) | changes).encode()
+                fields = json.loads(content) | changes
+                if sign and "program_sha256" not in changes:
+                    fields["program_sha256"] = checksum(artefact, fields)
+                content = json.dumps(fields).encode()
             new.writestr(info, content)
     return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    "changes", [{"elements": ["O", "Mg"]}, {"r_max": 8.0}, {"default_head": None}, {"program_sha256": ""}]
+)
+def test_an_edited_manifest_is_refused(artefact: bytes, changes: dict[str, object]) -> None:
+    load_artefact(_with_manifest(artefact), "a.pt")
+    with pytest.raises(MHFFError, match=r"'a\.pt' is damaged: its checksum does not fit its content; compile it again"):
+        load_artefact(_with_manifest(artefact, sign=False, **changes), "a.pt")
+
+
+def test_members_that_inflate_are_not_read(artefact: bytes) -> None:
+    stream = io.BytesIO(artefact)
+    with zipfile.ZipFile(stream, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bomb", bytes(100_000_000))
+    with pytest.raises(MHFFError, match=r"truncated or not an artefact of mhff \(members of"):
+        load_artefact(stream.getvalue(), "a.pt")
+
+
+def test_an_artefact_goes_to_another_process(artefact: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "a.pt"
+    file.write_bytes(artefact)
+    evaluator = open_evaluator(file)
+    copy = pickle.loads(pickle.dumps(evaluator))
+    inputs = example_inputs(3, torch.float64, torch.device("cpu"))
+    for expected, got in zip(evaluator.evaluate(*inputs), copy.evaluate(*inputs), strict=True):
+        assert torch.equal(got, expected)
+    with pytest.raises(MHFFError, match="not opened from a file cannot be sent to another process"):
+        pickle.dumps(load_artefact(artefact, "a.pt"))
 
 
 @pytest.mark.parametrize(
