@@ -18,11 +18,14 @@ from mhff_deploy.artefact import CONSTANTS, ISAS, KERNELS, NATIVE, Form, Manifes
 from mhff_deploy.folders import kernel_folder
 from mhff_deploy.lower import TABLE_ERROR, lower
 from mhff_deploy.onednn import use_onednn
-from mhff_deploy.runtime import load_artefact
+from mhff_deploy.runtime import load_artefact, processor
 from mhff_deploy.targets import Target
 from mhff_deploy.torchscript import compile_torchscript
 from mhff_deploy.trace import example_inputs, trace
 from mhff_deploy.verify import verify
+
+ON_GPU = (499, 211, 40009)
+"""Local atoms, ghosts and edges that a compiler for GPUs suits its kernels to; programs run with any numbers of them."""
 
 
 def build(
@@ -56,14 +59,15 @@ def build(
     if not 0 <= asked < float("inf"):
         raise MHFFError(f"expected a table error of 0 eV/A or more, got {asked:g}; 1e-6 suits most simulations")
     check_isa(isa)
-    lowered = lower(model, elements, dtype, resolve_device(device), asked, isa, kernel_folder(), progress)
+    lowered = lower(model, elements, dtype, resolve_device(device), asked, isa, kernel_folder(), progress, chosen)
     network = lowered.network
     progress("tracing")
     program = trace(network)
     if lowered.library is not None:
         use_onednn(program)
     progress("compiling" if chosen == "aoti" else "scripting")
-    example = example_inputs(len(model.heads), network.dtype, network.device)
+    sizes = () if network.device.type == "cpu" else ON_GPU
+    example = example_inputs(len(model.heads), network.dtype, network.device, *sizes)
     members = {} if lowered.library is None else {KERNELS: lowered.library.read_bytes()}
     if chosen == "aoti":
         code, constants = compile_aoti(program, example, isa)
@@ -81,20 +85,20 @@ def build(
         elements=network.config.elements,
         r_max=model.r_max,
         dtype="float32" if dtype == "float32" else "float64",
-        device=device,
+        device=str(network.device),
         units=UNITS,
         model_sha256=hashlib.sha256(model.to_bytes()).hexdigest(),
         torch_version=torch.__version__,
         mhff_version=mhff.__version__,
         kernels=lowered.namespace,
-        isa=isa if device == "cpu" else "",
-        processor=torch.backends.cpu.get_cpu_capability(),
+        isa=isa if network.device.type == "cpu" else "",
+        processor=processor(network.device),
         tables={"asked": asked, "measured": lowered.table_error, "intervals": lowered.n_intervals},
         largest_errors={},
         provenance=model.provenance,
     )
     progress("checking against the eager model")
-    errors = verify(model, load_artefact(pack(code, manifest, members), "the new program"), dtype, asked)
+    errors = verify(model, load_artefact(pack(code, manifest, members), "the new program"), dtype, asked if lowered.n_intervals else 0.0)
     manifest = manifest.model_copy(update={"largest_errors": errors})
     return target.wrap(pack(code, manifest, members)), manifest
 

@@ -2,7 +2,8 @@
 
 Elements that are not asked for are pruned. On a CPU with a C++ compiler, linear maps are folded, the heavy parts run in
 kernels made for the model's shapes (`lowered`, `native`), and radial networks become tables, unless that is not wanted or
-not possible; elsewhere the network stays as it is, with its heavy parts as single operators of plain torch.
+not possible. On a GPU it is the same with kernels in Triton (`cuda`), for tables only and not in TorchScript. Elsewhere the
+network stays as it is, with its heavy parts as single operators of plain torch.
 """
 
 from __future__ import annotations
@@ -21,8 +22,11 @@ from mhff.model.mace import MACE
 from mhff.model.product import Product
 from mhff.model.readout import ReferenceEnergies
 from mhff.modelfile import Model
-from mhff.ops.native.build import CompilerError, why_not
+from mhff.ops.native import build
+from mhff.ops.triton import module as triton_module
 from mhff_deploy.accuracy import Tabulated, lower_to_error
+from mhff_deploy.artefact import Form
+from mhff_deploy.cuda import TritonKernels
 from mhff_deploy.lowered import LoweredMACE
 from mhff_deploy.native import NativeKernels
 from mhff_deploy.radial import depends_on_pair
@@ -41,7 +45,7 @@ class Lowered:
 
     network: LoweredMACE | MACE
     library: Path | None = None
-    """Shared library with its kernels; None where its heavy parts are plain torch."""
+    """Shared library with its kernels; None where they are in Triton, or its heavy parts in plain torch."""
     namespace: str = ""
     """Of the kernels' operators."""
     table_error: float = 0.0
@@ -59,39 +63,50 @@ def lower(
     march: str,
     folder: Path,
     progress: Callable[[str], None] = lambda step: None,
+    form: Form = "aoti",
 ) -> Lowered:
     """Network of its own for `elements` (all of the model's if None), in the model's order, ready to trace.
 
     `table_error`: error of forces, eV/A, that tables may make; 0 keeps the radial networks. `march`: the processor that
-    kernels are compiled for; `folder`: where compiled kernels are kept. Raises MHFFError for elements that the model lacks.
+    kernels are compiled for; `folder`: where compiled kernels are kept; `form`: what will become of the network. Raises
+    MHFFError for elements that the model lacks.
     """
     exact = pruned(model, elements)
     use_operators(exact)  # which work in pieces, so that large models need little memory here
     precision = resolve_dtype(dtype)
-    reason = why_no_kernels(exact, device)
+    kept = why_no_tables(exact, table_error)
+    reason = why_no_kernels(exact, device, form, kept)
     if reason:
         progress(f"keeping the network as it is, {reason}")
         return Lowered(exact.to(device, precision))
-    reason = why_no_tables(exact, table_error)
-    if not reason:
+    if not kept:
         progress("making tables of the radial functions")
-    lowered, n_intervals, measured = Tabulated(LoweredMACE(exact, 0)) if reason else lower_to_error(exact, table_error)
-    progress(f"compiling kernels; radial networks are kept, {reason}" if reason else "compiling kernels")
+    lowered, n_intervals, measured = Tabulated(LoweredMACE(exact, 0)) if kept else lower_to_error(exact, table_error)
+    if device.type != "cpu":
+        in_triton = TritonKernels(lowered, exact, precision, device, folder)
+        lowered = lowered.to(device, precision)
+        lowered.kernels = in_triton
+        return Lowered(lowered, table_error=measured, n_intervals=n_intervals)
+    progress(f"compiling kernels; radial networks are kept, {kept}" if kept else "compiling kernels")
     try:
         kernels = NativeKernels(lowered, exact, precision, folder, march)
-    except CompilerError as error:
+    except build.CompilerError as error:
         raise MHFFError(f"the C++ compiler could not make the kernels ({error}); use g++ 11 or newer") from error
     lowered = lowered.to(precision)
     lowered.kernels = kernels
     return Lowered(lowered, kernels.library, kernels.namespace, measured, n_intervals)
 
 
-def why_no_kernels(network: MACE, device: torch.device) -> str:
-    """Why a network is left as it is; empty if it is lowered to kernels."""
+def why_no_kernels(network: MACE, device: torch.device, form: Form = "aoti", no_tables: str = "") -> str:
+    """Why a network is left as it is; empty if it is lowered to kernels. `no_tables`: why it has none (`why_no_tables`)."""
     config = network.config
-    if device.type != "cpu":
-        return "because kernels for this device are not there yet"
-    return why_not({config.n_channels, *(config.edge_channels(layer) for layer in range(config.n_layers))})
+    if device.type == "cpu":
+        return build.why_not({config.n_channels, *(config.edge_channels(layer) for layer in range(config.n_layers))})
+    if form == "torchscript":
+        return "because TorchScript cannot hold kernels for GPUs, which are in Triton"
+    if no_tables:
+        return f"because kernels for GPUs need tables and there are none, {no_tables}"
+    return triton_module.why_not()
 
 
 def why_no_tables(network: MACE, table_error: float) -> str:

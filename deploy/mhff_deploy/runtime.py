@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tempfile
+import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -14,10 +15,12 @@ import torch
 from mhff.errors import MHFFError
 from mhff.evaluator import resolve_dtype
 from mhff.heads import Heads
+from mhff.inputs import check_inputs
 from mhff.ops import contraction, convolution, ghosts  # noqa: F401  (programs call the operators these register)
 from mhff.ops.native.operators import load_library
 from mhff.state import check_state
 from mhff_deploy.artefact import CONSTANTS, KERNELS, NATIVE, Manifest, is_artefact, read_manifest, read_member
+from mhff_deploy.graphs import GraphedProgram
 
 Program = Callable[..., tuple[torch.Tensor, torch.Tensor]]
 
@@ -27,6 +30,7 @@ class ArtefactEvaluator:
 
     def __init__(self, program: Program, manifest: Manifest) -> None:
         self.program, self.manifest = program, manifest
+        self.path: Path | None = None  # of the file, which another process can open
         self.heads, self.elements, self.r_max = Heads(manifest.heads), manifest.elements, manifest.r_max
         self.dtype, self.device = resolve_dtype(manifest.dtype), torch.device(manifest.device)
         self.default_head = manifest.default_head
@@ -34,6 +38,16 @@ class ArtefactEvaluator:
         self.default_state = (manifest.default_charge, manifest.default_spin)
         self._default_state = torch.tensor([self.default_state], dtype=torch.float64, device=self.device)
         self._no_ghosts = ghosts.no_ghosts(self.device)
+        # AOTInductor's runner would make a second thread wait with Python's lock, which the first one's ghost exchange wants
+        self._one_at_a_time = threading.Lock()
+
+    def __reduce__(self) -> tuple[Callable[..., ArtefactEvaluator | None], tuple[Path, str, None]]:
+        """Another process opens the file again; raises MHFFError for a program that came from no file."""
+        if self.path is None:
+            raise MHFFError(
+                "a compiled program that was not opened from a file cannot be sent to another process; open it there"
+            )
+        return open_artefact, (self.path, str(self.device), None)
 
     def evaluate(
         self,
@@ -45,11 +59,12 @@ class ArtefactEvaluator:
         state: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """See `mhff.evaluator.Evaluator.evaluate`."""
+        check_inputs(edge_vectors, edge_index, species, head_weights, ghost_plan, state, self.heads.names, self.elements)
         if state is None:
             state = self._default_state.repeat(species.shape[0], 1)
         else:
             check_state(state, self.state_embeddings)
-        with torch.no_grad():
+        with self._one_at_a_time, torch.no_grad():
             node_energies, edge_gradients = self.program(
                 edge_vectors.detach().to(self.device, self.dtype).contiguous(),
                 edge_index.to(self.device).contiguous(),
@@ -67,7 +82,11 @@ def open_artefact(path: Path, device: str, dtype: str | None) -> ArtefactEvaluat
     Raises MHFFError if it is damaged, of another torch, or does not fit the device or precision asked for.
     """
     content = path.read_bytes()
-    return load_artefact(content, path, device, dtype) if is_artefact(content) else None
+    if not is_artefact(content):
+        return None
+    evaluator = load_artefact(content, path, device, dtype)
+    evaluator.path = path.absolute()
+    return evaluator
 
 
 def load_artefact(
@@ -76,13 +95,19 @@ def load_artefact(
     """Evaluator of an artefact's content; `name` is for error messages."""
     manifest = read_manifest(content, name)
     check_manifest(manifest, name, device, dtype)
-    if manifest.kernels:
-        load_kernels(content, manifest.kernels)
     try:
+        if manifest.kernels:
+            load_kernels(content, manifest.kernels)
         program = Package(content, torch.device(manifest.device)) if manifest.form == "aoti" else load_script(content)
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise MHFFError(f"'{name}' cannot be loaded on this machine ({reason}); compile it again here") from error
+    except OSError as error:
+        raise MHFFError(
+            f"'{name}' cannot be loaded ({error.strerror}); make room in the temporary folder {tempfile.gettempdir()}"
+        ) from error
+    if manifest.form == "aoti" and torch.device(manifest.device).type == "cuda":
+        program = GraphedProgram(program, manifest.r_max)
     return ArtefactEvaluator(program, manifest)
 
 
@@ -94,7 +119,8 @@ class Package:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "program.pt2"
             file.write_bytes(content)
-            self.program = torch._inductor.aoti_load_package(str(file))
+            # the events by which threads wait for each other cannot be part of a CUDA graph; on a GPU, one thread at a time
+            self.program = torch._inductor.aoti_load_package(str(file), run_single_threaded=device.type == "cuda")
         stored = safetensors.torch.load(read_member(content, CONSTANTS))
         # copies, because only torch's own memory begins at cache lines; kept, because the program does not copy them
         self.constants = {name: stored[name].to(device, copy=True) for name in self.program.get_constant_fqns()}
@@ -139,6 +165,17 @@ def check_manifest(manifest: Manifest, name: str | Path, device: str | None, dty
         )
     if torch.device(manifest.device).type == "cuda" and not torch.cuda.is_available():
         raise MHFFError(f"'{name}' was compiled for cuda, and torch finds no GPU here; compile it with --device cpu")
+    if torch.device(manifest.device).type == "cuda" and manifest.processor != (here := processor(manifest.device)):
+        raise MHFFError(
+            f"'{name}' was compiled for a GPU of {manifest.processor}, this one is {here}; compile it again here"
+        )
+
+
+def processor(device: str | torch.device) -> str:
+    """What a program compiled here runs on: what the CPU can do, in torch's words, or a GPU's architecture, as `sm_90`."""
+    if torch.device(device).type == "cuda":
+        return "sm_{}{}".format(*torch.cuda.get_device_capability(device))
+    return torch.backends.cpu.get_cpu_capability()
 
 
 def _rank(capability: str) -> int:

@@ -242,7 +242,10 @@ def test_why_a_model_gets_no_kernels() -> None:
     cpu = torch.device("cpu")
     assert why_no_kernels(exact("mp"), cpu) == ""
     assert "multiples of 8" in why_no_kernels(random_model("mp").network, cpu)
-    assert "device" in why_no_kernels(exact("mp"), torch.device("cuda"))
+    gpu = torch.device("cuda")
+    assert why_no_kernels(random_model("mp").network, gpu) == ""
+    assert "TorchScript cannot hold kernels for GPUs" in why_no_kernels(exact("mp"), gpu, "torchscript")
+    assert "need tables and there are none, as asked" in why_no_kernels(exact("mp"), gpu, no_tables="as asked")
 
 
 def test_an_old_torch_gets_no_kernels(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 import torch
-from models import random_network
+from models import random_model, random_network
 from tolerances import Tolerance
 from torch.fx.experimental import _config as fx_config
 from triton_kernels import CASES, RESIDUAL, SIZES
 
 from mhff import MHFFError
 from mhff.model.coupling import convolution_coupling, convolution_paths, product_basis
+from mhff.model.mace import MACE
 from mhff.ops.native.parts import Contraction, Convolution
 from mhff.ops.triton import module as module_of_code
 from mhff.ops.triton.contraction_code import ContractionCode
@@ -26,6 +27,7 @@ from mhff.ops.triton.convolution_code import ConvolutionCode
 from mhff.ops.triton.module import REGISTERS, load, tile_of
 from mhff.ops.triton.spline import Spline
 from mhff_deploy.cuda import TritonKernels
+from mhff_deploy.lower import lower
 from mhff_deploy.lowered import LoweredMACE
 from mhff_deploy.trace import example_inputs, trace
 
@@ -56,6 +58,16 @@ def test_kernels_and_their_adjoints_are_those_of_plain_torch(case: str, dtype: s
         assert f"d_sent 1, {size}" in differences
     tolerance = DOUBLE if dtype == "float64" else SINGLE
     assert {name: value for name, value in differences.items() if not value <= tolerance.relative} == {}
+
+
+@pytest.mark.parametrize("architecture", ["mh1", "mp", "density", "omol"])
+def test_networks_with_kernels_are_those_in_plain_torch(architecture: str) -> None:
+    structures = ("wire", "one_atom", "no_atoms")
+    differences = json.loads(
+        run(str(TESTS / "triton_networks.py"), architecture, "float64", *structures, TRITON_INTERPRET="1")
+    )
+    assert len(differences) == 2 * len(structures)
+    assert {name: value for name, value in differences.items() if not value <= DOUBLE.relative} == {}
 
 
 def test_kernels_compile_for_a_gpu_and_their_threads_need_no_shared_memory(
@@ -131,6 +143,31 @@ def test_export_keeps_the_operators_and_a_compiler_finds_the_kernels(hopper: Non
     ]
 
 
+@pytest.mark.parametrize("architecture", ["mh1", "mp"])
+def test_a_model_is_lowered_to_kernels_and_nothing_of_its_program_is_elsewhere(architecture: str, tmp_path: Path) -> None:
+    """The device without memory stands for a GPU: a constant that is made on the CPU would stay there."""
+    model, device = random_model(architecture), torch.device("meta")
+    lowered = lower(model, ("O", "Mg"), "float32", device, 1e-3, "native", tmp_path)
+    assert isinstance(lowered.network, LoweredMACE)
+    assert lowered.n_intervals > 0
+    program = trace(lowered.network)
+    assert len(operators(program.graph)) == 10
+    for node in program.graph.nodes:
+        values = node.meta.get("val", getattr(program, node.target) if node.op == "get_attr" else None)
+        for value in values if isinstance(values, (tuple, list)) else [values]:
+            assert not isinstance(value, torch.Tensor) or value.device.type == "meta", node.name
+
+
+def test_a_script_for_a_gpu_and_exact_programs_keep_plain_torch(tmp_path: Path) -> None:
+    device, said = torch.device("meta"), []
+    for table_error, form in ((1e-3, "torchscript"), (0.0, "aoti")):
+        lowered = lower(random_model("mp"), None, "float32", device, table_error, "native", tmp_path, said.append, form)
+        assert isinstance(lowered.network, MACE)
+        assert lowered.n_intervals == 0
+    assert "TorchScript cannot hold kernels for GPUs" in said[0]
+    assert "kernels for GPUs need tables and there are none, as asked" in said[1]
+
+
 def operators(graph: torch.fx.Graph) -> list[str]:
     """Names of mhff's operators in a graph, in order."""
     targets = [str(node.target) for node in graph.nodes if str(node.target).startswith("mhff_triton")]
@@ -155,7 +192,7 @@ def test_tiles_hold_all_channels(channels: int, dtype: torch.dtype, tile: int) -
 
 def test_without_triton_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(module_of_code, "find_spec", lambda name: None)
-    with pytest.raises(MHFFError, match=r"kernels for a GPU need the package triton, .* pip install triton"):
+    with pytest.raises(MHFFError, match=r"no kernels for a GPU .* triton is not installed \(pip install triton\)"):
         load("", tmp_path)
 
 

@@ -41,13 +41,18 @@ def power_of_2(n: int) -> int:
     return 1 << (n - 1).bit_length()
 
 
+def why_not() -> str:
+    """Why there are no kernels in Triton here, as "because ..."; empty if there are."""
+    return "" if find_spec("triton") else "because the package triton is not installed (pip install triton)"
+
+
 def load(code: str, folder: Path) -> ModuleType:
     """The module of some code, which is written to a file of its own: Triton reads kernels from their files.
 
     Raises MHFFError where there is no Triton.
     """
-    if find_spec("triton") is None:
-        raise MHFFError("kernels for a GPU need the package triton, which is not installed; install it: pip install triton")
+    if reason := why_not():
+        raise MHFFError(f"no kernels for a GPU can be made, {reason}")
     code = HEAD + code
     name = "mhff_triton_" + hashlib.sha256(code.encode()).hexdigest()[:16]
     file = folder / f"{name}.py"
