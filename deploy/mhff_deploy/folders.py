@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import platformdirs
+from mhff.folders import cache_folder, kernel_folder
+
+__all__ = ["artefact_folder", "kernel_folder"]
 
 
 def artefact_folder() -> Path:
     """Artefacts of the compile cache."""
-    return Path(platformdirs.user_cache_dir("mhff")) / "artefacts"
-
-
-def kernel_folder() -> Path:
-    """Shared libraries with kernels, each for the shapes of one model."""
-    return Path(platformdirs.user_cache_dir("mhff")) / "kernels"
+    return cache_folder() / "artefacts"

@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
-from mhff.model.coupling import convolution_paths
+from mhff.model.kernels import convolution_part
 from mhff.model.mace import MACE
 from mhff.ops.native.build import build
 from mhff.ops.native.operators import load
-from mhff.ops.native.parts import Contraction, Convolution, Geometry, Part
+from mhff.ops.native.parts import Contraction, Geometry, Part
 from mhff_deploy.kernels import Edges
 from mhff_deploy.lowered import LoweredMACE
 from mhff_deploy.radial import RadialTables
@@ -75,9 +75,7 @@ def shapes(network: MACE, per_edge: bool = False) -> dict[str, Part]:
         "geometry": Geometry([constants[f"harmonics.{degree}"] for degree in range(2, config.l_max + 1)])
     }
     for layer in range(config.n_layers):
-        paths = convolution_paths(config.message_lmax(layer), config.l_max)
-        coupling, channels = constants[f"convolution.{layer}"], config.edge_channels(layer)
-        parts[f"convolution_{layer}"] = Convolution(paths, coupling, channels, per_edge)
+        parts[f"convolution_{layer}"] = convolution_part(network, layer, per_edge)
         monomials, rows = constants[f"product.{layer}.monomials"], constants[f"product.{layer}.rows"]
         parts[f"contraction_{layer}"] = Contraction(monomials, rows, (config.l_max + 1) ** 2, config.n_channels)
     return parts

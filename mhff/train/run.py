@@ -23,9 +23,11 @@ from mhff.evaluate.errors import Errors, group_by_head, grouped
 from mhff.evaluate.evaluation import evaluate_samples
 from mhff.evaluate.table import markdown
 from mhff.evaluator import DTYPES, EagerEvaluator
+from mhff.folders import kernel_folder
 from mhff.heads import Heads
 from mhff.model.mace import MACE
 from mhff.modelfile import Model, load, write_atomically
+from mhff.train.kernels import use_kernels
 from mhff.train.module import TrainingModule
 from mhff.train.prepare import HeadData, all_elements, initial_network, make_samples, mean_neighbours, read_head
 from mhff.train.progress import ProgressReport
@@ -67,11 +69,18 @@ class Run:
         if checkpoint.is_file():
             self._check_same_run(checkpoint)
             console.print(f"continuing from {checkpoint}")
+        console.print(self._use_kernels(), soft_wrap=True)
         module = TrainingModule(self.network, self.settings, self.samples["train"], self.samples["valid"])
         recorder = Recorder(self.folder, self.fingerprint(), self._save_best)
         with _quiet_lightning():
             trainer = self._trainer([ProgressReport(console), recorder])
             trainer.fit(module, ckpt_path=checkpoint if checkpoint.is_file() else None)
+
+    def _use_kernels(self) -> str:
+        """Let convolutions run in kernels where they can; says what they run in."""
+        device = torch.device(self.settings.run.device)
+        reason = use_kernels(self.network, device, kernel_folder()) if self.settings.run.kernels else "as asked"
+        return f"convolutions run in plain torch, {reason}" if reason else "convolutions run in kernels made for this model"
 
     def _trainer(self, callbacks: list[Any]) -> Trainer:
         run = self.settings.run
@@ -95,9 +104,9 @@ class Run:
         )
 
     def fingerprint(self) -> dict[str, Any]:
-        """What decides the result: the settings but for places and devices, and the data's checksums."""
+        """What decides the result: the settings but for places, devices and kernels, and the data's checksums."""
         content = self.settings.model_dump(mode="json")
-        for name in ("out", "device"):
+        for name in ("out", "device", "kernels"):
             del content["run"][name]
         for head in self.heads:
             content["heads"][head.name]["files"] = head.checksums

@@ -81,6 +81,8 @@ class RunSettings(Section):
     batch_size: int = Field(default=8, ge=1)
     device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
     dtype: Literal["float32", "float64"] = "float32"
+    kernels: bool = True
+    """Whether convolutions run in kernels that are compiled for the model's shapes, on CPUs with a C++ compiler."""
 
 
 class Settings(Section):

@@ -35,7 +35,7 @@ def why_not(channels: Iterable[int]) -> str:
     if shutil.which(COMPILER) is None:
         return f"because there is no C++ compiler (Debian: apt-get install {COMPILER})"
     if any(count % CHANNELS_AT_ONCE for count in channels):
-        return f"because its numbers of channels are not multiples of {CHANNELS_AT_ONCE}"
+        return f"because the model's numbers of channels are not multiples of {CHANNELS_AT_ONCE}"
     return ""
 
 

@@ -101,18 +101,35 @@ def _differentiate_twice(name: str) -> None:
         d_features, d_harmonics, d_weights = _operator(f"{name}_adjoint")(gradient.contiguous(), *_saved(ctx))
         return d_features, d_harmonics, None, None, None, d_weights
 
-    def backward_of_adjoint(ctx, a, b, c):  # type: ignore[no-untyped-def]
-        forward, adjoint = _operator(name), _operator(f"{name}_adjoint")
+    def backward_of_adjoint(ctx, *cotangents):  # type: ignore[no-untyped-def]
         g, h, y, *edges, w = _saved(ctx)
-        a, b, c = a.contiguous(), b.contiguous(), c.contiguous()
-        _, y_a, w_a = adjoint(g, a, y, *edges, w)
-        h_b, _, w_b = adjoint(g, h, b, *edges, w)
-        h_c, y_c, _ = adjoint(g, h, y, *edges, c)
-        by_g = forward(a, y, *edges, w) + forward(h, b, *edges, w) + forward(h, y, *edges, c)
-        return by_g, h_b + h_c, y_a + y_c, None, None, None, w_a + w_b
+        by_g: torch.Tensor | None = None
+        gradients: list[torch.Tensor | None] = [None, None, None]
+        for exchanged, cotangent in enumerate(cotangents):
+            if cotangent is None:  # as that of the features in a first layer, which do not depend on positions
+                continue
+            arguments = [h, y, w]
+            arguments[exchanged] = cotangent.contiguous()
+            features, harmonics, weights = arguments
+            by_g = _sum(by_g, _operator(name)(features, harmonics, *edges, weights))
+            derivatives = _operator(f"{name}_adjoint")(g, features, harmonics, *edges, weights)
+            gradients = [
+                total if position == exchanged else _sum(total, derivative)
+                for position, (total, derivative) in enumerate(zip(gradients, derivatives, strict=True))
+            ]
+        by_h, by_y, by_w = gradients
+        return by_g, by_h, by_y, None, None, None, by_w
+
+    def save_adjoint(ctx, inputs, output):  # type: ignore[no-untyped-def]
+        _save(ctx, inputs, output)
+        ctx.set_materialize_grads(False)
 
     torch.library.register_autograd(name, backward, setup_context=_save)
-    torch.library.register_autograd(f"{name}_adjoint", backward_of_adjoint, setup_context=_save)
+    torch.library.register_autograd(f"{name}_adjoint", backward_of_adjoint, setup_context=save_adjoint)
+
+
+def _sum(total: torch.Tensor | None, term: torch.Tensor) -> torch.Tensor:
+    return term if total is None else total + term
 
 
 def _moments(name: str, part: Moments) -> None:

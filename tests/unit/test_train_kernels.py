@@ -1,0 +1,246 @@
+"""Convolutions of training in kernels: equal to plain torch in value, gradient and second derivative."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structures
+import torch
+import yaml
+from labelled import E0S, write_data
+from models import CONFIGS, random_network
+from rich.console import Console
+from tolerances import ROUNDING, SINGLE_PRECISION, Tolerance, assert_close_to_scale
+
+from mhff.folders import kernel_folder
+from mhff.graph import collate, graph_from_atoms
+from mhff.model.derivatives import energies_and_edge_gradients
+from mhff.model.interaction import Convolution
+from mhff.model.kernels import convolution_part
+from mhff.model.mace import MACE
+from mhff.ops.convolution import convolution
+from mhff.ops.native import build as build_module
+from mhff.ops.native.build import build
+from mhff.ops.native.operators import load
+from mhff.ops.native.training import KernelConvolution
+from mhff.train.kernels import use_kernels
+from mhff.train.recorder import CHECKPOINT
+from mhff.train.run import Run
+from mhff.train.settings import read_settings
+
+NAMES = ("mh1", "mp", "three_layers", "density")
+SINGLE = "mh1"
+"""The architecture that is tested in float32, too."""
+SIZES = {
+    "ghosts": (3, 5, 17),
+    "one atom": (1, 1, 4),
+    "no edges": (2, 3, 0),
+    "no atoms": (0, 0, 0),
+    "many edges": (2, 40, 250),
+}
+"""Numbers of local atoms, of all atoms and of edges."""
+CPU = torch.device("cpu")
+OF_A_RUN = Tolerance(1e-7, 1e-7)
+"""Weights after some steps of Adam, which divides small gradients by their own size."""
+
+
+def small(name: str, **changes: Any) -> MACE:
+    return random_network(**(CONFIGS[name] | {"n_channels": 8, "n_edge_channels": 8} | changes))
+
+
+@pytest.fixture(scope="module")
+def operators() -> Callable[[torch.dtype], Any]:
+    """Kernels of all layers of all architectures in one library, because a compiler takes seconds to start."""
+    parts = {
+        f"{name}_{layer}": convolution_part(network, layer, per_edge=True)
+        for name in NAMES
+        for network in [small(name)]
+        for layer in range(network.config.n_layers)
+    }
+
+    def of_dtype(dtype: torch.dtype) -> Any:
+        chosen = {name: part for name, part in parts.items() if dtype == torch.float64 or name.startswith(SINGLE)}
+        return load(*build(chosen, dtype, kernel_folder()), chosen)
+
+    return of_dtype
+
+
+def arguments(layer: Convolution, size: tuple[int, int, int]) -> list[Any]:
+    """Features, harmonics and weights that want gradients, then constants; edges in any order, some from ghosts."""
+    n_local, n_all, n_edges = size
+    generator = torch.Generator().manual_seed(n_edges)
+    n_harmonics, _, n_components = layer.coupling.shape
+
+    def random(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64).requires_grad_()
+
+    ends = [torch.randint(max(n, 1), (n_edges,), generator=generator) for n in (n_all, n_local)]
+    edges = (random(n_edges, n_harmonics), random(n_edges, layer.n_paths, 8))
+    return [random(n_all, n_components, 8), *edges, layer.coupling, layer.paths_to, torch.stack(ends), n_local]
+
+
+def derivatives(function: Callable[..., torch.Tensor], given: list[Any]) -> list[torch.Tensor]:
+    """Messages, their gradients and the gradients of these, with random cotangents."""
+    generator = torch.Generator().manual_seed(1)
+
+    def cotangent(value: torch.Tensor) -> torch.Tensor:
+        return torch.randn(value.shape, generator=generator, dtype=torch.float64).to(value.dtype)
+
+    messages = function(*given)
+    gradient = cotangent(messages).requires_grad_()
+    first = torch.autograd.grad(messages, given[:3], gradient, create_graph=True)
+    second = torch.autograd.grad(first, [*given[:3], gradient], [cotangent(x) for x in first])
+    return [messages.detach(), *(x.detach() for x in first), *second]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
+@pytest.mark.parametrize("name", NAMES)
+def test_all_derivatives(operators: Callable[..., Any], name: str, size: tuple[int, int, int], threads: int) -> None:
+    network = small(name).double()
+    torch.set_num_threads(threads)
+    try:
+        for layer in range(network.config.n_layers):
+            part = network.layers[layer].interaction.convolution
+            kernel = KernelConvolution(operators(torch.float64), f"{name}_{layer}")
+            given = arguments(part, size)
+            for found, expected in zip(derivatives(kernel, given), derivatives(convolution, given), strict=True):
+                assert found.shape == expected.shape
+                assert_close_to_scale(found, expected, ROUNDING)
+    finally:
+        torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_derivatives_are_those_of_finite_differences(operators: Callable[..., Any], name: str) -> None:
+    network = small(name).double()
+    *inputs, coupling, paths_to, edge_index, n_local = arguments(network.layers[-1].interaction.convolution, (2, 3, 4))
+    kernel = KernelConvolution(operators(torch.float64), f"{name}_{network.config.n_layers - 1}")
+
+    def function(*x: torch.Tensor) -> torch.Tensor:
+        return kernel(*x, coupling, paths_to, edge_index, n_local)
+
+    assert torch.autograd.gradcheck(function, inputs, fast_mode=True)
+    assert torch.autograd.gradgradcheck(function, inputs, fast_mode=True)
+
+
+def test_strided_inputs(operators: Callable[..., Any]) -> None:
+    part = small("mh1").double().layers[1].interaction.convolution
+    given = arguments(part, (3, 5, 17))
+    expected = convolution(*given).detach()
+    given[:3] = [x.detach().transpose(0, 1).contiguous().transpose(0, 1) for x in given[:3]]
+    given[5] = given[5].T.contiguous().T
+    assert_close_to_scale(KernelConvolution(operators(torch.float64), "mh1_1")(*given), expected, ROUNDING)
+
+
+def loss_and_gradients(network: MACE) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """A loss of energies and forces, as training has it, and its gradient with respect to every weight."""
+    graphs = [graph_from_atoms(make(), network.config.elements, 4.0) for make in (structures.slab, structures.one_atom)]
+    graph = collate(graphs).to("cpu", network.dtype)
+    weights = torch.full((graph.n_atoms, 3), 0.4, dtype=torch.float64)
+    energies, gradients = energies_and_edge_gradients(
+        network, graph.edge_vectors, graph.edge_index, graph.species, weights, training=True
+    )
+    loss = energies.mean() + gradients.square().sum()
+    loss.backward()
+    return loss.detach(), {name: x.grad for name, x in network.named_parameters() if x.grad is not None}
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "tolerance"),
+    [*((name, torch.float64, ROUNDING) for name in NAMES), (SINGLE, torch.float32, SINGLE_PRECISION)],
+)
+def test_training_has_the_same_loss_and_gradients(
+    operators: Callable[..., Any], name: str, dtype: torch.dtype, tolerance: Tolerance
+) -> None:
+    plain, network = (small(name).to(dtype) for _ in range(2))
+    for layer in range(network.config.n_layers):
+        network.layers[layer].interaction.convolution.operator = KernelConvolution(operators(dtype), f"{name}_{layer}")
+    (expected, gradients), (found, ours) = loss_and_gradients(plain), loss_and_gradients(network)
+    assert_close_to_scale(found, expected, tolerance)
+    assert ours.keys() == gradients.keys()
+    for parameter, gradient in gradients.items():
+        assert_close_to_scale(ours[parameter], gradient, tolerance)
+
+
+def test_a_network_gets_kernels_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = small("mh1", l_max=1, edge_lmax=1)
+    assert use_kernels(network, CPU, kernel_folder()) == ""
+    assert all(isinstance(layer.interaction.convolution.operator, KernelConvolution) for layer in network.layers)
+    monkeypatch.setattr(build_module, "_compile", partial(pytest.fail, "compiled again"))
+    assert use_kernels(small("mh1", l_max=1, edge_lmax=1), CPU, kernel_folder()) == ""
+
+
+def test_why_a_network_gets_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    network = small("mh1")
+
+    def reason(of: MACE = network, device: str = "cpu") -> str:
+        return use_kernels(of, torch.device(device), tmp_path)
+
+    assert reason(small("mh1", n_edge_channels=4)) == "because the model's numbers of channels are not multiples of 8"
+    assert reason(device="cuda") == "because kernels for training run on CPUs only, not on cuda"
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "__version__", "2.9.1")
+        assert reason() == "because torch 2.9.1 is older than 2.10, which kernels need"
+    with monkeypatch.context() as patch:
+        patch.setattr(build_module, "COMPILER", "no-such-compiler")
+        assert reason() == "because there is no C++ compiler (Debian: apt-get install no-such-compiler)"
+    with monkeypatch.context() as patch:
+        patch.setattr(build_module, "FLAGS", ("-std=c++20", "--no-such-flag"))
+        assert "because the C++ compiler could not make kernels (g++: " in reason()
+    assert all(layer.interaction.convolution.operator is convolution for layer in network.layers)
+    assert not list(tmp_path.iterdir())
+
+
+def run(folder: Path, **changes: Any) -> tuple[Run, str]:
+    """A finished tiny run, and what it printed."""
+    for seed, head in enumerate(E0S):
+        if not (folder / f"{head}.extxyz").exists():
+            write_data(folder, head, 12, seed)
+    architecture = {
+        "distance_transform": "none",
+        "n_channels": 8,
+        "n_edge_channels": 8,
+        "edge_lmax": 1,
+        "l_max": 1,
+        "r_max": 3.0,
+    }
+    content = {
+        "model": architecture,
+        "heads": {head: {"files": [f"{head}.extxyz"]} for head in E0S},
+        "run": {"out": "run", "epochs": 2, "batch_size": 4, "dtype": "float64"} | changes,
+    }
+    (folder / "config.yaml").write_text(yaml.safe_dump(content))
+    finished, screen = Run(read_settings(folder / "config.yaml")), io.StringIO()
+    finished.train(Console(file=screen, width=1000))
+    return finished, screen.getvalue()
+
+
+def test_a_run_with_kernels_is_the_run_without(tmp_path: Path) -> None:
+    fast, said = run(tmp_path)
+    assert "convolutions run in kernels made for this model" in said
+    plain, said = run(tmp_path, kernels=False, out="plain")
+    assert "convolutions run in plain torch, as asked" in said
+    assert fast.fingerprint() == plain.fingerprint()
+    weights, expected = (torch.load(of.folder / CHECKPOINT, weights_only=True)["state_dict"] for of in (fast, plain))
+    assert weights.keys() == expected.keys()
+    for name, value in expected.items():
+        assert_close_to_scale(weights[name], value, OF_A_RUN)
+
+
+def test_a_run_without_kernels_continues_with_them(tmp_path: Path) -> None:
+    run(tmp_path, kernels=False)
+    _, said = run(tmp_path, kernels=True)
+    assert "continuing from" in said
+    assert "convolutions run in kernels" in said
+
+
+def test_a_run_that_cannot_have_kernels_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build_module, "COMPILER", "no-such-compiler")
+    _, said = run(tmp_path, epochs=1)
+    assert said.count("convolutions run in plain torch, because there is no C++ compiler") == 1
