@@ -133,6 +133,22 @@ def programs(found: Object) -> Iterator[str]:
         yield f"After the first tenth, and after each tenth from there on, MB: {megabytes}\n"
 
 
+def shares(found: Object) -> Iterator[str]:
+    """Sections about the parts of a step."""
+    for case, step in found["cases"].items():
+        yield f"### {case}: {step['step']:.1f} us per atom\n"
+        rows = []
+        for part, forward in step["parts"].items():
+            if part.endswith("_adjoint"):
+                continue
+            both = [forward, step["parts"].get(f"{part}_adjoint")]
+            work = step["counted"].get(part)
+            rate = "" if work is None else f"{work / 1e3 / sum(time or 0 for time in both):.0f}"
+            counted = "" if work is None else f"{work / 1e6:.2f}"
+            rows.append([part, *("" if time is None else f"{time:.2f}" for time in both), counted, rate])
+        yield table(["part", "us per atom", "adjoint", "million multiply-adds", "thousand million per s"], rows)
+
+
 def conditions(report: Object) -> str:
     """When and where."""
     machine = report["machine"]
@@ -148,7 +164,7 @@ def conditions(report: Object) -> str:
 def write_tables(folder: Path) -> None:
     """Write `README.md` into the folder of the results."""
     reports = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
-    found = reports.pop("programs", None)
+    found, of_steps = reports.pop("programs", None), reports.pop("parts", None)
     parts = [
         "# Results\n",
         "Written by `benchmarks/tables.py` from the JSON files beside it; for the columns see `benchmarks/README.md`.\n",
@@ -165,6 +181,11 @@ def write_tables(folder: Path) -> None:
     ]
     if found:
         parts += ["## Programs\n", *programs(found)]
+    if of_steps:
+        where = (
+            f"Bulk MgO, {of_steps['atoms']} atoms, one thread; {of_steps['date']}, torch {of_steps['torch']}; `parts.py`.\n"
+        )
+        parts += ["## Where the time goes\n", where, *shares(of_steps)]
     parts.append("## All cases\n")
     for case, report in reports.items():
         parts += [f"### {case}\n", f"{conditions(report)}\n", markdown(report)]

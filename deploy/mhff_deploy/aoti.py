@@ -59,7 +59,8 @@ def _complaint(output: str) -> str:
 def constants_of(program: GraphModule) -> dict[str, torch.Tensor]:
     """What a traced program reads besides its inputs, by name."""
     names = sorted({str(node.target) for node in program.graph.nodes if node.op == "get_attr"})
-    return {name: getattr(program, name).detach().contiguous() for name in names}
+    # copies, because some are views of others
+    return {name: getattr(program, name).detach().clone(memory_format=torch.contiguous_format) for name in names}
 
 
 _OPTIONS: dict[str, Any] = {"aot_inductor.package_constants_in_so": False}

@@ -98,7 +98,8 @@ def build(
         provenance=model.provenance,
     )
     progress("checking against the eager model")
-    errors = verify(model, load_artefact(pack(code, manifest, members), "the new program"), dtype, asked if lowered.n_intervals else 0.0)
+    evaluator = load_artefact(pack(code, manifest, members), "the new program")
+    errors = verify(model, evaluator, dtype, asked if lowered.n_intervals else 0.0)
     manifest = manifest.model_copy(update={"largest_errors": errors})
     return target.wrap(pack(code, manifest, members)), manifest
 
