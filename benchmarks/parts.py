@@ -1,0 +1,117 @@
+"""Where the time of a step goes: each kernel of a lowered program, the matrix products, and what is left.
+
+    .venv/bin/python benchmarks/parts.py
+
+writes `benchmarks/results/parts.json`. One thread, bulk MgO. Kernels and products are timed in the traced program by torch's
+profiler, whole steps in the compiled one; what is left is the difference.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import statistics
+import time
+from collections import defaultdict
+from datetime import UTC, datetime
+from typing import Any
+
+import torch
+from peers import FOLDER
+from run import RESULTS
+from torch.profiler import ProfilerActivity, profile
+
+from mhff.bench import count
+from mhff.bench.systems import find_system
+from mhff.graph import graph_from_atoms
+from mhff.model.config import ModelConfig
+from mhff.modelfile import Model, load
+from mhff.ops.ghosts import no_ghosts
+from mhff_deploy.build import build
+from mhff_deploy.folders import kernel_folder
+from mhff_deploy.lower import TABLE_ERROR, lower
+from mhff_deploy.onednn import use_onednn
+from mhff_deploy.runtime import load_artefact
+from mhff_deploy.targets import AOTI
+from mhff_deploy.trace import trace
+
+CASES = (("mp", "float32"), ("mp", "float64"), ("mh1", "float32"), ("mini", "float32"))
+N_ATOMS = 216
+STEPS = 12
+PRODUCTS = ("mkldnn::_linear_pointwise", "aten::mm", "aten::addmm")
+KERNEL = re.compile(r"mhff_\w+::(\w+)")
+
+
+def measure(shape: str, dtype: str) -> dict[str, Any]:
+    """Microseconds per atom of each part, and its multiply-adds where they are counted."""
+    model = load(shape if shape == "mini" else FOLDER / f"{shape}.mhff")
+    elements, cpu = ["O", "Mg"], torch.device("cpu")
+    lowered = lower(model, elements, dtype, cpu, TABLE_ERROR[dtype], "native", kernel_folder())
+    traced = trace(lowered.network)
+    use_onednn(traced)
+    program = load_artefact(build(model, AOTI, elements=elements, dtype=dtype)[0], shape).program
+    inputs = inputs_of(model, lowered.network.config, dtype)
+    with torch.no_grad():
+        whole = 1e6 / N_ATOMS * statistics.median(timed(program, inputs) for _ in range(STEPS))
+        parts = profiled(traced, inputs)
+    parts["everything else"] = whole - sum(parts.values())
+    neighbours = inputs[1].shape[1] / N_ATOMS
+    return {"step": whole, "parts": parts, "counted": counted(lowered.network.config, neighbours), "neighbours": neighbours}
+
+
+def inputs_of(model: Model, config: ModelConfig, dtype: str) -> tuple[torch.Tensor, ...]:
+    """Inputs of a program for bulk MgO."""
+    graph = graph_from_atoms(find_system("mgo").atoms(N_ATOMS), config.elements, config.r_max)
+    weights = torch.zeros(N_ATOMS, len(model.heads), dtype=torch.float64)
+    weights[:, 0] = 1
+    vectors = graph.edge_vectors.to(getattr(torch, dtype))
+    return vectors, graph.edge_index, graph.species, weights, no_ghosts(torch.device("cpu")), graph.state_of_atom
+
+
+def timed(program: Any, inputs: tuple[torch.Tensor, ...]) -> float:
+    """Seconds of one step."""
+    start = time.perf_counter()
+    program(*inputs)
+    return time.perf_counter() - start
+
+
+def profiled(traced: Any, inputs: tuple[torch.Tensor, ...]) -> dict[str, float]:
+    """Microseconds per atom of the kernels and of all matrix products."""
+    traced(*inputs)
+    with profile(activities=[ProfilerActivity.CPU]) as record:
+        for _ in range(STEPS):
+            traced(*inputs)
+    parts: dict[str, float] = defaultdict(float)
+    for event in record.key_averages():
+        kernel = KERNEL.fullmatch(event.key)
+        name = kernel[1] if kernel else "matrix products" if event.key in PRODUCTS else None
+        if name is not None:
+            parts[name] += event.self_cpu_time_total / STEPS / N_ATOMS
+    return dict(sorted(parts.items(), key=lambda part: -part[1]))
+
+
+def counted(config: ModelConfig, neighbours: float) -> dict[str, float]:
+    """Multiply-adds per atom, forward and adjoint, of the parts."""
+    layers = range(config.n_layers)
+    found = {
+        f"convolution_{layer}": neighbours * count.convolution(config, layer) * config.edge_channels(layer)
+        for layer in layers
+    }
+    found |= {f"contraction_{layer}": float(count.product(config, layer) * config.n_channels) for layer in layers}
+    return found | {"matrix products": 2.0 * sum(count.linear_maps(config, layer) for layer in layers)}
+
+
+def main() -> None:
+    """Measure all cases."""
+    torch.set_num_threads(1)
+    cases = {f"{shape}-{dtype}": measure(shape, dtype) for shape, dtype in CASES}
+    report = {"date": datetime.now(UTC).date().isoformat(), "torch": torch.__version__, "atoms": N_ATOMS, "cases": cases}
+    (RESULTS / "parts.json").write_text(json.dumps(report, indent=1) + "\n")
+    for name, case in cases.items():
+        print(name, f"{case['step']:.1f} us per atom")
+        for part, value in case["parts"].items():
+            print(f"  {part:24s}{value:8.2f}")
+
+
+if __name__ == "__main__":
+    main()
