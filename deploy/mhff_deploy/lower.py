@@ -149,7 +149,9 @@ def select_elements(model: Model, elements: Sequence[str] | None) -> tuple[str, 
     if elements is None:
         return model.elements
     unknown = [symbol for symbol in elements if symbol not in model.elements]
-    if unknown or not elements:
+    if not elements:
+        raise MHFFError(f"expected elements, got none: this model knows {listing(model.elements)}; choose among them")
+    if unknown:
         raise MHFFError(
             f"this model has no element {listing(unknown)}: it knows {listing(model.elements)}; choose among them"
         )

@@ -24,7 +24,7 @@ from mhff.model.mace import MACE
 from mhff.ops.native import build
 from mhff_deploy.accuracy import check_graphs, force_error, lower_to_error
 from mhff_deploy.folders import kernel_folder
-from mhff_deploy.lower import lower, why_no_kernels, why_no_tables
+from mhff_deploy.lower import lower, select_elements, why_no_kernels, why_no_tables
 from mhff_deploy.lowered import LoweredMACE
 from mhff_deploy.native import NativeKernels
 from mhff_deploy.radial import R_MIN
@@ -236,6 +236,25 @@ def test_a_compiler_that_fails_is_one_sentence(monkeypatch: pytest.MonkeyPatch, 
         lower(random_model("mp", n_channels=8), None, "float64", torch.device("cpu"), 1e-6, "native", tmp_path)
     assert "\n" not in str(raised.value)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_cache_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(MHFFError, match=r"cannot write kernels to '.*kernels' \(Not a directory\); set XDG_CACHE_HOME"):
+        lower(
+            random_model("mp", n_channels=8),
+            None,
+            "float64",
+            torch.device("cpu"),
+            1e-6,
+            "native",
+            tmp_path / "file" / "kernels",
+        )
+
+
+def test_no_elements_are_refused() -> None:
+    with pytest.raises(MHFFError, match="expected elements, got none: this model knows"):
+        select_elements(random_model("mp"), [])
 
 
 def test_why_a_model_gets_no_kernels() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from mhff.errors import MHFFError
 from mhff.ops.native.parts import Part, Target, program_code
 
 SOURCES = Path(__file__).parents[1] / "cpp"
@@ -42,7 +43,8 @@ def why_not(channels: Iterable[int]) -> str:
 def build(parts: Mapping[str, Part], dtype: torch.dtype, folder: Path, march: str = NATIVE) -> tuple[Path, str]:
     """Shared library with the parts' operators, compiled unless `folder` has it, and the operators' namespace.
 
-    `march` is the compiler's name of a processor: `native`, or `x86-64-v3` for any with AVX2.
+    `march` is the compiler's name of a processor: `native`, or `x86-64-v3` for any with AVX2. Raises CompilerError where the
+    compiler fails, and MHFFError where `folder` cannot be written to.
     """
     flags: tuple[str, ...] = (*FLAGS, f"-march={march}", f"-DTORCH_TARGET_VERSION={_target_version()}")
     macros = _run([COMPILER, f"-march={march}", "-dM", "-E", "-x", "c++", os.devnull])
@@ -54,9 +56,13 @@ def build(parts: Mapping[str, Part], dtype: torch.dtype, folder: Path, march: st
     content = "\0".join([program_code(parts, target, ""), headers, macros, *flags])
     namespace = "mhff_" + hashlib.sha256(content.encode()).hexdigest()[:16]
     library = folder / f"{namespace}.so"
-    if not library.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        _compile(program_code(parts, target, namespace), library, [COMPILER, *flags])
+    try:
+        if not library.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            _compile(program_code(parts, target, namespace), library, [COMPILER, *flags])
+    except OSError as error:
+        place = f"'{folder}' ({error.strerror}); set XDG_CACHE_HOME to a folder that you can write to"
+        raise MHFFError(f"cannot write kernels to {place}") from error
     return library, namespace
 
 
@@ -79,6 +85,7 @@ def _compile(code: str, library: Path, command: list[str]) -> None:
 def _run(command: list[str]) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        first = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip()[:200])
+        said = done.stderr.strip()[:200] or f"it ended with code {done.returncode} and said nothing"
+        first = next((line for line in done.stderr.splitlines() if "error" in line), said)
         raise CompilerError(f"{command[0]}: {first[:300]}")
     return done.stdout
