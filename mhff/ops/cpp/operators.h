@@ -10,7 +10,6 @@
 #include "contraction.h"
 #include "convolution_adjoint.h"
 #include "geometry.h"
-#include "moments.h"
 #include "sort.h"
 
 namespace mhff {
@@ -219,37 +218,6 @@ struct ConvolutionOperators {
     pack_tables<S>(read<Real>(tables, tables.size(0) * tables.size(1) * S::n_paths * S::channels), tables.size(0),
                    tables.size(1), packed.data);
     return packed.tensor;
-  }
-};
-
-template <class S>
-struct MomentsOperators {
-  using Real = typename S::Real;
-  using M = Moments<S>;
-
-  static Tensor forward(Tensor harmonics, Tensor edge_index, Tensor order, Tensor begin, Tensor r, Tensor species,
-                        Tensor table_of, Tensor tables, double r_min, double r_max, int64_t n_knots) {
-    const auto edges = edges_of<S>(harmonics, edge_index, r, species, table_of, r_min, r_max, n_knots);
-    const int64_t n = begin.size(0) - 1;
-    Output<Real> moments(harmonics, {n * M::B * edges.n_species * M::K});
-    const Rows rows = rows_of(order, begin, edge_index);
-    const Real* from = read<Real>(tables, any_count);
-    parallel(n, [&](int64_t first, int64_t last) { M::forward(edges, rows, from, moments.data, n, first, last); });
-    return moments.tensor;
-  }
-
-  static std::tuple<Tensor, Tensor> adjoint(Tensor gradient, Tensor harmonics, Tensor edge_index, Tensor order, Tensor begin,
-                                            Tensor r, Tensor species, Tensor table_of, Tensor tables, double r_min,
-                                            double r_max, int64_t n_knots) {
-    const auto edges = edges_of<S>(harmonics, edge_index, r, species, table_of, r_min, r_max, n_knots);
-    const int64_t n = begin.size(0) - 1;
-    Output<Real> d_harmonics(harmonics, {harmonics.size(0), harmonics.size(1)}), d_r(r, {r.size(0)});
-    const Rows rows = rows_of(order, begin, edge_index);
-    const Real *from = read<Real>(tables, any_count), *of_moments = read<Real>(gradient, n * M::B * edges.n_species * M::K);
-    parallel(n, [&](int64_t first, int64_t last) {
-      M::adjoint(edges, rows, from, of_moments, n, d_harmonics.data, d_r.data, first, last);
-    });
-    return {d_harmonics.tensor, d_r.tensor};
   }
 };
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from mhff.ops.native.parts import Contraction, Convolution, Geometry, Moments, Part
+from mhff.ops.native.parts import Contraction, Convolution, Geometry, Part
 
 _LOADED: set[str] = set()
 """Namespaces of libraries that this process has loaded; torch refuses a second one."""
@@ -132,22 +132,6 @@ def _sum(total: torch.Tensor | None, term: torch.Tensor) -> torch.Tensor:
     return term if total is None else total + term
 
 
-def _moments(name: str, part: Moments) -> None:
-    def fake(harmonics, edge_index, order, begin, r, species, table_of, *table):  # type: ignore[no-untyped-def]
-        return harmonics.new_empty((begin.shape[0] - 1) * (part.l_max + 1) ** 2 * table_of.shape[0] * part.n_functions)
-
-    def fake_adjoint(gradient, harmonics, edge_index, order, begin, r, *table):  # type: ignore[no-untyped-def]
-        return torch.empty_like(harmonics), torch.empty_like(r)
-
-    def backward(ctx, gradient):  # type: ignore[no-untyped-def]
-        d_harmonics, d_r = _operator(f"{name}_adjoint")(gradient.contiguous(), *_saved(ctx))
-        return d_harmonics, None, None, None, d_r, *[None] * (N_TABLE - 1)
-
-    torch.library.register_fake(name, fake)
-    torch.library.register_fake(f"{name}_adjoint", fake_adjoint)
-    torch.library.register_autograd(name, backward, setup_context=_save)
-
-
 def _contraction(name: str, part: Contraction) -> None:
     n_rows, dim = part.n_rows, part.dim  # tensors' numbers cannot be read while torch traces
 
@@ -168,6 +152,5 @@ def _contraction(name: str, part: Contraction) -> None:
 _REGISTER: dict[type, Callable[[str, Any], None]] = {
     Geometry: _geometry,
     Convolution: _convolution,
-    Moments: _moments,
     Contraction: _contraction,
 }

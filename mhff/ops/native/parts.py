@@ -154,25 +154,6 @@ class Convolution:
         )
 
 
-@dataclass(frozen=True)
-class Moments:
-    """Moments of a first layer's neighbours."""
-
-    l_max: int
-    n_functions: int
-    """Rank of the radial functions; a multiple of 16 is best."""
-    operators = (
-        Operator("", f"({EDGES}, {TABLE}) -> Tensor", "MomentsOperators<{}>::forward"),
-        Operator("_adjoint", f"(Tensor gradient, {EDGES}, {TABLE}) -> (Tensor, Tensor)", "MomentsOperators<{}>::adjoint"),
-    )
-
-    def code(self, name: str, target: Target) -> str:
-        """The struct of this shape."""
-        return target.struct(
-            name, self.n_functions, [f"static constexpr int l_max = {self.l_max}, n_functions = {self.n_functions};"]
-        )
-
-
 @dataclass(frozen=True, eq=False)
 class Contraction:
     """Symmetric contraction of one layer."""
@@ -212,7 +193,7 @@ class Contraction:
         )
 
 
-Part = Geometry | Convolution | Moments | Contraction
+Part = Geometry | Convolution | Contraction
 
 
 def program_code(parts: Mapping[str, Part], target: Target, namespace: str) -> str:
