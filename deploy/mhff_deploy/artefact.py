@@ -65,7 +65,7 @@ class Manifest(BaseModel):
     isa: str = ""
     """Instruction set of a program for CPUs (`ISAS`)."""
     processor: str = ""
-    """What the processor it was compiled on can do, in torch's words."""
+    """What the processor it was compiled on can do, in torch's words; the architecture of a GPU, as `sm_90`."""
     tables: dict[str, float] = {}
     """Error of forces that was asked of tables of radial functions, and the measured one, eV/A; number of intervals."""
     largest_errors: dict[str, float]

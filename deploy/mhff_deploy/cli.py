@@ -63,9 +63,11 @@ def compile_command(
         f"{manifest.dtype} on {device}"
     )
     tables = manifest.tables
-    heavy = (
-        f"kernels for {'this processor' if isa == 'native' else isa}" if manifest.kernels else "heavy parts in plain torch"
-    )
+    heavy = "heavy parts in plain torch"
+    if manifest.kernels:
+        heavy = f"kernels for {'this processor' if isa == 'native' else isa}"
+    elif tables["intervals"]:  # without a library: in Triton
+        heavy = f"kernels for {manifest.processor}"
     if tables["intervals"]:
         typer.echo(
             f"tables of {tables['intervals']:.0f} intervals: forces to {tables['measured']:.1e} eV/A, "
