@@ -163,9 +163,11 @@ def check_manifest(manifest: Manifest, name: str | Path, device: str | None, dty
             f"'{name}' was compiled for a processor with {manifest.processor}, this one has {capability}; compile it here, "
             "or with --isa x86-64-v3"
         )
-    if torch.device(manifest.device).type == "cuda" and not torch.cuda.is_available():
+    if torch.device(manifest.device).type != "cuda":
+        return
+    if not torch.cuda.is_available():
         raise MHFFError(f"'{name}' was compiled for cuda, and torch finds no GPU here; compile it with --device cpu")
-    if torch.device(manifest.device).type == "cuda" and manifest.processor != (here := processor(manifest.device)):
+    if manifest.form == "aoti" and manifest.processor != (here := processor(manifest.device)):
         raise MHFFError(
             f"'{name}' was compiled for a GPU of {manifest.processor}, this one is {here}; compile it again here"
         )

@@ -13,10 +13,13 @@ from ase import Atoms
 from models import random_model
 from tolerances import ROUNDING, assert_close
 
+from mhff.errors import MHFFError
 from mhff.evaluator import open_evaluator
 from mhff.graph import Graph, graph_from_atoms
+from mhff.heads import Head
 from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.ops.ghosts import no_ghosts, owner_plan
+from mhff_deploy.artefact import Manifest
 from mhff_deploy.cache import compiled
 from mhff_deploy.graphs import (
     EDGES_OF_PADDING_ATOM,
@@ -32,6 +35,7 @@ from mhff_deploy.graphs import (
     padded_sizes,
 )
 from mhff_deploy.lowered import LoweredMACE
+from mhff_deploy.runtime import check_manifest
 
 R_MAX = 4.0
 INPUTS = tuple[torch.Tensor, ...]
@@ -182,6 +186,29 @@ def test_a_program_that_cannot_be_recorded_runs_as_it_is_and_says_so_once() -> N
                 warnings.simplefilter("error")
                 found = program(*inputs)
         assert torch.equal(found[0], simple(*inputs)[0])
+
+
+def manifest(**changes: object) -> Manifest:
+    """Of a program for a GPU."""
+    fields: dict[str, Any] = {
+        "target": "aoti", "form": "aoti", "heads": (Head(name="one"),), "default_head": None, "elements": ("H",),
+        "r_max": R_MAX, "dtype": "float32", "device": "cuda:0", "units": {}, "model_sha256": "",
+        "torch_version": torch.__version__, "mhff_version": "", "processor": "sm_90", "largest_errors": {},
+    }  # fmt: skip
+    return Manifest(**(fields | changes))
+
+
+def test_machine_code_runs_on_gpus_that_it_was_made_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(MHFFError, match="compiled for cuda, and torch finds no GPU here; compile it with --device cpu"):
+        check_manifest(manifest(), "a.pt2", None, None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    check_manifest(manifest(), "a.pt2", "cuda", None)
+    check_manifest(manifest(form="torchscript", processor="sm_80"), "a.pt", "cuda", None)
+    with pytest.raises(
+        MHFFError, match=r"'a\.pt2' was compiled for a GPU of sm_80, this one is sm_90; compile it again here"
+    ):
+        check_manifest(manifest(processor="sm_80"), "a.pt2", "cuda", None)
 
 
 def test_by_default_graphs_of_cuda_are_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
