@@ -64,10 +64,15 @@ def test_lowering_to_fewer_elements_is_exact(model: Model) -> None:
     assert_close(network(few.edge_vectors, few.edge_index, few.species, len(atoms)), expected, ROUNDING)
 
 
-@pytest.mark.parametrize("elements", [["Fe"], ["Mg", "Xx"], []])
+@pytest.mark.parametrize("elements", [["Fe"], ["Mg", "Xx"]])
 def test_lowering_refuses_elements_that_the_model_lacks(model: Model, elements: list[str]) -> None:
     with pytest.raises(MHFFError, match=r"this model has no element .*it knows H, C, N, O, Mg"):
         pruned(model, elements)
+
+
+def test_lowering_refuses_to_keep_no_elements(model: Model) -> None:
+    with pytest.raises(MHFFError, match=r"expected elements, got none: this model knows H, C, N, O, Mg; choose among them"):
+        pruned(model, [])
 
 
 def test_one_traced_graph_serves_every_size(model: Model) -> None:
