@@ -49,21 +49,19 @@ def works(network: MACE, graph: Graph, dtype: str, device: torch.device) -> Iter
         channels = config.edge_channels(layer)
         sent = torch.randn(n_atoms, (config.message_lmax(layer) + 1) ** 2, channels, dtype=real, device=device)
         sent.requires_grad_(layer > 0)
-        messages = made.convolution(layer, sent, edges)
+        messages = made.messages(layer, sent, edges)
         read, wanted = [sent, harmonics, edge_index, r, made.tables[layer]], [harmonics, r, *[sent] * (layer > 0)]
         adds = n_edges * channels * convolution(config, layer)  # forward and adjoint: about a third and two thirds
         name = f"convolution {layer}"
-        yield work(name, lambda: made.convolution(layer, sent, edges), read, [messages], adds / 3)  # noqa: B023
+        yield work(name, lambda: made.messages(layer, sent, edges), read, [messages], adds / 3)  # noqa: B023
         yield adjoint(name, [messages], wanted, read, 2 * adds / 3)
-        a = [
-            torch.randn(n_atoms, 2 * l + 1, config.n_channels, dtype=real, device=device, requires_grad=True)
-            for l in range(config.l_max + 1)
-        ]
+        size = n_atoms * (config.l_max + 1) ** 2 * config.n_channels
+        a = torch.randn(size, dtype=real, device=device, requires_grad=True)
         products = made.contraction(layer, a, species)
-        read, adds = [*a, made.coefficients[layer]], n_atoms * config.n_channels * product(config, layer)
+        read, adds = [a, made.coefficients[layer]], n_atoms * config.n_channels * product(config, layer)
         name = f"contraction {layer}"
         yield work(name, lambda: made.contraction(layer, a, species), read, [products], adds / 4)  # noqa: B023
-        yield adjoint(name, [products], a, read, 3 * adds / 4)
+        yield adjoint(name, [products], [a], read, 3 * adds / 4)
 
 
 def work(

@@ -87,11 +87,10 @@ def quantities(
         unsent = kernels.convolution(layer, sent.detach(), edges)
         gradients = torch.autograd.grad(unsent, inputs[1:], gradient)
         found |= {f"d_{name} {layer} of given features": g for name, g in zip(("Y", "r"), gradients, strict=True)}
-        a = [random(n_local, 2 * l + 1, network.config.n_channels) for l in range(network.config.l_max + 1)]
+        a = random(n_local * (network.config.l_max + 1) ** 2 * network.config.n_channels)
         products = kernels.contraction(layer, a, species[:n_local])
         found[f"products {layer}"] = products
-        gradients = torch.autograd.grad(products, a, random(*products.shape))
-        found |= {f"d_a{l} {layer}": g for l, g in enumerate(gradients)}
+        (found[f"d_a {layer}"],) = torch.autograd.grad(products, a, random(*products.shape))
     return {name: tensor.detach().cpu() for name, tensor in found.items()}
 
 

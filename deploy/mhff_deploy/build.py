@@ -17,7 +17,7 @@ from mhff_deploy.aoti import compile_aoti
 from mhff_deploy.artefact import CONSTANTS, ISAS, KERNELS, NATIVE, Form, Manifest, pack
 from mhff_deploy.folders import kernel_folder
 from mhff_deploy.lower import TABLE_ERROR, lower
-from mhff_deploy.onednn import use_onednn
+from mhff_deploy.products import use_kernel
 from mhff_deploy.runtime import load_artefact, processor
 from mhff_deploy.targets import Target
 from mhff_deploy.torchscript import compile_torchscript
@@ -64,7 +64,7 @@ def build(
     progress("tracing")
     program = trace(network)
     if lowered.library is not None:
-        use_onednn(program)
+        use_kernel(program, lowered.namespace)
     progress("compiling" if chosen == "aoti" else "scripting")
     sizes = () if network.device.type == "cpu" else ON_GPU
     example = example_inputs(len(model.heads), network.dtype, network.device, *sizes)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from mhff.model.mace import MACE
+from mhff.ops.flat import split_degrees
 from mhff.ops.native.parts import Contraction, Convolution, Geometry
 from mhff.ops.triton.module import REGISTERS
 from mhff.ops.triton.operators import make_contraction, make_convolution, make_geometry, sort_edges
 from mhff.ops.triton.spline import Spline
 from mhff_deploy.kernels import Edges
+from mhff_deploy.linear import Maps
 from mhff_deploy.lowered import LoweredMACE
 from mhff_deploy.native import shapes
 from mhff_deploy.radial import RadialTables
@@ -39,11 +41,13 @@ class TritonKernels:
             raise TypeError("no kernels in Triton for radial weights given with the edges")
         self.table_of = lowered.radial.table_of.to(device)
         self.tables = [table.coefficients.to(device, dtype).contiguous() for table in lowered.radial.tables]
+        self.maps: list[Maps] = [copy.deepcopy(mixing.before).to(device, dtype) for mixing in lowered.mixings]
+        self.l_max, self.n_channels = network.config.l_max, network.config.n_channels
         self.coefficients: list[torch.Tensor] = []
         self.convolutions: list[Any] = []
         self.contractions: list[Any] = []
         of_layers = lowered.reference_kernels(network).contractions
-        for name, part in shapes(network).items():
+        for name, part in shapes(lowered, network).items():
             if isinstance(part, Geometry):
                 self._geometry = make_geometry(part, dtype, folder)
             elif isinstance(part, Convolution):
@@ -67,6 +71,10 @@ class TritonKernels:
 
     def convolution(self, layer: int, features: torch.Tensor, edges: Edges) -> torch.Tensor:
         """See `Kernels.convolution`."""
+        return self.maps[layer].flat(self.messages(layer, features, edges), edges.n_local)
+
+    def messages(self, layer: int, features: torch.Tensor, edges: Edges) -> torch.Tensor:
+        """Flat messages of a layer."""
         of_edges = (
             edges.harmonics.contiguous(),
             edges.edge_index.contiguous(),
@@ -77,6 +85,7 @@ class TritonKernels:
         table = (edges.species.contiguous(), self.table_of, self.tables[layer])
         return self.convolutions[layer](features.contiguous(), *of_edges, *table)
 
-    def contraction(self, layer: int, a: Sequence[torch.Tensor], species: torch.Tensor) -> torch.Tensor:
+    def contraction(self, layer: int, a: torch.Tensor, species: torch.Tensor) -> torch.Tensor:
         """See `Kernels.contraction`."""
-        return self.contractions[layer]([x.contiguous() for x in a], self.coefficients[layer], species.contiguous())
+        degrees = split_degrees(a, species.shape[0], [self.n_channels] * (self.l_max + 1))
+        return self.contractions[layer](degrees, self.coefficients[layer], species.contiguous())

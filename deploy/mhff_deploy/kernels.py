@@ -15,6 +15,8 @@ from mhff.model.angular import SphericalHarmonics
 from mhff.model.layers import pack_degrees
 from mhff.ops.contraction import contraction_operator
 from mhff.ops.convolution import convolution_operator
+from mhff.ops.flat import split_degrees
+from mhff_deploy.linear import Maps
 from mhff_deploy.radial import RadialTables
 from mhff_deploy.tables import interpolate
 
@@ -51,14 +53,15 @@ class Kernels(Protocol):
         ...
 
     def convolution(self, layer: int, features: torch.Tensor, edges: Edges) -> torch.Tensor:
-        """Flat messages of a layer from features `[n_all, D_in, channels]`; widths are paths to l times channels.
+        """Flat messages of a layer from features `[n_all, D_in, channels]`, after the linear map that follows them.
 
-        With the weights that the edges bring, or else those of the tables that the kernels were made with.
+        With the weights that the edges bring, or else those of the tables that the kernels were made with. Messages have
+        paths to l times channels; the map (`mixing`) is in the kernel, because they are better not kept.
         """
         ...
 
-    def contraction(self, layer: int, a: Sequence[torch.Tensor], species: torch.Tensor) -> torch.Tensor:
-        """Flat products of a layer from features `[n, 2l + 1, C]` for each l."""
+    def contraction(self, layer: int, a: torch.Tensor, species: torch.Tensor) -> torch.Tensor:
+        """Flat products of a layer from flat features of the atoms with these species."""
         ...
 
 
@@ -70,13 +73,14 @@ class TorchKernels:
         harmonics: SphericalHarmonics,
         tables: RadialTables | None,
         convolutions: Sequence[tuple[torch.Tensor, Sequence[int]]],
+        maps: Sequence[Maps],
         contractions: Sequence[tuple[torch.Tensor, torch.Tensor, torch.Tensor]],
     ) -> None:
-        """`tables`: None where edges bring their weights; `convolutions`: coupling, paths to each degree; `contractions`:
-        coefficients `[n_sets, Q, C]`, monomials, row_sum (`mhff.ops`).
+        """`tables`: None where edges bring weights; `convolutions`: coupling, paths to each degree; `maps` of messages;
+        `contractions`: coefficients `[n_sets, Q, C]`, monomials, row_sum (`mhff.ops`).
         """
         self.harmonics, self.tables = harmonics, tables
-        self.convolutions, self.contractions = convolutions, contractions
+        self.convolutions, self.maps, self.contractions = convolutions, maps, contractions
 
     def geometry(self, edge_vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """See `Kernels.geometry`."""
@@ -99,14 +103,16 @@ class TorchKernels:
         rows = convolution_operator(
             features, edges.harmonics, weights, coupling.to(weights), list(paths_to), edges.edge_index, edges.n_local
         )
-        return by_degree(rows, [paths * (2 * degree + 1) for degree, paths in enumerate(paths_to)])
+        messages = by_degree(rows, [paths * (2 * degree + 1) for degree, paths in enumerate(paths_to)])
+        return self.maps[layer].flat(messages, edges.n_local)
 
-    def contraction(self, layer: int, a: Sequence[torch.Tensor], species: torch.Tensor) -> torch.Tensor:
+    def contraction(self, layer: int, a: torch.Tensor, species: torch.Tensor) -> torch.Tensor:
         """See `Kernels.contraction`."""
         coefficients, monomials, row_sum = self.contractions[layer]
         if coefficients.shape[0] > 1:
             coefficients = coefficients.index_select(0, species)
-        products = contraction_operator(pack_degrees(a), coefficients, monomials, row_sum)
+        degrees = split_degrees(a, species.shape[0], [coefficients.shape[2]] * (self.harmonics.l_max + 1))
+        products = contraction_operator(pack_degrees(degrees), coefficients, monomials, row_sum)
         n_degrees = int(row_sum.shape[0] ** 0.5 + 0.5)
         return by_degree(products, [2 * degree + 1 for degree in range(n_degrees)])
 

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from mhff.model.layers import ElementLinear, PackedLinear
+from mhff.ops.flat import join_degrees, split_degrees
 
 
 def matrices(linear: PackedLinear) -> list[torch.Tensor]:
@@ -32,6 +33,15 @@ class Maps(nn.Module):
     def __len__(self) -> int:
         return len(self.names)
 
+    @property
+    def widths(self) -> list[int]:
+        """Channels of each degree after the map."""
+        return [weight.shape[1] for weight in self.tensors()]
+
+    def flat(self, features: torch.Tensor, n: int) -> torch.Tensor:
+        """Flat features of all degrees (`mhff.ops.flat`) of n atoms, mapped."""
+        return join_degrees(self(split_degrees(features, n, [weight.shape[0] for weight in self.tensors()])))
+
     def tensors(self) -> list[torch.Tensor]:
         """The matrices, one per degree."""
         return [getattr(self, name) for name in self.names]
@@ -41,19 +51,22 @@ class Maps(nn.Module):
         return product(x, getattr(self, self.names[degree]))
 
     def forward(self, degrees: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        return [self.one(degree, x) for degree, x in enumerate(degrees)]
+        """The degrees that have a matrix, mapped."""
+        return [self.one(degree, x) for degree, x in zip(range(len(self)), degrees, strict=False)]
 
 
 class ElementMaps(Maps):
     """Matrices for each element, `[n_elements, fan_in, fan_out]`: one product with the features at their element's place."""
 
+    elements: torch.Tensor
+
     def __init__(self, weights: Sequence[torch.Tensor]) -> None:
         super().__init__([weight.flatten(0, 1) for weight in weights])
-        self.n_elements = weights[0].shape[0]
+        self.register_buffer("elements", torch.arange(weights[0].shape[0]))
 
     def by_element(self, degrees: Sequence[torch.Tensor], species: torch.Tensor) -> list[torch.Tensor]:
         """The features of each degree, `[n, 2l + 1, fan_in]`, mapped by their atom's element."""
-        chosen = torch.nn.functional.one_hot(species, self.n_elements)[:, None, :, None]
+        chosen = (species.unsqueeze(1) == self.elements)[:, None, :, None]
         return [self.one(l, (x.unsqueeze(2) * chosen.to(x.dtype)).flatten(2)) for l, x in enumerate(degrees)]
 
 

@@ -6,7 +6,7 @@ product and the next layer's map before the convolution. What is heavy is left t
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -18,8 +18,15 @@ from mhff.ops.flat import split_degrees
 from mhff.ops.ghosts import exchange_ghosts
 from mhff_deploy.kernels import Edges, TorchKernels
 from mhff_deploy.linear import Maps, matrices
-from mhff_deploy.mixing import Skip, mixing
+from mhff_deploy.mixing import Skip, build_mixing
 from mhff_deploy.radial import RadialNetworks, RadialTables
+
+
+class OfAtoms(NamedTuple):
+    """What atoms themselves contribute to a layer, `[n, 2l + 1, width]` for each l that has it."""
+
+    skip: list[torch.Tensor]
+    residual: list[torch.Tensor]
 
 
 class LoweredMACE(nn.Module):
@@ -34,6 +41,7 @@ class LoweredMACE(nn.Module):
     mixings: Any
     """A `NonLinearMixing` or a `ClassicMixing` each."""
     readouts: Any
+    elements: torch.Tensor
     kernels: Any
     """A `mhff_deploy.kernels.Kernels`: plain torch until another takes its place."""
 
@@ -48,12 +56,12 @@ class LoweredMACE(nn.Module):
         self.ups = nn.ModuleList(Maps(matrices(layer.interaction.linear_up)) for layer in network.layers)
         self.linears = nn.ModuleList(Maps(matrices(layer.product.linear)) for layer in network.layers)
         self.skips = nn.ModuleList(Skip(layer.interaction) for layer in network.layers)
-        self.mixings = nn.ModuleList(mixing(layer.interaction) for layer in network.layers)
-        self.paths_to = [layer.interaction.convolution.paths_to for layer in network.layers]
+        self.mixings = nn.ModuleList(build_mixing(layer.interaction) for layer in network.layers)
         self.radial = RadialTables(network, n_intervals) if n_intervals else RadialNetworks(network)
         having = ["density" in config.block(layer) or "nonlinear" in config.block(layer) for layer in range(config.n_layers)]
         self.density_columns = [sum(having[:layer]) if has else None for layer, has in enumerate(having)]
         self.kernels = self.reference_kernels(network)
+        self.register_buffer("elements", torch.arange(len(config.elements)))
         self._merge_maps()
 
     def reference_kernels(self, network: MACE) -> TorchKernels:
@@ -64,6 +72,7 @@ class LoweredMACE(nn.Module):
             network.harmonics,
             self.radial if isinstance(self.radial, RadialTables) else None,
             [(c.coupling, c.paths_to) for c in convolutions],
+            [mixing.before for mixing in self.mixings],
             [(torch.matmul(p.basis, p.weights.detach()), p.monomials, p.row_sum) for p in products],
         )
 
@@ -93,16 +102,17 @@ class LoweredMACE(nn.Module):
         ends = species.index_select(0, edge_index.flatten()).unflatten(0, (2, -1))
         radial = self.radial(r, ends)
         edges = Edges(edge_index, harmonics, radial.r, species, n_local, order, begin, radial.weights)
-        degrees = [self.embed_nodes(species, state).unsqueeze(1)]
+        degrees, sent, of_atoms = self._before_first_layer(species, n_local, state)
         state_energies = 0.0 if self.state_readout is None else self.state_readout(degrees[0][:n_local, 0])
         densities = self._densities(edges, radial.densities)
         energies = []
         if self.pair_repulsion is not None:
             repulsion = self.pair_repulsion(r, ends[0], ends[1])
             energies.append(sum_over_edges(repulsion, edge_index, n_local).unsqueeze(-1))
-        sent = self.ups[0](degrees)
         for layer in range(self.config.n_layers):
-            degrees, sent = self._layer(layer, degrees, sent, edges, densities[layer], ghost_plan)
+            if layer:
+                of_atoms = self._of_atoms(layer, degrees, sent, species[:n_local])
+            degrees, sent = self._layer(layer, sent, of_atoms, edges, densities[layer], ghost_plan)
             if self.config.has_readout(layer):
                 energies.append(self.readouts[layer](degrees[0][:, 0]))
         return self.reference_energies(sum(energies), species[:n_local]) + state_energies
@@ -126,6 +136,30 @@ class LoweredMACE(nn.Module):
             state = torch.tensor([DEFAULT_STATE], dtype=torch.float64, device=species.device).expand(len(species), -1)
         return scalars + self.state_embedding(state)
 
+    def _before_first_layer(
+        self, species: torch.Tensor, n_local: int, state: torch.Tensor | None
+    ) -> tuple[list[torch.Tensor], list[torch.Tensor], OfAtoms]:
+        """Initial features and what is sent in the first layer, of all atoms, and what local atoms themselves contribute.
+
+        Where a model takes no state, all this is the same for all atoms of an element: tables, when the network is traced.
+        """
+        kinds = self.elements if self.state_embedding is None else species
+        degrees = [self.embed_nodes(kinds, state).unsqueeze(1)]
+        sent = self.ups[0](degrees)
+        skip, residual = self._of_atoms(0, degrees, sent, kinds)
+        if self.state_embedding is not None:
+            return degrees, sent, OfAtoms([x[:n_local] for x in skip], [x[:n_local] for x in residual])
+        local = species[:n_local]
+        return (
+            _of_kinds(degrees, species),
+            _of_kinds(sent, species),
+            OfAtoms(_of_kinds(skip, local), _of_kinds(residual, local)),
+        )
+
+    def _of_atoms(self, layer: int, degrees: list[torch.Tensor], sent: list[torch.Tensor], species: torch.Tensor) -> OfAtoms:
+        """What atoms with these species contribute by themselves to a layer."""
+        return OfAtoms(self.skips[layer](degrees, species), self.mixings[layer].residual(sent))
+
     def _densities(self, edges: Edges, of_edges: torch.Tensor | None) -> list[torch.Tensor | None]:
         """Density of each atom, `[n_local, 1, 1]`, for the layers that have one."""
         if of_edges is None:
@@ -136,8 +170,8 @@ class LoweredMACE(nn.Module):
     def _layer(
         self,
         layer: int,
-        degrees: list[torch.Tensor],
         sent: list[torch.Tensor],
+        of_atoms: OfAtoms,
         edges: Edges,
         density: torch.Tensor | None,
         ghost_plan: torch.Tensor | None,
@@ -147,10 +181,9 @@ class LoweredMACE(nn.Module):
         features = torch.cat(sent, dim=1)
         if layer and ghost_plan is not None:
             features = exchange_ghosts(features, ghost_plan)
-        widths = [paths * features.shape[2] for paths in self.paths_to[layer]]
-        messages = split_degrees(self.kernels.convolution(layer, features, edges), n, widths)
-        a = self.mixings[layer](messages, density, [x[:n] for x in sent], local)
-        skip = self.skips[layer]([x[:n] for x in degrees], local)
+        mapped = self.kernels.convolution(layer, features, edges)
+        a = self.mixings[layer](mapped, n, density, of_atoms.residual, local)
+        skip = of_atoms.skip
         products = self.kernels.contraction(layer, a, local)
         n_degrees = self.config.output_lmax(layer) + 1
         degrees = self.linears[layer](split_degrees(products, n, [self.config.n_channels] * n_degrees))
@@ -160,3 +193,8 @@ class LoweredMACE(nn.Module):
         up, merged = self.ups[layer + 1], self.merged[layer]
         # where maps are merged, the features of that degree are what is sent, and nothing else reads them
         return degrees, [degrees[l] if l in merged else up.one(l, degrees[l]) for l in range(len(up))]
+
+
+def _of_kinds(degrees: list[torch.Tensor], species: torch.Tensor) -> list[torch.Tensor]:
+    """Features of atoms from those of each element."""
+    return [x.index_select(0, species) for x in degrees]

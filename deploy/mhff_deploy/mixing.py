@@ -1,4 +1,8 @@
-"""Blocks of a lowered network between convolution and product, and the skip terms; factors are in the matrices."""
+"""Blocks of a lowered network between convolution and product, and the skip terms; factors are in the matrices.
+
+What an atom's own features contribute, residual and skip term, is apart from what comes from its neighbours, because in a
+first layer it depends on the element only.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,15 @@ import torch
 from torch import nn
 
 from mhff.model.interaction import ClassicInteraction, Interaction, NonLinearResidualInteraction
+from mhff.ops.flat import join_degrees, split_degrees
 from mhff_deploy.linear import ElementMaps, Maps, element_matrices, matrices
 
 
 class NonLinearMixing(nn.Module):
-    """Messages to the features of the product in the non-linear block; the gate's factors are in the last map."""
+    """Mapped messages to the features of the product in the non-linear block; the gate's factors are in the last map."""
+
+    before: Maps
+    """The map of the messages, which kernels take in (`kernels.Kernels.convolution`)."""
 
     alpha: torch.Tensor
     beta: torch.Tensor
@@ -27,35 +35,41 @@ class NonLinearMixing(nn.Module):
         self.register_buffer("beta", interaction.beta.detach())
 
     def forward(
-        self, messages: list[torch.Tensor], density: torch.Tensor | None, own: list[torch.Tensor], species: torch.Tensor
-    ) -> list[torch.Tensor]:
-        """Features `[n, 2l + 1, C]` for each l; `density [n, 1, 1]`; `own`: what the atoms themselves send."""
+        self, mapped: torch.Tensor, n: int, density: torch.Tensor | None, residual: list[torch.Tensor], species: torch.Tensor
+    ) -> torch.Tensor:
+        """Flat features from flat mapped messages of n atoms; `density [n, 1, 1]`; `residual`: of what atoms send."""
         assert density is not None
-        scale, residual = 1 / (self.beta * density + self.alpha), self.residual(own)
-        z = [scale * message for message in self.before(messages)]
+        scale = 1 / (self.beta * density + self.alpha)
+        z = [scale * message for message in split_degrees(mapped, n, self.before.widths)]
         z = [x + residual[l] if l < len(residual) else x for l, x in enumerate(z)]
         scalars, *gates = z[0].split(self.n_channels, dim=2)
         gated = [torch.sigmoid(gate) * x for gate, x in zip(gates, z[1:], strict=True)]
-        return self.after([torch.nn.functional.silu(scalars), *gated])
+        return join_degrees(self.after([torch.nn.functional.silu(scalars), *gated]))
 
 
 class ClassicMixing(nn.Module):
-    """Messages to the features of the product in the four classic blocks."""
+    """Mapped messages to the features of the product in the four classic blocks."""
+
+    before: Maps
+    """The map of the messages, which kernels take in (`kernels.Kernels.convolution`)."""
 
     def __init__(self, interaction: ClassicInteraction) -> None:
         super().__init__()
         norm = interaction.avg_num_neighbors if interaction.density_network is None else 1.0
-        self.linear = Maps([weight / norm for weight in matrices(interaction.linear)])
+        self.residual = Maps([])
+        self.before = Maps([weight / norm for weight in matrices(interaction.linear)])
         self.mix = None if interaction.mix is None else ElementMaps(element_matrices(interaction.mix))
 
     def forward(
-        self, messages: list[torch.Tensor], density: torch.Tensor | None, own: list[torch.Tensor], species: torch.Tensor
-    ) -> list[torch.Tensor]:
-        """Features `[n, 2l + 1, C]` for each l; `density [n, 1, 1]`."""
-        a = self.linear(messages)
+        self, mapped: torch.Tensor, n: int, density: torch.Tensor | None, residual: list[torch.Tensor], species: torch.Tensor
+    ) -> torch.Tensor:
+        """Flat features of n atoms from flat mapped messages; `density [n, 1, 1]`; `residual`: none."""
+        if density is None and self.mix is None:
+            return mapped
+        a = split_degrees(mapped, n, self.before.widths)
         if density is not None:
             a = [x / (density + 1) for x in a]
-        return a if self.mix is None else self.mix.by_element(a, species)
+        return join_degrees(a if self.mix is None else self.mix.by_element(a, species))
 
 
 class Skip(nn.Module):
@@ -79,7 +93,7 @@ class Skip(nn.Module):
         return [] if self.element_maps is None else self.element_maps.by_element(degrees[: len(self)], species)
 
 
-def mixing(interaction: Interaction) -> NonLinearMixing | ClassicMixing:
+def build_mixing(interaction: Interaction) -> NonLinearMixing | ClassicMixing:
     """The lowered form of an interaction block's linear maps."""
     if isinstance(interaction, NonLinearResidualInteraction):
         return NonLinearMixing(interaction)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from mhff.ops.native.build import build
 from mhff.ops.native.operators import load
 from mhff.ops.native.parts import Contraction, Geometry, Part
 from mhff_deploy.kernels import Edges
+from mhff_deploy.linear import Maps
 from mhff_deploy.lowered import LoweredMACE
 from mhff_deploy.radial import RadialTables
 
@@ -27,14 +29,19 @@ class NativeKernels:
         `network` is the one that was lowered. Raises CompilerError where the compiler fails.
         """
         self.radial = lowered.radial if isinstance(lowered.radial, RadialTables) else None
-        parts = shapes(network, per_edge=self.radial is None)
+        parts = shapes(lowered, network)
         self.library, self.namespace = build(parts, dtype, folder, march)
         self.operators: Any = load(self.library, self.namespace, parts)
         self.tables = [
             self._packed(
-                f"convolution_{layer}", table.coefficients.unflatten(2, (sum(lowered.paths_to[layer]), -1)).to(dtype)
+                f"convolution_{layer}", table.coefficients.unflatten(2, (-1, network.config.edge_channels(layer))).to(dtype)
             )
             for layer, table in enumerate(self.radial.tables if self.radial is not None else [])
+        ]
+        self.maps: list[Maps] = [copy.deepcopy(mixing.before).to(dtype) for mixing in lowered.mixings]
+        self.packed_maps = [
+            (self._packed_matrices(maps.tensors()), self._packed_matrices([matrix.T for matrix in maps.tensors()]))
+            for maps in self.maps
         ]
         self.coefficients = [
             self._packed(f"contraction_{layer}", coefficients.to(dtype))
@@ -43,6 +50,9 @@ class NativeKernels:
 
     def _packed(self, name: str, values: torch.Tensor) -> torch.Tensor:
         return getattr(self.operators, f"{name}_pack")(values.contiguous())
+
+    def _packed_matrices(self, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
+        return torch.cat([self.operators.multiply_pack(matrix.contiguous()) for matrix in matrices])
 
     def geometry(self, edge_vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """See `Kernels.geometry`."""
@@ -57,25 +67,31 @@ class NativeKernels:
         operator = getattr(self.operators, f"convolution_{layer}")
         of_edges = (edges.harmonics, edges.edge_index, edges.order, edges.begin)
         if self.radial is None:
-            return operator(features, *of_edges, edges.weights[layer].contiguous())
+            messages = operator(features, *of_edges, edges.weights[layer].contiguous())
+            return self.maps[layer].flat(messages, edges.n_local)
         table, packed = self.radial.tables[layer], self.tables[layer]
         bounds = (table.r_min, table.r_max, table.n_intervals)
-        return operator(features, *of_edges, edges.r, edges.species, self.radial.table_of, packed, *bounds)
+        return operator(
+            features, *of_edges, edges.r, edges.species, self.radial.table_of, packed, *self.packed_maps[layer], *bounds
+        )
 
-    def contraction(self, layer: int, a: Sequence[torch.Tensor], species: torch.Tensor) -> torch.Tensor:
+    def contraction(self, layer: int, a: torch.Tensor, species: torch.Tensor) -> torch.Tensor:
         """See `Kernels.contraction`."""
         operator = getattr(self.operators, f"contraction_{layer}")
-        return operator(torch.cat([x.flatten() for x in a]), self.coefficients[layer], species)
+        return operator(a, self.coefficients[layer], species)
 
 
-def shapes(network: MACE, per_edge: bool = False) -> dict[str, Part]:
-    """What the kernels are specialised for; `per_edge`: convolutions get their weights with the edges, not from tables."""
+def shapes(lowered: LoweredMACE, network: MACE) -> dict[str, Part]:
+    """What the kernels of a network and what it was lowered to are specialised for."""
+    per_edge = not isinstance(lowered.radial, RadialTables)
     config, constants = network.config, network.constants
     parts: dict[str, Part] = {
         "geometry": Geometry([constants[f"harmonics.{degree}"] for degree in range(2, config.l_max + 1)])
     }
     for layer in range(config.n_layers):
-        parts[f"convolution_{layer}"] = convolution_part(network, layer, per_edge)
+        parts[f"convolution_{layer}"] = convolution_part(
+            network, layer, () if per_edge else lowered.mixings[layer].before.widths
+        )
         monomials, rows = constants[f"product.{layer}.monomials"], constants[f"product.{layer}.rows"]
         parts[f"contraction_{layer}"] = Contraction(monomials, rows, (config.l_max + 1) ** 2, config.n_channels)
     return parts

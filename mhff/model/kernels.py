@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mhff.model.coupling import convolution_paths
 from mhff.model.mace import MACE
 from mhff.ops.native.parts import Convolution
 
 
-def convolution_part(network: MACE, layer: int, per_edge: bool) -> Convolution:
-    """The convolution of a layer; `per_edge`: its weights are given with the edges, not looked up in tables."""
+def convolution_part(network: MACE, layer: int, mapped: Sequence[int] = ()) -> Convolution:
+    """The convolution of a layer, its weights in tables with `mapped` (`Convolution.mapped`), else given with the edges."""
     config = network.config
     paths = convolution_paths(config.message_lmax(layer), config.l_max)
-    return Convolution(paths, network.constants[f"convolution.{layer}"], config.edge_channels(layer), per_edge)
+    return Convolution(paths, network.constants[f"convolution.{layer}"], config.edge_channels(layer), mapped)

@@ -108,8 +108,9 @@ class ZBLRepulsion(ExactConstants):
     def forward(self, r: torch.Tensor, sender: torch.Tensor, receiver: torch.Tensor) -> torch.Tensor:
         """Energy per edge `[E]` from distances `[E]` and the species of both ends `[E]`."""
         z_sender, z_receiver = self.charges.index_select(0, sender), self.charges.index_select(0, receiver)
+        per_length = self.charges**self.power / self.length
         r_cut = self.covalent_radii.index_select(0, sender) + self.covalent_radii.index_select(0, receiver)
-        x = r * (z_sender**self.power + z_receiver**self.power) / self.length
+        x = r * (per_length.index_select(0, sender) + per_length.index_select(0, receiver))
         screening = torch.zeros_like(x)
         for coefficient, exponent in zip(self.coefficients, ZBL_EXPONENTS, strict=True):
             screening = screening + coefficient * torch.exp(-exponent * x)

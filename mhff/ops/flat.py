@@ -12,3 +12,8 @@ def split_degrees(flat: torch.Tensor, n: int, widths: Sequence[int]) -> list[tor
     # one split, because its gradient is one concatenation; that of several slices would fill and add the whole several times
     blocks = flat.split([n * (2 * degree + 1) * width for degree, width in enumerate(widths)])
     return [block.view(n, 2 * degree + 1, widths[degree]) for degree, block in enumerate(blocks)]
+
+
+def join_degrees(degrees: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Flat tensor of features `[n, 2l + 1, width]` for each l."""
+    return torch.cat([x.flatten() for x in degrees])

@@ -24,7 +24,7 @@ def use_kernels(network: MACE, device: torch.device, folder: Path) -> str:
     reason = why_not(network.config.edge_channels(layer) for layer in layers)
     if reason:
         return reason
-    parts = {f"convolution_{layer}": convolution_part(network, layer, per_edge=True) for layer in layers}
+    parts = {f"convolution_{layer}": convolution_part(network, layer) for layer in layers}
     try:
         library, namespace = build(parts, network.dtype, folder)
     except CompilerError as error:

@@ -57,7 +57,7 @@ def small(name: str, **changes: Any) -> MACE:
 def operators() -> Callable[[torch.dtype], Any]:
     """Kernels of all layers of all architectures in one library, because a compiler takes seconds to start."""
     parts = {
-        f"{name}_{layer}": convolution_part(network, layer, per_edge=True)
+        f"{name}_{layer}": convolution_part(network, layer)
         for name in NAMES
         for network in [small(name)]
         for layer in range(network.config.n_layers)

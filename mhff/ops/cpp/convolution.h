@@ -36,8 +36,8 @@ INLINE void gather_path(const Edges<Real>& edges, const Chunk<S>& chunk, const R
 
 // Messages to the atoms begin, ..., end - 1.
 template <class S, class Radial, class Real = typename S::Real>
-void gather(const Edges<Real>& edges, const Rows& by_receiver, const Radial& radial, const Real* features, Real* messages,
-            int64_t n_atoms, int64_t begin, int64_t end) {
+void gather(const Edges<Real>& edges, const Rows& by_receiver, const Radial& radial, const Real* features,
+            const Messages<S, Real>& messages, int64_t begin, int64_t end) {
   static thread_local Chunk<S> chunk;
   for (int64_t atom = begin; atom < end; ++atom) {
     int at = by_receiver.begin[atom];
@@ -49,7 +49,7 @@ void gather(const Edges<Real>& edges, const Rows& by_receiver, const Radial& rad
       chunk.couple(edges);
       unroll<S::n_paths>([&](auto p) UNROLLED {
         for (int c = 0; c < S::channels; c += tile<S, p> * S::lanes)
-          gather_path<S, p>(edges, chunk, radial, features, c, message<S, p>(messages, n_atoms, atom), first);
+          gather_path<S, p>(edges, chunk, radial, features, c, messages.template at<p>(atom), first);
       });
       at += chunk.n;
       first = false;

@@ -17,7 +17,7 @@ INLINE void prefetch(const Real* from, int count) {
 
 // One edge and one path. With dM the messages' gradient and x_a = R h_a:
 //   dx_a = sum_m g_ma dM_m;  dh_a += R dx_a;  dR = sum_a h_a dx_a;  dr += R' dR;  dY_b += sum_ma CG_bma sum_c dM_m x_a
-template <class S, int p, class Radial, class Real, class V>
+template <class S, int p, bool of_features, class Radial, class Real, class V>
 INLINE void scatter_path(const Edges<Real>& edges, const Chunk<S>& chunk, int e, const Radial& source, const Real* dM,
                          const Real* h, Real* dh, V* d_harmonics, V& d_r) {
   constexpr Path path = S::path[p];
@@ -47,7 +47,7 @@ INLINE void scatter_path(const Edges<Real>& edges, const Chunk<S>& chunk, int e,
       unroll<components>([&](auto a) UNROLLED {
         const int at = first + a * S::channels + c;
         d_radial += load<V>(h + at) * dx[a];
-        store(dh + at, load<V>(dh + at) + radial[v] * dx[a]);
+        if constexpr (of_features) store(dh + at, load<V>(dh + at) + radial[v] * dx[a]);
       });
       if constexpr (Radial::has_slope)
         d_r += d_radial * slope[v];
@@ -63,11 +63,18 @@ INLINE void scatter_path(const Edges<Real>& edges, const Chunk<S>& chunk, int e,
   });
 }
 
+// What the adjoint makes; `features` are added to, and null where nobody wants them, `r` is left alone where the radial
+// functions are given for each edge.
+template <class Real>
+struct Gradients {
+  Real *features, *harmonics, *r;
+};
+
 // Gradients of the edges of the atoms begin, ..., end - 1, which receive (`along_receivers`) or send, and of the senders'
-// features, to which they are added. `d_r` is left alone where the radial functions are given for each edge.
-template <class S, bool along_receivers, class Radial, class Real = typename S::Real>
-void scatter(const Edges<Real>& edges, const Rows& of_atoms, const Radial& radial, const Real* gradient, int64_t n_receivers,
-             const Real* features, Real* d_features, Real* d_harmonics, Real* d_r, int64_t begin, int64_t end) {
+// features, if `of_features`.
+template <class S, bool along_receivers, bool of_features, class Radial, class Real = typename S::Real>
+void scatter(const Edges<Real>& edges, const Rows& of_atoms, const Radial& radial, const Messages<S, const Real>& gradient,
+             const Real* features, const Gradients<Real>& to, int64_t begin, int64_t end) {
   using V = Vector<Real, S::lanes>;
   constexpr int B = Chunk<S>::B, groups = (B + S::lanes - 1) / S::lanes;
   static thread_local Chunk<S> chunk;
@@ -81,15 +88,15 @@ void scatter(const Edges<Real>& edges, const Rows& of_atoms, const Radial& radia
         if constexpr (along_receivers) {
           const int64_t next = edges.sender[chunk.id[e + 1 < chunk.n ? e + 1 : e]];
           prefetch(features + next * feature_size<S>, feature_size<S>);
-          prefetch(d_features + next * feature_size<S>, feature_size<S>);
+          if constexpr (of_features) prefetch(to.features + next * feature_size<S>, feature_size<S>);
         }
         V dY[groups * S::lanes] = {}, dr = {};
         unroll<S::n_paths>([&](auto p) UNROLLED {
-          scatter_path<S, p>(edges, chunk, e, radial, message<S, p>(gradient, n_receivers, receiver),
-                             features + sender * feature_size<S>, d_features + sender * feature_size<S>, dY, dr);
+          scatter_path<S, p, of_features>(edges, chunk, e, radial, gradient.template at<p>(receiver),
+                                          features + sender * feature_size<S>, to.features + sender * feature_size<S>, dY, dr);
         });
-        store_sums<B, S::lanes>(d_harmonics + int64_t(chunk.id[e]) * B, dY);
-        if constexpr (Radial::has_slope) d_r[chunk.id[e]] = sum<V, S::lanes>(dr);
+        store_sums<B, S::lanes>(to.harmonics + int64_t(chunk.id[e]) * B, dY);
+        if constexpr (Radial::has_slope) to.r[chunk.id[e]] = sum<V, S::lanes>(dr);
       }
     }
 }

@@ -40,12 +40,22 @@ constexpr int rows_below(int l) {
   return n;
 }
 
-// Address of a path's message to an atom; its rows follow at a distance of message_stride.
-template <class S, int p, class Real>
-INLINE Real* message(Real* messages, int64_t n_atoms, int64_t atom) {
-  constexpr int l = S::path[p].l3, width = paths_to<S>(l) * S::channels;
-  return messages + n_atoms * rows_below<S>(l) * S::channels + atom * (2 * l + 1) * width + S::path[p].slot * S::channels;
-}
+// Messages to the atoms first, ..., first + n - 1.
+template <class S, class Real>
+struct Messages {
+  Real* data;
+  int64_t n, first;
+
+  // Block of a degree.
+  INLINE Real* block(int l) const { return data + n * rows_below<S>(l) * S::channels; }
+
+  // Address of a path's message to an atom; its rows follow at a distance of message_stride.
+  template <int p>
+  INLINE Real* at(int64_t atom) const {
+    constexpr int l = S::path[p].l3, width = paths_to<S>(l) * S::channels;
+    return block(l) + (atom - first) * (2 * l + 1) * width + S::path[p].slot * S::channels;
+  }
+};
 template <class S, int p>
 constexpr int message_stride = paths_to<S>(S::path[p].l3) * S::channels;
 

@@ -14,7 +14,7 @@ _LOADED: set[str] = set()
 """Namespaces of libraries that this process has loaded; torch refuses a second one."""
 _TRACEABLE: set[str] = set()
 """Namespaces whose results and derivatives torch knows; it wants to be told once."""
-N_TABLE = 7
+N_TABLE = 9
 """Arguments of an operator that describe its table, the first of which, r, has a gradient."""
 
 
@@ -25,6 +25,7 @@ def load(library: Path, namespace: str, parts: Mapping[str, Part]) -> Any:
         return getattr(torch.ops, namespace)
     _TRACEABLE.add(namespace)
     torch.library.register_fake(f"{namespace}::sort_edges", _fake_sort)
+    torch.library.register_fake(f"{namespace}::multiply", lambda x, packed, n: x.new_empty(x.shape[0], n))
     for name, part in parts.items():
         _REGISTER[type(part)](f"{namespace}::{name}", part)
     return getattr(torch.ops, namespace)
@@ -70,24 +71,36 @@ def _geometry(name: str, part: Geometry) -> None:
 
 
 def _convolution(name: str, part: Convolution) -> None:
-    rows = sum((2 * degree + 1) * n for degree, n in enumerate(part.paths_to))
+    widths = part.mapped or [n * part.channels for n in part.paths_to]
+    size = sum((2 * degree + 1) * width for degree, width in enumerate(widths))
 
     def fake(features, harmonics, edge_index, order, begin, *radial):  # type: ignore[no-untyped-def]
-        return features.new_empty((begin.shape[0] - 1) * rows * part.channels)
+        return features.new_empty((begin.shape[0] - 1) * size)
 
     def fake_adjoint(gradient, features, harmonics, edge_index, order, begin, radial, *rest):  # type: ignore[no-untyped-def]
         return torch.empty_like(features), torch.empty_like(harmonics), torch.empty_like(radial)
-
-    def backward(ctx, gradient):  # type: ignore[no-untyped-def]
-        d_features, d_harmonics, d_r = _operator(f"{name}_adjoint")(gradient.contiguous(), *_saved(ctx))
-        return d_features, d_harmonics, None, None, None, d_r, *[None] * (N_TABLE - 1)
 
     torch.library.register_fake(name, fake)
     torch.library.register_fake(f"{name}_adjoint", fake_adjoint)
     if part.per_edge:
         _differentiate_twice(name)
     else:
-        torch.library.register_autograd(name, backward, setup_context=_save)
+        torch.library.register_fake(f"{name}_adjoint_of_edges", lambda *inputs: fake_adjoint(*inputs)[1:])
+        _differentiate_tabulated(name)
+
+
+def _differentiate_tabulated(name: str) -> None:
+    """First derivatives; those of features that depend on nothing are left out."""
+
+    def backward(ctx, gradient):  # type: ignore[no-untyped-def]
+        inputs, d_features = _saved(ctx), None
+        if ctx.needs_input_grad[0]:
+            d_features, d_harmonics, d_r = _operator(f"{name}_adjoint")(gradient.contiguous(), *inputs)
+        else:
+            d_harmonics, d_r = _operator(f"{name}_adjoint_of_edges")(gradient.contiguous(), *inputs)
+        return d_features, d_harmonics, None, None, None, d_r, *[None] * (N_TABLE - 1)
+
+    torch.library.register_autograd(name, backward, setup_context=_save)
 
 
 def _differentiate_twice(name: str) -> None:

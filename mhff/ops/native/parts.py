@@ -22,16 +22,24 @@ class Target:
     vector_bytes: int
     """Of the processor's registers: 64 with AVX-512, 32 with AVX2."""
 
+    @property
+    def register_lanes(self) -> int:
+        """Numbers that a register holds."""
+        return self.vector_bytes // self.dtype.itemsize
+
     def lanes(self, channels: int) -> int:
         """Numbers in a vector: as many as a register holds, or fewer if channels do not come in such packs."""
-        lanes = self.vector_bytes // self.dtype.itemsize
+        lanes = self.register_lanes
         while channels % lanes:
             lanes //= 2
         return lanes
 
     def struct(self, name: str, channels: int, lines: Sequence[str]) -> str:
         """A shape's struct with the members that all shapes have."""
-        common = [f"using Real = {REAL[self.dtype]};", f"static constexpr int lanes = {self.lanes(channels)};"]
+        common = [
+            f"using Real = {REAL[self.dtype]};",
+            f"static constexpr int lanes = {self.lanes(channels)}, register_lanes = {self.register_lanes};",
+        ]
         return "\n  ".join([f"struct {name} {{", *common, *lines]) + "\n};\n"
 
 
@@ -45,7 +53,10 @@ class Operator:
 
 
 EDGES = "Tensor harmonics, Tensor edge_index, Tensor order, Tensor begin"
-TABLE = "Tensor r, Tensor species, Tensor table_of, Tensor tables, float r_min, float r_max, int n_knots"
+TABLE = (
+    "Tensor r, Tensor species, Tensor table_of, Tensor tables, Tensor maps, Tensor transposed, "
+    "float r_min, float r_max, int n_knots"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,10 +82,9 @@ class Geometry:
             for row, m in matrix.abs().gt(SMALL).nonzero().tolist():
                 left, right = (degree - 1) ** 2 + row // 3, row % 3
                 products.append(f"{{{degree**2 + m}, {left}, {right}, {float(matrix[row, m])!r}}}")
-        lanes = target.vector_bytes // target.dtype.itemsize
         return target.struct(
             name,
-            lanes,
+            target.register_lanes,
             [
                 f"static constexpr int l_max = {self.l_max}, n_products = {len(products)};",
                 _array("Product", "product", products),
@@ -84,29 +94,38 @@ class Geometry:
 
 @dataclass(frozen=True, eq=False)
 class Convolution:
-    """Convolution of one layer."""
+    """Convolution of one layer, with weights from tables and the linear map that follows, or with weights of each edge."""
 
     paths: Sequence[tuple[int, int, int]]
     """`mhff.model.coupling.convolution_paths`."""
     coupling: torch.Tensor
     """`[B, rows, D_in]`, `mhff.model.coupling.convolution_coupling` or a file's."""
     channels: int
-    per_edge: bool = False
-    """Whether radial weights are given for each edge (which can be differentiated twice), instead of looked up in tables."""
+    mapped: Sequence[int] = ()
+    """Width of each degree after the linear map; none where radial weights are given for each edge, instead of looked up in
+    tables: such a convolution can be differentiated twice."""
+
+    @property
+    def per_edge(self) -> bool:
+        """Whether radial weights are given for each edge."""
+        return not self.mapped
 
     @property
     def operators(self) -> tuple[Operator, ...]:
         """Its operators."""
-        function, radial = ("weighted", "Tensor weights") if self.per_edge else ("tabulated", TABLE)
-        inputs, of_class = f"Tensor features, {EDGES}, {radial}", "ConvolutionOperators<{}>::"
+        name, radial = ("WeightedOperators", "Tensor weights") if self.per_edge else ("TabulatedOperators", TABLE)
+        inputs, of_class = f"Tensor features, {EDGES}, {radial}", f"{name}<{{}}>::"
         made = [
-            Operator("", f"({inputs}) -> Tensor", of_class + function),
-            Operator(
-                "_adjoint", f"(Tensor gradient, {inputs}) -> (Tensor, Tensor, Tensor)", f"{of_class}{function}_adjoint"
-            ),
+            Operator("", f"({inputs}) -> Tensor", of_class + "forward"),
+            Operator("_adjoint", f"(Tensor gradient, {inputs}) -> (Tensor, Tensor, Tensor)", of_class + "adjoint"),
         ]
         if not self.per_edge:
-            made.append(Operator("_pack", "(Tensor tables) -> Tensor", of_class + "pack"))
+            made += [
+                Operator(
+                    "_adjoint_of_edges", f"(Tensor gradient, {inputs}) -> (Tensor, Tensor)", of_class + "adjoint_of_edges"
+                ),
+                Operator("_pack", "(Tensor tables) -> Tensor", of_class + "pack"),
+            ]
         return tuple(made)
 
     @property
@@ -150,6 +169,7 @@ class Convolution:
                 _array("Path", "path", path_lines),
                 _array("Pair", "pair", pairs),
                 _array("Term", "term", terms),
+                _array("int", "mapped", [str(width) for width in self.mapped]),
             ],
         )
 
@@ -204,8 +224,14 @@ def program_code(parts: Mapping[str, Part], target: Target, namespace: str) -> s
             definitions.append(f'  m.def("{name}{operator.suffix}{operator.schema}");')
             function = operator.function.format(f"mhff::{name}")
             implementations.append(f'  m.impl("{name}{operator.suffix}", TORCH_BOX(&mhff::{function}));')
-    definitions.append('  m.def("sort_edges(Tensor atoms, SymInt n_atoms) -> (Tensor, Tensor)");')
-    implementations.append('  m.impl("sort_edges", TORCH_BOX(&mhff::sort_edges_operator));')
+    multiply = f"MultiplyOperators<{REAL[target.dtype]}, {target.register_lanes}>::"
+    for schema, function in (
+        ("sort_edges(Tensor atoms, SymInt n_atoms) -> (Tensor, Tensor)", "sort_edges_operator"),
+        ("multiply(Tensor x, Tensor packed, int n) -> Tensor", f"{multiply}forward"),
+        ("multiply_pack(Tensor matrix) -> Tensor", f"{multiply}pack"),
+    ):
+        definitions.append(f'  m.def("{schema}");')
+        implementations.append(f'  m.impl("{schema.partition("(")[0]}", TORCH_BOX((&mhff::{function})));')
     return "\n".join(
         [
             '#include "operators.h"',
