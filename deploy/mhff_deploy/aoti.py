@@ -63,9 +63,13 @@ def constants_of(program: GraphModule) -> dict[str, torch.Tensor]:
     return {name: getattr(program, name).detach().clone(memory_format=torch.contiguous_format) for name in names}
 
 
-_OPTIONS: dict[str, Any] = {"aot_inductor.package_constants_in_so": False}
-"""Constants in a package would be copied to wherever `malloc` puts them, and vectors that lie across cache lines cost the
-kernels a fourth of their speed; given apart, they stay where torch puts tensors."""
+_OPTIONS: dict[str, Any] = {
+    # constants in a package would be copied to wherever `malloc` puts them, and vectors that lie across cache lines cost the
+    # kernels a fourth of their speed; given apart, they stay where torch puts tensors
+    "aot_inductor.package_constants_in_so": False,
+    # as many threads as torch has when the program runs, not when it is compiled
+    "cpp.dynamic_threads": True,
+}
 _PORTABLE: dict[str, Any] = {"cpp.march": "x86-64-v3", "cpp.simdlen": 256}
 _ON_GPU: dict[str, Any] = {"shape_padding": False}
 """Whether to pad matrix products would be found out by timing them, differently from one compilation to the next."""

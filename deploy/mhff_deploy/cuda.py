@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from mhff.model.mace import MACE
+from mhff.ops.convolution import sum_over_edges
 from mhff.ops.flat import split_degrees
 from mhff.ops.native.parts import Contraction, Convolution, Geometry
 from mhff.ops.triton.module import REGISTERS
@@ -68,6 +69,10 @@ class TritonKernels:
     def sort(self, receivers: torch.Tensor, n_local: int) -> tuple[torch.Tensor, torch.Tensor]:
         """See `Kernels.sort`."""
         return sort_edges(receivers, n_local)
+
+    def sum_edges(self, values: torch.Tensor, edges: Edges) -> torch.Tensor:
+        """See `Kernels.sum_edges`."""
+        return sum_over_edges(values, edges.edge_index, edges.n_local)
 
     def convolution(self, layer: int, features: torch.Tensor, edges: Edges) -> torch.Tensor:
         """See `Kernels.convolution`."""

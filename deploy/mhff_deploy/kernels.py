@@ -14,7 +14,7 @@ import torch
 from mhff.model.angular import SphericalHarmonics
 from mhff.model.layers import pack_degrees
 from mhff.ops.contraction import contraction_operator
-from mhff.ops.convolution import convolution_operator
+from mhff.ops.convolution import convolution_operator, sum_over_edges
 from mhff.ops.flat import split_degrees
 from mhff_deploy.linear import Maps
 from mhff_deploy.radial import RadialTables
@@ -50,6 +50,10 @@ class Kernels(Protocol):
 
     def sort(self, receivers: torch.Tensor, n_local: int) -> tuple[torch.Tensor, torch.Tensor]:
         """`Edges.order` and `Edges.begin`."""
+        ...
+
+    def sum_edges(self, values: torch.Tensor, edges: Edges) -> torch.Tensor:
+        """Sums of values `[E, ...]` over each receiver's edges, `[n_local, ...]`."""
         ...
 
     def convolution(self, layer: int, features: torch.Tensor, edges: Edges) -> torch.Tensor:
@@ -90,6 +94,10 @@ class TorchKernels:
     def sort(self, receivers: torch.Tensor, n_local: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Nothing: the reference adds edge by edge."""
         return receivers.new_empty(0), receivers.new_empty(0)
+
+    def sum_edges(self, values: torch.Tensor, edges: Edges) -> torch.Tensor:
+        """See `Kernels.sum_edges`."""
+        return sum_over_edges(values, edges.edge_index, edges.n_local)
 
     def convolution(self, layer: int, features: torch.Tensor, edges: Edges) -> torch.Tensor:
         """See `Kernels.convolution`."""

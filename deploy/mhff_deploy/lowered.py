@@ -13,7 +13,6 @@ from torch import nn
 
 from mhff.model.mace import MACE
 from mhff.model.state import DEFAULT_STATE
-from mhff.ops.convolution import sum_over_edges
 from mhff.ops.flat import split_degrees
 from mhff.ops.ghosts import exchange_ghosts
 from mhff_deploy.kernels import Edges, TorchKernels
@@ -108,7 +107,7 @@ class LoweredMACE(nn.Module):
         energies = []
         if self.pair_repulsion is not None:
             repulsion = self.pair_repulsion(r, ends[0], ends[1])
-            energies.append(sum_over_edges(repulsion, edge_index, n_local).unsqueeze(-1))
+            energies.append(self.kernels.sum_edges(repulsion, edges).unsqueeze(-1))
         for layer in range(self.config.n_layers):
             if layer:
                 of_atoms = self._of_atoms(layer, degrees, sent, species[:n_local])
@@ -164,7 +163,7 @@ class LoweredMACE(nn.Module):
         """Density of each atom, `[n_local, 1, 1]`, for the layers that have one."""
         if of_edges is None:
             return [None] * self.config.n_layers
-        rho = sum_over_edges(of_edges, edges.edge_index, edges.n_local)
+        rho = self.kernels.sum_edges(of_edges, edges)
         return [None if column is None else rho[:, column, None, None] for column in self.density_columns]
 
     def _layer(

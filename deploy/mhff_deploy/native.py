@@ -62,6 +62,10 @@ class NativeKernels:
         """See `Kernels.sort`."""
         return self.operators.sort_edges(receivers.contiguous(), n_local)
 
+    def sum_edges(self, values: torch.Tensor, edges: Edges) -> torch.Tensor:
+        """See `Kernels.sum_edges`."""
+        return self.operators.sum_edges(values.contiguous(), edges.edge_index[1].contiguous(), edges.order, edges.begin)
+
     def convolution(self, layer: int, features: torch.Tensor, edges: Edges) -> torch.Tensor:
         """See `Kernels.convolution`."""
         operator = getattr(self.operators, f"convolution_{layer}")

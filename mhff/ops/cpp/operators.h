@@ -45,8 +45,8 @@ template <class T>
 struct Output {
   Tensor tensor;
   T* data;
-  Output(const Tensor& like, std::initializer_list<int64_t> shape)
-      : tensor(torch::stable::new_empty(like, {shape.begin(), shape.size()}, type_of<T>)),
+  Output(const Tensor& like, const std::vector<int64_t>& shape)
+      : tensor(torch::stable::new_empty(like, {shape.data(), shape.size()}, type_of<T>)),
         data(static_cast<T*>(tensor.mutable_data_ptr())) {}
   void clear() { std::memset(data, 0, tensor.numel() * sizeof(T)); }
 };
@@ -97,6 +97,24 @@ inline std::tuple<Tensor, Tensor> sort_edges_operator(Tensor atoms, int64_t n_at
   Output<int32_t> order(atoms, {n_edges}), begin(atoms, {n_atoms + 1});
   sort_edges(of_edge, n_edges, n_atoms, order.data, begin.data);
   return {order.tensor, begin.tensor};
+}
+
+// Sums of values [E, ...] over each atom's edges, in the order of the edges, so that every run gives the same.
+template <class Real>
+Tensor sum_edges_operator(Tensor values, Tensor atoms, Tensor order, Tensor begin) {
+  const int64_t n_edges = values.size(0), n_atoms = begin.size(0) - 1, width = values.dim() > 1 ? values.size(1) : 1;
+  const Real* from = read<Real>(values, n_edges * width);
+  const Rows rows{read<int32_t>(order, n_edges), read<int32_t>(begin, any_count)};
+  std::vector<int64_t> shape{n_atoms};
+  if (values.dim() > 1) shape.push_back(width);
+  Output<Real> sums(values, shape);
+  sums.clear();
+  parallel(n_atoms, [&](int64_t first, int64_t last) {
+    for (int64_t atom = first; atom < last; ++atom)
+      for (int64_t at = rows.begin[atom]; at < rows.begin[atom + 1]; ++at)
+        for (int64_t k = 0; k < width; ++k) sums.data[atom * width + k] += from[rows.order[at] * width + k];
+  });
+  return sums.tensor;
 }
 
 template <class S>

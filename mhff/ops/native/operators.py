@@ -25,6 +25,7 @@ def load(library: Path, namespace: str, parts: Mapping[str, Part]) -> Any:
         return getattr(torch.ops, namespace)
     _TRACEABLE.add(namespace)
     torch.library.register_fake(f"{namespace}::sort_edges", _fake_sort)
+    _sum_edges(f"{namespace}::sum_edges")
     torch.library.register_fake(f"{namespace}::multiply", lambda x, packed, n: x.new_empty(x.shape[0], n))
     for name, part in parts.items():
         _REGISTER[type(part)](f"{namespace}::{name}", part)
@@ -56,6 +57,20 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
 def _saved(ctx: Any) -> list[Any]:
     """The inputs that `_save` kept."""
     return [*ctx.saved_tensors, *ctx.numbers]
+
+
+def _sum_edges(name: str) -> None:
+    def fake(values: torch.Tensor, atoms: torch.Tensor, order: torch.Tensor, begin: torch.Tensor) -> torch.Tensor:
+        return values.new_empty(begin.shape[0] - 1, *values.shape[1:])
+
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        (atoms,) = ctx.saved_tensors
+        return gradient.index_select(0, atoms), None, None, None
+
+    torch.library.register_fake(name, fake)
+    torch.library.register_autograd(
+        name, backward, setup_context=lambda ctx, inputs, output: ctx.save_for_backward(inputs[1])
+    )
 
 
 def _geometry(name: str, part: Geometry) -> None:

@@ -227,6 +227,10 @@ def program_code(parts: Mapping[str, Part], target: Target, namespace: str) -> s
     multiply = f"MultiplyOperators<{REAL[target.dtype]}, {target.register_lanes}>::"
     for schema, function in (
         ("sort_edges(Tensor atoms, SymInt n_atoms) -> (Tensor, Tensor)", "sort_edges_operator"),
+        (
+            "sum_edges(Tensor values, Tensor atoms, Tensor order, Tensor begin) -> Tensor",
+            f"sum_edges_operator<{REAL[target.dtype]}>",
+        ),
         ("multiply(Tensor x, Tensor packed, int n) -> Tensor", f"{multiply}forward"),
         ("multiply_pack(Tensor matrix) -> Tensor", f"{multiply}pack"),
     ):
