@@ -22,7 +22,7 @@ from mhff.heads import Head
 from mhff.model.config import StateEmbedding
 from mhff.model.state import DEFAULT_STATE
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 MEMBER = "extra/mhff.json"
 KERNELS = "kernels/mhff_kernels.so"
 """Not under `extra`, which torch reads as text."""

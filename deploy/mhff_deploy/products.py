@@ -6,24 +6,24 @@ kernel, which finds the constant matrix packed in its order, 130 (docs/speed.md)
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch.fx import GraphModule, Node
+
+from mhff.ops.native.operators import operators
 
 
 def use_kernel(program: GraphModule, namespace: str) -> None:
     """Exchange the products with a constant matrix, in place; `namespace`: of the kernels' operators (`mhff.ops.native`)."""
-    operators: Any = getattr(torch.ops, namespace)
+    kernels = operators(namespace)
     for index, node in enumerate(list(program.graph.nodes)):
         weight = _constant_factor(program, node)
         if weight is None:
             continue
         name = f"_packed_{index}"
-        program.register_buffer(name, operators.multiply_pack(weight.contiguous()))
+        program.register_buffer(name, kernels.multiply_pack(weight.contiguous()))
         with program.graph.inserting_before(node):
             packed = program.graph.get_attr(name)
-            product = program.graph.call_function(operators.multiply.default, (node.args[0], packed, weight.shape[1]))
+            product = program.graph.call_function(kernels.multiply.default, (node.args[0], packed, weight.shape[1]))
         product.meta = dict(node.meta)
         node.replace_all_uses_with(product)
         program.graph.erase_node(node)

@@ -6,6 +6,7 @@ import io
 import tempfile
 import threading
 import warnings
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from mhff.evaluator import resolve_dtype
 from mhff.heads import Heads
 from mhff.inputs import check_inputs
 from mhff.ops import contraction, convolution, ghosts  # noqa: F401  (programs call the operators these register)
-from mhff.ops.native.operators import load_library
+from mhff.ops.native.operators import load_library, operators
 from mhff.state import check_state
 from mhff_deploy.artefact import CONSTANTS, KERNELS, NATIVE, Manifest, is_artefact, read_manifest, read_member
 from mhff_deploy.graphs import GraphedProgram
@@ -108,7 +109,10 @@ def load_artefact(
         ) from error
     if manifest.form == "aoti" and torch.device(manifest.device).type == "cuda":
         program = GraphedProgram(program, manifest.r_max)
-    return ArtefactEvaluator(program, manifest)
+    evaluator = ArtefactEvaluator(program, manifest)
+    if manifest.kernels:
+        weakref.finalize(evaluator, operators(manifest.kernels).release_memory)
+    return evaluator
 
 
 class Package:

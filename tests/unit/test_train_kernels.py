@@ -186,7 +186,7 @@ def test_why_a_network_gets_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert reason(device="cuda") == "because kernels for training run on CPUs only, not on cuda"
     with monkeypatch.context() as patch:
         patch.setattr(torch, "__version__", "2.9.1")
-        assert reason() == "because torch 2.9.1 is older than 2.10, which kernels need"
+        assert reason() == "because torch 2.9.1 is older than 2.11, which kernels need"
     with monkeypatch.context() as patch:
         patch.setattr(build_module, "COMPILER", "no-such-compiler")
         assert reason() == "because there is no C++ compiler (Debian: apt-get install no-such-compiler)"

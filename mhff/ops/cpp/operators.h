@@ -1,4 +1,4 @@
-// The kernels as torch operators, through torch's stable C interface: one header's cost, any torch from 2.10 on.
+// The kernels as torch operators, through torch's stable C interface: one header's cost, any torch from 2.11 on.
 #pragma once
 #include <torch/csrc/stable/library.h>
 #include <torch/csrc/stable/ops.h>
@@ -10,6 +10,7 @@
 #include "contraction.h"
 #include "geometry.h"
 #include "mapping.h"
+#include "memory.h"
 #include "sort.h"
 
 namespace mhff {
@@ -41,13 +42,26 @@ const T* read(const Tensor& tensor, int64_t count) {
   return static_cast<const T*>(tensor.const_data_ptr());
 }
 
+// Bytes from which on memory is kept for the next step; torch has smaller arrays from malloc, which keeps them, too.
+constexpr size_t large = 1 << 18;
+
+inline Tensor new_tensor(const Tensor& like, const std::vector<int64_t>& shape, Type type, size_t size_of_number) {
+  size_t bytes = size_of_number;
+  for (int64_t n : shape) bytes *= n;
+  if (bytes < large) return torch::stable::new_empty(like, {shape.data(), shape.size()}, type);
+  std::vector<int64_t> strides(shape.size(), 1);
+  for (size_t i = shape.size() - 1; i > 0; --i) strides[i - 1] = strides[i] * shape[i];
+  void* memory = kept_memory().take(bytes);
+  return torch::stable::from_blob(memory, {shape.data(), shape.size()}, {strides.data(), strides.size()}, like.device(), type,
+                                  [bytes](void* block) { kept_memory().give_back(block, bytes); });
+}
+
 template <class T>
 struct Output {
   Tensor tensor;
   T* data;
   Output(const Tensor& like, const std::vector<int64_t>& shape)
-      : tensor(torch::stable::new_empty(like, {shape.data(), shape.size()}, type_of<T>)),
-        data(static_cast<T*>(tensor.mutable_data_ptr())) {}
+      : tensor(new_tensor(like, shape, type_of<T>, sizeof(T))), data(static_cast<T*>(tensor.mutable_data_ptr())) {}
   void clear() { std::memset(data, 0, tensor.numel() * sizeof(T)); }
 };
 
@@ -89,6 +103,8 @@ inline void check_atoms(const int64_t* atoms, int64_t n_edges, int64_t n_atoms) 
   for (int64_t e = 0; e < n_edges; ++e)
     STD_TORCH_CHECK(atoms[e] >= 0 && atoms[e] < n_atoms, "mhff kernel: expected atoms below ", n_atoms, ", got ", atoms[e]);
 }
+
+inline void release_memory() { kept_memory().release(); }
 
 inline std::tuple<Tensor, Tensor> sort_edges_operator(Tensor atoms, int64_t n_atoms) {
   const int64_t n_edges = atoms.size(0);

@@ -16,8 +16,8 @@ from mhff.errors import MHFFError
 from mhff.ops.native.parts import Part, Target, program_code
 
 SOURCES = Path(__file__).parents[1] / "cpp"
-OLDEST_TORCH = (2, 10)
-"""The first version whose stable interface, which kernels are registered through, has lists of tensors and threads."""
+OLDEST_TORCH = (2, 11)
+"""The first version whose stable interface, which kernels are registered through, has tensors of given memory."""
 CHANNELS_AT_ONCE = 8
 """Kernels want numbers of channels that are multiples of this."""
 FLAGS = ("-std=c++20", "-O3", "-fPIC", "-shared", "-fno-math-errno", "-ffp-contract=fast", "-fvisibility=hidden")

@@ -22,13 +22,18 @@ def load(library: Path, namespace: str, parts: Mapping[str, Part]) -> Any:
     """The operators `torch.ops.<namespace>.<name>` of a library that `build` made from the same parts."""
     load_library(library, namespace)
     if namespace in _TRACEABLE:
-        return getattr(torch.ops, namespace)
+        return operators(namespace)
     _TRACEABLE.add(namespace)
     torch.library.register_fake(f"{namespace}::sort_edges", _fake_sort)
     _sum_edges(f"{namespace}::sum_edges")
     torch.library.register_fake(f"{namespace}::multiply", lambda x, packed, n: x.new_empty(x.shape[0], n))
     for name, part in parts.items():
         _REGISTER[type(part)](f"{namespace}::{name}", part)
+    return operators(namespace)
+
+
+def operators(namespace: str) -> Any:
+    """The operators of a library that was loaded."""
     return getattr(torch.ops, namespace)
 
 

@@ -236,6 +236,7 @@ def program_code(parts: Mapping[str, Part], target: Target, namespace: str) -> s
     ):
         definitions.append(f'  m.def("{schema}");')
         implementations.append(f'  m.impl("{schema.partition("(")[0]}", TORCH_BOX((&mhff::{function})));')
+    definitions.append('  m.def("release_memory() -> ()");')
     return "\n".join(
         [
             '#include "operators.h"',
@@ -247,6 +248,10 @@ def program_code(parts: Mapping[str, Part], target: Target, namespace: str) -> s
             "}",
             f"STABLE_TORCH_LIBRARY_IMPL({namespace}, CPU, m) {{",
             *implementations,
+            "}",
+            # an operator without tensors belongs to no device
+            f"STABLE_TORCH_LIBRARY_IMPL({namespace}, CompositeExplicitAutograd, m) {{",
+            '  m.impl("release_memory", TORCH_BOX(&mhff::release_memory));',
             "}",
             "",
         ]

@@ -1,0 +1,78 @@
+// Memory of large results, kept for the next step. The system takes large arrays back at once, and clears them page by page when
+// it gives them out again, which costs up to a quarter of a step.
+#pragma once
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <new>
+
+namespace mhff {
+
+class KeptMemory {
+ public:
+  // At least this many bytes, at the beginning of a cache line; `bytes` becomes what was taken, and what to give back.
+  void* take(size_t& bytes) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    bytes = rounded(bytes);
+    auto found = free_.lower_bound(bytes);
+    if (found != free_.end() && found->first <= bytes + bytes / 4) {
+      bytes = found->first;
+      void* block = found->second;
+      free_.erase(found);
+      kept_ -= bytes;
+      use(bytes);
+      return block;
+    }
+    use(bytes);
+    if (kept_ + used_ > most_used_ + most_used_ / 4) release_all();  // what is kept does not fit what is wanted now
+    return ::operator new(bytes, line);
+  }
+
+  void give_back(void* block, size_t bytes) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    free_.emplace_hint(free_.lower_bound(bytes), bytes, block);  // the latest, which may still be in the cache, goes out first
+    kept_ += bytes;
+    used_ -= bytes;
+  }
+
+  // Back to the system, until the next step.
+  void release() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    release_all();
+    most_used_ = used_;
+  }
+
+ private:
+  static constexpr std::align_val_t line{64};
+
+  // Up to an eighth more, so that arrays whose sizes change a little from step to step find the same memory.
+  static size_t rounded(size_t bytes) {
+    size_t step = 64;
+    while (16 * step <= bytes) step *= 2;
+    return (bytes + step - 1) / step * step;
+  }
+
+  void use(size_t bytes) {
+    used_ += bytes;
+    most_used_ = std::max(most_used_, used_);
+  }
+
+  void release_all() {
+    for (const auto& [bytes, block] : free_) ::operator delete(block, line);
+    free_.clear();
+    kept_ = 0;
+  }
+
+  std::mutex mutex_;
+  std::multimap<size_t, void*> free_;
+  size_t kept_ = 0, used_ = 0, most_used_ = 0;
+};
+
+// Of this library; never destroyed, because tensors may outlive everything else.
+inline KeptMemory& kept_memory() {
+  static KeptMemory* const memory = new KeptMemory;
+  return *memory;
+}
+
+}  // namespace mhff

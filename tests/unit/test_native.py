@@ -1,0 +1,149 @@
+"""What every library of kernels has: products with constant matrices, sums over edges, memory; and many threads."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structures
+import torch
+from models import random_model
+from tolerances import ROUNDING, SINGLE_PRECISION, assert_close
+
+from mhff.graph import graph_from_atoms
+from mhff.model.derivatives import energies_and_edge_gradients
+from mhff.ops.native.build import build
+from mhff.ops.native.operators import load
+from mhff_deploy.folders import kernel_folder
+from mhff_deploy.lowered import LoweredMACE
+from mhff_deploy.native import NativeKernels
+
+MORE_THREADS = 9
+"""Than there are copies of a gradient: the adjoint of a convolution walks along the senders then."""
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module", params=[("native", torch.float32), ("native", torch.float64), ("x86-64-v3", torch.float32)])
+def kernels(request: pytest.FixtureRequest) -> tuple[Any, torch.dtype]:
+    """Operators of a library without parts of a model, and their precision."""
+    march, dtype = request.param
+    return load(*build({}, dtype, kernel_folder(), march), {}), dtype
+
+
+def randoms(*shape: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(sum(shape))
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("rows", [0, 1, 5, 6, 23, 241, 500])
+@pytest.mark.parametrize(("k", "n"), [(1, 1), (3, 7), (64, 64), (17, 100), (128, 129), (40, 8), (8, 48)])
+def test_products_with_constant_matrices(
+    kernels: tuple[Any, torch.dtype], rows: int, k: int, n: int, n_threads: int
+) -> None:
+    operators, dtype = kernels
+    x, matrix = randoms(rows, k).to(dtype), randoms(k, n).to(dtype)
+    with threads(n_threads):
+        found = operators.multiply(x, operators.multiply_pack(matrix), n)
+    assert found.shape == (rows, n)
+    assert_close(found.double(), x.double() @ matrix.double(), ROUNDING if dtype == torch.float64 else SINGLE_PRECISION)
+
+
+def test_rows_of_a_product_may_lie_apart(kernels: tuple[Any, torch.dtype]) -> None:
+    operators, dtype = kernels
+    x, matrix = randoms(9, 30).to(dtype), randoms(10, 24).to(dtype)
+    packed = operators.multiply_pack(matrix)
+    for part in (x[:, :10], x[::2, 10:20]):
+        assert torch.equal(operators.multiply(part, packed, 24), operators.multiply(part.contiguous(), packed, 24))
+    with pytest.raises(RuntimeError, match="expected rows without gaps"):
+        operators.multiply(x[:, ::3], packed, 24)
+    with pytest.raises(RuntimeError, match=r"expected \d+ numbers in an argument, got \d+"):
+        operators.multiply(x[:, :10], packed[:-1], 24)
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (3,)])
+def test_sums_over_edges(kernels: tuple[Any, torch.dtype], shape: tuple[int, ...]) -> None:
+    operators, dtype = kernels
+    atoms = torch.tensor([3, 0, 3, 1, 0, 3])
+    order, begin = operators.sort_edges(atoms, 5)
+    values = randoms(6, *shape).to(dtype).requires_grad_()
+    sums = operators.sum_edges(values, atoms, order, begin)
+    expected = torch.zeros(5, *shape, dtype=dtype).index_add(0, atoms, values.detach())
+    assert torch.equal(sums.detach(), expected)
+    gradient = randoms(5, *shape).to(dtype)
+    (found,) = torch.autograd.grad(sums, values, gradient)
+    assert torch.equal(found, gradient[atoms])
+
+
+def test_sums_over_no_edges_and_no_atoms(kernels: tuple[Any, torch.dtype]) -> None:
+    operators, dtype = kernels
+    none = torch.zeros(0, dtype=torch.int64)
+    for n_atoms in (0, 4):
+        order, begin = operators.sort_edges(none, n_atoms)
+        assert torch.equal(
+            operators.sum_edges(torch.zeros(0, 2, dtype=dtype), none, order, begin), torch.zeros(n_atoms, 2, dtype=dtype)
+        )
+
+
+def resident() -> int:
+    """Bytes that this process holds."""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmRSS"))
+    return 1024 * int(line.split()[1])
+
+
+def test_memory_is_kept_until_it_is_released(kernels: tuple[Any, torch.dtype]) -> None:
+    operators, dtype = kernels
+    matrix = operators.multiply_pack(torch.eye(16, dtype=dtype))
+    x, size = torch.ones(1 << 20, 16, dtype=dtype), (16 << 20) * dtype.itemsize
+    operators.release_memory()
+    before = resident()
+    first = operators.multiply(x, matrix, 16)
+    address = first.data_ptr()
+    assert address % 64 == 0
+    del first
+    gc.collect()
+    assert resident() - before > 0.9 * size
+    again = operators.multiply(x[: 15 << 16], matrix, 16)  # a little smaller: the same memory
+    assert again.data_ptr() == address
+    del again
+    operators.release_memory()
+    assert resident() - before < 0.2 * size
+
+
+def test_memory_of_other_sizes_is_not_kept_for_ever(kernels: tuple[Any, torch.dtype]) -> None:
+    operators, dtype = kernels
+    matrix = operators.multiply_pack(torch.eye(16, dtype=dtype))
+    operators.release_memory()
+    before, largest = resident(), (16 << 20) * dtype.itemsize
+    for rows in range(1 << 19, 1 << 20, 1 << 15):
+        operators.multiply(torch.ones(rows, 16, dtype=dtype), matrix, 16)
+    assert resident() - before < 3 * largest  # inputs, results, and what is kept
+    operators.release_memory()
+
+
+@pytest.mark.parametrize("name", ["mh1", "mp"])
+def test_more_threads_than_copies_of_gradients(name: str) -> None:
+    network = random_model(name, n_channels=8, n_edge_channels=8).network.double().requires_grad_(False)
+    lowered = LoweredMACE(network, 64)
+    lowered.kernels = NativeKernels(lowered, network, torch.float64, kernel_folder())
+    for make in (structures.rattled_bulk, structures.slab, structures.one_atom, structures.no_atoms):
+        graph = graph_from_atoms(make(), network.config.elements, 4.0)
+        weights = torch.ones(graph.n_atoms, 3, dtype=torch.float64)
+        arguments = (lowered, graph.edge_vectors, graph.edge_index, graph.species, weights)
+        expected = energies_and_edge_gradients(*arguments)
+        with threads(MORE_THREADS):
+            found = energies_and_edge_gradients(*arguments)
+        for right, value in zip(expected, found, strict=True):
+            assert_close(value, right, ROUNDING)
