@@ -35,7 +35,7 @@ INLINE void scatter_path(const Edges<Real>& edges, const Chunk<S>& chunk, int e,
       V x[components], dx[components] = {}, d_radial = {};
       unroll<components>([&](auto a) UNROLLED { x[a] = radial[v] * load<V>(h + first + a * S::channels + c); });
       unroll<2 * path.l3 + 1>([&](auto m) UNROLLED {
-        const V gradient = load<V>(dM + m * message_stride<S, p> + c);
+        const V gradient = in_register(load<V>(dM + m * message_stride<S, p> + c));
         unroll<path.count>([&](auto q) UNROLLED {
           constexpr Pair pair = S::pair[path.first + q];
           if constexpr (pair.m == m) {

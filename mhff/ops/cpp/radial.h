@@ -33,7 +33,7 @@ struct Tabulated {
     unroll<tile<S, p>>([&](auto v) UNROLLED { radial[v] = slope[v] = V{}; });
     unroll<taps>([&](auto t) UNROLLED {
       unroll<tile<S, p>>([&](auto v) UNROLLED {
-        const V coefficient = load<V>(row + (t * tile<S, p> + v) * S::lanes);
+        const V coefficient = in_register(load<V>(row + (t * tile<S, p> + v) * S::lanes));
         radial[v] += chunk.w[t][e] * coefficient;
         slope[v] += chunk.slope[t][e] * coefficient;
       });

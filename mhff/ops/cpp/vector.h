@@ -31,6 +31,19 @@ INLINE void store(Real* to, V v) {
   std::memcpy(to, &v, sizeof(V));
 }
 
+// The vector in a register: compilers would rather read it from memory at each use, and loads are what loops wait for.
+template <class V>
+INLINE V in_register(V v) {
+#if defined(__AVX512F__)
+  asm("" : "+v"(v));
+#elif defined(__SSE2__)
+  asm("" : "+x"(v));
+#elif defined(__aarch64__)
+  asm("" : "+w"(v));
+#endif
+  return v;
+}
+
 // unroll<n>(f) calls f(0), ..., f(n - 1) with indices that are compile-time constants, so that arrays indexed with them
 // stay in registers.
 template <int n, class F>
