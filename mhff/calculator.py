@@ -13,12 +13,14 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
+from mhff.errors import MHFFError
 from mhff.evaluator import Evaluator, open_evaluator
-from mhff.graph import graph_from_atoms
+from mhff.graph import Graph, geometry, species_indices, with_edges
 from mhff.heads import HeadSpec
 from mhff.model import derivatives
 from mhff.modelfile import Model
 from mhff.state import CHARGE_KEY, SPIN_KEY
+from mhff.verlet import VerletList
 
 HEAD_KEY = "mhff_head"
 """`atoms.info[HEAD_KEY]` (a name) and `atoms.arrays[HEAD_KEY]` (a name per atom) override the calculator's head."""
@@ -41,11 +43,13 @@ class MHFFCalculator(Calculator):
         device: str = "cpu",
         dtype: str | None = None,
         form: str | None = None,
+        skin: float = 0.5,
     ) -> None:
         """`model`: path, `"mini"`, `mhff.load(...)` or an artefact; `dtype`: "float32" (MD) or "float64" (optimisation).
 
         `dtype` None means float64 for a model and what it was compiled in for an artefact. `form` is what a model runs as:
-        "eager", or "aoti" or "torchscript", to which it is compiled once, in the compile cache.
+        "eager", or "aoti" or "torchscript", to which it is compiled once, in the compile cache. `skin`, A: along a
+        trajectory in one cell, neighbours are searched anew only when an atom has moved half of it; 0: at every step.
 
         Raises MHFFError for an unknown head. `head` may be left out where there is only one, or where each structure
         names its own in `mhff_head`; where neither is so, the first calculation raises.
@@ -56,6 +60,11 @@ class MHFFCalculator(Calculator):
         if self.head is not None or len(self.evaluator.heads) == 1:
             self.evaluator.heads.row(self.head)  # a wrong head is told now, not at the first energy
         self._warned: set[str] = set()
+        if not 0 <= skin < float("inf"):
+            raise MHFFError(f"expected a skin of 0 A or more, got {skin}; 0.5 A suits most simulations")
+        self.neighbours = VerletList(self.evaluator.r_max, skin)
+        self._symbols: list[str] = []
+        self._species = torch.zeros(0, dtype=torch.int64)
 
     def calculate(
         self,
@@ -67,9 +76,9 @@ class MHFFCalculator(Calculator):
         super().calculate(atoms, list(properties), list(system_changes))
         atoms = cast(Atoms, self.atoms)  # ASE's copy of the structure
         evaluator = self.evaluator
-        graph = graph_from_atoms(atoms, evaluator.elements, evaluator.r_max, evaluator.default_state)
+        graph = self._graph(atoms)
         weights = self.head_weights(atoms)
-        self._warn_untrained(weights, atoms.get_chemical_symbols())
+        self._warn_untrained(weights, self._symbols)
         node_energies, edge_gradients = evaluator.evaluate(
             graph.edge_vectors, graph.edge_index, graph.species, weights, state=graph.state_of_atom
         )
@@ -87,6 +96,14 @@ class MHFFCalculator(Calculator):
             self.results["stress"] = full_3x3_to_voigt_6_stress(derivatives.stress(virials, graph.cells)[0].numpy())
         elif "stress" in properties:
             raise PropertyNotImplementedError("stress needs a cell with three lattice vectors")
+
+    def _graph(self, atoms: Atoms) -> Graph:
+        symbols = atoms.get_chemical_symbols()
+        if symbols != self._symbols:
+            self._species = species_indices(symbols, self.evaluator.elements)
+            self._symbols = symbols
+        vectors, index = self.neighbours.edges(*geometry(atoms))
+        return with_edges(atoms, vectors, index, self._species, self.evaluator.default_state)
 
     def head_weights(self, atoms: Atoms) -> torch.Tensor:
         """Head weights `[n_atoms, n_heads]` of a structure: its own `mhff_head`, or the calculator's head."""

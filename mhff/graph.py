@@ -98,15 +98,20 @@ def neighbour_list(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, r_m
         return np.zeros((2, 0), dtype=np.int64), np.zeros((0, 3))
     search = NeighborList(cutoff=r_max, full_list=True, sorted=True, n_threads=1)
     receiver, sender, distance, vectors = search.compute(positions, cell, pbc, quantities="ijdD")
-    if (distance == 0).any():
-        first = int(np.argmin(distance))
-        raise MHFFError(
-            f"expected atoms at different places, got atoms {sender[first]} and {receiver[first]} (or their images) at the "
-            "same one; move or remove one of them"
-        )
+    edge_index = np.stack([sender, receiver]).astype(np.int64)
+    check_distances(distance, edge_index)
     inside = distance < r_max
-    edge_index = np.stack([sender[inside], receiver[inside]]).astype(np.int64)
-    return edge_index, -vectors[inside]
+    return edge_index[:, inside], -vectors[inside]
+
+
+def check_distances(distances: np.ndarray | torch.Tensor, edge_index: np.ndarray | torch.Tensor) -> None:
+    """Raise MHFFError if the atoms of one of the edges are at the same place; `distances [E]`, `edge_index [2, E]`."""
+    if (distances == 0).any():
+        sender, receiver = edge_index[:, int(distances.argmin())].tolist()
+        raise MHFFError(
+            f"expected atoms at different places, got atoms {sender} and {receiver} (or their images) at the same one; "
+            "move or remove one of them"
+        )
 
 
 def _check_geometry(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -> None:
@@ -124,14 +129,34 @@ def graph_from_atoms(
     atoms: Atoms, elements: Sequence[str], r_max: float, default_state: tuple[float, float] = DEFAULT_STATE
 ) -> Graph:
     """Graph of one ASE structure, floating-point fields in float64; `default_state` where it names no charge or spin."""
-    cell, pbc = np.asarray(atoms.cell[:], dtype=np.float64), np.asarray(atoms.pbc, dtype=bool)
-    edge_index, edge_vectors = neighbour_list(np.asarray(atoms.positions, dtype=np.float64), cell, pbc, r_max)
+    species = species_indices(atoms.get_chemical_symbols(), elements)
+    edge_index, edge_vectors = neighbour_list(*geometry(atoms), r_max)
+    return with_edges(atoms, torch.from_numpy(edge_vectors), torch.from_numpy(edge_index), species, default_state)
+
+
+def geometry(atoms: Atoms) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Positions `[n, 3]`, cell `[3, 3]` and pbc `[3]` of a structure, as `neighbour_list` takes them."""
+    return (
+        np.asarray(atoms.positions, dtype=np.float64),
+        np.asarray(atoms.cell[:], dtype=np.float64),
+        np.asarray(atoms.pbc, dtype=bool),
+    )
+
+
+def with_edges(
+    atoms: Atoms,
+    edge_vectors: torch.Tensor,
+    edge_index: torch.Tensor,
+    species: torch.Tensor,
+    default_state: tuple[float, float],
+) -> Graph:
+    """Graph of one structure whose edges and species are known."""
     return Graph(
-        edge_vectors=torch.from_numpy(edge_vectors),
-        edge_index=torch.from_numpy(edge_index),
-        species=species_indices(atoms.get_chemical_symbols(), elements),
+        edge_vectors=edge_vectors,
+        edge_index=edge_index,
+        species=species,
         structure=torch.zeros(len(atoms), dtype=torch.int64),
-        cells=torch.from_numpy(cell.copy()).unsqueeze(0),
+        cells=torch.tensor(atoms.cell[:], dtype=torch.float64).unsqueeze(0),
         state=torch.tensor([state_of(atoms, default_state)], dtype=torch.float64),
     )
 

@@ -46,8 +46,11 @@ def virial(
     edge_gradients: torch.Tensor, edge_vectors: torch.Tensor, structure_of_edge: torch.Tensor, n_structures: int
 ) -> torch.Tensor:
     """Virials `[n_structures, 3, 3]`, eV, symmetric."""
-    per_edge = -edge_vectors.unsqueeze(2) * edge_gradients.unsqueeze(1)
-    total = per_edge.new_zeros(n_structures, 3, 3).index_add(0, structure_of_edge, per_edge)
+    if n_structures == 1:  # a product of matrices instead of a matrix for each edge
+        total = -(edge_vectors.T @ edge_gradients).unsqueeze(0)
+    else:
+        per_edge = -edge_vectors.unsqueeze(2) * edge_gradients.unsqueeze(1)
+        total = per_edge.new_zeros(n_structures, 3, 3).index_add(0, structure_of_edge, per_edge)
     return 0.5 * (total + total.transpose(1, 2))
 
 

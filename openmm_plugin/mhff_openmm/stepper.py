@@ -12,8 +12,8 @@ from mhff.errors import MHFFError
 from mhff.evaluator import Evaluator
 from mhff.graph import species_indices
 from mhff.model.derivatives import forces
+from mhff.verlet import VerletList
 from mhff_openmm.units import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV
-from mhff_openmm.verlet import VerletList
 
 
 class Stepper:
@@ -45,8 +45,8 @@ class Stepper:
             )
         if head_weights != self._row:
             self.set_head_weights(head_weights)
-        cell = None if box is None else box * ANGSTROM_PER_NM
-        vectors, index = self.neighbours.edges(positions * ANGSTROM_PER_NM, cell)
+        cell = np.zeros((3, 3)) if box is None else box * ANGSTROM_PER_NM
+        vectors, index = self.neighbours.edges(positions * ANGSTROM_PER_NM, cell, np.full(3, box is not None))
         node_energies, edge_gradients = self.evaluator.evaluate(
             vectors, index, self.species, self._weights, state=self.state
         )

@@ -1,0 +1,153 @@
+"""The neighbour list with a skin, by itself and in the calculator: complete, and built no more often than it must be."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from ase import Atoms
+from models import random_model
+from structures import rattled_bulk, slab, water_cluster
+
+from mhff import MHFFCalculator, MHFFError
+from mhff.graph import neighbour_list
+from mhff.modelfile import Model
+from mhff.verlet import VerletList
+
+R_MAX = 3.0
+ROUNDING = 1e-12
+OPEN = np.zeros((3, 3)), np.zeros(3, bool)
+PERIODIC = np.ones(3, bool)
+TRICLINIC = np.array([[8.0, 0, 0], [3.0, 7.0, 0], [-2.0, 2.5, 7.5]])
+CELLS = {
+    "open": OPEN,
+    "cube": (9.0 * np.eye(3), PERIODIC),
+    "slab": (9.0 * np.eye(3), np.array([True, True, False])),
+    "triclinic": (TRICLINIC, PERIODIC),
+    "smaller than the cutoff": (np.array([[2.2, 0, 0], [1.0, 2.4, 0], [0, 0, 2.0]]), PERIODIC),
+}
+
+
+def in_order(edge_vectors: np.ndarray, edge_index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Edges in one order, whatever order they came in."""
+    order = np.lexsort([*np.round(edge_vectors.T, 6), *edge_index])
+    return edge_vectors[order], edge_index[:, order]
+
+
+def assert_complete(verlet: VerletList, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -> None:
+    fresh_index, fresh_vectors = neighbour_list(positions, cell, pbc, R_MAX)
+    vectors, index = (tensor.numpy() for tensor in verlet.edges(positions, cell, pbc))
+    assert (np.diff(index[1]) >= 0).all()
+    for found, fresh in zip(in_order(vectors, index), in_order(fresh_vectors, fresh_index), strict=True):
+        assert found.shape == fresh.shape
+        assert np.abs(found - fresh).max(initial=0.0) < ROUNDING
+
+
+@pytest.mark.parametrize(("cell", "pbc"), CELLS.values(), ids=CELLS.keys())
+def test_a_list_is_complete_while_atoms_move(cell: np.ndarray, pbc: np.ndarray) -> None:
+    rng = np.random.default_rng(0)
+    n_atoms = 4 if 0 < np.linalg.det(cell) < 50 else 60
+    positions = rng.uniform(0, 8, (n_atoms, 3))
+    velocities = rng.normal(0, 0.02, positions.shape)
+    verlet = VerletList(R_MAX, 0.6)
+    for _ in range(60):
+        assert_complete(verlet, positions, cell, pbc)
+        positions = positions + velocities
+    assert 2 < verlet.n_builds < 30
+
+
+def test_it_is_built_anew_when_the_cell_changes() -> None:
+    positions = np.random.default_rng(0).uniform(0, 8, (40, 3))
+    verlet = VerletList(R_MAX, 0.6)
+    for scale in (1.0, 1.01, 0.9, 1.0):
+        assert_complete(verlet, positions, scale * TRICLINIC, PERIODIC)  # same positions: only the images have moved
+    assert_complete(verlet, positions, TRICLINIC, np.array([True, False, True]))
+    assert_complete(verlet, positions[:30], TRICLINIC, np.array([True, False, True]))
+    assert verlet.n_builds == 6
+
+
+def test_the_first_list_in_a_cell_has_no_skin() -> None:
+    positions = np.random.default_rng(0).uniform(0, 8, (40, 3))
+    verlet, moved = VerletList(R_MAX, 0.6), positions + 1e-3
+    for at, n_builds in ((positions, 1), (positions, 1), (moved, 2), (positions, 2), (moved, 2)):
+        assert_complete(verlet, at, TRICLINIC, PERIODIC)
+        assert verlet.n_builds == n_builds
+
+
+def test_atoms_that_jump_into_another_image_are_found() -> None:
+    cell, pbc = CELLS["cube"]
+    positions = np.random.default_rng(0).uniform(0, 9, (40, 3))
+    verlet = VerletList(R_MAX, 0.6)
+    for jump in (0.0, 1e-3, np.array([0, 9.0, -18.0])):
+        assert_complete(verlet, positions + jump * (np.arange(40) % 2)[:, None], cell, pbc)
+
+
+def test_no_skin_means_a_fresh_list_at_every_move() -> None:
+    positions = np.random.default_rng(0).uniform(0, 5, (20, 3))
+    verlet = VerletList(R_MAX, 0.0)
+    for step in range(3):
+        assert_complete(verlet, positions + 1e-6 * step * positions, *OPEN)
+    assert verlet.n_builds == 3
+
+
+def test_one_atom_and_none_have_no_edges() -> None:
+    for n_atoms in (1, 0):
+        verlet = VerletList(R_MAX, 1.0)
+        for shift in (0.0, 0.1, 0.2):
+            vectors, index = verlet.edges(np.zeros((n_atoms, 3)) + shift, *OPEN)
+            assert vectors.shape == (0, 3)
+            assert index.shape == (2, 0)
+
+
+def test_atoms_that_meet_between_two_searches_are_refused() -> None:
+    verlet, positions = VerletList(R_MAX, 2.0), np.array([[0.0, 0, 0], [1.0, 0, 0], [2.5, 0, 0]])
+    for x in (1.0, 0.9, 0.5):
+        verlet.edges(np.array([[0.0, 0, 0], [x, 0, 0], [2.5, 0, 0]]), *OPEN)
+    positions[1] = 0
+    with pytest.raises(MHFFError, match=r"expected atoms at different places, got atoms 1 and 0 .*at the same one"):
+        verlet.edges(positions, *OPEN)
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return random_model("mh1", n_channels=4, correlation=2)
+
+
+def fresh(model: Model, atoms: Atoms) -> dict[str, object]:
+    calculator = MHFFCalculator(model, head="materials", skin=0)
+    calculator.calculate(atoms.copy(), ["energy", "forces", "stress"] if atoms.cell.rank == 3 else ["energy", "forces"])
+    return calculator.results
+
+
+@pytest.mark.parametrize("make", [rattled_bulk, slab, water_cluster])
+def test_a_calculator_along_a_trajectory(model: Model, make: object) -> None:
+    atoms, rng = make(), np.random.default_rng(1)  # type: ignore[operator]
+    calculator = atoms.calc = MHFFCalculator(model, head="materials")
+    velocities = rng.normal(0, 0.02, atoms.positions.shape)
+    for _ in range(12):
+        expected = fresh(model, atoms)
+        assert abs(atoms.get_potential_energy() - expected["energy"]) < 1e-10  # type: ignore[operator]
+        assert np.abs(atoms.get_forces() - expected["forces"]).max() < 1e-10
+        atoms.positions += velocities
+    assert 2 < calculator.neighbours.n_builds < 10
+    without = atoms.calc = MHFFCalculator(model, head="materials", skin=0)
+    for _ in range(3):
+        atoms.get_forces()
+        atoms.positions += velocities
+    assert without.neighbours.n_builds == 3
+
+
+def test_a_calculator_for_other_structures_in_turn(model: Model) -> None:
+    """Same numbers of atoms, same cell, other elements; other cells; other sizes."""
+    calculator = MHFFCalculator(model, head="materials")
+    first = rattled_bulk()
+    other = first.copy()
+    other.symbols[:] = other.symbols[::-1]
+    for atoms in (first, other, slab(), first, water_cluster(), other, first):
+        calculator.calculate(atoms.copy())
+        assert abs(calculator.results["energy"] - fresh(model, atoms)["energy"]) < 1e-10  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("skin", [-0.1, float("inf"), float("nan")])
+def test_a_skin_that_is_none_is_refused(model: Model, skin: float) -> None:
+    with pytest.raises(MHFFError, match="expected a skin of 0 A or more"):
+        MHFFCalculator(model, head="materials", skin=skin)
