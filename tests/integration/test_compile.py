@@ -13,6 +13,8 @@ from models import random_model
 from tolerances import ROUNDING, SINGLE_PRECISION, assert_close, assert_close_to_scale
 
 from mhff import MHFFCalculator
+from mhff.evaluator import open_evaluator
+from mhff.graph import graph_from_atoms
 from mhff_deploy.artefact import read_manifest
 from mhff_deploy.cache import compiled
 from mhff_deploy.runtime import Package, load_kernels
@@ -96,6 +98,25 @@ def test_a_packages_constants_begin_at_cache_lines() -> None:
     constants = Package(content, torch.device("cpu")).constants
     assert constants
     assert all(constant.data_ptr() % CACHE_LINE == 0 for constant in constants.values())
+
+
+def test_a_package_uses_torchs_threads_and_gives_the_same_in_every_run() -> None:
+    """Loops that AOTInductor makes would add to sums in any order, were sums over edges not kernels."""
+    evaluator = open_evaluator(compiled("mini", dtype="float32", form="aoti"))
+    graph = graph_from_atoms(structures.rattled_bulk().repeat(3), evaluator.elements, evaluator.r_max)
+    weights = torch.ones(graph.n_atoms, len(evaluator.heads), dtype=torch.float64)
+    arguments = (graph.edge_vectors, graph.edge_index, graph.species, weights)
+    alone = evaluator.evaluate(*arguments)
+    torch.set_num_threads(2)
+    try:
+        first = evaluator.evaluate(*arguments)
+        others = [evaluator.evaluate(*arguments) for _ in range(30)]
+    finally:
+        torch.set_num_threads(1)
+    for results in others:
+        assert all(torch.equal(found, expected) for found, expected in zip(results, first, strict=True))
+    for found, expected in zip(first, alone, strict=True):
+        assert_close_to_scale(found.double(), expected.double(), SINGLE_PRECISION)
 
 
 def test_two_threads_take_turns() -> None:
