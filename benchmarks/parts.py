@@ -1,4 +1,4 @@
-"""Where the time of a step goes: each kernel of a lowered program, the matrix products, and what is left.
+"""Where the time of a step goes: each kernel of a lowered program, and what is left.
 
     .venv/bin/python benchmarks/parts.py
 
@@ -30,7 +30,7 @@ from mhff.ops.ghosts import no_ghosts
 from mhff_deploy.build import build
 from mhff_deploy.folders import kernel_folder
 from mhff_deploy.lower import TABLE_ERROR, lower
-from mhff_deploy.onednn import use_onednn
+from mhff_deploy.products import use_kernel
 from mhff_deploy.runtime import load_artefact
 from mhff_deploy.targets import AOTI
 from mhff_deploy.trace import trace
@@ -38,7 +38,10 @@ from mhff_deploy.trace import trace
 CASES = (("mp", "float32"), ("mp", "float64"), ("mh1", "float32"), ("mini", "float32"))
 N_ATOMS = 216
 STEPS = 12
-PRODUCTS = ("mkldnn::_linear_pointwise", "aten::mm", "aten::addmm")
+PARTS = {"multiply": "matrix products"} | {
+    f"convolution_{layer}_adjoint_of_edges": f"convolution_{layer}_adjoint" for layer in (0, 1)
+}
+"""Other names of kernels."""
 KERNEL = re.compile(r"mhff_\w+::(\w+)")
 
 
@@ -48,7 +51,7 @@ def measure(shape: str, dtype: str) -> dict[str, Any]:
     elements, cpu = ["O", "Mg"], torch.device("cpu")
     lowered = lower(model, elements, dtype, cpu, TABLE_ERROR[dtype], "native", kernel_folder())
     traced = trace(lowered.network)
-    use_onednn(traced)
+    use_kernel(traced, lowered.namespace)
     program = load_artefact(build(model, AOTI, elements=elements, dtype=dtype)[0], shape).program
     inputs = inputs_of(model, lowered.network.config, dtype)
     with torch.no_grad():
@@ -76,7 +79,7 @@ def timed(program: Any, inputs: tuple[torch.Tensor, ...]) -> float:
 
 
 def profiled(traced: Any, inputs: tuple[torch.Tensor, ...]) -> dict[str, float]:
-    """Microseconds per atom of the kernels and of all matrix products."""
+    """Microseconds per atom of the kernels; that of convolutions takes in the map that follows."""
     traced(*inputs)
     with profile(activities=[ProfilerActivity.CPU]) as record:
         for _ in range(STEPS):
@@ -84,9 +87,8 @@ def profiled(traced: Any, inputs: tuple[torch.Tensor, ...]) -> dict[str, float]:
     parts: dict[str, float] = defaultdict(float)
     for event in record.key_averages():
         kernel = KERNEL.fullmatch(event.key)
-        name = kernel[1] if kernel else "matrix products" if event.key in PRODUCTS else None
-        if name is not None:
-            parts[name] += event.self_cpu_time_total / STEPS / N_ATOMS
+        if kernel:
+            parts[PARTS.get(kernel[1], kernel[1])] += event.self_cpu_time_total / STEPS / N_ATOMS
     return dict(sorted(parts.items(), key=lambda part: -part[1]))
 
 
@@ -95,10 +97,12 @@ def counted(config: ModelConfig, neighbours: float) -> dict[str, float]:
     layers = range(config.n_layers)
     found = {
         f"convolution_{layer}": neighbours * count.convolution(config, layer) * config.edge_channels(layer)
+        + 2.0 * count.message_map(config, layer)
         for layer in layers
     }
     found |= {f"contraction_{layer}": float(count.product(config, layer) * config.n_channels) for layer in layers}
-    return found | {"matrix products": 2.0 * sum(count.linear_maps(config, layer) for layer in layers)}
+    others = sum(count.linear_maps(config, layer) - count.message_map(config, layer) for layer in layers)
+    return found | {"matrix products": 2.0 * others}
 
 
 def main() -> None:

@@ -88,24 +88,32 @@ def linear_maps(config: ModelConfig, layer: int) -> int:
     constant, block = of_elements_only(config, layer), config.block(layer)
     degrees = range(config.l_max + 1)
     sent = range(config.message_lmax(layer) + 1)
-    targets = [l3 for _, _, l3 in convolution_paths(config.message_lmax(layer), config.l_max)]
-    messages = [edge_channels * targets.count(degree) for degree in degrees]
-    gated = [channels * (1 + config.l_max), *[channels] * config.l_max]
-    total = _maps([channels] * (config.output_lmax(layer) + 1), channels)  # after the product
+    total = message_map(config, layer)
+    total += _maps([channels] * (config.output_lmax(layer) + 1), channels)  # after the product
     if not constant:
         total += _maps([channels for _ in sent], edge_channels)  # before the convolution
     if block == "nonlinear_residual":
-        total += sum((2 * degree + 1) * messages[degree] * gated[degree] for degree in degrees)
         total += _maps([channels] * len(degrees), channels)
         if not constant:
-            total += sum((2 * degree + 1) * edge_channels * gated[degree] for degree in sent)
-    else:
-        total += _maps(messages, channels)
+            total += sum((2 * degree + 1) * edge_channels * _mapped(config, layer)[degree] for degree in sent)
     if block in ("plain", "density"):
         total += _maps([channels] * len(degrees), channels)  # of each element
     elif not constant:
         total += _maps([channels] * (min(config.input_lmax(layer), config.output_lmax(layer)) + 1), channels)  # skip
     return total
+
+
+def message_map(config: ModelConfig, layer: int) -> int:
+    """Of the map that follows a layer's convolution, per atom, one way."""
+    targets = [l3 for _, _, l3 in convolution_paths(config.message_lmax(layer), config.l_max)]
+    mapped, channels = _mapped(config, layer), config.edge_channels(layer)
+    return sum((2 * degree + 1) * targets.count(degree) * channels * to for degree, to in enumerate(mapped))
+
+
+def _mapped(config: ModelConfig, layer: int) -> list[int]:
+    """Channels of each degree after that map: in the non-linear block, gates are among the scalars."""
+    scalars = config.n_channels * (1 + config.l_max if config.block(layer) == "nonlinear_residual" else 1)
+    return [scalars, *[config.n_channels] * config.l_max]
 
 
 def _maps(widths: list[int], to: int) -> int:
