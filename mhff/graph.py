@@ -98,19 +98,20 @@ def neighbour_list(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, r_m
         return np.zeros((2, 0), dtype=np.int64), np.zeros((0, 3))
     search = NeighborList(cutoff=r_max, full_list=True, sorted=True, n_threads=1)
     receiver, sender, distance, vectors = search.compute(positions, cell, pbc, quantities="ijdD")
-    edge_index = np.stack([sender, receiver]).astype(np.int64)
-    check_distances(distance, edge_index)
+    check_distances(distance, sender, receiver)
     inside = distance < r_max
-    return edge_index[:, inside], -vectors[inside]
+    return np.stack([sender[inside], receiver[inside]]).astype(np.int64), -vectors[inside]
 
 
-def check_distances(distances: np.ndarray | torch.Tensor, edge_index: np.ndarray | torch.Tensor) -> None:
-    """Raise MHFFError if the atoms of one of the edges are at the same place; `distances [E]`, `edge_index [2, E]`."""
+def check_distances(
+    distances: np.ndarray | torch.Tensor, sender: np.ndarray | torch.Tensor, receiver: np.ndarray | torch.Tensor
+) -> None:
+    """Raise MHFFError if the two atoms of an edge are at the same place; all arguments are `[E]`."""
     if (distances == 0).any():
-        sender, receiver = edge_index[:, int(distances.argmin())].tolist()
+        first = int(distances.argmin())
         raise MHFFError(
-            f"expected atoms at different places, got atoms {sender} and {receiver} (or their images) at the same one; "
-            "move or remove one of them"
+            f"expected atoms at different places, got atoms {sender[first]} and {receiver[first]} (or their images) at the "
+            "same one; move or remove one of them"
         )
 
 

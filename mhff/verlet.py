@@ -41,7 +41,7 @@ class VerletList:
         if self._margin == 0:
             return vectors, self._index
         distances = torch.linalg.vector_norm(vectors, dim=1)
-        check_distances(distances, self._index)
+        check_distances(distances, *self._index)
         inside = torch.nonzero(distances < self.r_max).squeeze(1)
         return vectors.index_select(0, inside), self._index.index_select(1, inside)
 

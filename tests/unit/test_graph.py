@@ -43,6 +43,8 @@ def test_fields_are_as_documented(name: str) -> None:
     assert graph.edge_vectors.dtype == graph.cells.dtype == torch.float64
     assert graph.edge_index.dtype == graph.species.dtype == graph.structure.dtype == torch.int64
     assert graph.edge_index.shape == (2, n_edges)
+    assert graph.edge_index.is_contiguous()
+    assert graph.edge_vectors.is_contiguous()
     assert [ELEMENTS[z] for z in graph.species] == atoms.get_chemical_symbols()
     assert torch.equal(graph.structure_of_edge, torch.zeros(n_edges, dtype=torch.int64))
     np.testing.assert_array_equal(graph.cells[0], atoms.cell[:])

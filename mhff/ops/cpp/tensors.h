@@ -1,0 +1,65 @@
+// Tensors and threads of torch, through its stable C interface: one header's cost, any torch from 2.11 on.
+#pragma once
+#include <torch/csrc/stable/library.h>
+#include <torch/csrc/stable/ops.h>
+#include <torch/csrc/stable/tensor.h>
+
+#include <string>
+#include <vector>
+
+#include "memory.h"
+
+namespace mhff {
+
+using torch::stable::Tensor;
+using Type = torch::headeronly::ScalarType;
+
+template <class Real>
+constexpr Type type_of = sizeof(Real) == 4 ? Type::Float : Type::Double;
+template <>
+constexpr Type type_of<int64_t> = Type::Long;
+template <>
+constexpr Type type_of<int32_t> = Type::Int;
+
+constexpr int64_t any_count = -1;
+
+// Address of a tensor's numbers, in the order of its indices; kernels do not look again whether there are as many.
+template <class T>
+const T* read(const Tensor& tensor, int64_t count) {
+  STD_TORCH_CHECK(tensor.scalar_type() == type_of<T>, "mhff kernel: expected another dtype of an argument");
+  STD_TORCH_CHECK(tensor.is_contiguous(), "mhff kernel: expected a contiguous argument");
+  STD_TORCH_CHECK(count == any_count || tensor.numel() == count, "mhff kernel: expected ", count,
+                  " numbers in an argument, got ", tensor.numel());
+  return static_cast<const T*>(tensor.const_data_ptr());
+}
+
+// Bytes from which on memory is kept for the next step; torch has smaller arrays from malloc, which keeps them, too.
+constexpr size_t large = 1 << 18;
+
+inline Tensor new_tensor(const Tensor& like, const std::vector<int64_t>& shape, Type type, size_t size_of_number) {
+  size_t bytes = size_of_number;
+  for (int64_t n : shape) bytes *= n;
+  if (bytes < large) return torch::stable::new_empty(like, {shape.data(), shape.size()}, type);
+  std::vector<int64_t> strides(shape.size(), 1);
+  for (size_t i = shape.size() - 1; i > 0; --i) strides[i - 1] = strides[i] * shape[i];
+  void* memory = kept_memory().take(bytes);
+  return torch::stable::from_blob(memory, {shape.data(), shape.size()}, {strides.data(), strides.size()}, like.device(), type,
+                                  [bytes](void* block) { kept_memory().give_back(block, bytes); });
+}
+
+template <class T>
+struct Output {
+  Tensor tensor;
+  T* data;
+  Output(const Tensor& like, const std::vector<int64_t>& shape)
+      : tensor(new_tensor(like, shape, type_of<T>, sizeof(T))), data(static_cast<T*>(tensor.mutable_data_ptr())) {}
+  void clear() { std::memset(data, 0, tensor.numel() * sizeof(T)); }
+};
+
+// Calls f(begin, end) on torch's own threads, in equal parts.
+template <class F>
+void parallel(int64_t n, F&& f) {
+  if (n > 0) torch::stable::parallel_for(0, n, 1, f);
+}
+
+}  // namespace mhff
