@@ -198,7 +198,7 @@ def test_an_artefact_goes_to_another_process(artefact: bytes, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("changes", "arguments", "sentence"),
     [
-        ({"format_version": 1}, {}, "artefact format version 1, this mhff reads version 4"),
+        ({"format_version": 1}, {}, "artefact format version 1, this mhff reads version 5"),
         ({"heads": "all"}, {}, "manifest that this mhff cannot read"),
         ({"torch_version": "1.0"}, {}, "compiled with torch 1.0, this is torch"),
         ({"device": "cuda"}, {"device": "cpu"}, "compiled for cuda, asked for cpu"),
