@@ -25,7 +25,7 @@ class KeptMemory {
       return block;
     }
     use(bytes);
-    if (kept_ + used_ > most_used_ + most_used_ / 4) release_all();  // what is kept does not fit what is wanted now
+    if (kept_ + used_ > 2 * most_used_) release_all();  // what is kept does not fit what is wanted now
     return ::operator new(bytes, line);
   }
 
