@@ -10,7 +10,7 @@ namespace mhff {
 // Atoms that share a pass over the channels.
 // (half of L2 for their features; coefficients of one vector of channels stay in L1 meanwhile)
 template <class S>
-constexpr int atoms_at_once = divisor(1 << 10, (1 << 17) / (S::dim * S::channels * int(sizeof(typename S::Real))));
+constexpr int atoms_at_once = divisor(1 << 10, (1 << 19) / (S::dim * S::channels * int(sizeof(typename S::Real))));
 
 // Features of a degree l are a block [n, 2 l + 1, channels]; each block has its own address.
 template <class S, class Pointer>
