@@ -13,15 +13,16 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from mhff.errors import MHFFError
 from mhff.evaluator import Evaluator, open_evaluator
 from mhff.graph import Graph, geometry, species_indices, with_edges
 from mhff.heads import HeadSpec
 from mhff.model import derivatives
 from mhff.modelfile import Model
 from mhff.state import CHARGE_KEY, SPIN_KEY
-from mhff.verlet import VerletList
+from mhff.verlet import VerletList, check_skin
 
+SKIN = 0.5
+"""Of the neighbour list, A, that suits most simulations."""
 HEAD_KEY = "mhff_head"
 """`atoms.info[HEAD_KEY]` (a name) and `atoms.arrays[HEAD_KEY]` (a name per atom) override the calculator's head."""
 
@@ -43,7 +44,7 @@ class MHFFCalculator(Calculator):
         device: str = "cpu",
         dtype: str | None = None,
         form: str | None = None,
-        skin: float = 0.5,
+        skin: float = SKIN,
     ) -> None:
         """`model`: path, `"mini"`, `mhff.load(...)` or an artefact; `dtype`: "float32" (MD) or "float64" (optimisation).
 
@@ -60,8 +61,7 @@ class MHFFCalculator(Calculator):
         if self.head is not None or len(self.evaluator.heads) == 1:
             self.evaluator.heads.row(self.head)  # a wrong head is told now, not at the first energy
         self._warned: set[str] = set()
-        if not 0 <= skin < float("inf"):
-            raise MHFFError(f"expected a skin of 0 A or more, got {skin}; 0.5 A suits most simulations")
+        check_skin(skin, SKIN)
         self.neighbours = VerletList(self.evaluator.r_max, skin)
         self._symbols: list[str] = []
         self._species = torch.zeros(0, dtype=torch.int64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from mhff.errors import MHFFError
 from mhff.graph import check_distances, neighbour_list
 
 
@@ -52,6 +53,12 @@ class VerletList:
         self._positions, self._cell, self._pbc = positions.copy(), cell.copy(), pbc.copy()
         self._margin = skin / 2
         self.n_builds += 1
+
+
+def check_skin(skin: float, usual: float) -> None:
+    """Raise MHFFError for what is not the width of a skin, A, naming the usual one."""
+    if not 0 <= skin < float("inf"):
+        raise MHFFError(f"expected a skin of 0 A or more, got {skin}; {usual:g} A suits most simulations")
 
 
 def _farthest(displacements: np.ndarray) -> float:

@@ -12,6 +12,7 @@ from mhff.graph import species_indices
 from mhff.heads import HeadSpec
 from mhff.modelfile import BUNDLED, is_model_file, model_path
 from mhff.state import given_state
+from mhff.verlet import check_skin
 
 try:
     import openmm
@@ -23,6 +24,8 @@ from mhff_openmm.computation import MHFFComputation
 from mhff_openmm.program import Form, Program, checksum
 from mhff_openmm.selection import resolve_periodic, selected_particles, symbols_of
 
+SKIN = 1.0
+"""Of the neighbour list, A, that suits most simulations."""
 FORMS = ("aoti", "torchscript", "eager")
 DEFAULT_FORM: Form = "aoti"
 
@@ -38,7 +41,7 @@ def add_mhff_force(
     device: str = "cpu",
     *,
     periodic: bool | None = None,
-    skin: float = 1.0,
+    skin: float = SKIN,
     form: Form | None = None,
     charge: float | None = None,
     spin: float | None = None,
@@ -72,8 +75,7 @@ def add_mhff_force(
     particles = selected_particles(system, topology, atoms)
     symbols = symbols_of(system, topology, particles)
     periodic = resolve_periodic(system, topology, periodic)
-    if not 0 <= skin < float("inf"):
-        raise MHFFError(f"expected a skin of 0 A or more, got {skin}; 1 A suits most simulations")
+    check_skin(skin, SKIN)
     program = _program(model, form, device, dtype)
     described = open_evaluator(model, device, dtype)  # not compiled: a mistake is told before minutes of compiling
     weights = described.heads.row(described.default_head if head is None else head).tolist()
