@@ -1,10 +1,11 @@
-"""Checks and times programs and kernels on an NVIDIA GPU, against what its memory and arithmetic allow.
+"""Checks and times programs and kernels on an NVIDIA GPU, against what its memory and arithmetic
+allow.
 
     python benchmarks/gpu.py FOLDER [--only check,mp,mh1,mini,kernels] [--dtype float32] [--seconds 560]
 
-Parts run in the order of `PARTS`; none begins that would not end in time, and what one measured is written to FOLDER (a JSON
-file and a table as in `gpu.md`) before the next begins. `gpu.md` says what was measured where, and how to run this on a
-machine that has no mhff.
+Parts run in the order of `PARTS`; none begins that would not end in time, and what one measured is
+written to FOLDER (a JSON file and a table as in `gpu.md`) before the next begins. `gpu.md` says
+what was measured where, and how to run this on a machine that has no mhff.
 """
 
 from __future__ import annotations
@@ -65,7 +66,9 @@ TESTS = Path(__file__).parents[1] / "tests"
 
 
 class Peak(NamedTuple):
-    """What this GPU reaches, measured: bytes per second of a copy, multiply-adds per second of a matrix product."""
+    """What this GPU reaches, measured: bytes per second of a copy, multiply-adds per second of a
+    matrix product.
+    """
 
     memory: float
     arithmetic: float
@@ -95,7 +98,9 @@ class Results:
                 self.found["parts"][part] = call()
             except Exception as error:  # the other parts are worth having
                 traceback.print_exc()
-                self.found["parts"][part] = {"not measured": f"{type(error).__name__}: {str(error)[:300]}"}
+                self.found["parts"][part] = {
+                    "not measured": f"{type(error).__name__}: {str(error)[:300]}"
+                }
             self.say(f"{part} done")
         name = f"gpu-{self.found['dtype']}"
         (self.folder / f"{name}.json").write_text(json.dumps(self.found, indent=1))
@@ -104,7 +109,9 @@ class Results:
 
 def main() -> None:
     """Measure what was asked for, or everything."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path, help="where results are written")
     parser.add_argument("--only", default=",".join(PARTS), help="parts, separated by commas")
     parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
@@ -119,17 +126,28 @@ def main() -> None:
     peak = measure_peak(getattr(torch, arguments.dtype))
     triton = __import__("triton").__version__
     results.found |= {"gpu": torch.cuda.get_device_name(), "triton": triton, "peak": peak._asdict()}
-    results.say(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, triton {triton}, {arguments.dtype}")
-    results.say(f"copy {peak.memory / 1e12:.2f} TB/s, product {peak.arithmetic / 1e12:.1f} T multiply-adds/s")
+    results.say(
+        f"{torch.cuda.get_device_name()}, torch {torch.__version__}, triton {triton}, "
+        f"{arguments.dtype}"
+    )
+    results.say(
+        f"copy {peak.memory / 1e12:.2f} TB/s, product {peak.arithmetic / 1e12:.1f} T "
+        "multiply-adds/s"
+    )
     for part in (part for part in PARTS if part in asked):
-        calls = {"check": lambda: check(results), "kernels": lambda: kernels(arguments.dtype, peak, results)}
+        calls = {
+            "check": lambda: check(results),
+            "kernels": lambda: kernels(arguments.dtype, peak, results),
+        }
         program = lambda: programs(part, arguments.dtype, peak, results)  # noqa: B023, E731
         results.run(part, calls.get(part, program), arguments.seconds)
     print(table(results.found, SIZES))
 
 
 def check(results: Results) -> dict[str, Any]:
-    """Largest differences of kernels, and of whole networks with them, from plain torch in float64 on the CPU."""
+    """Largest differences of kernels, and of whole networks with them, from plain torch in float64
+    on the CPU.
+    """
     found = {}
     for script, *arguments in (
         ("triton_kernels.py", "l_max 3, two tiles", "float64"),
@@ -139,7 +157,10 @@ def check(results: Results) -> dict[str, Any]:
         ("triton_networks.py", "mp", "float64"),
     ):
         done = subprocess.run(
-            [sys.executable, str(TESTS / script), *arguments, "cuda"], capture_output=True, text=True, check=False
+            [sys.executable, str(TESTS / script), *arguments, "cuda"],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         name = f"{script.removesuffix('.py')}: {', '.join(arguments)}"
         if done.returncode:
@@ -153,22 +174,41 @@ def check(results: Results) -> dict[str, Any]:
 
 
 def programs(shape: str, dtype: str, peak: Peak, results: Results) -> dict[str, Any]:
-    """Compile a model (which compares it with the eager one in float64 on the CPU), and time steps of several sizes."""
+    """Compile a model (which compares it with the eager one in float64 on the CPU), and time steps
+    of several sizes.
+    """
     start = clock.monotonic()
     model = load("mini") if shape == "mini" else random_model(shape)
-    content, manifest = build(model, AOTI, elements=ELEMENTS, device="cuda", dtype=dtype, progress=results.say)
-    found = {"compile": clock.monotonic() - start, "errors": manifest.largest_errors, "tables": manifest.tables, "sizes": {}}
+    content, manifest = build(
+        model, AOTI, elements=ELEMENTS, device="cuda", dtype=dtype, progress=results.say
+    )
+    found = {
+        "compile": clock.monotonic() - start,
+        "errors": manifest.largest_errors,
+        "tables": manifest.tables,
+        "sizes": {},
+    }
     evaluator = load_artefact(content, "the program", device="cuda")
     graphed = evaluator.program
     assert isinstance(graphed, GraphedProgram)
-    results.say(f"compiled in {found['compile']:.0f} s, {len(content) / 1e6:.1f} MB, errors {manifest.largest_errors}")
+    results.say(
+        f"compiled in {found['compile']:.0f} s, {len(content) / 1e6:.1f} MB, errors "
+        f"{manifest.largest_errors}"
+    )
     for n_atoms in SIZES[shape]:
         graph = graph_from_atoms(crystal(n_atoms), evaluator.elements, evaluator.r_max)
-        vectors, edge_index = graph.edge_vectors.to("cuda", evaluator.dtype), graph.edge_index.cuda()
+        vectors, edge_index = (
+            graph.edge_vectors.to("cuda", evaluator.dtype),
+            graph.edge_index.cuda(),
+        )
         species = graph.species.cuda()
         weights = torch.zeros(n_atoms, len(evaluator.heads), dtype=torch.float64, device="cuda")
         weights[:, 0] = 1.0
-        floor = n_atoms * multiply_adds(model.network.config, len(vectors) / n_atoms).total / peak.arithmetic
+        floor = (
+            n_atoms
+            * multiply_adds(model.network.config, len(vectors) / n_atoms).total
+            / peak.arithmetic
+        )
         row: dict[str, Any] = {"neighbours": len(vectors) / n_atoms, "floor": floor}
         results_of: dict[str, tuple[torch.Tensor, ...]] = {}
         for name, program in (("launches", graphed.program), ("graph", graphed)):
@@ -202,7 +242,9 @@ def programs(shape: str, dtype: str, peak: Peak, results: Results) -> dict[str, 
 def inputs(evaluator: Any, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """Inputs of a program for neutral singlets without ghosts."""
     plan = torch.zeros(1, dtype=torch.int64, device="cuda")
-    state = torch.tensor([evaluator.default_state], dtype=torch.float64, device="cuda").repeat(len(tensors[2]), 1)
+    state = torch.tensor([evaluator.default_state], dtype=torch.float64, device="cuda").repeat(
+        len(tensors[2]), 1
+    )
     return (*tensors, plan, state)
 
 
@@ -213,7 +255,9 @@ def profile(call: Callable[[], Any]) -> str:
         for _ in range(10):
             call()
         torch.cuda.synchronize()
-    return found.key_averages().table(sort_by="self_cuda_time_total", row_limit=40, max_name_column_width=70)
+    return found.key_averages().table(
+        sort_by="self_cuda_time_total", row_limit=40, max_name_column_width=70
+    )
 
 
 def kernels(dtype: str, peak: Peak, results: Results) -> dict[str, Any]:
@@ -225,19 +269,32 @@ def kernels(dtype: str, peak: Peak, results: Results) -> dict[str, Any]:
         for work in works(network, graph, dtype, torch.device("cuda")):
             seconds = gpu_time(work.call)
             least = work.traffic / peak.memory, work.multiply_adds / peak.arithmetic
-            found[f"{shape}: {work.name}"] = {"seconds": seconds, "memory": least[0], "arithmetic": least[1]}
-            results.say(f"{shape}, {work.name}: {seconds * 1e6:.1f} us, least {least[0] * 1e6:.1f} and {least[1] * 1e6:.1f}")
+            found[f"{shape}: {work.name}"] = {
+                "seconds": seconds,
+                "memory": least[0],
+                "arithmetic": least[1],
+            }
+            results.say(
+                f"{shape}, {work.name}: {seconds * 1e6:.1f} us, least {least[0] * 1e6:.1f} and "
+                f"{least[1] * 1e6:.1f}"
+            )
     return found
 
 
 def gpu_time(call: Callable[[], Any], calls: int = 20) -> float:
-    """Seconds that the GPU works for a call; by torch's profiler, since launching from Python takes longer than a kernel."""
+    """Seconds that the GPU works for a call; by torch's profiler, since launching from Python takes
+    longer than a kernel.
+    """
     call()
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as found:
         for _ in range(calls):
             call()
         torch.cuda.synchronize()
-    on_gpu = [event for event in found.key_averages() if event.device_type == torch.autograd.DeviceType.CUDA]
+    on_gpu = [
+        event
+        for event in found.key_averages()
+        if event.device_type == torch.autograd.DeviceType.CUDA
+    ]
     return sum(event.self_device_time_total for event in on_gpu) * 1e-6 / calls
 
 

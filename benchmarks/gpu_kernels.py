@@ -21,7 +21,9 @@ INTERVALS = {"float32": 128, "float64": 384}
 
 
 class Work(NamedTuple):
-    """A kernel: its call, its least traffic in bytes (every input and output once), its multiply-adds."""
+    """A kernel: its call, its least traffic in bytes (every input and output once), its
+    multiply-adds.
+    """
 
     name: str
     call: Callable[[], Any]
@@ -30,7 +32,9 @@ class Work(NamedTuple):
 
 
 def works(network: MACE, graph: Graph, dtype: str, device: torch.device) -> Iterator[Work]:
-    """Forward and adjoint kernels of a network (in float64, without gradients) with the inputs of a structure."""
+    """Forward and adjoint kernels of a network (in float64, without gradients) with the inputs of a
+    structure.
+    """
     config, real, n_atoms = network.config, getattr(torch, dtype), graph.n_atoms
     lowered = LoweredMACE(network, INTERVALS[dtype])
     made = TritonKernels(lowered, network, real, device, kernel_folder())
@@ -43,36 +47,59 @@ def works(network: MACE, graph: Graph, dtype: str, device: torch.device) -> Iter
     yield adjoint("geometry", [harmonics, r], [vectors], [vectors])
     yield work("sort", lambda: made.sort(edge_index[1], n_atoms), [edge_index[1]], [])
     order, begin = made.sort(edge_index[1], n_atoms)
-    harmonics, r = harmonics.detach().requires_grad_(), r.detach().clamp(R_MIN, config.r_max).requires_grad_()
+    harmonics, r = (
+        harmonics.detach().requires_grad_(),
+        r.detach().clamp(R_MIN, config.r_max).requires_grad_(),
+    )
     edges = Edges(edge_index, harmonics, r, species, n_atoms, order, begin)
     for layer in range(config.n_layers):
         channels = config.edge_channels(layer)
-        sent = torch.randn(n_atoms, (config.message_lmax(layer) + 1) ** 2, channels, dtype=real, device=device)
+        sent = torch.randn(
+            n_atoms, (config.message_lmax(layer) + 1) ** 2, channels, dtype=real, device=device
+        )
         sent.requires_grad_(layer > 0)
         messages = made.messages(layer, sent, edges)
-        read, wanted = [sent, harmonics, edge_index, r, made.tables[layer]], [harmonics, r, *[sent] * (layer > 0)]
-        adds = n_edges * channels * convolution(config, layer)  # forward and adjoint: about a third and two thirds
+        read, wanted = (
+            [sent, harmonics, edge_index, r, made.tables[layer]],
+            [harmonics, r, *[sent] * (layer > 0)],
+        )
+        adds = (
+            n_edges * channels * convolution(config, layer)
+        )  # forward and adjoint: about a third and two thirds
         name = f"convolution {layer}"
         yield work(name, lambda: made.messages(layer, sent, edges), read, [messages], adds / 3)  # noqa: B023
         yield adjoint(name, [messages], wanted, read, 2 * adds / 3)
         size = n_atoms * (config.l_max + 1) ** 2 * config.n_channels
         a = torch.randn(size, dtype=real, device=device, requires_grad=True)
         products = made.contraction(layer, a, species)
-        read, adds = [a, made.coefficients[layer]], n_atoms * config.n_channels * product(config, layer)
+        read, adds = (
+            [a, made.coefficients[layer]],
+            n_atoms * config.n_channels * product(config, layer),
+        )
         name = f"contraction {layer}"
         yield work(name, lambda: made.contraction(layer, a, species), read, [products], adds / 4)  # noqa: B023
         yield adjoint(name, [products], [a], read, 3 * adds / 4)
 
 
 def work(
-    name: str, call: Callable[[], Any], read: list[torch.Tensor], written: list[torch.Tensor], multiply_adds: float = 0.0
+    name: str,
+    call: Callable[[], Any],
+    read: list[torch.Tensor],
+    written: list[torch.Tensor],
+    multiply_adds: float = 0.0,
 ) -> Work:
     """A kernel with the traffic of these tensors."""
-    return Work(name, call, sum(x.numel() * x.element_size() for x in [*read, *written]), multiply_adds)
+    return Work(
+        name, call, sum(x.numel() * x.element_size() for x in [*read, *written]), multiply_adds
+    )
 
 
 def adjoint(
-    name: str, results: list[torch.Tensor], inputs: list[torch.Tensor], read: list[torch.Tensor], multiply_adds: float = 0.0
+    name: str,
+    results: list[torch.Tensor],
+    inputs: list[torch.Tensor],
+    read: list[torch.Tensor],
+    multiply_adds: float = 0.0,
 ) -> Work:
     """The adjoint of what made `results`, run again and again on one recorded graph."""
     gradients = [torch.randn_like(result) for result in results]

@@ -7,32 +7,51 @@ from typing import Any
 
 
 def table(found: dict[str, Any], sizes_of: Mapping[str, Sequence[int]]) -> str:
-    """What was found as Markdown; `sizes_of`: the numbers of atoms that each shape should be measured with."""
+    """What was found as Markdown; `sizes_of`: the numbers of atoms that each shape should be
+    measured with.
+    """
     peak = found["peak"]
     lines = [
         f"{found['gpu']}, torch {found['torch']}, Triton {found['triton']}, {found['dtype']}: copy "
-        f"{peak['memory'] / 1e12:.2f} TB/s, product {peak['arithmetic'] / 1e12:.1f} T multiply-adds/s",
+        f"{peak['memory'] / 1e12:.2f} TB/s, product {peak['arithmetic'] / 1e12:.1f} T "
+        "multiply-adds/s",
         "",
-        "| shape | atoms | us per atom | ns/day at 1 fs | with CUDA graphs | ns/day | floor, us per atom | MB |",
+        "| shape | atoms | us per atom | ns/day at 1 fs | with CUDA graphs | ns/day | floor, us "
+        "per atom | MB |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for shape, sizes in sizes_of.items():
         rows = found["parts"].get(shape, {}).get("sizes", {})
         for n in sizes:
             lines.append(f"| {shape} | {n} | " + " | ".join(_cells(n, rows.get(n, {}))) + " |")
-    lines += ["", *(f"* {part}: not measured, {found['parts'][part]['not measured']}" for part in _unmeasured(found))]
+    lines += [
+        "",
+        *(
+            f"* {part}: not measured, {found['parts'][part]['not measured']}"
+            for part in _unmeasured(found)
+        ),
+    ]
     for shape in sizes_of:
         of_shape = found["parts"].get(shape, {})
         if "errors" in of_shape:
             errors = ", ".join(f"{name} {value:.1e}" for name, value in of_shape["errors"].items())
             lines.append(
-                f"* {shape}: compiled in {of_shape['compile']:.0f} s, largest errors against eager float64: {errors}"
+                f"* {shape}: compiled in {of_shape['compile']:.0f} s, largest errors against eager "
+                f"float64: {errors}"
             )
     lines += [f"* {name}: {value}" for name, value in found["parts"].get("check", {}).items()]
-    if kernel_times := {k: v for k, v in found["parts"].get("kernels", {}).items() if isinstance(v, dict)}:
-        lines += ["", "| kernel, 1000 atoms | us | least by memory | least by arithmetic |", "|---|---|---|---|"]
+    if kernel_times := {
+        k: v for k, v in found["parts"].get("kernels", {}).items() if isinstance(v, dict)
+    }:
+        lines += [
+            "",
+            "| kernel, 1000 atoms | us | least by memory | least by arithmetic |",
+            "|---|---|---|---|",
+        ]
         for name, times in kernel_times.items():
-            lines.append(f"| {name} | " + " | ".join(f"{value * 1e6:.1f}" for value in times.values()) + " |")
+            lines.append(
+                f"| {name} | " + " | ".join(f"{value * 1e6:.1f}" for value in times.values()) + " |"
+            )
     return "\n".join(lines) + "\n"
 
 

@@ -2,8 +2,8 @@
 
     .venv/bin/python benchmarks/parts.py
 
-writes `benchmarks/results/parts.json`. One thread, bulk MgO. Kernels and products are timed in the traced program by torch's
-profiler, whole steps in the compiled one; what is left is the difference.
+writes `benchmarks/results/parts.json`. One thread, bulk MgO. Kernels and products are timed in the
+traced program by torch's profiler, whole steps in the compiled one; what is left is the difference.
 """
 
 from __future__ import annotations
@@ -59,7 +59,12 @@ def measure(shape: str, dtype: str) -> dict[str, Any]:
         parts = profiled(traced, inputs)
     parts["everything else"] = whole - sum(parts.values())
     neighbours = inputs[1].shape[1] / N_ATOMS
-    return {"step": whole, "parts": parts, "counted": counted(lowered.network.config, neighbours), "neighbours": neighbours}
+    return {
+        "step": whole,
+        "parts": parts,
+        "counted": counted(lowered.network.config, neighbours),
+        "neighbours": neighbours,
+    }
 
 
 def inputs_of(model: Model, config: ModelConfig, dtype: str) -> tuple[torch.Tensor, ...]:
@@ -68,7 +73,14 @@ def inputs_of(model: Model, config: ModelConfig, dtype: str) -> tuple[torch.Tens
     weights = torch.zeros(N_ATOMS, len(model.heads), dtype=torch.float64)
     weights[:, 0] = 1
     vectors = graph.edge_vectors.to(getattr(torch, dtype))
-    return vectors, graph.edge_index, graph.species, weights, no_ghosts(torch.device("cpu")), graph.state_of_atom
+    return (
+        vectors,
+        graph.edge_index,
+        graph.species,
+        weights,
+        no_ghosts(torch.device("cpu")),
+        graph.state_of_atom,
+    )
 
 
 def timed(program: Any, inputs: tuple[torch.Tensor, ...]) -> float:
@@ -96,12 +108,19 @@ def counted(config: ModelConfig, neighbours: float) -> dict[str, float]:
     """Multiply-adds per atom, forward and adjoint, of the parts."""
     layers = range(config.n_layers)
     found = {
-        f"convolution_{layer}": neighbours * count.convolution(config, layer) * config.edge_channels(layer)
+        f"convolution_{layer}": neighbours
+        * count.convolution(config, layer)
+        * config.edge_channels(layer)
         + 2.0 * count.message_map(config, layer)
         for layer in layers
     }
-    found |= {f"contraction_{layer}": float(count.product(config, layer) * config.n_channels) for layer in layers}
-    others = sum(count.linear_maps(config, layer) - count.message_map(config, layer) for layer in layers)
+    found |= {
+        f"contraction_{layer}": float(count.product(config, layer) * config.n_channels)
+        for layer in layers
+    }
+    others = sum(
+        count.linear_maps(config, layer) - count.message_map(config, layer) for layer in layers
+    )
     return found | {"matrix products": 2.0 * others}
 
 
@@ -109,7 +128,12 @@ def main() -> None:
     """Measure all cases."""
     torch.set_num_threads(1)
     cases = {f"{shape}-{dtype}": measure(shape, dtype) for shape, dtype in CASES}
-    report = {"date": datetime.now(UTC).date().isoformat(), "torch": torch.__version__, "atoms": N_ATOMS, "cases": cases}
+    report = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "torch": torch.__version__,
+        "atoms": N_ATOMS,
+        "cases": cases,
+    }
     (RESULTS / "parts.json").write_text(json.dumps(report, indent=1) + "\n")
     for name, case in cases.items():
         print(name, f"{case['step']:.1f} us per atom")

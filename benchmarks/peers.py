@@ -1,9 +1,10 @@
-"""Prepares what the benchmarks compare: peers, random models of their shapes, and the same models in mhff.
+"""Prepares what the benchmarks compare: peers, random models of their shapes, and the same models
+in mhff.
 
     .venv/bin/python benchmarks/peers.py
 
-It needs `make peer` and takes about ten minutes, in most of which Symmetrix-XL compiles its kernels for these shapes.
-Everything is kept in the user's cache and made only once.
+It needs `make peer` and takes about ten minutes, in most of which Symmetrix-XL compiles its kernels
+for these shapes. Everything is kept in the user's cache and made only once.
 """
 
 from __future__ import annotations
@@ -46,7 +47,10 @@ def models() -> None:
 
 
 def choice(
-    shape: str, dtype: str, threads: tuple[int, ...] = (1,), against: tuple[str, ...] = ("mace-torch", "symmetrix-xl")
+    shape: str,
+    dtype: str,
+    threads: tuple[int, ...] = (1,),
+    against: tuple[str, ...] = ("mace-torch", "symmetrix-xl"),
 ) -> Choice:
     """Our program of a shape against peers."""
     return Choice(

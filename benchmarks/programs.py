@@ -1,4 +1,5 @@
-"""What does not depend on the number of atoms: making programs, their sizes, steady memory, what heads cost.
+"""What does not depend on the number of atoms: making programs, their sizes, steady memory, what
+heads cost.
 
     .venv/bin/python benchmarks/programs.py
 
@@ -50,7 +51,15 @@ def compiling(shape: str, form: str, dtype: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "program"
         options = ["--target", form, "--dtype", dtype, "--head", head, "-o", str(output)]
-        command = [sys.executable, "-P", "-c", "from mhff.cli import main; main()", "compile", source(shape), *options]
+        command = [
+            sys.executable,
+            "-P",
+            "-c",
+            "from mhff.cli import main; main()",
+            "compile",
+            source(shape),
+            *options,
+        ]
         before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
         done = subprocess.run(
             command,
@@ -97,7 +106,13 @@ def heads(shape: str) -> dict[str, Any]:
     config = load(source(shape)).network.config
     one = config.model_copy(update={"heads": config.heads[:1]})
     every, single = (multiply_adds(c, NEIGHBOURS).total for c in (config, one))
-    return {"model": shape, "heads": len(config.heads), "all": every, "one": single, "ratio": every / single}
+    return {
+        "model": shape,
+        "heads": len(config.heads),
+        "all": every,
+        "one": single,
+        "ratio": every / single,
+    }
 
 
 def main() -> None:

@@ -2,7 +2,8 @@
 
     .venv/bin/python benchmarks/run.py [CASE ...]
 
-Without names all cases are run, which takes about an hour; `peers.py` prepares what they need. Little else should run.
+Without names all cases are run, which takes about an hour; `peers.py` prepares what they need.
+Little else should run.
 """
 
 from __future__ import annotations
@@ -27,10 +28,16 @@ LONGEST = 10.0
 
 
 def against_peers(
-    shape: str, dtype: str, sizes: tuple[int, ...], threads: tuple[int, ...] = (1,), memory: bool = True
+    shape: str,
+    dtype: str,
+    sizes: tuple[int, ...],
+    threads: tuple[int, ...] = (1,),
+    memory: bool = True,
 ) -> Plan:
     """A program of ours and the same model in both peers."""
-    return Plan(choice(shape, dtype, threads), sizes=sizes, rounds=7, longest=LONGEST, memory=memory)
+    return Plan(
+        choice(shape, dtype, threads), sizes=sizes, rounds=7, longest=LONGEST, memory=memory
+    )
 
 
 CASES: dict[str, Plan] = {
@@ -40,12 +47,19 @@ CASES: dict[str, Plan] = {
     "mp-float32-threads": against_peers("mp", "float32", (64, 216), (1, 2), memory=False),
     "mh1-float32-threads": against_peers("mh1", "float32", (64, 216), (1, 2), memory=False),
     "mini-engines": Plan(
-        replace(MINI, engines=("python", "neighbours", "ase", "lammps", "openmm")), sizes=MGO, rounds=9, longest=LONGEST
+        replace(MINI, engines=("python", "neighbours", "ase", "lammps", "openmm")),
+        sizes=MGO,
+        rounds=9,
+        longest=LONGEST,
     ),
     "mini-forms": Plan(
-        replace(MINI, forms=("eager", "torchscript", "aoti"), dtypes=("float32", "float64")), sizes=(64, 1000), rounds=7
+        replace(MINI, forms=("eager", "torchscript", "aoti"), dtypes=("float32", "float64")),
+        sizes=(64, 1000),
+        rounds=7,
     ),
-    "mini-threads": Plan(replace(MINI, threads=(1, 2)), sizes=(64, 216, 1000, 4096), rounds=9, memory=False),
+    "mini-threads": Plan(
+        replace(MINI, threads=(1, 2)), sizes=(64, 216, 1000, 4096), rounds=9, memory=False
+    ),
     "mini-water": Plan(
         replace(MINI, head="molecules", engines=("python", "neighbours", "openmm")),
         system="water",

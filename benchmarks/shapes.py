@@ -1,4 +1,6 @@
-"""The shapes of the random models that peers and mhff are compared on, for `tests/parity/peer/random_models.py`."""
+"""The shapes of the random models that peers and mhff are compared on, for
+`tests/parity/peer/random_models.py`.
+"""
 
 from __future__ import annotations
 

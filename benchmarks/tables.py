@@ -1,4 +1,5 @@
-"""`results/README.md` from the JSON objects beside it: first the figures that matter, then every table.
+"""`results/README.md` from the JSON objects beside it: first the figures that matter, then every
+table.
 
 .venv/bin/python benchmarks/tables.py
 """
@@ -15,7 +16,11 @@ from mhff.bench.tables import markdown
 
 Object = dict[str, Any]
 RESULTS = Path(__file__).parent / "results"
-COMPARED = {"mp-float32": "mp-float32-threads", "mp-float64": "mp-float64", "mh1-float32": "mh1-float32-threads"}
+COMPARED = {
+    "mp-float32": "mp-float32-threads",
+    "mp-float64": "mp-float64",
+    "mh1-float32": "mh1-float32-threads",
+}
 """Cases with one and two threads, by model and precision."""
 SIZES = (64, 216)
 
@@ -34,14 +39,20 @@ def point(report: Object, n_atoms: int, label: str) -> Object | None:
 
 def interval(value: Object, digits: int = 3) -> str:
     """Median and quartiles."""
-    return f"{value['median']:.{digits}g} ({value['lower']:.{digits}g} - {value['upper']:.{digits}g})"
+    return (
+        f"{value['median']:.{digits}g} ({value['lower']:.{digits}g} - {value['upper']:.{digits}g})"
+    )
 
 
 def ratio_to(report: Object, n_atoms: int, peer: str, threads: int) -> str:
     """How many times as long a peer takes with the same number of threads."""
     two = threads > 1
     for found in report["ratios"]:
-        if found["atoms"] == n_atoms and found["of"].startswith(peer) and ("threads" in found["of"]) == two:
+        if (
+            found["atoms"] == n_atoms
+            and found["of"].startswith(peer)
+            and ("threads" in found["of"]) == two
+        ):
             return interval(found)
     return ""
 
@@ -55,14 +66,37 @@ def against_peers(reports: dict[str, Object]) -> str:
             if report is None:
                 continue
             for n_atoms in SIZES:
-                label = f"python aoti {case.split('-')[1]}" + (", 2 threads" if threads == 2 else "")
+                label = f"python aoti {case.split('-')[1]}" + (
+                    ", 2 threads" if threads == 2 else ""
+                )
                 own = point(report, n_atoms, label)
                 if own is not None:
-                    ratios = [ratio_to(report, n_atoms, peer, threads) for peer in ("mace-torch", "symmetrix-xl")]
+                    ratios = [
+                        ratio_to(report, n_atoms, peer, threads)
+                        for peer in ("mace-torch", "symmetrix-xl")
+                    ]
                     floors = f"{own['times_floor']['median']:.2f}"
-                    rows.append([case, str(threads), str(n_atoms), interval(own["microseconds_per_atom"]), floors, *ratios])
+                    rows.append(
+                        [
+                            case,
+                            str(threads),
+                            str(n_atoms),
+                            interval(own["microseconds_per_atom"]),
+                            floors,
+                            *ratios,
+                        ]
+                    )
     return table(
-        ["model", "threads", "atoms", "mhff, us per atom", "floors", "mace-torch takes x", "Symmetrix-XL takes x"], rows
+        [
+            "model",
+            "threads",
+            "atoms",
+            "mhff, us per atom",
+            "floors",
+            "mace-torch takes x",
+            "Symmetrix-XL takes x",
+        ],
+        rows,
     )
 
 
@@ -75,15 +109,29 @@ def memory(reports: dict[str, Object]) -> str:
             if p["memory_bytes"] and p["atoms"] >= 64:
                 per_atom = p["memory_bytes"]["more"] / 1e3 / p["atoms"]
                 loaded = p["memory_bytes"]["loaded"] / 1e6
-                rows.append([f"{case}, {p['contender']}", str(p["atoms"]), f"{per_atom:.0f}", f"{loaded:.0f}"])
+                rows.append(
+                    [
+                        f"{case}, {p['contender']}",
+                        str(p["atoms"]),
+                        f"{per_atom:.0f}",
+                        f"{loaded:.0f}",
+                    ]
+                )
     return table(["contender", "atoms", "kB per atom", "loaded, MB"], rows)
 
 
 def scaling(reports: dict[str, Object]) -> str:
     """Time per atom of large systems."""
     rows = []
-    for case, label in (("mp-float32", "python aoti float32"), ("mini-engines", "python aoti float32")):
-        small, large = (point(reports[case], n, label) for n in (512, 4096)) if case in reports else (None, None)
+    for case, label in (
+        ("mp-float32", "python aoti float32"),
+        ("mini-engines", "python aoti float32"),
+    ):
+        small, large = (
+            (point(reports[case], n, label) for n in (512, 4096))
+            if case in reports
+            else (None, None)
+        )
         if small and large:
             times = [p["microseconds_per_atom"]["median"] for p in (small, large)]
             rows.append([case, *(f"{time:.4g}" for time in times), f"{times[1] / times[0]:.3f}"])
@@ -123,12 +171,21 @@ def programs(found: Object) -> Iterator[str]:
     yield table(
         ["model", "heads", "million per atom", "with one head", "ratio"],
         [
-            [h["model"], str(h["heads"]), f"{h['all'] / 1e6:.3f}", f"{h['one'] / 1e6:.3f}", f"{h['ratio']:.4f}"]
+            [
+                h["model"],
+                str(h["heads"]),
+                f"{h['all'] / 1e6:.3f}",
+                f"{h['one'] / 1e6:.3f}",
+                f"{h['ratio']:.4f}",
+            ]
             for h in found["heads"]
         ],
     )
     for held in found["steady_memory"]:
-        yield f"### Memory held during {held['calls']} calls, {held['model']}, {held['atoms']} atoms, ASE\n"
+        yield (
+            f"### Memory held during {held['calls']} calls, {held['model']}, {held['atoms']} "
+            "atoms, ASE\n"
+        )
         megabytes = ", ".join(f"{size / 1e6:.1f}" for size in held["bytes"])
         yield f"After the first tenth, and after each tenth from there on, MB: {megabytes}\n"
 
@@ -145,8 +202,13 @@ def shares(found: Object) -> Iterator[str]:
             work = step["counted"].get(part)
             rate = "" if work is None else f"{work / 1e3 / sum(time or 0 for time in both):.0f}"
             counted = "" if work is None else f"{work / 1e6:.2f}"
-            rows.append([part, *("" if time is None else f"{time:.2f}" for time in both), counted, rate])
-        yield table(["part", "us per atom", "adjoint", "million multiply-adds", "thousand million per s"], rows)
+            rows.append(
+                [part, *("" if time is None else f"{time:.2f}" for time in both), counted, rate]
+            )
+        yield table(
+            ["part", "us per atom", "adjoint", "million multiply-adds", "thousand million per s"],
+            rows,
+        )
 
 
 def conditions(report: Object) -> str:
@@ -154,10 +216,16 @@ def conditions(report: Object) -> str:
     machine = report["machine"]
     versions = dict(report["versions"])
     for contender in report["contenders"]:
-        versions |= {name: value for name, value in contender["about"].items() if isinstance(value, (str, int))}
+        versions |= {
+            name: value
+            for name, value in contender["about"].items()
+            if isinstance(value, (str, int))
+        }
     return (
-        f"{report['date'][:10]}; {machine['processor']}, {machine['cores']} cores, {machine['instructions']}; "
-        f"load before {machine['load']}; " + ", ".join(f"{name} {value}" for name, value in sorted(versions.items()))
+        f"{report['date'][:10]}; {machine['processor']}, {machine['cores']} cores, "
+        f"{machine['instructions']}; "
+        f"load before {machine['load']}; "
+        + ", ".join(f"{name} {value}" for name, value in sorted(versions.items()))
     )
 
 
@@ -167,7 +235,8 @@ def write_tables(folder: Path) -> None:
     found, of_steps = reports.pop("programs", None), reports.pop("parts", None)
     parts = [
         "# Results\n",
-        "Written by `benchmarks/tables.py` from the JSON files beside it; for the columns see `benchmarks/README.md`.\n",
+        "Written by `benchmarks/tables.py` from the JSON files beside it; for the columns see "
+        "`benchmarks/README.md`.\n",
         "## Against peers, with a ready neighbour list, MgO, 6 A\n",
         "Medians and quartiles of rounds in which all contenders had a turn.\n",
         against_peers(reports),
@@ -183,7 +252,8 @@ def write_tables(folder: Path) -> None:
         parts += ["## Programs\n", *programs(found)]
     if of_steps:
         where = (
-            f"Bulk MgO, {of_steps['atoms']} atoms, one thread; {of_steps['date']}, torch {of_steps['torch']}; `parts.py`.\n"
+            f"Bulk MgO, {of_steps['atoms']} atoms, one thread; {of_steps['date']}, torch "
+            f"{of_steps['torch']}; `parts.py`.\n"
         )
         parts += ["## Where the time goes\n", where, *shares(of_steps)]
     parts.append("## All cases\n")

@@ -1,9 +1,11 @@
-"""Give a virtual environment a LAMMPS that runs `pair_style mliap unified` with that environment's Python.
+"""Give a virtual environment a LAMMPS that runs `pair_style mliap unified` with that environment's
+Python.
 
     .venv/bin/python lammps_plugin/build_lammps.py --prefix .venv
 
-provides `.venv/bin/lmp`, which needs no activation, and `import lammps` in the environment's Python. A suitable `lmp` on
-PATH is linked; else one is built from Debian's source package, once, into a cache that other environments can link to.
+provides `.venv/bin/lmp`, which needs no activation, and `import lammps` in the environment's
+Python. A suitable `lmp` on PATH is linked; else one is built from Debian's source package, once,
+into a cache that other environments can link to.
 """
 
 from __future__ import annotations
@@ -48,7 +50,10 @@ def find_lammps(environment: Environment, cache: Path, source: Path | None) -> L
         say(f"using the build in {folder}")
         return cached_lammps(folder)
     say(f"none on PATH, none in {cache}: building LAMMPS {EXPECTED} there")
-    say("this downloads 214 MB, needs 3 GB of disk meanwhile and takes 6 to 10 minutes on 2 free cores; later, only seconds")
+    say(
+        "this downloads 214 MB, needs 3 GB of disk meanwhile and takes 6 to 10 minutes on 2 free "
+        "cores; later, only seconds"
+    )
     start = time.monotonic()
     folder = build_lammps(environment, cache, source)
     say(f"built {folder} in {(time.monotonic() - start) / 60:.1f} min")
@@ -63,17 +68,36 @@ def provide(prefix: Path, cache: Path, source: Path | None) -> None:
     if not is_linked(lammps, environment):
         link(lammps, environment, environment.site, launcher)
     if reason := probe(environment, launcher, environment.site, ranks=1):
-        cure = f"remove {lammps.library.parent}" if lammps.relocatable else f"take {lammps.program} off PATH"
-        raise BuildError(f"{lammps.library} does not work here: {reason}; mend that, or {cure}, and run again.")
-    say(f"ready: {launcher} (version {lammps.version}), and `import lammps` in {environment.python}")
+        cure = (
+            f"remove {lammps.library.parent}"
+            if lammps.relocatable
+            else f"take {lammps.program} off PATH"
+        )
+        raise BuildError(
+            f"{lammps.library} does not work here: {reason}; mend that, or {cure}, and run again."
+        )
+    say(
+        f"ready: {launcher} (version {lammps.version}), and `import lammps` in {environment.python}"
+    )
 
 
 def main() -> int:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--prefix", type=Path, default=Path(sys.prefix), help="the environment (default: this Python's)")
-    parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "mhff", help="default: %(default)s")
-    parser.add_argument("--source", type=Path, help="a LAMMPS source archive to build instead of Debian's")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--prefix",
+        type=Path,
+        default=Path(sys.prefix),
+        help="the environment (default: this Python's)",
+    )
+    parser.add_argument(
+        "--cache", type=Path, default=Path.home() / ".cache" / "mhff", help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--source", type=Path, help="a LAMMPS source archive to build instead of Debian's"
+    )
     arguments = parser.parse_args()
     try:
         provide(arguments.prefix, arguments.cache.absolute(), arguments.source)

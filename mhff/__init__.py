@@ -1,7 +1,8 @@
 """mhff: one multi-head MACE force field, several levels of theory, in the engines people use.
 
-`graph.py` says which way an edge points, `model/mace.py` is the forward pass, `heads.py` is where a head is chosen.
-This package knows no engine: compiling is in `mhff_deploy`, the adapters in `mhff_lammps` and `mhff_openmm`.
+`graph.py` says which way an edge points, `model/mace.py` is the forward pass, `heads.py` is where a
+head is chosen. This package knows no engine: compiling is in `mhff_deploy`, the adapters in
+`mhff_lammps` and `mhff_openmm`.
 """
 
 from importlib import import_module
@@ -27,7 +28,9 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import the public names on first use, so that `mhff --help` and the engines' start-up do not wait for torch."""
+    """Import the public names on first use, so that `mhff --help` and the engines' start-up do not
+    wait for torch.
+    """
     if name not in _HOME:
         raise AttributeError(f"module 'mhff' has no attribute '{name}'")
     return getattr(import_module(f"mhff.{_HOME[name]}"), name)

@@ -24,15 +24,19 @@ from mhff.verlet import VerletList, check_skin
 SKIN = 0.5
 """Of the neighbour list, A, that suits most simulations."""
 HEAD_KEY = "mhff_head"
-"""`atoms.info[HEAD_KEY]` (a name) and `atoms.arrays[HEAD_KEY]` (a name per atom) override the calculator's head."""
+"""`atoms.info[HEAD_KEY]` (a name) and `atoms.arrays[HEAD_KEY]` (a name per atom) override the
+calculator's head.
+"""
 
 
 class MHFFCalculator(Calculator):
-    """Energy, free energy, forces, stress and energies per atom from a model, a model file or an artefact.
+    """Energy, free energy, forces, stress and energies per atom from a model, a model file or an
+    artefact.
 
-    The head is a name or a mix, as `{"materials": 0.5, "surfaces": 0.5}`. `results["head_energies"]` holds the total
-    energy of every head, which comes with each evaluation. Models that take a total charge or a spin multiplicity (2S + 1)
-    read `atoms.info["charge"]` and `atoms.info["spin"]`, by default 0 and 1.
+    The head is a name or a mix, as `{"materials": 0.5, "surfaces": 0.5}`.
+    `results["head_energies"]` holds the total energy of every head, which comes with each
+    evaluation. Models that take a total charge or a spin multiplicity (2S + 1) read
+    `atoms.info["charge"]` and `atoms.info["spin"]`, by default 0 and 1.
     """
 
     implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]  # noqa: RUF012 - ASE's own name
@@ -46,14 +50,17 @@ class MHFFCalculator(Calculator):
         form: str | None = None,
         skin: float = SKIN,
     ) -> None:
-        """`model`: path, `"mini"`, `mhff.load(...)` or an artefact; `dtype`: "float32" (MD) or "float64" (optimisation).
+        """`model`: path, `"mini"`, `mhff.load(...)` or an artefact; `dtype`: "float32" (MD) or
+        "float64" (optimisation).
 
-        `dtype` None means float64 for a model and what it was compiled in for an artefact. `form` is what a model runs as:
-        "eager", or "aoti" or "torchscript", to which it is compiled once, in the compile cache. `skin`, A: along a
-        trajectory in one cell, neighbours are searched anew only when an atom has moved half of it; 0: at every step.
+        `dtype` None means float64 for a model and what it was compiled in for an artefact. `form`
+        is what a model runs as: "eager", or "aoti" or "torchscript", to which it is compiled once,
+        in the compile cache. `skin`, A: along a trajectory in one cell, neighbours are searched
+        anew only when an atom has moved half of it; 0: at every step.
 
-        Raises MHFFError for an unknown head. `head` may be left out where there is only one, or where each structure
-        names its own in `mhff_head`; where neither is so, the first calculation raises.
+        Raises MHFFError for an unknown head. `head` may be left out where there is only one, or
+        where each structure names its own in `mhff_head`; where neither is so, the first
+        calculation raises.
         """
         super().__init__()
         self.evaluator = open_evaluator(model, device, dtype, form)
@@ -89,11 +96,17 @@ class MHFFCalculator(Calculator):
             "free_energy": float(energies.sum()),
             "energies": energies.numpy(),
             "forces": derivatives.forces(edge_gradients, graph.edge_index, graph.n_atoms).numpy(),
-            "head_energies": dict(zip(evaluator.heads.names, node_energies.sum(0).tolist(), strict=True)),
+            "head_energies": dict(
+                zip(evaluator.heads.names, node_energies.sum(0).tolist(), strict=True)
+            ),
         }
         if atoms.cell.rank == 3:
-            virials = derivatives.virial(edge_gradients, graph.edge_vectors, graph.structure_of_edge, 1)
-            self.results["stress"] = full_3x3_to_voigt_6_stress(derivatives.stress(virials, graph.cells)[0].numpy())
+            virials = derivatives.virial(
+                edge_gradients, graph.edge_vectors, graph.structure_of_edge, 1
+            )
+            self.results["stress"] = full_3x3_to_voigt_6_stress(
+                derivatives.stress(virials, graph.cells)[0].numpy()
+            )
         elif "stress" in properties:
             raise PropertyNotImplementedError("stress needs a cell with three lattice vectors")
 
@@ -106,19 +119,27 @@ class MHFFCalculator(Calculator):
         return with_edges(atoms, vectors, index, self._species, self.evaluator.default_state)
 
     def head_weights(self, atoms: Atoms) -> torch.Tensor:
-        """Head weights `[n_atoms, n_heads]` of a structure: its own `mhff_head`, or the calculator's head."""
+        """Head weights `[n_atoms, n_heads]` of a structure: its own `mhff_head`, or the
+        calculator's head.
+        """
         heads = self.evaluator.heads
         if HEAD_KEY in atoms.arrays:
             return heads.rows([str(name) for name in atoms.arrays[HEAD_KEY]])
         return heads.row(atoms.info.get(HEAD_KEY, self.head)).expand(len(atoms), -1)
 
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
-        """Changes since the last calculation, the head and the charge and spin of the structure among them."""
+        """Changes since the last calculation, the head and the charge and spin of the structure
+        among them.
+        """
         changes: list[str] = super().check_state(atoms, tol)
         if self.atoms is not None:
             if not _same_heads(self.atoms, atoms):
                 changes.append(HEAD_KEY)
-            changes += [key for key in (CHARGE_KEY, SPIN_KEY) if self.atoms.info.get(key) != atoms.info.get(key)]
+            changes += [
+                key
+                for key in (CHARGE_KEY, SPIN_KEY)
+                if self.atoms.info.get(key) != atoms.info.get(key)
+            ]
         return changes
 
     def set_head(self, head: HeadSpec) -> None:
@@ -129,7 +150,11 @@ class MHFFCalculator(Calculator):
 
     def _warn_untrained(self, weights: torch.Tensor, symbols: list[str]) -> None:
         for head, elements in self.evaluator.heads.untrained(weights, symbols).items():
-            sentence = f"head '{head}' was not trained on {', '.join(elements)}; its numbers there are an extrapolation"
+            sentence = (
+                f"head '{head}' was not trained on {', '.join(elements)}; its numbers "
+                "there "
+                "are an extrapolation"
+            )
             if sentence not in self._warned:
                 warnings.warn(sentence, UserWarning, stacklevel=3)
                 self._warned.add(sentence)

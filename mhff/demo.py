@@ -1,7 +1,8 @@
-"""The core's parts of `mhff demo`: what each head says, an equation of state, a relaxation, all in ASE.
+"""The core's parts of `mhff demo`: what each head says, an equation of state, a relaxation, all in
+ASE.
 
-A part is a function `(out, say) -> Panel`: it does its work, writes files into the folder `out`, tells what it finds
-with `say`, and returns how to draw it.
+A part is a function `(out, say) -> Panel`: it does its work, writes files into the folder `out`,
+tells what it finds with `say`, and returns how to draw it.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ def equation_of_state(out: Path, say: Say) -> Panel:
     volume, energy, modulus = EquationOfState(volumes, energies, eos="birchmurnaghan").fit()
     a0, b0 = (4 * volume) ** (1 / 3), modulus / units.GPa
     write(out / "mgo-eos.extxyz", crystals)
-    say(f"equation of state of MgO, head materials (PBE): a = {a0:.3f} A, bulk modulus {b0:.0f} GPa")
+    say(
+        f"equation of state of MgO, head materials (PBE): a = {a0:.3f} A, bulk modulus {b0:.0f} GPa"
+    )
 
     def draw(axes: Axes) -> None:
         axes.plot(LATTICE_CONSTANTS, energies - energy, "o-", color=COLOURS["materials"], ms=4)
@@ -86,9 +89,12 @@ def relaxation(out: Path, say: Say) -> Panel:
     state = "relaxed" if converged else f"not converged after {optimiser.nsteps} steps"
     say(
         f"CO on MgO(100), head surfaces (RPBE): {state} in {optimiser.nsteps} steps by "
-        f"{atoms.get_potential_energy() - start:.3f} eV; carbon {carbon.z - below:.2f} A above the surface"
+        f"{atoms.get_potential_energy() - start:.3f} eV; carbon {carbon.z - below:.2f} A above the "
+        "surface"
     )
-    return Panel("CO on MgO(100), relaxed: head surfaces, ASE", lambda axes: _draw_atoms(axes, atoms))
+    return Panel(
+        "CO on MgO(100), relaxed: head surfaces, ASE", lambda axes: _draw_atoms(axes, atoms)
+    )
 
 
 def _draw_atoms(axes: Axes, atoms: Atoms) -> None:
@@ -110,13 +116,22 @@ def head_comparison(out: Path, say: Say) -> Panel:
     say("  height / A  " + "".join(f"{name:>12}" for name in names))
     for index in (5, 10, 20, 30):
         say(f"  {HEIGHTS[index]:10.2f}  " + "".join(f"{energy:12.3f}" for energy in curves[index]))
-    np.savetxt(out / "heads.csv", np.column_stack([HEIGHTS, curves]), delimiter=",", header="height/A," + ",".join(names))
+    np.savetxt(
+        out / "heads.csv",
+        np.column_stack([HEIGHTS, curves]),
+        delimiter=",",
+        header="height/A," + ",".join(names),
+    )
 
     def draw(axes: Axes) -> None:
         for name, curve in zip(names, curves.T, strict=True):
             axes.plot(HEIGHTS, curve, label=name, color=COLOURS.get(name), lw=2)
         axes.axhline(0, color="0.7", lw=0.8)
-        axes.set(xlabel="height of C above MgO(100) / Å", ylabel="energy / eV", ylim=(min(-0.4, curves.min() - 0.1), 0.8))
+        axes.set(
+            xlabel="height of C above MgO(100) / Å",
+            ylabel="energy / eV",
+            ylim=(min(-0.4, curves.min() - 0.1), 0.8),
+        )
         axes.legend(frameon=False)
 
     return Panel("One structure, three levels of theory", draw)

@@ -1,7 +1,8 @@
-"""What a model is, for people (`render`) and for programs (`describe`, a JSON object): the content of `mhff info`.
+"""What a model is, for people (`render`) and for programs (`describe`, a JSON object): the content
+of `mhff info`.
 
-Components describe their own kinds of files by the entry-point group `mhff.descriptions`: functions that take a path and
-give a `Description`, or None for a file of another kind.
+Components describe their own kinds of files by the entry-point group `mhff.descriptions`: functions
+that take a path and give a `Description`, or None for a file of another kind.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ class Description:
 
 
 def describe_file(source: str | os.PathLike[str]) -> Description:
-    """Description of a model file, a bundled model or any other kind of file that is installed, without running anything.
+    """Description of a model file, a bundled model or any other kind of file that is installed,
+    without running anything.
 
     Raises MHFFError for a file that is damaged or of no known kind.
     """
@@ -48,7 +50,8 @@ def describe_file(source: str | os.PathLike[str]) -> Description:
         if found is not None:
             return found
     raise MHFFError(
-        f"'{path}' is no file of mhff; expected one of: {listing(['.mhff model files', *(kind.name for kind in kinds)])}"
+        f"'{path}' is no file of mhff; expected one of: "
+        f"{listing(['.mhff model files', *(kind.name for kind in kinds)])}"
     )
 
 
@@ -79,7 +82,11 @@ def _describe_model(model: Model) -> dict[str, Any]:
             head.model_dump(mode="json") | {"E0s": dict(zip(model.elements, energies, strict=True))}
             for head, energies in zip(model.heads, E0s, strict=True)
         ],
-        "architecture": {name: value for name, value in config.model_dump(mode="json").items() if name not in named},
+        "architecture": {
+            name: value
+            for name, value in config.model_dump(mode="json").items()
+            if name not in named
+        },
         "jumps_at_cutoff": config.jumps_at_cutoff,
         "units": dict(UNITS),
         "provenance": model.provenance,
@@ -111,9 +118,13 @@ def _facts(summary: Mapping[str, Any]) -> Table:
         "format": f"version {summary['format_version']}",
     }
     if architecture["state_embeddings"]:
-        facts["also takes"] = listing(state_words(embedding) for embedding in architecture["state_embeddings"])
+        facts["also takes"] = listing(
+            state_words(embedding) for embedding in architecture["state_embeddings"]
+        )
     if summary["jumps_at_cutoff"]:
-        facts["warning"] = "its energy jumps where an atom crosses the cutoff; do not run dynamics with it"
+        facts["warning"] = (
+            "its energy jumps where an atom crosses the cutoff; do not run dynamics with it"
+        )
     if summary["file"] is not None:
         facts = {"file": f"{summary['file']} ({summary['bytes'] / 1e6:.2f} MB)"} | facts
     return pairs(facts)
@@ -121,7 +132,10 @@ def _facts(summary: Mapping[str, Any]) -> Table:
 
 def state_words(embedding: Mapping[str, Any]) -> str:
     """A charge or multiplicity that a model takes, in words."""
-    name = {"total_charge": "a total charge (default 0)", "total_spin": "a spin multiplicity 2S+1 (default 1)"}
+    name = {
+        "total_charge": "a total charge (default 0)",
+        "total_spin": "a spin multiplicity 2S+1 (default 1)",
+    }
     if embedding["kind"] == "continuous":
         return name[embedding["quantity"]]
     lowest = -embedding["offset"]
@@ -134,7 +148,17 @@ def head_table(heads: Sequence[Mapping[str, Any]]) -> Table:
     for head in heads:
         elements = listing(head["elements"]) if head["elements"] else UNKNOWN
         table.add_row(
-            *map(Text, [head["name"], head["level_of_theory"], head["domain"], elements, head["licence"], head["citation"]])
+            *map(
+                Text,
+                [
+                    head["name"],
+                    head["level_of_theory"],
+                    head["domain"],
+                    elements,
+                    head["licence"],
+                    head["citation"],
+                ],
+            )
         )
     return table
 

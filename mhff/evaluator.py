@@ -1,4 +1,6 @@
-"""What a calculator or an engine adapter calls: one protocol, for the eager model and for compiled artefacts alike."""
+"""What a calculator or an engine adapter calls: one protocol, for the eager model and for compiled
+artefacts alike.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ FORMS = ("eager", "aoti", "torchscript")
 
 
 class Evaluator(Protocol):
-    """Energies of every head and the gradient of their weighted sum, with what is needed to prepare the inputs."""
+    """Energies of every head and the gradient of their weighted sum, with what is needed to prepare
+    the inputs.
+    """
 
     heads: Heads
     elements: tuple[str, ...]
@@ -52,11 +56,13 @@ class Evaluator(Protocol):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Node energies `[n_local, n_heads]`, float64, eV, and edge gradients `[E, 3]`, eV/A.
 
-        `edge_vectors [E, 3]` = x_receiver - x_sender(image), A; `edge_index [2, E]`; `species [n_all]`;
-        `head_weights [n_local, n_heads]`, used as given; `ghost_plan`: owners of the atoms beyond n_local
-        (`mhff.ops.ghosts`); `state [n_all, 2]`: charge and multiplicity of each atom's structure, None for `default_state`.
-        Inputs may have any device and floating-point type; outputs are on `device`. Raises MHFFError for wrong shapes,
-        and for indices that are out of range on the CPU.
+        `edge_vectors [E, 3]` = x_receiver - x_sender(image), A; `edge_index [2, E]`; `species
+        [n_all]`; `head_weights [n_local, n_heads]`, used as given; `ghost_plan`: owners of the
+        atoms beyond n_local
+        (`mhff.ops.ghosts`); `state [n_all, 2]`: charge and multiplicity of each atom's structure,
+        None for `default_state`. Inputs may have any device and floating-point type; outputs are on
+        `device`. Raises MHFFError for wrong shapes, and for indices that are out of range on the
+        CPU.
         """
         ...
 
@@ -67,12 +73,16 @@ class EagerEvaluator:
     default_head: str | None = None
     default_state = DEFAULT_STATE
 
-    def __init__(self, model: Model, device: str | torch.device = "cpu", dtype: str = "float64") -> None:
+    def __init__(
+        self, model: Model, device: str | torch.device = "cpu", dtype: str = "float64"
+    ) -> None:
         self.heads, self.elements, self.r_max = model.heads, model.elements, model.r_max
         self.dtype, self.device = resolve_dtype(dtype), resolve_device(device)
         self.state_embeddings = model.network.config.state_embeddings
         # a network of its own, so that changing its precision leaves the user's model alone
-        self.network = copy.deepcopy(model.network).to(self.device, self.dtype).requires_grad_(False)
+        self.network = (
+            copy.deepcopy(model.network).to(self.device, self.dtype).requires_grad_(False)
+        )
 
     def evaluate(
         self,
@@ -84,7 +94,16 @@ class EagerEvaluator:
         state: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """See `Evaluator.evaluate`."""
-        check_inputs(edge_vectors, edge_index, species, head_weights, ghost_plan, state, self.heads.names, self.elements)
+        check_inputs(
+            edge_vectors,
+            edge_index,
+            species,
+            head_weights,
+            ghost_plan,
+            state,
+            self.heads.names,
+            self.elements,
+        )
         if state is not None:
             check_state(state, self.state_embeddings)
         return energies_and_edge_gradients(
@@ -106,7 +125,9 @@ def resolve_dtype(name: str) -> torch.dtype:
 
 
 def resolve_device(name: str | torch.device) -> torch.device:
-    """torch device of `cpu`, `cuda` or `cuda:<index>`; refused where this machine has no such device."""
+    """torch device of `cpu`, `cuda` or `cuda:<index>`; refused where this machine has no such
+    device.
+    """
     try:
         device = torch.device(name)
     except RuntimeError as error:
@@ -115,7 +136,8 @@ def resolve_device(name: str | torch.device) -> torch.device:
         raise MHFFError(f"unknown device '{name}': choose cpu or cuda")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise MHFFError(
-            f"no device '{device}': torch sees {torch.cuda.device_count()} CUDA devices on this machine; use device='cpu'"
+            f"no device '{device}': torch sees {torch.cuda.device_count()} CUDA devices on this "
+            "machine; use device='cpu'"
         )
     return device
 
@@ -126,11 +148,13 @@ def open_evaluator(
     dtype: str | None = None,
     form: str | None = None,
 ) -> Evaluator:
-    """An evaluator of a model, a model file, a bundled model's name, or an artefact (any kind that is installed).
+    """An evaluator of a model, a model file, a bundled model's name, or an artefact (any kind that
+    is installed).
 
-    `dtype` None means float64 for a model and its own for an artefact. An artefact has the device and precision it was
-    compiled for; asking for another device or for more precision is refused. `form` is what a model runs as: "eager" (or
-    None), or "aoti" or "torchscript", to which it is compiled once, in the compile cache.
+    `dtype` None means float64 for a model and its own for an artefact. An artefact has the device
+    and precision it was compiled for; asking for another device or for more precision is refused.
+    `form` is what a model runs as: "eager" (or None), or "aoti" or "torchscript", to which it is
+    compiled once, in the compile cache.
     """
     if not isinstance(source, (str, os.PathLike, Model)):
         return source
@@ -140,7 +164,10 @@ def open_evaluator(
         path = model_path(source)
         if not is_model_file(path):
             if form is not None:
-                raise MHFFError(f"'{path}' is not a .mhff model file, and only those are compiled; leave out form='{form}'")
+                raise MHFFError(
+                    f"'{path}' is not a .mhff model file, and only those are compiled; leave out "
+                    f"form='{form}'"
+                )
             return _open_artefact(path, device, dtype)
         source = load(path)
     if form in (None, "eager"):
@@ -156,4 +183,6 @@ def _open_artefact(path: Path, device: str, dtype: str | None) -> Evaluator:
         if evaluator is not None:
             return evaluator
     kinds = listing([".mhff model files", *(opener.name for opener in openers)])
-    raise MHFFError(f"'{path}' is neither a model nor an artefact of mhff; expected one of: {kinds}")
+    raise MHFFError(
+        f"'{path}' is neither a model nor an artefact of mhff; expected one of: {kinds}"
+    )

@@ -1,8 +1,8 @@
 """Atoms to tensors: neighbour list, species indices, batches.
 
 An edge (i <- j) has the sender j in `edge_index[0]`, the receiver i in `edge_index[1]`, and
-`edge_vectors = x_i - x_j(image)`: it points from the neighbour to the centre. Both directions are edges, and so are
-pairs of an atom with its own images.
+`edge_vectors = x_i - x_j(image)`: it points from the neighbour to the centre. Both directions are
+edges, and so are pairs of an atom with its own images.
 
 | field            | shape   | dtype   | unit | per       |
 |------------------|---------|---------|------|-----------|
@@ -29,12 +29,16 @@ from mhff.model.state import DEFAULT_STATE
 from mhff.state import state_of
 
 FLAT = 1e-9
-"""A lattice vector closer than this, relative to the longest, to the plane or line of the others depends on them."""
+"""A lattice vector closer than this, relative to the longest, to the plane or line of the others
+depends on them.
+"""
 
 
 @dataclass(frozen=True)
 class Graph:
-    """One structure, or several side by side; the fields are in the table at the top of this module."""
+    """One structure, or several side by side; the fields are in the table at the top of this
+    module.
+    """
 
     edge_vectors: torch.Tensor
     edge_index: torch.Tensor
@@ -77,19 +81,25 @@ class Graph:
 
 
 def species_indices(symbols: Sequence[str], elements: Sequence[str]) -> torch.Tensor:
-    """Position of each symbol in `elements`, `[n]`; raises MHFFError for an element that is not there."""
+    """Position of each symbol in `elements`, `[n]`; raises MHFFError for an element that is not
+    there.
+    """
     index = {element: position for position, element in enumerate(elements)}
     unknown = sorted(set(symbols) - set(elements))
     if unknown:
         raise MHFFError(
-            f"this structure has {listing(unknown)}, but this model knows only {listing(elements)}; "
+            f"this structure has {listing(unknown)}, but this model knows only "
+            f"{listing(elements)}; "
             "use a model trained on these elements"
         )
     return torch.tensor([index[symbol] for symbol in symbols], dtype=torch.int64)
 
 
-def neighbour_list(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, r_max: float) -> tuple[np.ndarray, np.ndarray]:
-    """`edge_index [2, E]` sorted by receiver and `edge_vectors [E, 3]` of all pairs closer than `r_max`, A.
+def neighbour_list(
+    positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, r_max: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """`edge_index [2, E]` sorted by receiver and `edge_vectors [E, 3]` of all pairs closer than
+    `r_max`, A.
 
     Any cell will do: triclinic, smaller than the cutoff, periodic in some directions only, or none.
     """
@@ -104,39 +114,56 @@ def neighbour_list(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, r_m
 
 
 def check_distances(
-    distances: np.ndarray | torch.Tensor, sender: np.ndarray | torch.Tensor, receiver: np.ndarray | torch.Tensor
+    distances: np.ndarray | torch.Tensor,
+    sender: np.ndarray | torch.Tensor,
+    receiver: np.ndarray | torch.Tensor,
 ) -> None:
     """Raise MHFFError if the two atoms of an edge are at the same place; all arguments are `[E]`."""
     if (distances == 0).any():
         first = int(distances.argmin())
         raise MHFFError(
-            f"expected atoms at different places, got atoms {sender[first]} and {receiver[first]} (or their images) at the "
+            f"expected atoms at different places, got atoms {sender[first]} and {receiver[first]} "
+            "(or their images) at the "
             "same one; move or remove one of them"
         )
 
 
 def _check_geometry(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -> None:
     if not np.isfinite(positions).all() or not np.isfinite(cell).all():
-        raise MHFFError("expected finite positions and cell, got NaN or infinity; check the structure")
-    lattice = cell[pbc]
-    if pbc.any() and np.linalg.matrix_rank(lattice, tol=FLAT * np.linalg.norm(lattice, axis=1).max()) < len(lattice):
         raise MHFFError(
-            f"expected independent lattice vectors for the periodic directions (pbc {pbc.tolist()}), "
+            "expected finite positions and cell, got NaN or infinity; check the structure"
+        )
+    lattice = cell[pbc]
+    if pbc.any() and np.linalg.matrix_rank(
+        lattice, tol=FLAT * np.linalg.norm(lattice, axis=1).max()
+    ) < len(lattice):
+        raise MHFFError(
+            "expected independent lattice vectors for the periodic directions (pbc "
+            f"{pbc.tolist()}), "
             f"got the cell {cell.tolist()}; set the cell, or pbc=False"
         )
 
 
 def graph_from_atoms(
-    atoms: Atoms, elements: Sequence[str], r_max: float, default_state: tuple[float, float] = DEFAULT_STATE
+    atoms: Atoms,
+    elements: Sequence[str],
+    r_max: float,
+    default_state: tuple[float, float] = DEFAULT_STATE,
 ) -> Graph:
-    """Graph of one ASE structure, floating-point fields in float64; `default_state` where it names no charge or spin."""
+    """Graph of one ASE structure, floating-point fields in float64; `default_state` where it names
+    no charge or spin.
+    """
     species = species_indices(atoms.get_chemical_symbols(), elements)
     edge_index, edge_vectors = neighbour_list(*geometry(atoms), r_max)
-    return with_edges(atoms, torch.from_numpy(edge_vectors), torch.from_numpy(edge_index), species, default_state)
+    return with_edges(
+        atoms, torch.from_numpy(edge_vectors), torch.from_numpy(edge_index), species, default_state
+    )
 
 
 def geometry(atoms: Atoms) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Positions `[n, 3]`, cell `[3, 3]` and pbc `[3]` of a structure, as `neighbour_list` takes them."""
+    """Positions `[n, 3]`, cell `[3, 3]` and pbc `[3]` of a structure, as `neighbour_list` takes
+    them.
+    """
     return (
         np.asarray(atoms.positions, dtype=np.float64),
         np.asarray(atoms.cell[:], dtype=np.float64),
@@ -169,10 +196,19 @@ def collate(graphs: Sequence[Graph]) -> Graph:
     return Graph(
         edge_vectors=torch.cat([graph.edge_vectors for graph in graphs]),
         edge_index=torch.cat(
-            [graph.edge_index + offset for graph, offset in zip(graphs, atom_offsets, strict=False)], dim=1
+            [
+                graph.edge_index + offset
+                for graph, offset in zip(graphs, atom_offsets, strict=False)
+            ],
+            dim=1,
         ),
         species=torch.cat([graph.species for graph in graphs]),
-        structure=torch.cat([graph.structure + offset for graph, offset in zip(graphs, structure_offsets, strict=False)]),
+        structure=torch.cat(
+            [
+                graph.structure + offset
+                for graph, offset in zip(graphs, structure_offsets, strict=False)
+            ]
+        ),
         cells=torch.cat([graph.cells for graph in graphs]),
         state=torch.cat([graph.state for graph in graphs]),
     )

@@ -1,7 +1,8 @@
-"""Heads: levels of electronic-structure theory on one shared trunk, and the only place that resolves a head's name.
+"""Heads: levels of electronic-structure theory on one shared trunk, and the only place that
+resolves a head's name.
 
-Choosing a head means filling `head_weights`, a tensor with one row per atom and one column per head:
-a one-hot row selects, a convex row interpolates between levels of theory.
+Choosing a head means filling `head_weights`, a tensor with one row per atom and one column per
+head: a one-hot row selects, a convex row interpolates between levels of theory.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ class Heads(Sequence[Head]):
         self._heads = tuple(heads)
         self.names = tuple(head.name for head in heads)
         if len(set(self.names)) != len(self.names) or not self.names:
-            raise MHFFError(f"expected at least one head and no name twice, got {listing(self.names)}")
+            raise MHFFError(
+                f"expected at least one head and no name twice, got {listing(self.names)}"
+            )
 
     def __getitem__(self, index):  # type: ignore[no-untyped-def]
         return self._heads[index]
@@ -58,7 +61,10 @@ class Heads(Sequence[Head]):
     def index(self, name: str) -> int:  # type: ignore[override]
         """Column of the head called exactly `name`; raises MHFFError, naming the heads that exist."""
         if name not in self.names:
-            raise MHFFError(f"unknown head '{name}': this model has the heads {listing(self.names)}; choose one of them")
+            raise MHFFError(
+                f"unknown head '{name}': this model has the heads {listing(self.names)}; choose "
+                "one of them"
+            )
         return self.names.index(name)
 
     def complete(self, beginning: str) -> str:
@@ -69,8 +75,13 @@ class Heads(Sequence[Head]):
         if len(found) == 1:
             return found[0]
         if found:
-            raise MHFFError(f"head '{beginning}' is ambiguous: it begins {listing(found)}; give more letters")
-        raise MHFFError(f"unknown head '{beginning}': this model has the heads {listing(self.names)}; choose one of them")
+            raise MHFFError(
+                f"head '{beginning}' is ambiguous: it begins {listing(found)}; give more letters"
+            )
+        raise MHFFError(
+            f"unknown head '{beginning}': this model has the heads {listing(self.names)}; choose "
+            "one of them"
+        )
 
     def row(self, spec: HeadSpec | None) -> torch.Tensor:
         """Head weights `[n_heads]`, float64, of a name or of a mix by name.
@@ -81,7 +92,8 @@ class Heads(Sequence[Head]):
         if spec is None:
             if len(self) > 1:
                 raise MHFFError(
-                    f"no head given: this model has the heads {listing(self.names)}; name one, as head='{self.names[0]}'"
+                    f"no head given: this model has the heads {listing(self.names)}; name one, as "
+                    f"head='{self.names[0]}'"
                 )
             weights[0] = 1.0
         elif isinstance(spec, str):
@@ -92,7 +104,8 @@ class Heads(Sequence[Head]):
             total = float(weights.sum())
             if not abs(total - 1.0) <= MIX_TOLERANCE:
                 raise MHFFError(
-                    f"the weights of a head mix must sum to 1, got {dict(spec)} with the sum {total:g}; rescale them"
+                    f"the weights of a head mix must sum to 1, got {dict(spec)} with the sum "
+                    f"{total:g}; rescale them"
                 )
         return weights
 
@@ -104,12 +117,17 @@ class Heads(Sequence[Head]):
     def untrained(self, weights: torch.Tensor, symbols: Sequence[str]) -> dict[str, list[str]]:
         """Elements of `symbols` that a head with non-zero weight was not trained on, by head name.
 
-        `weights` is `[n_heads]` or `[n_atoms, n_heads]`; heads that do not record their elements are skipped.
+        `weights` is `[n_heads]` or `[n_atoms, n_heads]`; heads that do not record their elements
+        are skipped.
         """
         per_atom = weights.expand(len(symbols), len(self))
         missing: dict[str, list[str]] = {}
         for column, head in enumerate(self):
-            used = {symbol for symbol, weight in zip(symbols, per_atom[:, column].tolist(), strict=True) if weight}
+            used = {
+                symbol
+                for symbol, weight in zip(symbols, per_atom[:, column].tolist(), strict=True)
+                if weight
+            }
             absent = sorted(used - set(head.elements)) if head.elements else []
             if absent:
                 missing[head.name] = absent

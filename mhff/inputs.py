@@ -1,4 +1,6 @@
-"""Checks of an evaluator's inputs. Compiled programs do not look: they would read memory that is not theirs."""
+"""Checks of an evaluator's inputs. Compiled programs do not look: they would read memory that is
+not theirs.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ def check_inputs(
     heads: Sequence[str],
     elements: Sequence[str],
 ) -> None:
-    """Raise MHFFError unless shapes, types and ranges are those of `mhff.evaluator.Evaluator.evaluate`.
+    """Raise MHFFError unless shapes, types and ranges are those of
+    `mhff.evaluator.Evaluator.evaluate`.
 
     Ranges are checked where the tensors are on the CPU; on a GPU, torch's own kernels check them.
     """
@@ -29,7 +32,9 @@ def check_inputs(
     _check_shape("head_weights", head_weights, (n_local, len(heads)), "[n_local, n_heads]")
     if ghost_plan is not None:
         n_ghosts = ghost_plan.numel() - 1
-        _check_shape("ghost_plan", ghost_plan, (1 + max(0, n_ghosts),), "[1 + n_ghosts]", torch.int64)
+        _check_shape(
+            "ghost_plan", ghost_plan, (1 + max(0, n_ghosts),), "[1 + n_ghosts]", torch.int64
+        )
     n_all = n_local + n_ghosts
     _check_shape("species", species, (n_all,), "[n_all]", torch.int64)
     if state is not None:
@@ -40,10 +45,17 @@ def check_inputs(
 
 
 def _check_shape(
-    name: str, tensor: torch.Tensor, shape: tuple[int, ...], words: str, dtype: torch.dtype | None = None
+    name: str,
+    tensor: torch.Tensor,
+    shape: tuple[int, ...],
+    words: str,
+    dtype: torch.dtype | None = None,
 ) -> None:
     if tuple(tensor.shape) != shape:
-        raise MHFFError(f"expected {name} {words} of shape {list(shape)}, got {list(tensor.shape)}; make it of that shape")
+        raise MHFFError(
+            f"expected {name} {words} of shape {list(shape)}, got {list(tensor.shape)}; make it of "
+            "that shape"
+        )
     if dtype is not None and tensor.dtype != dtype:
         raise MHFFError(f"expected {name} of type {dtype}, got {tensor.dtype}; convert it")
 
@@ -54,5 +66,6 @@ def _check_range(name: str, tensor: torch.Tensor, count: int) -> None:
     lowest, highest = (int(value) for value in tensor.aminmax())
     if lowest < 0 or highest >= count:
         raise MHFFError(
-            f"expected numbers from 0 to {count - 1} in {name}, got {lowest if lowest < 0 else highest}; correct the graph"
+            f"expected numbers from 0 to {count - 1} in {name}, got "
+            f"{lowest if lowest < 0 else highest}; correct the graph"
         )

@@ -1,8 +1,9 @@
 """The model file `.mhff`: data, never code.
 
-A safetensors file. Its tensors are the weights (`weights.<name>`) and the model's constants (`constants.<name>`: coupling
-coefficients that the weights mean something together with). Its metadata has two entries: `mhff`, a JSON object with the
-format version, architecture, heads, units and provenance; `sha256`, the checksum of that JSON and of all tensors.
+A safetensors file. Its tensors are the weights (`weights.<name>`) and the model's constants
+(`constants.<name>`: coupling coefficients that the weights mean something together with). Its
+metadata has two entries: `mhff`, a JSON object with the format version, architecture, heads, units
+and provenance; `sha256`, the checksum of that JSON and of all tensors.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ from mhff.model.mace import MACE
 FORMAT_VERSION = 2
 UNITS = {"energy": "eV", "length": "A", "force": "eV/A", "stress": "eV/A^3"}
 BUNDLED = {"mini": "mini.mhff"}
-"""Models that come with the package, by the name that stands for them wherever a model is asked for."""
+"""Models that come with the package, by the name that stands for them wherever a model is asked
+for.
+"""
 
 
 @dataclass
@@ -77,7 +80,9 @@ class Model:
             },
             sort_keys=True,
         )
-        return _ordered(serialise_tensors(tensors, {"mhff": header, "sha256": _checksum(header, tensors)}))
+        return _ordered(
+            serialise_tensors(tensors, {"mhff": header, "sha256": _checksum(header, tensors)})
+        )
 
 
 def model_path(name: str | os.PathLike[str]) -> Path:
@@ -87,13 +92,16 @@ def model_path(name: str | os.PathLike[str]) -> Path:
     path = Path(name)
     if not path.is_file():
         raise MHFFError(
-            f"no file '{path}': give a model file (.mhff), an artefact, or a bundled model ({', '.join(BUNDLED)})"
+            f"no file '{path}': give a model file (.mhff), an artefact, or a bundled model "
+            f"({', '.join(BUNDLED)})"
         )
     return path
 
 
 def is_model_file(path: Path) -> bool:
-    """Whether a file looks like safetensors, which `.mhff` files are: 8 bytes of header length, then JSON."""
+    """Whether a file looks like safetensors, which `.mhff` files are: 8 bytes of header length,
+    then JSON.
+    """
     with path.open("rb") as stream:
         return stream.read(9)[8:] == b"{"
 
@@ -101,7 +109,8 @@ def is_model_file(path: Path) -> bool:
 def load(name: str | os.PathLike[str]) -> Model:
     """Read a `.mhff` file, or a bundled model by its name.
 
-    Raises MHFFError, in one sentence, for a file that is missing, truncated, damaged, foreign or newer than this mhff.
+    Raises MHFFError, in one sentence, for a file that is missing, truncated, damaged, foreign or
+    newer than this mhff.
     """
     path = model_path(name)
     return from_bytes(path.read_bytes(), str(path))
@@ -114,14 +123,19 @@ def from_bytes(content: bytes, name: str) -> Model:
         tensors = parse_tensors(content)
         found = _checksum(header, tensors)
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise MHFFError(f"'{name}' is truncated or damaged ({_reason(error)}); get the file again") from error
+        raise MHFFError(
+            f"'{name}' is truncated or damaged ({_reason(error)}); get the file again"
+        ) from error
     if found != checksum:
-        raise MHFFError(f"'{name}' is damaged: its checksum does not fit its content; get the file again")
+        raise MHFFError(
+            f"'{name}' is damaged: its checksum does not fit its content; get the file again"
+        )
     try:
         return _build(json.loads(header), tensors)
     except (MHFFError, KeyError, RuntimeError, ValueError, TypeError) as error:
         raise MHFFError(
-            f"'{name}' does not hold a model that this mhff can read ({_reason(error)}); write it again"
+            f"'{name}' does not hold a model that this mhff can read ({_reason(error)}); write it "
+            "again"
         ) from error
 
 
@@ -143,19 +157,30 @@ def assemble(
     heads: Heads,
     provenance: dict[str, Any],
 ) -> Model:
-    """A model of given weights (`MACE.state_dict`) and constants; every disagreement between them raises ValueError or
-    RuntimeError.
+    """A model of given weights (`MACE.state_dict`) and constants; every disagreement between them
+    raises ValueError or RuntimeError.
     """
     check_constants(config, constants)
-    with torch.device("meta"):  # shapes without numbers: settings may claim any size, the weights must have it
+    with torch.device(
+        "meta"
+    ):  # shapes without numbers: settings may claim any size, the weights must have it
         network = MACE(config, constants)
-    for name, expected in network.state_dict().items():  # torch 2.9 takes the first of several numbers for one
+    for (
+        name,
+        expected,
+    ) in network.state_dict().items():  # torch 2.9 takes the first of several numbers for one
         if name in weights and weights[name].shape != expected.shape:
-            raise ValueError(f"size mismatch for {name}: {list(weights[name].shape)}, not {list(expected.shape)}")
+            raise ValueError(
+                f"size mismatch for {name}: {list(weights[name].shape)}, not {list(expected.shape)}"
+            )
     network.load_state_dict(weights, assign=True)
-    dtypes = {value.dtype for key, value in weights.items() if not key.startswith("reference_energies.")}
+    dtypes = {
+        value.dtype for key, value in weights.items() if not key.startswith("reference_energies.")
+    }
     if dtypes not in ({torch.float32}, {torch.float64}):
-        raise ValueError(f"expected weights in float32 or in float64, got {listing(sorted(map(str, dtypes)))}")
+        raise ValueError(
+            f"expected weights in float32 or in float64, got {listing(sorted(map(str, dtypes)))}"
+        )
     return Model(network.to(network.dtype).requires_grad_(False), heads, provenance)
 
 
@@ -180,10 +205,14 @@ def _metadata(content: bytes, name: str) -> tuple[str, str]:
     """JSON header and checksum of a file; refuses what is not ours."""
     length = int.from_bytes(content[:8], "little")
     if content[8:9] != b"{":
-        raise MHFFError(f"'{name}' is not a .mhff model file; give one made by `mhff train` or `mhff import-mace`")
+        raise MHFFError(
+            f"'{name}' is not a .mhff model file; give one made by `mhff train` or `mhff "
+            "import-mace`"
+        )
     if len(content) < 8 + length:
         raise MHFFError(
-            f"'{name}' is truncated: its header alone is {length} bytes, the file {len(content)}; get the file again"
+            f"'{name}' is truncated: its header alone is {length} bytes, the file {len(content)}; "
+            "get the file again"
         )
     try:
         metadata = json.loads(content[8 : 8 + length])["__metadata__"]
@@ -191,16 +220,22 @@ def _metadata(content: bytes, name: str) -> tuple[str, str]:
         version = json.loads(header)["format_version"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise MHFFError(
-            f"'{name}' is not a .mhff model file: it has no mhff header; give one made by `mhff train`"
+            f"'{name}' is not a .mhff model file: it has no mhff header; give one made by `mhff "
+            "train`"
         ) from error
     if version != FORMAT_VERSION:
         remedy = "make the file again" if version == 1 else "update mhff"
-        raise MHFFError(f"'{name}' has format version {version}, this mhff reads version {FORMAT_VERSION}; {remedy}")
+        raise MHFFError(
+            f"'{name}' has format version {version}, this mhff reads version {FORMAT_VERSION}; "
+            f"{remedy}"
+        )
     return header, checksum
 
 
 def _ordered(content: bytes) -> bytes:
-    """The same file with its metadata in alphabetical order; safetensors itself writes them in random order."""
+    """The same file with its metadata in alphabetical order; safetensors itself writes them in
+    random order.
+    """
     length = int.from_bytes(content[:8], "little")
     table = json.loads(content[8 : 8 + length])
     table["__metadata__"] = dict(sorted(table["__metadata__"].items()))
@@ -210,7 +245,11 @@ def _ordered(content: bytes) -> bytes:
 
 
 def _with_prefix(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }
 
 
 def _checksum(header: str, tensors: Mapping[str, torch.Tensor]) -> str:
@@ -227,7 +266,9 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
     target = Path(path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as stream:
+        with tempfile.NamedTemporaryFile(
+            dir=target.parent, prefix=f".{target.name}.", delete=False
+        ) as stream:
             temporary = Path(stream.name)
             try:
                 stream.write(content)
@@ -239,7 +280,9 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
                 temporary.unlink(missing_ok=True)
                 raise
     except OSError as error:
-        raise MHFFError(f"cannot write '{target}' ({error.strerror}); choose another place with -o") from error
+        raise MHFFError(
+            f"cannot write '{target}' ({error.strerror}); choose another place with -o"
+        ) from error
 
 
 def check_place(path: str) -> None:
@@ -247,11 +290,14 @@ def check_place(path: str) -> None:
     target = Path(path)
     if not path or target.is_dir():
         raise MHFFError(
-            f"expected the name of a file to write, got {f'the folder {path!r}' if path else 'nothing'}; name one with -o"
+            "expected the name of a file to write, got "
+            f"{f'the folder {path!r}' if path else 'nothing'}; name one with -o"
         )
     folder = next(parent for parent in target.absolute().parents if parent.exists())
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise MHFFError(f"cannot write '{target}' (no permission in '{folder}'); choose another place with -o")
+        raise MHFFError(
+            f"cannot write '{target}' (no permission in '{folder}'); choose another place with -o"
+        )
 
 
 def _umask() -> int:

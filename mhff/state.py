@@ -1,4 +1,6 @@
-"""Total charge and spin multiplicity of a structure: where they come from, and which ones a model can take."""
+"""Total charge and spin multiplicity of a structure: where they come from, and which ones a model
+can take.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ MEANING = {
 
 
 def state_of(atoms: Atoms, default: tuple[float, float] = DEFAULT_STATE) -> tuple[float, float]:
-    """Charge and multiplicity that a structure names, or the defaults; raises MHFFError for what is not a number."""
+    """Charge and multiplicity that a structure names, or the defaults; raises MHFFError for what is
+    not a number.
+    """
     return _number(atoms, CHARGE_KEY, default[0]), _number(atoms, SPIN_KEY, default[1])
 
 
@@ -29,11 +33,15 @@ def _number(atoms: Atoms, key: str, default: float) -> float:
     try:
         return float(value)
     except (TypeError, ValueError) as error:
-        raise MHFFError(f"expected a number in atoms.info['{key}'], got {value!r}; correct it or leave it out") from error
+        raise MHFFError(
+            f"expected a number in atoms.info['{key}'], got {value!r}; correct it or leave it out"
+        ) from error
 
 
 def check_state(state: torch.Tensor, embeddings: Sequence[StateEmbedding]) -> None:
-    """Raise MHFFError unless a model with these embeddings knows every state `[n, 2]` (`mhff.model.state.QUANTITIES`)."""
+    """Raise MHFFError unless a model with these embeddings knows every state `[n, 2]`
+    (`mhff.model.state.QUANTITIES`).
+    """
     for embedding in embeddings:
         values = state[:, QUANTITIES.index(embedding.quantity)]
         lowest, highest = -embedding.offset, embedding.n_classes - 1 - embedding.offset
@@ -43,7 +51,10 @@ def check_state(state: torch.Tensor, embeddings: Sequence[StateEmbedding]) -> No
         else:
             wrong, expected = values[~torch.isfinite(values)], "a finite number"
         if len(wrong):
-            raise MHFFError(f"expected {expected} as {MEANING[embedding.quantity]}, got {float(wrong[0]):g}; correct it")
+            raise MHFFError(
+                f"expected {expected} as {MEANING[embedding.quantity]}, got {float(wrong[0]):g}; "
+                "correct it"
+            )
 
 
 def given_state(
@@ -54,12 +65,15 @@ def given_state(
 ) -> tuple[float, float]:
     """State from a user's `charge=` and `spin=`, None standing for the default.
 
-    Raises MHFFError where one is given that the model does not take, and for values it does not know.
+    Raises MHFFError where one is given that the model does not take, and for values it does not
+    know.
     """
     taken = {embedding.quantity for embedding in embeddings}
     for quantity, value in zip(QUANTITIES, (charge, spin), strict=True):
         if value is not None and quantity not in taken:
-            raise MHFFError(f"this model does not take {MEANING[quantity]}, got {value:g}; leave it out")
+            raise MHFFError(
+                f"this model does not take {MEANING[quantity]}, got {value:g}; leave it out"
+            )
     state = (default[0] if charge is None else charge, default[1] if spin is None else spin)
     check_state(torch.tensor([state], dtype=torch.float64), embeddings)
     return state

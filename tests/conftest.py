@@ -21,7 +21,9 @@ def _no_global_state() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def mace_files() -> dict[str, Path]:
-    """Model files that mace-torch wrote, by case (tests/parity/cases.py): mh1, omol, mp0, omat, p00, p01, ..."""
+    """Model files that mace-torch wrote, by case (tests/parity/cases.py): mh1, omol, mp0, omat,
+    p00, p01, ...
+    """
     from cases import CASES  # here, because only some tests need the peer
     from references import references
 

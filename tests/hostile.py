@@ -1,7 +1,9 @@
-"""Mutations of a mace-torch `.model` file: damage, lies of the container, and pickles that want to run, hang or exhaust.
+"""Mutations of a mace-torch `.model` file: damage, lies of the container, and pickles that want to
+run, hang or exhaust.
 
-`mutations` gives files that a reader must refuse, each with a name. `noise` and `confusion` give files with changed pickles
-in containers that are in order, of which some can be read and none may do harm. All are the same for the same file.
+`mutations` gives files that a reader must refuse, each with a name. `noise` and `confusion` give
+files with changed pickles in containers that are in order, of which some can be read and none may
+do harm. All are the same for the same file.
 """
 
 from __future__ import annotations
@@ -19,12 +21,33 @@ import hostile_pickles
 from torch_archive import Parts
 
 VALUES = {
-    *("NONE", "NEWTRUE", "NEWFALSE", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE"),
+    *(
+        "NONE",
+        "NEWTRUE",
+        "NEWFALSE",
+        "BININT",
+        "BININT1",
+        "BININT2",
+        "LONG1",
+        "BINFLOAT",
+        "BINUNICODE",
+        "SHORT_BINUNICODE",
+    ),
     *("EMPTY_TUPLE", "EMPTY_LIST", "EMPTY_DICT", "BINGET", "LONG_BINGET"),
 }
 """Opcodes that put one value on the stack."""
 OTHERS = (
-    *(b"N", b"\x88", b"K\0", b"K\1", b"J\xff\xff\xff\xff", b"\x8a\x08" + b"\xff" * 7 + b"\x7f", b")", b"]", b"}"),
+    *(
+        b"N",
+        b"\x88",
+        b"K\0",
+        b"K\1",
+        b"J\xff\xff\xff\xff",
+        b"\x8a\x08" + b"\xff" * 7 + b"\x7f",
+        b")",
+        b"]",
+        b"}",
+    ),
     *(b"X\0\0\0\0", b"G\x7f\xf0" + bytes(6), b"G\x7f\xf8" + bytes(6), b"G\xbf\xf0" + bytes(6)),
 )
 """None, numbers (also infinite, not one, negative and large), and things that are empty."""
@@ -38,7 +61,9 @@ class Mutation(NamedTuple):
 
 
 def mutations(content: bytes, canary: Path) -> Iterator[Mutation]:
-    """More than 500 mutations of a model's file; those that would run something would create the file `canary`."""
+    """More than 500 mutations of a model's file; those that would run something would create the
+    file `canary`.
+    """
     parts = Parts(content)
     for name, mutated in chain(
         hostile_containers.damage(content),
@@ -56,7 +81,9 @@ def mutations(content: bytes, canary: Path) -> Iterator[Mutation]:
 
 
 def noise(content: bytes, count: int, seed: int = 1) -> Iterator[Mutation]:
-    """Files whose pickle has a few random bytes changed, removed or doubled, in a container that is in order."""
+    """Files whose pickle has a few random bytes changed, removed or doubled, in a container that is
+    in order.
+    """
     source = random.Random(seed)
     parts = Parts(content)
     for number in range(count):
@@ -76,7 +103,9 @@ def noise(content: bytes, count: int, seed: int = 1) -> Iterator[Mutation]:
 
 
 def confusion(content: bytes, count: int, seed: int = 1) -> Iterator[Mutation]:
-    """Files whose pickle is well formed and has one to three of its values, names or parts exchanged for others."""
+    """Files whose pickle is well formed and has one to three of its values, names or parts
+    exchanged for others.
+    """
     source = random.Random(seed)
     parts = Parts(content)
     found = list(pickletools.genops(parts.pickle))
@@ -89,5 +118,7 @@ def confusion(content: bytes, count: int, seed: int = 1) -> Iterator[Mutation]:
         for _ in range(source.randint(1, 3)):
             where = source.choice(names) if source.random() < 0.1 else source.choice(values)
             group = names if where in names else values
-            changed[where] = source.choice((*OTHERS, pieces[source.choice(group)], pieces[source.choice(group)]))
+            changed[where] = source.choice(
+                (*OTHERS, pieces[source.choice(group)], pieces[source.choice(group)])
+            )
         yield Mutation(f"confusion {number}", parts.with_pickle(b"".join(changed)))

@@ -22,8 +22,26 @@ def damage(content: bytes) -> Iterator[Named]:
     for position in positions:
         bit = source.randrange(8)
         flipped = bytes([content[position] ^ 1 << bit])
-        yield (f"bit {bit} of byte {position} flipped", content[:position] + flipped + content[position + 1 :])
-    for length in (0, 1, 3, 4, 8, 22, 97, 98, size // 2, size - 98, size - 97, size - 22, size - 4, size - 1):
+        yield (
+            f"bit {bit} of byte {position} flipped",
+            content[:position] + flipped + content[position + 1 :],
+        )
+    for length in (
+        0,
+        1,
+        3,
+        4,
+        8,
+        22,
+        97,
+        98,
+        size // 2,
+        size - 98,
+        size - 97,
+        size - 22,
+        size - 4,
+        size - 1,
+    ):
         yield (f"cut to {length} bytes", content[:length])
     for length in sorted(source.sample(range(size), 20)):
         yield (f"cut to {length} bytes", content[:length])
@@ -70,20 +88,38 @@ def rewrites(parts: Parts, content: bytes) -> Iterator[Named]:
         "",
     ):
         yield (f"a member {name!r}", archive([*parts.members, (f"{parts.root}{name}", b"x")]))
-        yield (f"a member {name!r} instead", archive([(f"{parts.root}{name}", b"x"), *parts.members[1:]]))
+        yield (
+            f"a member {name!r} instead",
+            archive([(f"{parts.root}{name}", b"x"), *parts.members[1:]]),
+        )
         yield (f"a member {name!r} beside the folder", archive([*parts.members, (name, b"x")]))
     for root in ("..", ".", "", "/"):
-        yield (f"the folder {root!r}", archive([(f"{root}/{n.removeprefix(parts.root)}", d) for n, d in parts.members]))
+        yield (
+            f"the folder {root!r}",
+            archive([(f"{root}/{n.removeprefix(parts.root)}", d) for n, d in parts.members]),
+        )
     for name, data in parts.members:
         if name.endswith(("data.pkl", "/data/0")):
             yield (f"{name} twice", archive([*parts.members, (name, data)]))
             yield (f"{name} twice, changed", archive([(name, data[::-1]), *parts.members]))
             yield (f"{name} missing", archive([part for part in parts.members if part[0] != name]))
-            yield (f"{name} empty", archive([(n, b"" if n == name else d) for n, d in parts.members]))
-            yield (f"{name} cut", archive([(n, d[:-1] if n == name else d) for n, d in parts.members]))
-            yield (f"{name} longer", archive([(n, d + b"\0" if n == name else d) for n, d in parts.members]))
+            yield (
+                f"{name} empty",
+                archive([(n, b"" if n == name else d) for n, d in parts.members]),
+            )
+            yield (
+                f"{name} cut",
+                archive([(n, d[:-1] if n == name else d) for n, d in parts.members]),
+            )
+            yield (
+                f"{name} longer",
+                archive([(n, d + b"\0" if n == name else d) for n, d in parts.members]),
+            )
     yield ("no members", archive([]))
-    yield ("another folder", archive([(f"x{n}" if i == 3 else n, d) for i, (n, d) in enumerate(parts.members)]))
+    yield (
+        "another folder",
+        archive([(f"x{n}" if i == 3 else n, d) for i, (n, d) in enumerate(parts.members)]),
+    )
     yield ("a whole archive as pickle", parts.with_pickle(content))
     yield ("TorchScript", archive([*parts.members, (f"{parts.root}constants.pkl", b"\x80\x02).")]))
     order = archive([*parts.members, (f"{parts.root}byteorder", b"big")])
@@ -106,7 +142,11 @@ def lies(whole: Parts) -> Iterator[Named]:
     last = len(parts) - 1
     for which, fields in (
         ("local", "needed flags method time date checksum stored size name_length padding"),
-        ("central", "made_by needed flags method time date checksum stored size name_length extra comment disk offset"),
+        (
+            "central",
+            "made_by needed flags method time date checksum stored size name_length extra comment "
+            "disk offset",
+        ),
     ):
         for field in (*fields.split(), *(("internal", "external") if which == "central" else ())):
             for number in (0, last):
@@ -124,7 +164,10 @@ def lies(whole: Parts) -> Iterator[Named]:
                     yield (f"end {number} {field}, {change.__doc__}", lied)
     for size in (0, 1, 0x7FFFFFFF, 0xFFFFFFFF):
         for fields in (("size",), ("stored",), ("size", "stored")):
-            yield (f"{fields} of the first member {size}", archive(parts, central=_sizes(fields, size)))
+            yield (
+                f"{fields} of the first member {size}",
+                archive(parts, central=_sizes(fields, size)),
+            )
     yield ("overlapping members", archive(parts, central=_lie(last, "offset", _set(0))))
     yield ("encrypted", archive(parts, local=_flag, central=_flag))
     yield ("deflated in name", archive(parts, local=_method, central=_method))

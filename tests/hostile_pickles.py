@@ -1,11 +1,25 @@
-"""Pickles that are malformed, that want to hang or to exhaust memory, or that lie of modules and tensors."""
+"""Pickles that are malformed, that want to hang or to exhaust memory, or that lie of modules and
+tensors.
+"""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
 
-from pickle_opcodes import FALSE, NONE, NOTHING, TRUE, call, dictionary, integer, name, recall, several, text
+from pickle_opcodes import (
+    FALSE,
+    NONE,
+    NOTHING,
+    TRUE,
+    call,
+    dictionary,
+    integer,
+    name,
+    recall,
+    several,
+    text,
+)
 from torch_archive import Parts
 
 Named = tuple[str, bytes]
@@ -25,7 +39,14 @@ def opcodes(parts: Parts) -> Iterator[Named]:
         "T": b"\1\0\0\0x",
         "P": b"x\n",
     }
-    arguments |= {"p": b"0\n", "g": b"0\n", "i": b"a\nb\n", "\x82": b"\1", "\x83": b"\1\0", "\x84": b"\1\0\0\0"}
+    arguments |= {
+        "p": b"0\n",
+        "g": b"0\n",
+        "i": b"a\nb\n",
+        "\x82": b"\1",
+        "\x83": b"\1\0",
+        "\x84": b"\1\0\0\0",
+    }
     arguments |= {"\x8b": struct.pack("<l", 4) + b"abcd"}
     for code_, argument in arguments.items():
         yield f"opcode {code_!r}", parts.with_attribute(code_.encode("latin1") + argument)
@@ -37,11 +58,23 @@ def opcodes(parts: Parts) -> Iterator[Named]:
     for opcode in b"hjqr":
         for index in (0xFFFFFF, 0xFFFFFFFF, 0x7FFFFFFF):
             number = struct.pack("<L", index) if opcode in b"jr" else b"\xff"
-            yield f"opcode {chr(opcode)!r} {index}", parts.with_pickle(b"\x80\x02N" + bytes([opcode]) + number + b".")
+            yield (
+                f"opcode {chr(opcode)!r} {index}",
+                parts.with_pickle(b"\x80\x02N" + bytes([opcode]) + number + b"."),
+            )
     for protocol in (0, 1, 6, 255):
         yield f"protocol {protocol}", parts.with_pickle(b"\x80" + bytes([protocol]) + pickle[2:])
     yield "no protocol", parts.with_pickle(pickle[2:])
-    for length in (0, 1, 2, 3, len(pickle) // 3, len(pickle) // 2, len(pickle) - 2, len(pickle) - 1):
+    for length in (
+        0,
+        1,
+        2,
+        3,
+        len(pickle) // 3,
+        len(pickle) // 2,
+        len(pickle) - 2,
+        len(pickle) - 1,
+    ):
         yield f"a pickle of {length} bytes", parts.with_pickle(pickle[:length])
     yield "a pickle and more", parts.with_pickle(pickle + b"N.")
     yield "two values", parts.with_pickle(b"\x80\x02NN.")
@@ -77,10 +110,16 @@ def bomb_values(puts: int) -> Iterator[Named]:
     yield "deep persistent ids", NONE + b"Q" * depth + b"\x85" * 40
     yield "a billion laughs of lists", _laughs(puts, lists)
     yield "a billion laughs of tuples", _laughs(puts, tuples)
-    yield "a billion laughs of dictionaries", _laughs(puts, b"}(" + text("a") + b"%s" + text("b") + b"%su")
+    yield (
+        "a billion laughs of dictionaries",
+        _laughs(puts, b"}(" + text("a") + b"%s" + text("b") + b"%su"),
+    )
     yield "a billion laughs of calls", _laughs(puts, name("torch device") + b"%s%s\x86R")
     yield "a tuple as key, slow to hash", b"}" + _laughs(puts, tuples) + NONE + b"s"
-    yield "a tuple in a set, slow to hash", call("__builtin__ set", b"](" + _laughs(puts, tuples) + b"e")
+    yield (
+        "a tuple in a set, slow to hash",
+        call("__builtin__ set", b"](" + _laughs(puts, tuples) + b"e"),
+    )
     yield "a list that contains itself", b"]\x94" + recall(puts) + b"a"
     yield "a dictionary that contains itself", b"}\x94" + text("k") + recall(puts) + b"s"
     yield "a call that contains itself", name("torch device") + b"]\x94" + recall(puts) + b"a\x85R"
@@ -88,7 +127,10 @@ def bomb_values(puts: int) -> Iterator[Named]:
     yield "a very long integer", b"\x8b" + struct.pack("<l", 500_000) + b"\x7f" * 500_000
     yield "a long decimal", b"I" + b"9" * 500_000 + b"\n"
     yield "keys that are lists", b"}(" + b"]N" * 1000 + b"u"
-    yield "more values than a model has", b"](" + b"}" * 140_000 + b"e" + b"\x94" + recall(puts) + b"\x86"
+    yield (
+        "more values than a model has",
+        b"](" + b"}" * 140_000 + b"e" + b"\x94" + recall(puts) + b"\x86",
+    )
 
 
 def _laughs(puts: int, twice: bytes, levels: int = 60) -> bytes:
@@ -102,7 +144,14 @@ def _laughs(puts: int, twice: bytes, levels: int = 60) -> bytes:
 # modules and tensors
 
 
-def module(path: str, *, modules: bytes = b"}", parameters: bytes = b"}", buffers: bytes = b"}", **more: bytes) -> bytes:
+def module(
+    path: str,
+    *,
+    modules: bytes = b"}",
+    parameters: bytes = b"}",
+    buffers: bytes = b"}",
+    **more: bytes,
+) -> bytes:
     """A module of the class at `path`."""
     state = {"_parameters": parameters, "_buffers": buffers, "_modules": modules, **more}
     return name(path) + NOTHING + b"\x81" + dictionary(**state) + b"b"
@@ -125,8 +174,23 @@ def modules(parts: Parts) -> Iterator[Named]:
         + b"b"
     )
     tensor = call("torch._utils _rebuild_tensor_v2", *[NONE] * 6)
-    odd = b"](" + b"}(" + b"".join(text(f"{n}") + NONE for n in range(5000)) + b"K\1Nu\x94" + recall(0) * 5000 + b"e"
-    wide = dictionary(**{f"_{n}_hooks": NONE for n in range(5000)}, _parameters=b"}", _buffers=b"}", _modules=b"}") + b"\x94"
+    odd = (
+        b"]("
+        + b"}("
+        + b"".join(text(f"{n}") + NONE for n in range(5000))
+        + b"K\1Nu\x94"
+        + recall(0) * 5000
+        + b"e"
+    )
+    wide = (
+        dictionary(
+            **{f"_{n}_hooks": NONE for n in range(5000)},
+            _parameters=b"}",
+            _buffers=b"}",
+            _modules=b"}",
+        )
+        + b"\x94"
+    )
     copies = {f"m{n}": name(plain) + NOTHING + b"\x81" + recall(0) + b"b" for n in range(5000)}
     first = dictionary(first=name(plain) + NOTHING + b"\x81" + wide + b"b", **copies)
     roots = {
@@ -145,7 +209,11 @@ def modules(parts: Parts) -> Iterator[Named]:
         "a checkpoint": dictionary(model=b"}", optimizer=b"}", epoch=b"K\1"),
         "a module without state": name(plain) + NOTHING + b"\x81",
         "a module whose state is a list": name(plain) + NOTHING + b"\x81]b",
-        "a module without modules": name(plain) + NOTHING + b"\x81" + dictionary(_parameters=b"}", _buffers=b"}") + b"b",
+        "a module without modules": name(plain)
+        + NOTHING
+        + b"\x81"
+        + dictionary(_parameters=b"}", _buffers=b"}")
+        + b"b",
         "a module with arguments": name(plain)
         + b"N\x85\x81"
         + dictionary(_parameters=b"}", _buffers=b"}", _modules=b"}")
@@ -156,14 +224,20 @@ def modules(parts: Parts) -> Iterator[Named]:
         "parameters in a tuple": module(plain, parameters=NOTHING),
         "a parameter that is a number": module(plain, parameters=dictionary(a=b"K\1")),
         "a parameter that is a module": module(plain, parameters=dictionary(a=module(plain))),
-        "a parameter without arguments": module(plain, parameters=dictionary(a=call("torch._utils _rebuild_parameter"))),
-        "a buffer that is a call": module(plain, buffers=dictionary(a=call("torch device", text("cpu")))),
+        "a parameter without arguments": module(
+            plain, parameters=dictionary(a=call("torch._utils _rebuild_parameter"))
+        ),
+        "a buffer that is a call": module(
+            plain, buffers=dictionary(a=call("torch device", text("cpu")))
+        ),
         "a child that is a text": module(plain, modules=dictionary(a=text("child"))),
         "a child that is a class": module(plain, modules=dictionary(a=name(plain))),
         "a child with a dotted name": module(plain, modules=dictionary(**{"a.b": module(plain)})),
         "a child without a name": module(plain, modules=dictionary(**{"": module(plain)})),
         "a child with a number as name": module(plain, modules=b"}K\1" + module(plain) + b"s"),
-        "two children of one name": module(plain, modules=b"}(" + (text("a") + module(plain)) * 2 + b"u"),
+        "two children of one name": module(
+            plain, modules=b"}(" + (text("a") + module(plain)) * 2 + b"u"
+        ),
         "children that are shared": shared,
         "children without end": deep,
         "a child that is its parent": itself,
@@ -172,18 +246,32 @@ def modules(parts: Parts) -> Iterator[Named]:
         yield f"{label} instead of a model", parts.with_pickle(b"\x80\x02" + opcodes_ + b".")
 
 
-def tensor(storage: bytes, offset: bytes = b"K\0", size: bytes = b"K\4\x85", stride: bytes = b"K\1\x85") -> bytes:
+def tensor(
+    storage: bytes, offset: bytes = b"K\0", size: bytes = b"K\4\x85", stride: bytes = b"K\1\x85"
+) -> bytes:
     """A tensor as torch pickles it."""
-    return call("torch._utils _rebuild_tensor_v2", storage, offset, size, stride, FALSE, call("collections OrderedDict"))
+    return call(
+        "torch._utils _rebuild_tensor_v2",
+        storage,
+        offset,
+        size,
+        stride,
+        FALSE,
+        call("collections OrderedDict"),
+    )
 
 
-def storage(kind: str = "torch FloatStorage", key: bytes = text("planted"), length: int = 4) -> bytes:
+def storage(
+    kind: str = "torch FloatStorage", key: bytes = text("planted"), length: int = 4
+) -> bytes:
     """The persistent id of a storage."""
     return several(text("storage"), name(kind), key, text("cpu"), integer(length)) + b"Q"
 
 
 def honest_tensor(parts: Parts) -> bytes:
-    """A file with a tensor more, of four numbers, which is to be read: what the lies of `tensors` differ from."""
+    """A file with a tensor more, of four numbers, which is to be read: what the lies of `tensors`
+    differ from.
+    """
     return parts.with_attribute(tensor(storage()), "planted", ("data/planted", b"\0" * 16))
 
 
@@ -204,14 +292,22 @@ def tensors(parts: Parts) -> Iterator[Named]:
         "a size beyond": tensor(good, size=number(5)),
         "a negative size": tensor(good, size=number(-4)),
         "a huge size, expanded": tensor(good, size=number(2**40), stride=number(0)),
-        "sizes whose product overflows": tensor(good, size=several(*[integer(2**32)] * 2), stride=several(b"K\0", b"K\0")),
-        "a huge empty size": tensor(good, size=several(b"K\0", integer(2**63 - 1)), stride=several(b"K\1", b"K\1")),
+        "sizes whose product overflows": tensor(
+            good, size=several(*[integer(2**32)] * 2), stride=several(b"K\0", b"K\0")
+        ),
+        "a huge empty size": tensor(
+            good, size=several(b"K\0", integer(2**63 - 1)), stride=several(b"K\1", b"K\1")
+        ),
         "an empty size whose product overflows": tensor(
             good, size=several(b"K\0", *[integer(2**31)] * 3), stride=several(*[b"K\1"] * 4)
         ),
-        "an expanded tensor": tensor(good, size=several(b"K\2", b"K\4"), stride=several(b"K\0", b"K\1")),
+        "an expanded tensor": tensor(
+            good, size=several(b"K\2", b"K\4"), stride=several(b"K\0", b"K\1")
+        ),
         "too few strides": tensor(good, size=several(b"K\2", b"K\2")),
-        "too many dimensions": tensor(good, size=several(*[b"K\1"] * 100), stride=several(*[b"K\1"] * 100)),
+        "too many dimensions": tensor(
+            good, size=several(*[b"K\1"] * 100), stride=several(*[b"K\1"] * 100)
+        ),
         "a truth value as size": tensor(good, size=TRUE + b"\x85"),
         "a float as size": tensor(good, size=b"G" + struct.pack(">d", 4.0) + b"\x85"),
         "sizes in a list": tensor(good, size=b"](K\4e"),
@@ -238,9 +334,14 @@ def tensors(parts: Parts) -> Iterator[Named]:
         "a sparse tensor": call("torch._utils _rebuild_sparse_tensor", good, NONE),
         "a quantised tensor": call("torch._utils _rebuild_qtensor", good, *[NONE] * 6),
         "a tensor without data": call("torch._utils _rebuild_meta_tensor_no_storage", *[NONE] * 4),
-        "a parameter of a parameter": call("torch._utils _rebuild_parameter", call("torch._utils _rebuild_parameter", NONE)),
+        "a parameter of a parameter": call(
+            "torch._utils _rebuild_parameter", call("torch._utils _rebuild_parameter", NONE)
+        ),
     }
     for label, opcodes_ in lies.items():
         data = b"\2" * 4 if "no length" in label else b"\0" * 16
         yield label, parts.with_attribute(opcodes_, "planted", ("data/planted", data))
-    yield "storage that ends within a number", parts.with_attribute(tensor(good), "planted", ("data/planted", b"\0" * 15))
+    yield (
+        "storage that ends within a number",
+        parts.with_attribute(tensor(good), "planted", ("data/planted", b"\0" * 15)),
+    )

@@ -1,4 +1,6 @@
-"""Tiny models with random weights for tests: every architecture switch is on in one of them and off in another."""
+"""Tiny models with random weights for tests: every architecture switch is on in one of them and off
+in another.
+"""
 
 from __future__ import annotations
 
@@ -36,8 +38,19 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "avg_num_neighbors": 4.0,
     },
     "one_layer": {"n_layers": 1, "hidden_lmax": 0, "zbl": False},
-    "three_layers": {"n_layers": 3, "hidden_lmax": 2, "l_max": 2, "correlation": 2, "agnostic_product": False},
-    "scalar_residual": {"interaction": "residual", "n_layers": 3, "hidden_lmax": 0, "avg_num_neighbors": 4.0},
+    "three_layers": {
+        "n_layers": 3,
+        "hidden_lmax": 2,
+        "l_max": 2,
+        "correlation": 2,
+        "agnostic_product": False,
+    },
+    "scalar_residual": {
+        "interaction": "residual",
+        "n_layers": 3,
+        "hidden_lmax": 0,
+        "avg_num_neighbors": 4.0,
+    },
     "high_l_residual": {
         "interaction": "residual",
         "hidden_lmax": 2,
@@ -85,7 +98,9 @@ CONFIGS: dict[str, dict[str, Any]] = {
 
 
 def random_network(seed: int = 0, **settings: Any) -> MACE:
-    """Network in float32 in which no weight is zero or one by default, so that each of them matters."""
+    """Network in float32 in which no weight is zero or one by default, so that each of them
+    matters.
+    """
     network = MACE(ModelConfig(**(SMALL | settings)), seed=seed)
     generator = torch.Generator().manual_seed(seed + 1)
     with torch.no_grad():
@@ -97,7 +112,9 @@ def random_network(seed: int = 0, **settings: Any) -> MACE:
             elif "norms" in name or name.endswith(("source.weight", "target.weight")):
                 parameter.add_(0.5 * torch.randn(parameter.shape, generator=generator))
     references = network.reference_energies
-    references.E0s = 100 * torch.randn(references.E0s.shape, generator=generator, dtype=torch.float64)
+    references.E0s = 100 * torch.randn(
+        references.E0s.shape, generator=generator, dtype=torch.float64
+    )
     references.scale = torch.linspace(0.8, 1.3, len(references.scale), dtype=torch.float64)
     references.shift = torch.linspace(-0.4, 0.3, len(references.shift), dtype=torch.float64)
     return network

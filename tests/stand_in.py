@@ -1,4 +1,6 @@
-"""A module with everything that a mace-torch model's file has, made of torch's own classes so that no mace is needed."""
+"""A module with everything that a mace-torch model's file has, made of torch's own classes so that
+no mace is needed.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ class CouplingCode(torch.nn.Module):
         super().__init__()
         generator = torch.Generator().manual_seed(5)
         self.register_buffer("_w3j_1_1_2", torch.randn(3, 3, 5, generator=generator))
-        self.register_buffer("_w3j_1_2_1", torch.randn(3, 5, 3, generator=generator, dtype=torch.float64))
+        self.register_buffer(
+            "_w3j_1_2_1", torch.randn(3, 5, 3, generator=generator, dtype=torch.float64)
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x * self._w3j_1_1_2.sum() * self._w3j_1_2_1.sum()
@@ -39,7 +43,9 @@ def scripted(module: torch.nn.Module) -> bytes:
 
 
 def stand_in_model() -> torch.nn.Module:
-    """Nested modules, parameters, buffers of several dtypes, shared and strided tensors, generated code, odd attributes."""
+    """Nested modules, parameters, buffers of several dtypes, shared and strided tensors, generated
+    code, odd attributes.
+    """
     torch.manual_seed(3)
     interaction = torch.nn.Module()
     interaction.conv_tp = torch.nn.Module()
@@ -51,11 +57,17 @@ def stand_in_model() -> torch.nn.Module:
     interaction.hidden_irreps = "6x0e+3x1o"
     interaction.avg_num_neighbors = np.float64(8.25)
     model = torch.nn.Sequential(
-        OrderedDict(embedding=torch.nn.Linear(5, 2, bias=False).double(), unused=torch.nn.Identity())
+        OrderedDict(
+            embedding=torch.nn.Linear(5, 2, bias=False).double(), unused=torch.nn.Identity()
+        )
     )
-    model.interactions = torch.nn.ModuleList([interaction, torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.SiLU())])
+    model.interactions = torch.nn.ModuleList(
+        [interaction, torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.SiLU())]
+    )
     model.heads = ["materials", "größer"]
-    model.specs = OrderedDict(spin={"offset": 1, "use": None}, charge=(1.5, -(2**40), True, b"\x00\xff"))
+    model.specs = OrderedDict(
+        spin={"offset": 1, "use": None}, charge=(1.5, -(2**40), True, b"\x00\xff")
+    )
     model.gate = torch.tanh
     model.register_buffer("r_max", torch.tensor(6.0, dtype=torch.float64))
     model.register_buffer("atomic_numbers", torch.tensor([1, 6, 8]))

@@ -1,4 +1,5 @@
-"""Named structures of H, C, N, O and Mg that tests share: ordinary ones, and the corners where programs go wrong.
+"""Named structures of H, C, N, O and Mg that tests share: ordinary ones, and the corners where
+programs go wrong.
 
 Each call builds a new structure, so a test may change it.
 """
@@ -37,27 +38,40 @@ def tiny_cell() -> Atoms:
 
 
 def left_handed() -> Atoms:
-    """The triclinic structure with two lattice vectors exchanged: the cell's determinant is negative."""
+    """The triclinic structure with two lattice vectors exchanged: the cell's determinant is
+    negative.
+    """
     atoms = triclinic()
     atoms.set_cell(atoms.cell[[1, 0, 2]], scale_atoms=False)
     return atoms
 
 
 def slab() -> Atoms:
-    """CO on one layer pair of MgO(100), periodic in two directions, with a lattice vector along the third."""
+    """CO on one layer pair of MgO(100), periodic in two directions, with a lattice vector along the
+    third.
+    """
     layers = fcc100("Mg", (1, 1, 2), a=MGO_LATTICE, vacuum=6.0)
     oxygen = layers.copy()
     oxygen.symbols[:] = "O"
     oxygen.positions += [MGO_LATTICE / 8**0.5, MGO_LATTICE / 8**0.5, 0]
     oxygen.positions[:, 2] += 0.1
-    atoms = layers + oxygen + Atoms("CO", positions=layers.positions[1] + [[0.1, 0.2, 2.3], [0.3, 0.1, 3.4]])
+    atoms = (
+        layers
+        + oxygen
+        + Atoms("CO", positions=layers.positions[1] + [[0.1, 0.2, 2.3], [0.3, 0.1, 3.4]])
+    )
     atoms.pbc = (True, True, False)
     return atoms
 
 
 def wire() -> Atoms:
     """A chain periodic in one direction only; the other lattice vectors are zero."""
-    return Atoms("OMgC", positions=[[0, 0, 0], [0.3, 1.7, 0.2], [1.4, 0.2, 2.2]], cell=[0, 0, 3.9], pbc=(False, False, True))
+    return Atoms(
+        "OMgC",
+        positions=[[0, 0, 0], [0.3, 1.7, 0.2], [1.4, 0.2, 2.2]],
+        cell=[0, 0, 3.9],
+        pbc=(False, False, True),
+    )
 
 
 def water_cluster() -> Atoms:

@@ -17,7 +17,9 @@ class Tolerance(NamedTuple):
 SAME_NUMBERS = Tolerance(1e-13, 1e-13)
 """float64, same operations; only the order of a sum may differ."""
 ROUNDING = Tolerance(1e-10, 1e-10)
-"""float64, other operations with the same result in exact arithmetic (eV, eV/A); total energies are hundreds of eV."""
+"""float64, other operations with the same result in exact arithmetic (eV, eV/A); total energies are
+hundreds of eV.
+"""
 FINITE_DIFFERENCES = Tolerance(1e-7, 1e-8)
 """float64 derivatives against five-point differences with steps of 2e-4 (A, or strain)."""
 SINGLE_PRECISION = Tolerance(2e-5, 2e-5)
@@ -27,7 +29,11 @@ SINGLE_PRECISION = Tolerance(2e-5, 2e-5)
 def assert_close(actual: Any, expected: Any, tolerance: Tolerance) -> None:
     """Element by element."""
     np.testing.assert_allclose(
-        np.asarray(actual), np.asarray(expected), rtol=tolerance.relative, atol=tolerance.absolute, strict=False
+        np.asarray(actual),
+        np.asarray(expected),
+        rtol=tolerance.relative,
+        atol=tolerance.absolute,
+        strict=False,
     )
 
 
@@ -35,4 +41,6 @@ def assert_close_to_scale(actual: Any, expected: Any, tolerance: Tolerance) -> N
     """All elements within `relative` times the largest expected one."""
     expected = np.asarray(expected)
     scale = float(np.abs(expected).max(initial=0.0))
-    np.testing.assert_allclose(np.asarray(actual), expected, rtol=0, atol=tolerance.absolute + tolerance.relative * scale)
+    np.testing.assert_allclose(
+        np.asarray(actual), expected, rtol=0, atol=tolerance.absolute + tolerance.relative * scale
+    )

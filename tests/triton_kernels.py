@@ -3,7 +3,8 @@
     TRITON_INTERPRET=1 python tests/triton_kernels.py CASE float64          in Triton's interpreter, on any machine
     python tests/triton_kernels.py CASE float64 cuda                        on a GPU
 
-A process of its own, because TRITON_INTERPRET must be set before Triton is imported: tests/unit/test_triton.py runs it.
+A process of its own, because TRITON_INTERPRET must be set before Triton is imported:
+tests/unit/test_triton.py runs it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,13 @@ from mhff_deploy.kernels import Edges, Kernels
 from mhff_deploy.lowered import LoweredMACE
 from mhff_deploy.radial import R_MIN
 
-SMALL: dict[str, Any] = {"elements": ("H", "O"), "n_channels": 8, "n_edge_channels": 8, "correlation": 2, "zbl": False}
+SMALL: dict[str, Any] = {
+    "elements": ("H", "O"),
+    "n_channels": 8,
+    "n_edge_channels": 8,
+    "correlation": 2,
+    "zbl": False,
+}
 RESIDUAL: dict[str, Any] = SMALL | {
     "interaction": "residual",
     "apply_cutoff": True,
@@ -33,12 +40,18 @@ RESIDUAL: dict[str, Any] = SMALL | {
 }
 CASES: dict[str, tuple[dict[str, Any], int]] = {
     "l_max 1": (SMALL | {"l_max": 1, "edge_lmax": 1}, REGISTERS),
-    "l_max 2, coefficients of elements": (RESIDUAL | {"l_max": 2, "agnostic_product": False, "correlation": 3}, REGISTERS),
+    "l_max 2, coefficients of elements": (
+        RESIDUAL | {"l_max": 2, "agnostic_product": False, "correlation": 3},
+        REGISTERS,
+    ),
     "l_max 3, two tiles": (
         RESIDUAL | {"n_channels": 24, "n_edge_channels": 40, "correlation": 3},
         1,
     ),
-    "l_max 4, hidden 2, table of pairs": (SMALL | {"l_max": 4, "hidden_lmax": 2, "edge_lmax": 2}, 2),
+    "l_max 4, hidden 2, table of pairs": (
+        SMALL | {"l_max": 4, "hidden_lmax": 2, "edge_lmax": 2},
+        2,
+    ),
 }
 SIZES = {"system": (4, 2, 17), "no edges": (2, 0, 0), "no atoms": (0, 0, 0), "one atom": (1, 2, 5)}
 """Numbers of local atoms, ghosts and edges."""
@@ -52,14 +65,21 @@ def quantities(
     generator = torch.Generator().manual_seed(1)
 
     def random(*shape: int) -> torch.Tensor:
-        return torch.randn(*shape, generator=generator, dtype=torch.float64).float().to(device, dtype).requires_grad_()
+        return (
+            torch.randn(*shape, generator=generator, dtype=torch.float64)
+            .float()
+            .to(device, dtype)
+            .requires_grad_()
+        )
 
     edge_index = torch.stack(
         [
             torch.randint(n_local + n_ghosts, (n_edges,), generator=generator)
             if n_edges
             else torch.zeros(0, dtype=torch.int64),
-            torch.randint(n_local, (n_edges,), generator=generator) if n_edges else torch.zeros(0, dtype=torch.int64),
+            torch.randint(n_local, (n_edges,), generator=generator)
+            if n_edges
+            else torch.zeros(0, dtype=torch.int64),
         ]
     )
     edge_index = edge_index.to(device)
@@ -67,7 +87,9 @@ def quantities(
     vectors, found = random(n_edges, 3), {}
     harmonics, r = kernels.geometry(vectors)
     found["harmonics"], found["r"] = harmonics, r
-    (found["d_vectors"],) = torch.autograd.grad([harmonics, r], [vectors], [random(*harmonics.shape), random(n_edges)])
+    (found["d_vectors"],) = torch.autograd.grad(
+        [harmonics, r], [vectors], [random(*harmonics.shape), random(n_edges)]
+    )
     order, begin = kernels.sort(edge_index[1], n_local)
     for layer in range(network.config.n_layers):
         harmonics = random(n_edges, (network.config.l_max + 1) ** 2)
@@ -76,7 +98,11 @@ def quantities(
             .to(device, dtype)
             .requires_grad_()
         )
-        sent = random(n_local + n_ghosts, (network.config.message_lmax(layer) + 1) ** 2, network.config.edge_channels(layer))
+        sent = random(
+            n_local + n_ghosts,
+            (network.config.message_lmax(layer) + 1) ** 2,
+            network.config.edge_channels(layer),
+        )
         edges = Edges(edge_index, harmonics, distance, species, n_local, order, begin)
         messages = kernels.convolution(layer, sent, edges)
         inputs, gradient = [sent, harmonics, distance], random(*messages.shape)
@@ -86,7 +112,10 @@ def quantities(
         }
         unsent = kernels.convolution(layer, sent.detach(), edges)
         gradients = torch.autograd.grad(unsent, inputs[1:], gradient)
-        found |= {f"d_{name} {layer} of given features": g for name, g in zip(("Y", "r"), gradients, strict=True)}
+        found |= {
+            f"d_{name} {layer} of given features": g
+            for name, g in zip(("Y", "r"), gradients, strict=True)
+        }
         a = random(n_local * (network.config.l_max + 1) ** 2 * network.config.n_channels)
         products = kernels.contraction(layer, a, species[:n_local])
         found[f"products {layer}"] = products
@@ -95,7 +124,9 @@ def quantities(
 
 
 def differences(case: str, dtype: torch.dtype, folder: Path, device: str) -> dict[str, float]:
-    """Largest difference of each quantity from the reference in float64, relative to the largest value."""
+    """Largest difference of each quantity from the reference in float64, relative to the largest
+    value.
+    """
     settings, registers = CASES[case]
     network = random_network(**settings).double().requires_grad_(False)
     lowered = LoweredMACE(network, 24)
@@ -107,10 +138,15 @@ def differences(case: str, dtype: torch.dtype, folder: Path, device: str) -> dic
         found = quantities(kernels, network, size, dtype, device)
         for quantity, value in expected.items():
             if found[quantity].shape != value.shape or found[quantity].dtype != dtype:
-                raise RuntimeError(f"{case}, {name}: {quantity} is {found[quantity].dtype} {tuple(found[quantity].shape)}")
+                raise RuntimeError(
+                    f"{case}, {name}: {quantity} is {found[quantity].dtype} "
+                    f"{tuple(found[quantity].shape)}"
+                )
             if value.numel():
                 scale = float(value.abs().max().clamp(min=1e-30))
-                largest[f"{quantity}, {name}"] = float((found[quantity] - value).abs().max()) / scale
+                largest[f"{quantity}, {name}"] = (
+                    float((found[quantity] - value).abs().max()) / scale
+                )
     return largest
 
 
@@ -118,4 +154,10 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as made:
         case, precision, *device = sys.argv[1:]
-        print(json.dumps(differences(case, getattr(torch, precision), Path(made), device[0] if device else "cpu")))
+        print(
+            json.dumps(
+                differences(
+                    case, getattr(torch, precision), Path(made), device[0] if device else "cpu"
+                )
+            )
+        )

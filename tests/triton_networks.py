@@ -1,10 +1,12 @@
-"""Compares lowered networks that run Triton's kernels with the same networks in plain torch; prints differences as JSON.
+"""Compares lowered networks that run Triton's kernels with the same networks in plain torch; prints
+differences as JSON.
 
     TRITON_INTERPRET=1 python tests/triton_networks.py ARCHITECTURE float64 [STRUCTURE ...]     on any machine
     python tests/triton_networks.py ARCHITECTURE float64 cuda                                  on a GPU, all structures
 
-A process of its own, because TRITON_INTERPRET must be set before Triton is imported: tests/unit/test_triton.py runs it.
-Architectures are those of `models.CONFIGS`, structures those of `structures.STRUCTURES`.
+A process of its own, because TRITON_INTERPRET must be set before Triton is imported:
+tests/unit/test_triton.py runs it. Architectures are those of `models.CONFIGS`, structures those of
+`structures.STRUCTURES`.
 """
 
 from __future__ import annotations
@@ -29,10 +31,16 @@ INTERVALS = 32
 R_MAX = 4.0
 
 
-def results(network: LoweredMACE, graph: Graph, device: str, dtype: torch.dtype) -> dict[str, torch.Tensor]:
-    """Node energies and edge gradients of a structure in which the senders of every third edge are ghosts."""
+def results(
+    network: LoweredMACE, graph: Graph, device: str, dtype: torch.dtype
+) -> dict[str, torch.Tensor]:
+    """Node energies and edge gradients of a structure in which the senders of every third edge are
+    ghosts.
+    """
     generator = torch.Generator().manual_seed(3)
-    weights = torch.rand(graph.n_atoms, len(network.config.heads), generator=generator, dtype=torch.float64)
+    weights = torch.rand(
+        graph.n_atoms, len(network.config.heads), generator=generator, dtype=torch.float64
+    )
     moved, sender = graph.edge_index[0, ::3], graph.edge_index[0].clone()
     sender[::3] = graph.n_atoms + torch.arange(len(moved))
     energies, gradients = energies_and_edge_gradients(
@@ -47,9 +55,15 @@ def results(network: LoweredMACE, graph: Graph, device: str, dtype: torch.dtype)
     return {"energies": energies.cpu(), "gradients": gradients.cpu()}
 
 
-def differences(name: str, dtype: torch.dtype, structures: list[str], folder: Path, device: str) -> dict[str, float]:
-    """Largest difference of each result from plain torch in float64, relative to max(1, the largest gradient)."""
-    network = random_model(name, n_channels=8, n_edge_channels=8).network.double().requires_grad_(False)
+def differences(
+    name: str, dtype: torch.dtype, structures: list[str], folder: Path, device: str
+) -> dict[str, float]:
+    """Largest difference of each result from plain torch in float64, relative to max(1, the largest
+    gradient).
+    """
+    network = (
+        random_model(name, n_channels=8, n_edge_channels=8).network.double().requires_grad_(False)
+    )
     reference = LoweredMACE(network, INTERVALS)
     kernels = TritonKernels(reference, network, dtype, torch.device(device), folder)
     lowered = copy.deepcopy(reference).to(device, dtype)
@@ -57,13 +71,23 @@ def differences(name: str, dtype: torch.dtype, structures: list[str], folder: Pa
     found = {}
     for structure in structures:
         graph = graph_from_atoms(STRUCTURES[structure](), network.config.elements, R_MAX)
-        right, values = results(reference, graph, "cpu", torch.float64), results(lowered, graph, device, dtype)
-        scale = max(1.0, float(right["gradients"].abs().amax())) if graph.edge_index.numel() else 1.0
+        right, values = (
+            results(reference, graph, "cpu", torch.float64),
+            results(lowered, graph, device, dtype),
+        )
+        scale = (
+            max(1.0, float(right["gradients"].abs().amax())) if graph.edge_index.numel() else 1.0
+        )
         for quantity, expected in right.items():
             if values[quantity].shape != expected.shape:
-                raise RuntimeError(f"{name}, {structure}: {quantity} have the shape {tuple(values[quantity].shape)}")
+                raise RuntimeError(
+                    f"{name}, {structure}: {quantity} have the shape "
+                    f"{tuple(values[quantity].shape)}"
+                )
             difference = (values[quantity] - expected).abs()
-            found[f"{quantity}, {structure}"] = float(difference.amax()) / scale if expected.numel() else 0.0
+            found[f"{quantity}, {structure}"] = (
+                float(difference.amax()) / scale if expected.numel() else 0.0
+            )
     return found
 
 
@@ -74,5 +98,13 @@ if __name__ == "__main__":
     names = list(STRUCTURES) if on_gpu or not chosen else chosen
     with tempfile.TemporaryDirectory() as made:
         print(
-            json.dumps(differences(architecture, getattr(torch, precision), names, Path(made), "cuda" if on_gpu else "cpu"))
+            json.dumps(
+                differences(
+                    architecture,
+                    getattr(torch, precision),
+                    names,
+                    Path(made),
+                    "cuda" if on_gpu else "cpu",
+                )
+            )
         )

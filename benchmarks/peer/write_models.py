@@ -1,4 +1,5 @@
-"""Writes `mp.model` and `mh1.model`, random models of these shapes, with mace-torch. Runs in the peer environment.
+"""Writes `mp.model` and `mh1.model`, random models of these shapes, with mace-torch. Runs in the
+peer environment.
 
 .venv-peer/bin/python benchmarks/peer/write_models.py FOLDER
 """
@@ -20,7 +21,9 @@ from evaluate import batch_outputs  # noqa: E402
 from shapes import HEADS, SHAPES  # noqa: E402
 
 LARGEST_ENERGY = 10.0
-"""Interaction energy, eV per atom: float32 has as few digits for hundreds of eV as no trained model needs."""
+"""Interaction energy, eV per atom: float32 has as few digits for hundreds of eV as no trained model
+needs.
+"""
 
 
 def described(atoms: Atoms) -> dict[str, object]:
@@ -38,7 +41,9 @@ def described(atoms: Atoms) -> dict[str, object]:
 
 def limit_energy(model: torch.nn.Module, atoms: Atoms) -> None:
     """Scale the readouts down to the largest energy."""
-    energies = batch_outputs(model, [described(atoms)])[1]["interaction_energy"].detach() / len(atoms)
+    energies = batch_outputs(model, [described(atoms)])[1]["interaction_energy"].detach() / len(
+        atoms
+    )
     for readout in model.readouts:
         for parameter in last_linear(readout).parameters():
             parameter.data.mul_(LARGEST_ENERGY / max(LARGEST_ENERGY, float(energies.abs().max())))

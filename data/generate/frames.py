@@ -1,4 +1,6 @@
-"""What the labelling scripts share: units, checks of a geometry, frames in extended XYZ, the limits of a usable frame."""
+"""What the labelling scripts share: units, checks of a geometry, frames in extended XYZ, the limits
+of a usable frame.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +15,31 @@ from ase.io import write
 LARGEST_FORCE = 20.0
 """eV/A; a frame with a larger force component is left out."""
 LARGEST_MEAN_FORCE = 0.040
-"""eV/A; a frame whose mean force is longer is left out: its grid or convergence noise is too large."""
+"""eV/A; a frame whose mean force is longer is left out: its grid or convergence noise is too large.
+"""
 CLOSEST = 0.68
-"""Shortest distance of a pair that is worth labelling, in units of the sum of the covalent radii."""
+"""Shortest distance of a pair that is worth labelling, in units of the sum of the covalent radii.
+"""
 
 
 def labelled_frame(
-    atoms: Atoms, head: str, level: str, config_type: str, energy: float, forces: np.ndarray, **more: object
+    atoms: Atoms,
+    head: str,
+    level: str,
+    config_type: str,
+    energy: float,
+    forces: np.ndarray,
+    **more: object,
 ) -> Atoms:
     """A frame with raw labels: energy in eV, forces in eV/A; `more` goes to `info`."""
     frame = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
-    frame.info = {"config_type": config_type, "head": head, "level": level, "REF_energy": float(energy), **more}
+    frame.info = {
+        "config_type": config_type,
+        "head": head,
+        "level": level,
+        "REF_energy": float(energy),
+        **more,
+    }
     frame.arrays["REF_forces"] = np.asarray(forces)
     return frame
 
@@ -64,11 +80,15 @@ def report(count: int, name: str, atoms: Atoms, label: Callable[[], Atoms]) -> A
     """The labelled frame, or None where the calculation fails; one line on the terminal either way."""
     try:
         frame = label()
-    except Exception as error:  # an unconverged calculation is left out, whatever its program raises
+    except (
+        Exception
+    ) as error:  # an unconverged calculation is left out, whatever its program raises
         print(f"left out {name}: {str(error)[:80]}", flush=True)
         return None
     largest = np.abs(frame.arrays["REF_forces"]).max()
     print(
-        f"{count} {name} {len(atoms)} atoms {frame.info['REF_energy']:.3f} eV, largest force {largest:.2f} eV/A", flush=True
+        f"{count} {name} {len(atoms)} atoms {frame.info['REF_energy']:.3f} eV, largest force "
+        f"{largest:.2f} eV/A",
+        flush=True,
     )
     return frame

@@ -2,8 +2,8 @@
 
     python isolated_atoms.py {materials|surfaces|molecules} FOLDER
 
-Writes FOLDER/isolated-HEAD.extxyz. Periodic heads: spin-paired as all their calculations are, in a 9 A box (needs GPAW);
-molecules: ground states (needs PySCF with pyscf-dispersion).
+Writes FOLDER/isolated-HEAD.extxyz. Periodic heads: spin-paired as all their calculations are, in a
+9 A box (needs GPAW); molecules: ground states (needs PySCF with pyscf-dispersion).
 """
 
 from __future__ import annotations
@@ -14,7 +14,13 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from frames import append_frame, labelled_frame
-from levels import FUNCTIONALS, MOLECULAR_LEVEL, molecular_energy, periodic_calculator, periodic_level
+from levels import (
+    FUNCTIONALS,
+    MOLECULAR_LEVEL,
+    molecular_energy,
+    periodic_calculator,
+    periodic_level,
+)
 
 UNPAIRED = {"H": 1, "C": 2, "N": 3, "O": 2, "Mg": 0}
 """Unpaired electrons of each element's ground state."""

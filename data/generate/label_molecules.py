@@ -1,9 +1,11 @@
-"""Label molecules and clusters of H C N O at wB97M-D3(BJ)/def2-SVP; geometries come from GFN2-xTB dynamics.
+"""Label molecules and clusters of H C N O at wB97M-D3(BJ)/def2-SVP; geometries come from GFN2-xTB
+dynamics.
 
     python label_molecules.py SEED SECONDS FOLDER
 
-Appends raw frames to FOLDER/molecules-SEED.extxyz until the time is over; `merge.py` adds them to the data. Needs pyscf,
-pyscf-dispersion, tblite and ase from PyPI, and OMP_NUM_THREADS=1 in the environment (one run per core).
+Appends raw frames to FOLDER/molecules-SEED.extxyz until the time is over; `merge.py` adds them to
+the data. Needs pyscf, pyscf-dispersion, tblite and ase from PyPI, and OMP_NUM_THREADS=1 in the
+environment (one run per core).
 """
 
 from __future__ import annotations
@@ -22,8 +24,35 @@ from levels import MOLECULAR_LEVEL, molecular_energy, molecular_forces
 
 # those that are twice in the list are drawn twice as often
 MOLECULES = (
-    *("H2O", "NH3", "CH4", "CH3OH", "H2CO", "HCOOH", "HCN", "C2H2", "C2H4", "C2H6", "CO", "CO2", "N2", "H2", "CH3CONH2"),
-    *("CH3COOH", "CH3CHO", "N2H4", "H2CCO", "CH3CH2OH", "CH3CN", "CH3OCH3", "C3H8", "C4H4O", "CH2NHCH2"),
+    *(
+        "H2O",
+        "NH3",
+        "CH4",
+        "CH3OH",
+        "H2CO",
+        "HCOOH",
+        "HCN",
+        "C2H2",
+        "C2H4",
+        "C2H6",
+        "CO",
+        "CO2",
+        "N2",
+        "H2",
+        "CH3CONH2",
+    ),
+    *(
+        "CH3COOH",
+        "CH3CHO",
+        "N2H4",
+        "H2CCO",
+        "CH3CH2OH",
+        "CH3CN",
+        "CH3OCH3",
+        "C3H8",
+        "C4H4O",
+        "CH2NHCH2",
+    ),
     *("CH3OH", "H2O", "NH3", "HCOOH"),
 )
 IN_CLUSTERS = ("H2O", "H2O", "H2O", "NH3", "CH3OH", "H2CO", "CO", "CO2", "CH4", "HCN")
@@ -37,7 +66,9 @@ LARGEST_FORCE = 15.0
 
 
 def draw_cluster(rng: np.random.Generator) -> tuple[str, Atoms]:
-    """Two or three molecules at random places and orientations, no atoms of two of them closer than 1.6 A."""
+    """Two or three molecules at random places and orientations, no atoms of two of them closer than
+    1.6 A.
+    """
     cluster = Atoms()
     for place in range(int(rng.integers(2, 4))):
         member = molecule(str(rng.choice(IN_CLUSTERS)))
@@ -48,7 +79,11 @@ def draw_cluster(rng: np.random.Generator) -> tuple[str, Atoms]:
             trial = member.copy()
             if place:
                 trial.positions += direction * rng.uniform(2.6, 4.5) / np.linalg.norm(direction)
-            if not len(cluster) or np.linalg.norm(cluster.positions[:, None] - trial.positions[None], axis=-1).min() > 1.6:
+            if (
+                not len(cluster)
+                or np.linalg.norm(cluster.positions[:, None] - trial.positions[None], axis=-1).min()
+                > 1.6
+            ):
                 cluster += trial
                 break
     return f"cluster_{cluster.get_chemical_formula()}", cluster
@@ -73,7 +108,9 @@ def shaken(atoms: Atoms, rng: np.random.Generator) -> Atoms:
     temperature = float(rng.choice(TEMPERATURES))
     atoms.calc = TBLite(method="GFN2-xTB", verbosity=0)
     MaxwellBoltzmannDistribution(atoms, temperature_K=temperature, rng=rng)
-    dynamics = Langevin(atoms, 0.5 * units.fs, temperature_K=temperature, friction=0.02 / units.fs, rng=rng)
+    dynamics = Langevin(
+        atoms, 0.5 * units.fs, temperature_K=temperature, friction=0.02 / units.fs, rng=rng
+    )
     dynamics.run(int(rng.integers(20, 150)))
     return atoms
 
@@ -97,7 +134,9 @@ def main() -> None:
     rng, start, count = np.random.default_rng(arguments.seed), time.time(), 0
     while time.time() - start < arguments.seconds:
         name, atoms = draw(rng)
-        frame = report(count + 1, name, atoms, lambda name=name, atoms=atoms: label(name, atoms, rng))
+        frame = report(
+            count + 1, name, atoms, lambda name=name, atoms=atoms: label(name, atoms, rng)
+        )
         if frame is not None:
             append_frame(arguments.folder / f"molecules-{arguments.seed}.extxyz", frame)
             count += 1

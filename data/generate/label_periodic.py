@@ -2,8 +2,8 @@
 
     python label_periodic.py {materials|surfaces} SEED SECONDS FOLDER
 
-Appends raw frames to FOLDER/HEAD-SEED.extxyz until the time is over; `merge.py` adds them to the data. Needs GPAW 22.8 with
-its PAW data sets (Debian: gpaw, gpaw-data). k-points are Gamma-centred.
+Appends raw frames to FOLDER/HEAD-SEED.extxyz until the time is over; `merge.py` adds them to the
+data. Needs GPAW 22.8 with its PAW data sets (Debian: gpaw, gpaw-data). k-points are Gamma-centred.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ def prototypes() -> dict[str, tuple[Atoms, int]]:
         cellpar=[4.65, 4.65, 15.1, *hexagonal],
         primitive_cell=True,
     )
-    carbon_dioxide = crystal(["C", "O"], [(0, 0, 0), (0.118, 0.118, 0.118)], spacegroup=205, cellpar=[5.6] * 3 + [90] * 3)
+    carbon_dioxide = crystal(
+        ["C", "O"], [(0, 0, 0), (0.118, 0.118, 0.118)], spacegroup=205, cellpar=[5.6] * 3 + [90] * 3
+    )
     ice = crystal(
         ["O", "H"],
         [(0, 0.25, 0.107), (0, 0.414, 0.1935)],
@@ -84,7 +86,10 @@ def prototypes() -> dict[str, tuple[Atoms, int]]:
         "magnesite": (magnesite, 3),
         "CO2_Pa3": (carbon_dioxide, 2),
         "ice_VIII": (ice, 3),
-        "N2_alpha": (crystal(["N"], [(0.0565,) * 3], spacegroup=205, cellpar=[5.6] * 3 + [90] * 3), 1),
+        "N2_alpha": (
+            crystal(["N"], [(0.0565,) * 3], spacegroup=205, cellpar=[5.6] * 3 + [90] * 3),
+            1,
+        ),
     }
 
 
@@ -111,7 +116,10 @@ def draw_material(rng: np.random.Generator) -> tuple[str, Atoms, tuple[int, ...]
     name = str(rng.choice(list(choices), p=weights / weights.sum()))
     for _ in range(50):
         atoms = perturbed(
-            choices[name][0], rng.choice([0.01, 0.03, 0.06, 0.1, 0.15]), rng.choice([0, 0.02, 0.04, 0.06]), rng
+            choices[name][0],
+            rng.choice([0.01, 0.03, 0.06, 0.1, 0.15]),
+            rng.choice([0, 0.02, 0.04, 0.06]),
+            rng,
         )
         if separated(atoms):
             break
@@ -161,7 +169,9 @@ def label(head: str, name: str, atoms: Atoms, k: tuple[int, ...]) -> Atoms:
     atoms.calc = periodic_calculator(head, kpts={"size": k, "gamma": True})
     energy = atoms.get_potential_energy(force_consistent=True)
     more = {"kpts": " ".join(map(str, k)), "REF_stress": atoms.get_stress()}
-    return labelled_frame(atoms, head, periodic_level(head), name, energy, atoms.get_forces(), **more)
+    return labelled_frame(
+        atoms, head, periodic_level(head), name, energy, atoms.get_forces(), **more
+    )
 
 
 def main() -> None:
@@ -175,7 +185,12 @@ def main() -> None:
     rng, start, count = np.random.default_rng(arguments.seed), time.time(), 0
     while time.time() - start < arguments.seconds:
         name, atoms, k = draw(rng)
-        frame = report(count + 1, name, atoms, lambda name=name, atoms=atoms, k=k: label(arguments.head, name, atoms, k))
+        frame = report(
+            count + 1,
+            name,
+            atoms,
+            lambda name=name, atoms=atoms, k=k: label(arguments.head, name, atoms, k),
+        )
         if frame is not None:
             append_frame(arguments.folder / f"{arguments.head}-{arguments.seed}.extxyz", frame)
             count += 1

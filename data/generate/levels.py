@@ -1,4 +1,6 @@
-"""The levels of theory: how a structure is calculated. The programs are imported where they are used."""
+"""The levels of theory: how a structure is calculated. The programs are imported where they are
+used.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ def periodic_level(head: str) -> str:
 def periodic_calculator(head: str, maxiter: int = 120, **settings: Any) -> Any:
     """GPAW: PAW, plane waves to 400 eV, Fermi smearing 0.1 eV, spin-paired.
 
-    Energies are relative to the non-spin-polarised reference atoms of the PAW data sets; take the free energy.
+    Energies are relative to the non-spin-polarised reference atoms of the PAW data sets; take the
+    free energy.
     """
     from gpaw import GPAW, PW, FermiDirac
 
@@ -45,7 +48,9 @@ def molecular_energy(atoms: Atoms, unpaired: int = 0) -> tuple[float, Any]:
 
     lib.num_threads(1)
     geometry = list(zip(atoms.get_chemical_symbols(), atoms.positions, strict=True))
-    molecule = gto.M(atom=geometry, basis="def2-svp", unit="Ang", spin=unpaired, verbose=0, max_memory=3000)
+    molecule = gto.M(
+        atom=geometry, basis="def2-svp", unit="Ang", spin=unpaired, verbose=0, max_memory=3000
+    )
     field = (dft.UKS if unpaired else dft.RKS)(molecule).density_fit()
     field.xc, field.grids.level, field.conv_tol = "wb97m-d3bj", 3, 1e-8
     energy = field.kernel() * units.Ha

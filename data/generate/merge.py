@@ -1,9 +1,11 @@
-"""Add raw frames to a data set: apply the limits, subtract the mean force, skip what is there already.
+"""Add raw frames to a data set: apply the limits, subtract the mean force, skip what is there
+already.
 
     python merge.py RAW.extxyz [RAW.extxyz ...] DATA.extxyz
 
-DATA.extxyz is written whole; frames already in it stay as they are. New frames do not move old ones between training and
-test sets: which part of the split a frame belongs to depends on the frame alone.
+DATA.extxyz is written whole; frames already in it stay as they are. New frames do not move old ones
+between training and test sets: which part of the split a frame belongs to depends on the frame
+alone.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """How fine tables must be: as fine as the forces that somebody asked for.
 
-The error of forces is measured, not derived: the lowered network against the exact one, both in float64, on small rattled
-crystals and clusters and on dimers at all distances. It falls as the fifth power of the number of intervals, so that few
-trials are needed.
+The error of forces is measured, not derived: the lowered network against the exact one, both in
+float64, on small rattled crystals and clusters and on dimers at all distances. It falls as the
+fifth power of the number of intervals, so that few trials are needed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ CLOSEST = 0.5
 """Shortest distance of the dimers, A."""
 DISTANCES = 60
 MOST_ATOMS = 9
-"""Of a structure that errors are measured on while tables are chosen; the program is checked on larger ones."""
+"""Of a structure that errors are measured on while tables are chosen; the program is checked on
+larger ones.
+"""
 
 
 class Tabulated(NamedTuple):
@@ -44,7 +46,8 @@ class Tabulated(NamedTuple):
 
 
 def lower_to_error(network: MACE, table_error: float) -> Tabulated:
-    """The lowered network with the coarsest tables that keep the error of forces, eV/A, below `table_error`.
+    """The lowered network with the coarsest tables that keep the error of forces, eV/A, below
+    `table_error`.
 
     `network`: in float64, on the CPU. Raises MHFFError where no table does.
     """
@@ -58,7 +61,8 @@ def lower_to_error(network: MACE, table_error: float) -> Tabulated:
         wanted = n_intervals * min(max((error / (MARGIN * table_error)) ** (1 / ORDER), 1.1), 4.0)
         n_intervals = STEP * int(wanted / STEP + 1)
     raise MHFFError(
-        f"no table of up to {MOST} intervals keeps the forces to {table_error:g} eV/A; ask for a larger --table-error, or "
+        f"no table of up to {MOST} intervals keeps the forces to {table_error:g} eV/A; ask for a "
+        "larger --table-error, or "
         "for the radial networks themselves with --table-error 0"
     )
 
@@ -76,12 +80,20 @@ def check_graphs(network: MACE) -> Iterator[Graph]:
 def dimers(species: int, n_elements: int, r_max: float) -> Graph:
     """Dimers of one element with all elements, in both orders, at many distances, side by side."""
     distances = torch.linspace(CLOSEST, r_max, DISTANCES + 2, dtype=torch.float64)[:-1]
-    r, other = distances.repeat(n_elements), torch.arange(n_elements).repeat_interleave(len(distances))
+    r, other = (
+        distances.repeat(n_elements),
+        torch.arange(n_elements).repeat_interleave(len(distances)),
+    )
     first = 2 * torch.arange(len(r))
     towards = r[:, None] * torch.tensor([0.48, 0.6, 0.64], dtype=torch.float64)
     return Graph(
         edge_vectors=torch.stack([towards, -towards], dim=1).flatten(0, 1),
-        edge_index=torch.stack([torch.stack([first, first + 1], 1).flatten(), torch.stack([first + 1, first], 1).flatten()]),
+        edge_index=torch.stack(
+            [
+                torch.stack([first, first + 1], 1).flatten(),
+                torch.stack([first + 1, first], 1).flatten(),
+            ]
+        ),
         species=torch.stack([torch.full_like(other, species), other], 1).flatten(),
         structure=torch.arange(len(r)).repeat_interleave(2),
         cells=torch.zeros(len(r), 3, 3, dtype=torch.float64),
@@ -90,7 +102,9 @@ def dimers(species: int, n_elements: int, r_max: float) -> Graph:
 
 
 def force_error(exact: MACE, lowered: LoweredMACE, graph: Graph) -> float:
-    """Largest error of an edge's force, eV/A, relative to max(1, largest of its structure), over all heads."""
+    """Largest error of an edge's force, eV/A, relative to max(1, largest of its structure), over
+    all heads.
+    """
     if not graph.edge_index.numel():
         return 0.0
     n_heads = len(exact.config.heads)
@@ -101,4 +115,6 @@ def force_error(exact: MACE, lowered: LoweredMACE, graph: Graph) -> float:
     _, found = energies_and_edge_gradients(lowered, *arguments, state=graph.state_of_atom)
     scale = right.new_ones(graph.n_structures)
     scale = scale.scatter_reduce(0, graph.structure_of_edge, right.abs().amax(1), "amax")
-    return float(((found - right).abs().amax(1) / scale.index_select(0, graph.structure_of_edge)).max())
+    return float(
+        ((found - right).abs().amax(1) / scale.index_select(0, graph.structure_of_edge)).max()
+    )

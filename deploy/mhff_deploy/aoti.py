@@ -1,4 +1,6 @@
-"""AOTInductor: the traced graph as native code in a `.pt2` package, for any numbers of atoms, ghosts and edges."""
+"""AOTInductor: the traced graph as native code in a `.pt2` package, for any numbers of atoms,
+ghosts and edges.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ from mhff_deploy.artefact import NATIVE
 def compile_aoti(
     program: GraphModule, example: tuple[torch.Tensor, ...], isa: str = NATIVE
 ) -> tuple[bytes, dict[str, torch.Tensor]]:
-    """Content of the `.pt2` package of a traced program (`mhff_deploy.trace`), and its constants; takes tens of seconds.
+    """Content of the `.pt2` package of a traced program (`mhff_deploy.trace`), and its constants;
+    takes tens of seconds.
 
     `isa`: instruction set (`artefact.ISAS`). Raises MHFFError where there is no C++ compiler.
     """
@@ -31,7 +34,9 @@ def compile_aoti(
             "install one (Debian: apt-get install g++), or choose --form torchscript"
         )
     on_gpu = example[0].device.type != "cpu"
-    edges, atoms, local, plan = (torch.export.Dim(name, min=0) for name in ("n_edges", "n_all", "n_local", "n_plan"))
+    edges, atoms, local, plan = (
+        torch.export.Dim(name, min=0) for name in ("n_edges", "n_all", "n_local", "n_plan")
+    )
     shapes = ({0: edges}, {1: edges}, {0: atoms}, {0: local}, {0: plan}, {0: atoms})
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), _quiet():
         warnings.simplefilter("ignore")
@@ -40,11 +45,19 @@ def compile_aoti(
         options = _OPTIONS | (_PORTABLE if isa != NATIVE else {}) | (_ON_GPU if on_gpu else {})
         file = Path(folder) / "program.pt2"
         try:
-            torch._inductor.aoti_compile_and_package(exported, package_path=str(file), inductor_configs=options)
-        except (RuntimeError, OSError, subprocess.SubprocessError) as error:  # what torch's compiler raises, or the C++ one
+            torch._inductor.aoti_compile_and_package(
+                exported, package_path=str(file), inductor_configs=options
+            )
+        except (
+            RuntimeError,
+            OSError,
+            subprocess.SubprocessError,
+        ) as error:  # what torch's compiler raises, or the C++ one
             raise MHFFError(
-                f"AOTInductor could not compile the program ({_complaint(str(error))}); look at the C++ compiler and at the "
-                f"temporary folder {tempfile.gettempdir()}, which needs room and a name without spaces, or choose --form "
+                f"AOTInductor could not compile the program ({_complaint(str(error))}); look at "
+                "the C++ compiler and at the "
+                f"temporary folder {tempfile.gettempdir()}, which needs room and a name without "
+                "spaces, or choose --form "
                 "torchscript"
             ) from error
         return file.read_bytes(), constants_of(program)
@@ -53,33 +66,43 @@ def compile_aoti(
 def _complaint(output: str) -> str:
     """The line of a compiler's output that says what is wrong."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    return next((line for line in lines if "error:" in line), lines[0] if lines else "it said nothing")[:300]
+    return next(
+        (line for line in lines if "error:" in line), lines[0] if lines else "it said nothing"
+    )[:300]
 
 
 def constants_of(program: GraphModule) -> dict[str, torch.Tensor]:
     """What a traced program reads besides its inputs, by name."""
     names = sorted({str(node.target) for node in program.graph.nodes if node.op == "get_attr"})
     # copies, because some are views of others
-    return {name: getattr(program, name).detach().clone(memory_format=torch.contiguous_format) for name in names}
+    return {
+        name: getattr(program, name).detach().clone(memory_format=torch.contiguous_format)
+        for name in names
+    }
 
 
 _OPTIONS: dict[str, Any] = {
-    # constants in a package would be copied to wherever `malloc` puts them, and vectors that lie across cache lines cost the
-    # kernels a fourth of their speed; given apart, they stay where torch puts tensors
+    # constants in a package would be copied to wherever `malloc` puts them, and vectors that lie
+    # across cache lines cost the kernels a fourth of their speed; given apart, they stay where
+    # torch puts tensors
     "aot_inductor.package_constants_in_so": False,
     # as many threads as torch has when the program runs, not when it is compiled
     "cpp.dynamic_threads": True,
 }
 _PORTABLE: dict[str, Any] = {"cpp.march": "x86-64-v3", "cpp.simdlen": 256}
 _ON_GPU: dict[str, Any] = {"shape_padding": False}
-"""Whether to pad matrix products would be found out by timing them, differently from one compilation to the next."""
+"""Whether to pad matrix products would be found out by timing them, differently from one
+compilation to the next.
+"""
 
 
 class _quiet:  # noqa: N801 - used as a statement
     """Keep the compiler's own notes off the user's screen while it works."""
 
     def __enter__(self) -> None:
-        self.loggers = [logging.getLogger(name) for name in ("torch._inductor", "torch.export", "torch.fx")]
+        self.loggers = [
+            logging.getLogger(name) for name in ("torch._inductor", "torch.export", "torch.fx")
+        ]
         self.levels = [logger.level for logger in self.loggers]
         for logger in self.loggers:
             logger.setLevel(logging.ERROR)

@@ -1,8 +1,9 @@
 """Artefacts: a compiled program and what it is, in one file.
 
-An artefact is the compiler's own file, a zip archive (AOTInductor's `.pt2`, TorchScript's `.pt`), with one more member,
-`mhff.json`: the manifest. It can be read without loading the program. The library of its kernels and, beside AOTInductor's
-package, its constants are members, too. Artefacts are programs: run only those you trust.
+An artefact is the compiler's own file, a zip archive (AOTInductor's `.pt2`, TorchScript's `.pt`),
+with one more member, `mhff.json`: the manifest. It can be read without loading the program. The
+library of its kernels and, beside AOTInductor's package, its constants are members, too. Artefacts
+are programs: run only those you trust.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ CONSTANTS = "constants/mhff.safetensors"
 LONGEST_MANIFEST = 1 << 24
 """Bytes; a manifest is a few kB."""
 MOST_INFLATED = 50
-"""How many times larger than a file its members may be; TorchScript compresses code, nothing compresses weights."""
+"""How many times larger than a file its members may be; TorchScript compresses code, nothing
+compresses weights.
+"""
 
 Form = Literal["aoti", "torchscript"]
 NATIVE = "native"
@@ -61,15 +64,23 @@ class Manifest(BaseModel):
     torch_version: str
     mhff_version: str
     kernels: str = ""
-    """Namespace of the operators in the shared library that comes with the program; empty where there is none."""
+    """Namespace of the operators in the shared library that comes with the program; empty where
+    there is none.
+    """
     isa: str = ""
     """Instruction set of a program for CPUs (`ISAS`)."""
     processor: str = ""
-    """What the processor it was compiled on can do, in torch's words; the architecture of a GPU, as `sm_90`."""
+    """What the processor it was compiled on can do, in torch's words; the architecture of a GPU, as
+    `sm_90`.
+    """
     tables: dict[str, float] = {}
-    """Error of forces that was asked of tables of radial functions, and the measured one, eV/A; number of intervals."""
+    """Error of forces that was asked of tables of radial functions, and the measured one, eV/A;
+    number of intervals.
+    """
     largest_errors: dict[str, float]
-    """Against the eager float64 model: energy in eV per atom, edge gradients in eV/A relative to max(1, largest)."""
+    """Against the eager float64 model: energy in eV per atom, edge gradients in eV/A relative to
+    max(1, largest).
+    """
     provenance: dict[str, Any] = {}
     program_sha256: str = ""
     """Checksum of the archive's other members and of this manifest without it."""
@@ -80,7 +91,9 @@ def pack(program: bytes, manifest: Manifest, members: Mapping[str, bytes]) -> by
     stream = io.BytesIO(program)
     for name, content in members.items():
         _add(stream, name, content)
-    signed = manifest.model_copy(update={"program_sha256": checksum(stream.getvalue(), manifest.model_dump(mode="json"))})
+    signed = manifest.model_copy(
+        update={"program_sha256": checksum(stream.getvalue(), manifest.model_dump(mode="json"))}
+    )
     _add(stream, MEMBER, signed.model_dump_json(indent=1).encode())
     return stream.getvalue()
 
@@ -92,7 +105,9 @@ def _add(stream: io.BytesIO, name: str, content: bytes) -> None:
 
 
 def read_member(content: bytes, member: str) -> bytes:
-    """A member that an artefact has beside its manifest: `KERNELS` where the manifest names them, `CONSTANTS`."""
+    """A member that an artefact has beside its manifest: `KERNELS` where the manifest names them,
+    `CONSTANTS`.
+    """
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         (name,) = (name for name in archive.namelist() if name.endswith(f"/{member}"))
         return archive.read(name)
@@ -107,28 +122,39 @@ def read_manifest(content: bytes, name: str | Path) -> Manifest:
     """Manifest of an artefact, after checking that the file is whole; `name` is for error messages."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            (member,) = (info for info in archive.infolist() if info.filename.endswith(f"/{MEMBER}"))
+            (member,) = (
+                info for info in archive.infolist() if info.filename.endswith(f"/{MEMBER}")
+            )
             if member.file_size > LONGEST_MANIFEST:
                 raise ValueError(f"a manifest of {member.file_size} bytes")
             fields = json.loads(archive.read(member))
             intact = checksum(content, fields) == fields.get("program_sha256")
     except Exception as error:  # a damaged archive can make zipfile and zlib raise anything
-        raise MHFFError(f"'{name}' is truncated or not an artefact of mhff ({error}); compile it again") from error
+        raise MHFFError(
+            f"'{name}' is truncated or not an artefact of mhff ({error}); compile it again"
+        ) from error
     if fields.get("format_version") != FORMAT_VERSION:
         raise MHFFError(
-            f"'{name}' has artefact format version {fields.get('format_version')}, this mhff reads version "
+            f"'{name}' has artefact format version {fields.get('format_version')}, this mhff reads "
+            "version "
             f"{FORMAT_VERSION}; compile it again with this mhff"
         )
     if not intact:
-        raise MHFFError(f"'{name}' is damaged: its checksum does not fit its content; compile it again")
+        raise MHFFError(
+            f"'{name}' is damaged: its checksum does not fit its content; compile it again"
+        )
     try:
         return Manifest.model_validate(fields)
     except ValidationError as error:
-        raise MHFFError(f"'{name}' has a manifest that this mhff cannot read; compile it again") from error
+        raise MHFFError(
+            f"'{name}' has a manifest that this mhff cannot read; compile it again"
+        ) from error
 
 
 def checksum(content: bytes, manifest: Mapping[str, Any]) -> str:
-    """Checksum of a manifest and of all other members of an artefact; ValueError where they are far too large."""
+    """Checksum of a manifest and of all other members of an artefact; ValueError where they are far
+    too large.
+    """
     digest = hashlib.sha256(json.dumps({**manifest, "program_sha256": ""}, sort_keys=True).encode())
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         size = sum(info.file_size for info in archive.infolist())

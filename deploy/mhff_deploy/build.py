@@ -25,7 +25,9 @@ from mhff_deploy.trace import example_inputs, trace
 from mhff_deploy.verify import verify
 
 ON_GPU = (499, 211, 40009)
-"""Local atoms, ghosts and edges that a compiler for GPUs suits its kernels to; programs run with any numbers of them."""
+"""Local atoms, ghosts and edges that a compiler for GPUs suits its kernels to; programs run with
+any numbers of them.
+"""
 
 
 def build(
@@ -44,11 +46,12 @@ def build(
 ) -> tuple[bytes, Manifest]:
     """Content of the target's file, checked against the eager model, and its manifest.
 
-    `head` becomes the default head; all heads stay in the program. `charge` and `spin` (multiplicity) become what engines
-    that name none run with, for models that take them. `table_error`: error of forces, eV/A, that tables of radial functions
-    may make (by default `lower.TABLE_ERROR`), 0 to keep the radial networks. `isa`: "native", or "x86-64-v3" for any
-    processor with AVX2. `progress` is told each step as it begins.
-    Raises MHFFError for whatever of the arguments cannot be had, and if the program is not exact.
+    `head` becomes the default head; all heads stay in the program. `charge` and `spin`
+    (multiplicity) become what engines that name none run with, for models that take them.
+    `table_error`: error of forces, eV/A, that tables of radial functions may make (by default
+    `lower.TABLE_ERROR`), 0 to keep the radial networks. `isa`: "native", or "x86-64-v3" for any
+    processor with AVX2. `progress` is told each step as it begins. Raises MHFFError for whatever of
+    the arguments cannot be had, and if the program is not exact.
     """
     chosen = choose_form(target, form)
     if head is not None:
@@ -57,9 +60,21 @@ def build(
     resolve_dtype(dtype)
     asked = TABLE_ERROR[dtype] if table_error is None else table_error
     if not 0 <= asked < float("inf"):
-        raise MHFFError(f"expected a table error of 0 eV/A or more, got {asked:g}; 1e-6 suits most simulations")
+        raise MHFFError(
+            f"expected a table error of 0 eV/A or more, got {asked:g}; 1e-6 suits most simulations"
+        )
     check_isa(isa)
-    lowered = lower(model, elements, dtype, resolve_device(device), asked, isa, kernel_folder(), progress, chosen)
+    lowered = lower(
+        model,
+        elements,
+        dtype,
+        resolve_device(device),
+        asked,
+        isa,
+        kernel_folder(),
+        progress,
+        chosen,
+    )
     network = lowered.network
     progress("tracing")
     program = trace(network)
@@ -111,7 +126,10 @@ def choose_form(target: Target, form: str | None) -> Form:
     for known in target.forms:
         if known == form:
             return known
-    raise MHFFError(f"target '{target.name}' does not take the form '{form}': choose one of {listing(target.forms)}")
+    raise MHFFError(
+        f"target '{target.name}' does not take the form '{form}': choose one of "
+        f"{listing(target.forms)}"
+    )
 
 
 def check_isa(isa: str) -> None:

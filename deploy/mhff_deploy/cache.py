@@ -1,7 +1,8 @@
 """The compile cache: a calculator or an adapter that is given a model compiles it once.
 
-A file's name is the checksum of everything its content depends on: model, options, torch, this package's source and
-the processor. So a cache never needs to be cleared for correctness, and a home shared by several machines is safe.
+A file's name is the checksum of everything its content depends on: model, options, torch, this
+package's source and the processor. So a cache never needs to be cleared for correctness, and a home
+shared by several machines is safe.
 """
 
 from __future__ import annotations
@@ -34,27 +35,39 @@ def compiled(
     progress: Callable[[str], None] = lambda step: None,
     elements: Sequence[str] = (),
 ) -> Path:
-    """Path of the artefact of a model (file, bundled name or `Model`), compiled now if it is not in the cache.
+    """Path of the artefact of a model (file, bundled name or `Model`), compiled now if it is not in
+    the cache.
 
-    It knows all elements of the model, or at least `elements` where tables for all of them would be too large.
+    It knows all elements of the model, or at least `elements` where tables for all of them would be
+    too large.
     """
     model = source if isinstance(source, Model) else load(source)
     few = tuple(elements) if elements and table_bytes(model.network) > LARGEST_TABLES else None
-    path = (folder or artefact_folder()) / f"{_key(model, device, dtype, form, few)}.{'pt2' if form == 'aoti' else 'pt'}"
+    path = (
+        folder or artefact_folder()
+    ) / f"{_key(model, device, dtype, form, few)}.{'pt2' if form == 'aoti' else 'pt'}"
     if not path.exists():
         target = AOTI if form == "aoti" else TORCHSCRIPT
-        content, _ = build(model, target, elements=few, device=device, dtype=dtype, progress=progress)
+        content, _ = build(
+            model, target, elements=few, device=device, dtype=dtype, progress=progress
+        )
         write_atomically(path, content)
     return path
 
 
-def _key(model: Model, device: str, dtype: str, form: Form, elements: tuple[str, ...] | None) -> str:
+def _key(
+    model: Model, device: str, dtype: str, form: Form, elements: tuple[str, ...] | None
+) -> str:
     parts = {
         "model": hashlib.sha256(model.to_bytes()).hexdigest(),
         "options": [device, dtype, form, elements],
         "torch": torch.__version__,
         "source": _source_checksum(),
-        "machine": [platform.machine(), torch.backends.cpu.get_cpu_capability(), _accelerator(device)],
+        "machine": [
+            platform.machine(),
+            torch.backends.cpu.get_cpu_capability(),
+            _accelerator(device),
+        ],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
@@ -67,7 +80,11 @@ def _accelerator(device: str) -> str:
 def _source_checksum() -> str:
     """Checksum of the code that decides what a program computes."""
     digest = hashlib.sha256()
-    for folder in (Path(str(files("mhff"))) / "model", Path(str(files("mhff"))) / "ops", Path(str(files("mhff_deploy")))):
+    for folder in (
+        Path(str(files("mhff"))) / "model",
+        Path(str(files("mhff"))) / "ops",
+        Path(str(files("mhff_deploy"))),
+    ):
         for path in sorted([*folder.rglob("*.py"), *folder.rglob("*.h")]):
             digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -1,4 +1,6 @@
-"""Kernels in Triton for one lowered network on an NVIDIA GPU: made for its shapes, with its tables and coefficients."""
+"""Kernels in Triton for one lowered network on an NVIDIA GPU: made for its shapes, with its tables
+and coefficients.
+"""
 
 from __future__ import annotations
 
@@ -34,15 +36,20 @@ class TritonKernels:
         folder: Path,
         registers: int = REGISTERS,
     ) -> None:
-        """Write the network's kernels, unless `folder` has them; Triton compiles them when they first run, in seconds.
+        """Write the network's kernels, unless `folder` has them; Triton compiles them when they
+        first run, in seconds.
 
         `network` is the one that was lowered. Raises MHFFError where there is no Triton.
         """
         if not isinstance(lowered.radial, RadialTables):
             raise TypeError("no kernels in Triton for radial weights given with the edges")
         self.table_of = lowered.radial.table_of.to(device)
-        self.tables = [table.coefficients.to(device, dtype).contiguous() for table in lowered.radial.tables]
-        self.maps: list[Maps] = [copy.deepcopy(mixing.before).to(device, dtype) for mixing in lowered.mixings]
+        self.tables = [
+            table.coefficients.to(device, dtype).contiguous() for table in lowered.radial.tables
+        ]
+        self.maps: list[Maps] = [
+            copy.deepcopy(mixing.before).to(device, dtype) for mixing in lowered.mixings
+        ]
         self.l_max, self.n_channels = network.config.l_max, network.config.n_channels
         self.coefficients: list[torch.Tensor] = []
         self.convolutions: list[Any] = []
@@ -56,7 +63,9 @@ class TritonKernels:
                 spline = Spline(table.r_min, table.r_max, table.n_intervals)
                 self.convolutions.append(make_convolution(part, spline, dtype, folder, registers))
             elif isinstance(part, Contraction):
-                operator, coefficients = make_contraction(part, of_layers[len(self.contractions)][0], dtype, folder)
+                operator, coefficients = make_contraction(
+                    part, of_layers[len(self.contractions)][0], dtype, folder
+                )
                 self.contractions.append(operator)
                 self.coefficients.append(coefficients.to(device))
             else:

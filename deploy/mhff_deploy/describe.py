@@ -22,14 +22,21 @@ def describe_artefact(path: Path) -> Description | None:
 
 
 def describe_content(content: bytes, path: Path) -> Description:
-    """Description of an artefact's content in the file `path`, which may hold more than the artefact."""
+    """Description of an artefact's content in the file `path`, which may hold more than the
+    artefact.
+    """
     manifest = read_manifest(content, path)
     try:
         check_manifest(manifest, path, None, None)
         problem = None
     except MHFFError as error:
         problem = str(error)
-    of_file = {"kind": "artefact", "file": str(path), "bytes": path.stat().st_size, "problem": problem}
+    of_file = {
+        "kind": "artefact",
+        "file": str(path),
+        "bytes": path.stat().st_size,
+        "problem": problem,
+    }
     summary = of_file | manifest.model_dump(mode="json")
     return Description(summary, render(summary))
 
@@ -47,29 +54,38 @@ def render(summary: Mapping[str, Any]) -> Group:
 
 def _short(provenance: Mapping[str, Any]) -> dict[str, Any]:
     """What fits in a line; the model file shows settings and errors."""
-    return {name: value for name, value in provenance.items() if not isinstance(value, (Mapping, list))}
+    return {
+        name: value for name, value in provenance.items() if not isinstance(value, (Mapping, list))
+    }
 
 
 def _facts(summary: Mapping[str, Any]) -> dict[str, str]:
     errors = summary["largest_errors"]
     facts = {
         "file": f"{summary['file']} ({summary['bytes'] / 1e6:.2f} MB)",
-        "program": f"{summary['form']} for {summary['target']}, {summary['dtype']} on {summary['device']}",
+        "program": f"{summary['form']} for {summary['target']}, {summary['dtype']} on "
+        f"{summary['device']}",
         "processor": _processor(summary),
         "runs here": "yes" if summary["problem"] is None else f"no: {summary['problem']}",
         "default head": summary["default_head"] or "none: name one",
         "elements": listing(summary["elements"]),
         "cutoff": f"{summary['r_max']:g} A",
         "tables": _tables(summary["tables"]),
-        "errors": ", ".join(f"{name.replace('_', ' ')} {error:.1e} {_UNIT[name]}" for name, error in errors.items())
+        "errors": ", ".join(
+            f"{name.replace('_', ' ')} {error:.1e} {_UNIT[name]}" for name, error in errors.items()
+        )
         + ", against the eager float64 model, relative to the largest gradient",
         "units": ", ".join(f"{quantity} {unit}" for quantity, unit in summary["units"].items()),
         "made with": f"mhff {summary['mhff_version']}, torch {summary['torch_version']}",
         "format": f"version {summary['format_version']}",
     }
     if summary["state_embeddings"]:
-        facts["also takes"] = listing(state_words(embedding) for embedding in summary["state_embeddings"])
-        facts["where none is given"] = f"charge {summary['default_charge']:g}, multiplicity {summary['default_spin']:g}"
+        facts["also takes"] = listing(
+            state_words(embedding) for embedding in summary["state_embeddings"]
+        )
+        facts["where none is given"] = (
+            f"charge {summary['default_charge']:g}, multiplicity {summary['default_spin']:g}"
+        )
     return facts
 
 
@@ -85,6 +101,7 @@ def _tables(tables: Mapping[str, float]) -> str:
     if not tables.get("intervals"):
         return "none: radial networks kept"
     return (
-        f"{tables['intervals']:.0f} intervals, error of forces {tables['measured']:.1e} eV/A measured, "
+        f"{tables['intervals']:.0f} intervals, error of forces {tables['measured']:.1e} eV/A "
+        "measured, "
         f"{tables['asked']:g} eV/A asked"
     )

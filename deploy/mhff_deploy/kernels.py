@@ -1,7 +1,8 @@
-"""What a lowered network does per edge and per atom: one interface, plain torch here (the reference), C++ in `native`.
+"""What a lowered network does per edge and per atom: one interface, plain torch here (the
+reference), C++ in `native`.
 
-Messages and products are flat and ordered by degree: for each l a block `[n, 2l + 1, width]`, so that each degree's linear
-map is one product of matrices on a view.
+Messages and products are flat and ordered by degree: for each l a block `[n, 2l + 1, width]`, so
+that each degree's linear map is one product of matrices on a view.
 """
 
 from __future__ import annotations
@@ -57,10 +58,12 @@ class Kernels(Protocol):
         ...
 
     def convolution(self, layer: int, features: torch.Tensor, edges: Edges) -> torch.Tensor:
-        """Flat messages of a layer from features `[n_all, D_in, channels]`, after the linear map that follows them.
+        """Flat messages of a layer from features `[n_all, D_in, channels]`, after the linear map
+        that follows them.
 
-        With the weights that the edges bring, or else those of the tables that the kernels were made with. Messages have
-        paths to l times channels; the map (`mixing`) is in the kernel, because they are better not kept.
+        With the weights that the edges bring, or else those of the tables that the kernels were
+        made with. Messages have paths to l times channels; the map (`mixing`) is in the kernel,
+        because they are better not kept.
         """
         ...
 
@@ -80,8 +83,9 @@ class TorchKernels:
         maps: Sequence[Maps],
         contractions: Sequence[tuple[torch.Tensor, torch.Tensor, torch.Tensor]],
     ) -> None:
-        """`tables`: None where edges bring weights; `convolutions`: coupling, paths to each degree; `maps` of messages;
-        `contractions`: coefficients `[n_sets, Q, C]`, monomials, row_sum (`mhff.ops`).
+        """`tables`: None where edges bring weights; `convolutions`: coupling, paths to each degree;
+        `maps` of messages; `contractions`: coefficients `[n_sets, Q, C]`, monomials, row_sum
+        (`mhff.ops`).
         """
         self.harmonics, self.tables = harmonics, tables
         self.convolutions, self.maps, self.contractions = convolutions, maps, contractions
@@ -107,11 +111,21 @@ class TorchKernels:
         else:
             ends = edges.species.index_select(0, edges.edge_index.flatten()).unflatten(0, (2, -1))
             table = self.tables.tables[layer]
-            weights = interpolate(table, self.tables.which(ends), edges.r).unflatten(1, (sum(paths_to), -1))
+            weights = interpolate(table, self.tables.which(ends), edges.r).unflatten(
+                1, (sum(paths_to), -1)
+            )
         rows = convolution_operator(
-            features, edges.harmonics, weights, coupling.to(weights), list(paths_to), edges.edge_index, edges.n_local
+            features,
+            edges.harmonics,
+            weights,
+            coupling.to(weights),
+            list(paths_to),
+            edges.edge_index,
+            edges.n_local,
         )
-        messages = by_degree(rows, [paths * (2 * degree + 1) for degree, paths in enumerate(paths_to)])
+        messages = by_degree(
+            rows, [paths * (2 * degree + 1) for degree, paths in enumerate(paths_to)]
+        )
         return self.maps[layer].flat(messages, edges.n_local)
 
     def contraction(self, layer: int, a: torch.Tensor, species: torch.Tensor) -> torch.Tensor:
@@ -119,7 +133,9 @@ class TorchKernels:
         coefficients, monomials, row_sum = self.contractions[layer]
         if coefficients.shape[0] > 1:
             coefficients = coefficients.index_select(0, species)
-        degrees = split_degrees(a, species.shape[0], [coefficients.shape[2]] * (self.harmonics.l_max + 1))
+        degrees = split_degrees(
+            a, species.shape[0], [coefficients.shape[2]] * (self.harmonics.l_max + 1)
+        )
         products = contraction_operator(pack_degrees(degrees), coefficients, monomials, row_sum)
         n_degrees = int(row_sum.shape[0] ** 0.5 + 0.5)
         return by_degree(products, [2 * degree + 1 for degree in range(n_degrees)])

@@ -17,8 +17,12 @@ def matrices(linear: PackedLinear) -> list[torch.Tensor]:
 
 
 def element_matrices(linear: ElementLinear) -> list[torch.Tensor]:
-    """Matrices `[n_elements, fan_in, fan_out]` of an element-dependent map, one per degree, with its factor."""
-    return [weight.detach() * (weight.shape[0] * weight.shape[1]) ** -0.5 for weight in linear.weights]
+    """Matrices `[n_elements, fan_in, fan_out]` of an element-dependent map, one per degree, with
+    its factor.
+    """
+    return [
+        weight.detach() * (weight.shape[0] * weight.shape[1]) ** -0.5 for weight in linear.weights
+    ]
 
 
 class Maps(nn.Module):
@@ -40,7 +44,9 @@ class Maps(nn.Module):
 
     def flat(self, features: torch.Tensor, n: int) -> torch.Tensor:
         """Flat features of all degrees (`mhff.ops.flat`) of n atoms, mapped."""
-        return join_degrees(self(split_degrees(features, n, [weight.shape[0] for weight in self.tensors()])))
+        return join_degrees(
+            self(split_degrees(features, n, [weight.shape[0] for weight in self.tensors()]))
+        )
 
     def tensors(self) -> list[torch.Tensor]:
         """The matrices, one per degree."""
@@ -56,7 +62,9 @@ class Maps(nn.Module):
 
 
 class ElementMaps(Maps):
-    """Matrices for each element, `[n_elements, fan_in, fan_out]`: one product with the features at their element's place."""
+    """Matrices for each element, `[n_elements, fan_in, fan_out]`: one product with the features at
+    their element's place.
+    """
 
     elements: torch.Tensor
 
@@ -64,10 +72,15 @@ class ElementMaps(Maps):
         super().__init__([weight.flatten(0, 1) for weight in weights])
         self.register_buffer("elements", torch.arange(weights[0].shape[0]))
 
-    def by_element(self, degrees: Sequence[torch.Tensor], species: torch.Tensor) -> list[torch.Tensor]:
+    def by_element(
+        self, degrees: Sequence[torch.Tensor], species: torch.Tensor
+    ) -> list[torch.Tensor]:
         """The features of each degree, `[n, 2l + 1, fan_in]`, mapped by their atom's element."""
         chosen = (species.unsqueeze(1) == self.elements)[:, None, :, None]
-        return [self.one(l, (x.unsqueeze(2) * chosen.to(x.dtype)).flatten(2)) for l, x in enumerate(degrees)]
+        return [
+            self.one(l, (x.unsqueeze(2) * chosen.to(x.dtype)).flatten(2))
+            for l, x in enumerate(degrees)
+        ]
 
 
 def product(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:

@@ -1,9 +1,11 @@
-"""Lowering: a trained model and a set of elements give an equivalent network that is quicker to run.
+"""Lowering: a trained model and a set of elements give an equivalent network that is quicker to
+run.
 
-Elements that are not asked for are pruned. On a CPU with a C++ compiler, linear maps are folded, the heavy parts run in
-kernels made for the model's shapes (`lowered`, `native`), and radial networks become tables, unless that is not wanted or
-not possible. On a GPU it is the same with kernels in Triton (`cuda`), for tables only and not in TorchScript. Elsewhere the
-network stays as it is, with its heavy parts as single operators of plain torch.
+Elements that are not asked for are pruned. On a CPU with a C++ compiler, linear maps are folded,
+the heavy parts run in kernels made for the model's shapes (`lowered`, `native`), and radial
+networks become tables, unless that is not wanted or not possible. On a GPU it is the same with
+kernels in Triton (`cuda`), for tables only and not in TorchScript. Elsewhere the network stays as
+it is, with its heavy parts as single operators of plain torch.
 """
 
 from __future__ import annotations
@@ -45,7 +47,9 @@ class Lowered:
 
     network: LoweredMACE | MACE
     library: Path | None = None
-    """Shared library with its kernels; None where they are in Triton, or its heavy parts in plain torch."""
+    """Shared library with its kernels; None where they are in Triton, or its heavy parts in plain
+    torch.
+    """
     namespace: str = ""
     """Of the kernels' operators."""
     table_error: float = 0.0
@@ -65,11 +69,12 @@ def lower(
     progress: Callable[[str], None] = lambda step: None,
     form: Form = "aoti",
 ) -> Lowered:
-    """Network of its own for `elements` (all of the model's if None), in the model's order, ready to trace.
+    """Network of its own for `elements` (all of the model's if None), in the model's order, ready
+    to trace.
 
-    `table_error`: error of forces, eV/A, that tables may make; 0 keeps the radial networks. `march`: the processor that
-    kernels are compiled for; `folder`: where compiled kernels are kept; `form`: what will become of the network. Raises
-    MHFFError for elements that the model lacks.
+    `table_error`: error of forces, eV/A, that tables may make; 0 keeps the radial networks.
+    `march`: the processor that kernels are compiled for; `folder`: where compiled kernels are kept;
+    `form`: what will become of the network. Raises MHFFError for elements that the model lacks.
     """
     exact = pruned(model, elements)
     use_operators(exact)  # which work in pieces, so that large models need little memory here
@@ -81,27 +86,39 @@ def lower(
         return Lowered(exact.to(device, precision))
     if not kept:
         progress("making tables of the radial functions")
-    lowered, n_intervals, measured = Tabulated(LoweredMACE(exact, 0)) if kept else lower_to_error(exact, table_error)
+    lowered, n_intervals, measured = (
+        Tabulated(LoweredMACE(exact, 0)) if kept else lower_to_error(exact, table_error)
+    )
     if device.type != "cpu":
         in_triton = TritonKernels(lowered, exact, precision, device, folder)
         lowered = lowered.to(device, precision)
         lowered.kernels = in_triton
         return Lowered(lowered, table_error=measured, n_intervals=n_intervals)
-    progress(f"compiling kernels; radial networks are kept, {kept}" if kept else "compiling kernels")
+    progress(
+        f"compiling kernels; radial networks are kept, {kept}" if kept else "compiling kernels"
+    )
     try:
         kernels = NativeKernels(lowered, exact, precision, folder, march)
     except build.CompilerError as error:
-        raise MHFFError(f"the C++ compiler could not make the kernels ({error}); use g++ 11 or newer") from error
+        raise MHFFError(
+            f"the C++ compiler could not make the kernels ({error}); use g++ 11 or newer"
+        ) from error
     lowered = lowered.to(precision)
     lowered.kernels = kernels
     return Lowered(lowered, kernels.library, kernels.namespace, measured, n_intervals)
 
 
-def why_no_kernels(network: MACE, device: torch.device, form: Form = "aoti", no_tables: str = "") -> str:
-    """Why a network is left as it is; empty if it is lowered to kernels. `no_tables`: why it has none (`why_no_tables`)."""
+def why_no_kernels(
+    network: MACE, device: torch.device, form: Form = "aoti", no_tables: str = ""
+) -> str:
+    """Why a network is left as it is; empty if it is lowered to kernels. `no_tables`: why it has
+    none (`why_no_tables`).
+    """
     config = network.config
     if device.type == "cpu":
-        return build.why_not({config.n_channels, *(config.edge_channels(layer) for layer in range(config.n_layers))})
+        return build.why_not(
+            {config.n_channels, *(config.edge_channels(layer) for layer in range(config.n_layers))}
+        )
     if form == "torchscript":
         return "because TorchScript cannot hold kernels for GPUs, which are in Triton"
     if no_tables:
@@ -119,7 +136,8 @@ def why_no_tables(network: MACE, table_error: float) -> str:
     size = table_bytes(network)
     if size > LARGEST_TABLES:
         return (
-            f"because tables for {len(config.elements)} elements would take {size / 1e9:.0f} GB; choose some with --elements"
+            f"because tables for {len(config.elements)} elements would take {size / 1e9:.0f} "
+            "GB; choose some with --elements"
         )
     return ""
 
@@ -132,7 +150,9 @@ def table_bytes(network: MACE) -> int:
 
 
 def pruned(model: Model, elements: Sequence[str] | None) -> MACE:
-    """The model's network for some of its elements, in float64, on the CPU, its parameters without gradients."""
+    """The model's network for some of its elements, in float64, on the CPU, its parameters without
+    gradients.
+    """
     kept = select_elements(model, elements)
     old = model.network
     config = old.config.model_copy(update={"elements": kept})
@@ -150,10 +170,14 @@ def select_elements(model: Model, elements: Sequence[str] | None) -> tuple[str, 
         return model.elements
     unknown = [symbol for symbol in elements if symbol not in model.elements]
     if not elements:
-        raise MHFFError(f"expected elements, got none: this model knows {listing(model.elements)}; choose among them")
+        raise MHFFError(
+            f"expected elements, got none: this model knows {listing(model.elements)}; choose "
+            "among them"
+        )
     if unknown:
         raise MHFFError(
-            f"this model has no element {listing(unknown)}: it knows {listing(model.elements)}; choose among them"
+            f"this model has no element {listing(unknown)}: it knows {listing(model.elements)}; "
+            "choose among them"
         )
     return tuple(symbol for symbol in model.elements if symbol in set(elements))
 
@@ -161,8 +185,8 @@ def select_elements(model: Model, elements: Sequence[str] | None) -> tuple[str, 
 def _prune(network: MACE, kept: torch.Tensor) -> dict[str, torch.Tensor]:
     """State of the network with only the kept elements.
 
-    Element tables carry the factor 1 / sqrt(n_elements), so their weights are rescaled to the new number; in float64,
-    because a rescaled weight is no number of the old precision.
+    Element tables carry the factor 1 / sqrt(n_elements), so their weights are rescaled to the new
+    number; in float64, because a rescaled weight is no number of the old precision.
     """
     state = {name: value.detach().clone().cpu() for name, value in network.state_dict().items()}
     rescale = (len(kept) / len(network.config.elements)) ** 0.5

@@ -1,7 +1,9 @@
-"""The lowered network: the numbers of `mhff.model.mace`, with tables for radial networks, if wanted, and folded linear maps.
+"""The lowered network: the numbers of `mhff.model.mace`, with tables for radial networks, if
+wanted, and folded linear maps.
 
-Folded are the factors of linear maps and activations, and, for degrees that nothing else needs, the linear map after a
-product and the next layer's map before the convolution. What is heavy is left to `kernels`.
+Folded are the factors of linear maps and activations, and, for degrees that nothing else needs, the
+linear map after a product and the next layer's map before the convolution. What is heavy is left to
+`kernels`.
 """
 
 from __future__ import annotations
@@ -29,10 +31,14 @@ class OfAtoms(NamedTuple):
 
 
 class LoweredMACE(nn.Module):
-    """Per-atom energies, as `mhff.model.mace.MACE.forward` gives them, to the error of the tables, or exactly."""
+    """Per-atom energies, as `mhff.model.mace.MACE.forward` gives them, to the error of the tables,
+    or exactly.
+    """
 
     ups: Any
-    """Linear maps before each layer's convolution, a `Maps` each; torch does not type what a ModuleList holds."""
+    """Linear maps before each layer's convolution, a `Maps` each; torch does not type what a
+    ModuleList holds.
+    """
     linears: Any
     """Linear maps after each layer's product, a `Maps` each."""
     skips: Any
@@ -45,20 +51,34 @@ class LoweredMACE(nn.Module):
     """A `mhff_deploy.kernels.Kernels`: plain torch until another takes its place."""
 
     def __init__(self, network: MACE, n_intervals: int) -> None:
-        """`network`: in float64 on the CPU, its parameters without gradients; `n_intervals` of the tables, 0 for none."""
+        """`network`: in float64 on the CPU, its parameters without gradients; `n_intervals` of the
+        tables, 0 for none.
+        """
         super().__init__()
         self.config = config = network.config
-        self.pair_repulsion, self.reference_energies = network.pair_repulsion, network.reference_energies
+        self.pair_repulsion, self.reference_energies = (
+            network.pair_repulsion,
+            network.reference_energies,
+        )
         self.node_embedding, self.state_embedding = network.node_embedding, network.state_embedding
         self.state_readout = network.state_readout
         self.readouts = nn.ModuleList(layer.readout or nn.Identity() for layer in network.layers)
-        self.ups = nn.ModuleList(Maps(matrices(layer.interaction.linear_up)) for layer in network.layers)
-        self.linears = nn.ModuleList(Maps(matrices(layer.product.linear)) for layer in network.layers)
+        self.ups = nn.ModuleList(
+            Maps(matrices(layer.interaction.linear_up)) for layer in network.layers
+        )
+        self.linears = nn.ModuleList(
+            Maps(matrices(layer.product.linear)) for layer in network.layers
+        )
         self.skips = nn.ModuleList(Skip(layer.interaction) for layer in network.layers)
         self.mixings = nn.ModuleList(build_mixing(layer.interaction) for layer in network.layers)
         self.radial = RadialTables(network, n_intervals) if n_intervals else RadialNetworks(network)
-        having = ["density" in config.block(layer) or "nonlinear" in config.block(layer) for layer in range(config.n_layers)]
-        self.density_columns = [sum(having[:layer]) if has else None for layer, has in enumerate(having)]
+        having = [
+            "density" in config.block(layer) or "nonlinear" in config.block(layer)
+            for layer in range(config.n_layers)
+        ]
+        self.density_columns = [
+            sum(having[:layer]) if has else None for layer, has in enumerate(having)
+        ]
         self.kernels = self.reference_kernels(network)
         self.register_buffer("elements", torch.arange(len(config.elements)))
         self._merge_maps()
@@ -80,7 +100,11 @@ class LoweredMACE(nn.Module):
         self.merged: list[set[int]] = []
         for layer in range(self.config.n_layers - 1):
             linear, up = self.linears[layer], self.ups[layer + 1]
-            merged = {l for l in range(1, len(up)) if l >= max(len(self.skips[layer]), len(self.skips[layer + 1]))}
+            merged = {
+                l
+                for l in range(1, len(up))
+                if l >= max(len(self.skips[layer]), len(self.skips[layer + 1]))
+            }
             for degree in merged:
                 name = linear.names[degree]
                 setattr(linear, name, getattr(linear, name) @ getattr(up, name))
@@ -100,9 +124,13 @@ class LoweredMACE(nn.Module):
         order, begin = self.kernels.sort(edge_index[1], n_local)
         ends = species.index_select(0, edge_index.flatten()).unflatten(0, (2, -1))
         radial = self.radial(r, ends)
-        edges = Edges(edge_index, harmonics, radial.r, species, n_local, order, begin, radial.weights)
+        edges = Edges(
+            edge_index, harmonics, radial.r, species, n_local, order, begin, radial.weights
+        )
         degrees, sent, of_atoms = self._before_first_layer(species, n_local, state)
-        state_energies = 0.0 if self.state_readout is None else self.state_readout(degrees[0][:n_local, 0])
+        state_energies = (
+            0.0 if self.state_readout is None else self.state_readout(degrees[0][:n_local, 0])
+        )
         densities = self._densities(edges, radial.densities)
         energies = []
         if self.pair_repulsion is not None:
@@ -132,22 +160,30 @@ class LoweredMACE(nn.Module):
         if self.state_embedding is None:
             return scalars
         if state is None:
-            state = torch.tensor([DEFAULT_STATE], dtype=torch.float64, device=species.device).expand(len(species), -1)
+            state = torch.tensor(
+                [DEFAULT_STATE], dtype=torch.float64, device=species.device
+            ).expand(len(species), -1)
         return scalars + self.state_embedding(state)
 
     def _before_first_layer(
         self, species: torch.Tensor, n_local: int, state: torch.Tensor | None
     ) -> tuple[list[torch.Tensor], list[torch.Tensor], OfAtoms]:
-        """Initial features and what is sent in the first layer, of all atoms, and what local atoms themselves contribute.
+        """Initial features and what is sent in the first layer, of all atoms, and what local atoms
+        themselves contribute.
 
-        Where a model takes no state, all this is the same for all atoms of an element: tables, when the network is traced.
+        Where a model takes no state, all this is the same for all atoms of an element: tables, when
+        the network is traced.
         """
         kinds = self.elements if self.state_embedding is None else species
         degrees = [self.embed_nodes(kinds, state).unsqueeze(1)]
         sent = self.ups[0](degrees)
         skip, residual = self._of_atoms(0, degrees, sent, kinds)
         if self.state_embedding is not None:
-            return degrees, sent, OfAtoms([x[:n_local] for x in skip], [x[:n_local] for x in residual])
+            return (
+                degrees,
+                sent,
+                OfAtoms([x[:n_local] for x in skip], [x[:n_local] for x in residual]),
+            )
         local = species[:n_local]
         return (
             _of_kinds(degrees, species),
@@ -155,7 +191,13 @@ class LoweredMACE(nn.Module):
             OfAtoms(_of_kinds(skip, local), _of_kinds(residual, local)),
         )
 
-    def _of_atoms(self, layer: int, degrees: list[torch.Tensor], sent: list[torch.Tensor], species: torch.Tensor) -> OfAtoms:
+    def _of_atoms(
+        self,
+        layer: int,
+        degrees: list[torch.Tensor],
+        sent: list[torch.Tensor],
+        species: torch.Tensor,
+    ) -> OfAtoms:
         """What atoms with these species contribute by themselves to a layer."""
         return OfAtoms(self.skips[layer](degrees, species), self.mixings[layer].residual(sent))
 
@@ -164,7 +206,10 @@ class LoweredMACE(nn.Module):
         if of_edges is None:
             return [None] * self.config.n_layers
         rho = self.kernels.sum_edges(of_edges, edges)
-        return [None if column is None else rho[:, column, None, None] for column in self.density_columns]
+        return [
+            None if column is None else rho[:, column, None, None]
+            for column in self.density_columns
+        ]
 
     def _layer(
         self,
@@ -175,7 +220,9 @@ class LoweredMACE(nn.Module):
         density: torch.Tensor | None,
         ghost_plan: torch.Tensor | None,
     ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-        """New features of each degree, `[n_local, 2l + 1, C]`, and what neighbours send in the next layer."""
+        """New features of each degree, `[n_local, 2l + 1, C]`, and what neighbours send in the next
+        layer.
+        """
         n, local = edges.n_local, edges.species[: edges.n_local]
         features = torch.cat(sent, dim=1)
         if layer and ghost_plan is not None:
@@ -185,13 +232,18 @@ class LoweredMACE(nn.Module):
         skip = of_atoms.skip
         products = self.kernels.contraction(layer, a, local)
         n_degrees = self.config.output_lmax(layer) + 1
-        degrees = self.linears[layer](split_degrees(products, n, [self.config.n_channels] * n_degrees))
+        degrees = self.linears[layer](
+            split_degrees(products, n, [self.config.n_channels] * n_degrees)
+        )
         degrees = [x + skip[l] if l < len(skip) else x for l, x in enumerate(degrees)]
         if layer == self.config.n_layers - 1:
             return degrees, []
         up, merged = self.ups[layer + 1], self.merged[layer]
-        # where maps are merged, the features of that degree are what is sent, and nothing else reads them
-        return degrees, [degrees[l] if l in merged else up.one(l, degrees[l]) for l in range(len(up))]
+        # where maps are merged, the features of that degree are what is sent, and nothing else
+        # reads them
+        return degrees, [
+            degrees[l] if l in merged else up.one(l, degrees[l]) for l in range(len(up))
+        ]
 
 
 def _of_kinds(degrees: list[torch.Tensor], species: torch.Tensor) -> list[torch.Tensor]:

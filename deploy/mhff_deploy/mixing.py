@@ -1,7 +1,8 @@
-"""Blocks of a lowered network between convolution and product, and the skip terms; factors are in the matrices.
+"""Blocks of a lowered network between convolution and product, and the skip terms; factors are in
+the matrices.
 
-What an atom's own features contribute, residual and skip term, is apart from what comes from its neighbours, because in a
-first layer it depends on the element only.
+What an atom's own features contribute, residual and skip term, is apart from what comes from its
+neighbours, because in a first layer it depends on the element only.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from mhff_deploy.linear import ElementMaps, Maps, element_matrices, matrices
 
 
 class NonLinearMixing(nn.Module):
-    """Mapped messages to the features of the product in the non-linear block; the gate's factors are in the last map."""
+    """Mapped messages to the features of the product in the non-linear block; the gate's factors
+    are in the last map.
+    """
 
     before: Maps
     """The map of the messages, which kernels take in (`kernels.Kernels.convolution`)."""
@@ -27,17 +30,32 @@ class NonLinearMixing(nn.Module):
 
     def __init__(self, interaction: NonLinearResidualInteraction) -> None:
         super().__init__()
-        factors = [interaction.activation.factor, *[interaction.gate.factor] * (len(interaction.linear_2.weights) - 1)]
+        factors = [
+            interaction.activation.factor,
+            *[interaction.gate.factor] * (len(interaction.linear_2.weights) - 1),
+        ]
         self.n_channels = interaction.n_channels
-        self.before, self.residual = Maps(matrices(interaction.linear_1)), Maps(matrices(interaction.linear_res))
-        self.after = Maps([f * weight for f, weight in zip(factors, matrices(interaction.linear_2), strict=True)])
+        self.before, self.residual = (
+            Maps(matrices(interaction.linear_1)),
+            Maps(matrices(interaction.linear_res)),
+        )
+        self.after = Maps(
+            [f * weight for f, weight in zip(factors, matrices(interaction.linear_2), strict=True)]
+        )
         self.register_buffer("alpha", interaction.alpha.detach())
         self.register_buffer("beta", interaction.beta.detach())
 
     def forward(
-        self, mapped: torch.Tensor, n: int, density: torch.Tensor | None, residual: list[torch.Tensor], species: torch.Tensor
+        self,
+        mapped: torch.Tensor,
+        n: int,
+        density: torch.Tensor | None,
+        residual: list[torch.Tensor],
+        species: torch.Tensor,
     ) -> torch.Tensor:
-        """Flat features from flat mapped messages of n atoms; `density [n, 1, 1]`; `residual`: of what atoms send."""
+        """Flat features from flat mapped messages of n atoms; `density [n, 1, 1]`; `residual`: of
+        what atoms send.
+        """
         assert density is not None
         scale = 1 / (self.beta * density + self.alpha)
         z = [scale * message for message in split_degrees(mapped, n, self.before.widths)]
@@ -58,12 +76,21 @@ class ClassicMixing(nn.Module):
         norm = interaction.avg_num_neighbors if interaction.density_network is None else 1.0
         self.residual = Maps([])
         self.before = Maps([weight / norm for weight in matrices(interaction.linear)])
-        self.mix = None if interaction.mix is None else ElementMaps(element_matrices(interaction.mix))
+        self.mix = (
+            None if interaction.mix is None else ElementMaps(element_matrices(interaction.mix))
+        )
 
     def forward(
-        self, mapped: torch.Tensor, n: int, density: torch.Tensor | None, residual: list[torch.Tensor], species: torch.Tensor
+        self,
+        mapped: torch.Tensor,
+        n: int,
+        density: torch.Tensor | None,
+        residual: list[torch.Tensor],
+        species: torch.Tensor,
     ) -> torch.Tensor:
-        """Flat features of n atoms from flat mapped messages; `density [n, 1, 1]`; `residual`: none."""
+        """Flat features of n atoms from flat mapped messages; `density [n, 1, 1]`; `residual`:
+        none.
+        """
         if density is None and self.mix is None:
             return mapped
         a = split_degrees(mapped, n, self.before.widths)
@@ -90,7 +117,11 @@ class Skip(nn.Module):
         """One tensor `[n, 2l + 1, C]` for each l that has a skip term."""
         if self.maps is not None:
             return self.maps(degrees[: len(self)])
-        return [] if self.element_maps is None else self.element_maps.by_element(degrees[: len(self)], species)
+        return (
+            []
+            if self.element_maps is None
+            else self.element_maps.by_element(degrees[: len(self)], species)
+        )
 
 
 def build_mixing(interaction: Interaction) -> NonLinearMixing | ClassicMixing:

@@ -1,4 +1,6 @@
-"""Kernels in C++ for one lowered network: compiled for its shapes, with its tables and coefficients packed for them."""
+"""Kernels in C++ for one lowered network: compiled for its shapes, with its tables and coefficients
+packed for them.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +23,20 @@ from mhff_deploy.radial import RadialTables
 
 
 class NativeKernels:
-    """The heavy operations of a lowered network as operators of a shared library; `kernels.Kernels` in C++."""
+    """The heavy operations of a lowered network as operators of a shared library; `kernels.Kernels`
+    in C++.
+    """
 
-    def __init__(self, lowered: LoweredMACE, network: MACE, dtype: torch.dtype, folder: Path, march: str = "native") -> None:
-        """Compile for the network's shapes, or find in `folder` what was compiled for them; takes seconds.
+    def __init__(
+        self,
+        lowered: LoweredMACE,
+        network: MACE,
+        dtype: torch.dtype,
+        folder: Path,
+        march: str = "native",
+    ) -> None:
+        """Compile for the network's shapes, or find in `folder` what was compiled for them; takes
+        seconds.
 
         `network` is the one that was lowered. Raises CompilerError where the compiler fails.
         """
@@ -34,18 +46,28 @@ class NativeKernels:
         self.operators: Any = load(self.library, self.namespace, parts)
         self.tables = [
             self._packed(
-                f"convolution_{layer}", table.coefficients.unflatten(2, (-1, network.config.edge_channels(layer))).to(dtype)
+                f"convolution_{layer}",
+                table.coefficients.unflatten(2, (-1, network.config.edge_channels(layer))).to(
+                    dtype
+                ),
             )
             for layer, table in enumerate(self.radial.tables if self.radial is not None else [])
         ]
-        self.maps: list[Maps] = [copy.deepcopy(mixing.before).to(dtype) for mixing in lowered.mixings]
+        self.maps: list[Maps] = [
+            copy.deepcopy(mixing.before).to(dtype) for mixing in lowered.mixings
+        ]
         self.packed_maps = [
-            (self._packed_matrices(maps.tensors()), self._packed_matrices([matrix.T for matrix in maps.tensors()]))
+            (
+                self._packed_matrices(maps.tensors()),
+                self._packed_matrices([matrix.T for matrix in maps.tensors()]),
+            )
             for maps in self.maps
         ]
         self.coefficients = [
             self._packed(f"contraction_{layer}", coefficients.to(dtype))
-            for layer, (coefficients, _, _) in enumerate(lowered.reference_kernels(network).contractions)
+            for layer, (coefficients, _, _) in enumerate(
+                lowered.reference_kernels(network).contractions
+            )
         ]
 
     def _packed(self, name: str, values: torch.Tensor) -> torch.Tensor:
@@ -64,7 +86,9 @@ class NativeKernels:
 
     def sum_edges(self, values: torch.Tensor, edges: Edges) -> torch.Tensor:
         """See `Kernels.sum_edges`."""
-        return self.operators.sum_edges(values.contiguous(), edges.edge_index[1].contiguous(), edges.order, edges.begin)
+        return self.operators.sum_edges(
+            values.contiguous(), edges.edge_index[1].contiguous(), edges.order, edges.begin
+        )
 
     def convolution(self, layer: int, features: torch.Tensor, edges: Edges) -> torch.Tensor:
         """See `Kernels.convolution`."""
@@ -76,7 +100,14 @@ class NativeKernels:
         table, packed = self.radial.tables[layer], self.tables[layer]
         bounds = (table.r_min, table.r_max, table.n_intervals)
         return operator(
-            features, *of_edges, edges.r, edges.species, self.radial.table_of, packed, *self.packed_maps[layer], *bounds
+            features,
+            *of_edges,
+            edges.r,
+            edges.species,
+            self.radial.table_of,
+            packed,
+            *self.packed_maps[layer],
+            *bounds,
         )
 
     def contraction(self, layer: int, a: torch.Tensor, species: torch.Tensor) -> torch.Tensor:
@@ -90,12 +121,19 @@ def shapes(lowered: LoweredMACE, network: MACE) -> dict[str, Part]:
     per_edge = not isinstance(lowered.radial, RadialTables)
     config, constants = network.config, network.constants
     parts: dict[str, Part] = {
-        "geometry": Geometry([constants[f"harmonics.{degree}"] for degree in range(2, config.l_max + 1)])
+        "geometry": Geometry(
+            [constants[f"harmonics.{degree}"] for degree in range(2, config.l_max + 1)]
+        )
     }
     for layer in range(config.n_layers):
         parts[f"convolution_{layer}"] = convolution_part(
             network, layer, () if per_edge else lowered.mixings[layer].before.widths
         )
-        monomials, rows = constants[f"product.{layer}.monomials"], constants[f"product.{layer}.rows"]
-        parts[f"contraction_{layer}"] = Contraction(monomials, rows, (config.l_max + 1) ** 2, config.n_channels)
+        monomials, rows = (
+            constants[f"product.{layer}.monomials"],
+            constants[f"product.{layer}.rows"],
+        )
+        parts[f"contraction_{layer}"] = Contraction(
+            monomials, rows, (config.l_max + 1) ** 2, config.n_channels
+        )
     return parts

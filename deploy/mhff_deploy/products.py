@@ -1,7 +1,9 @@
-"""Matrix products of a traced program with its constants, through the kernel that its library has for them.
+"""Matrix products of a traced program with its constants, through the kernel that its library has
+for them.
 
-On a processor of AMD torch's own (MKL) reach 55 thousand million multiply-adds per second and core, oneDNN's 112, and this
-kernel, which finds the constant matrix packed in its order, 130 (docs/speed.md).
+On a processor of AMD torch's own (MKL) reach 55 thousand million multiply-adds per second and core,
+oneDNN's 112, and this kernel, which finds the constant matrix packed in its order, 130
+(docs/speed.md).
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ from mhff.ops.native.operators import operators
 
 
 def use_kernel(program: GraphModule, namespace: str) -> None:
-    """Exchange the products with a constant matrix, in place; `namespace`: of the kernels' operators (`mhff.ops.native`)."""
+    """Exchange the products with a constant matrix, in place; `namespace`: of the kernels'
+    operators (`mhff.ops.native`).
+    """
     kernels = operators(namespace)
     for index, node in enumerate(list(program.graph.nodes)):
         weight = _constant_factor(program, node)
@@ -23,7 +27,9 @@ def use_kernel(program: GraphModule, namespace: str) -> None:
         program.register_buffer(name, kernels.multiply_pack(weight.contiguous()))
         with program.graph.inserting_before(node):
             packed = program.graph.get_attr(name)
-            product = program.graph.call_function(kernels.multiply.default, (node.args[0], packed, weight.shape[1]))
+            product = program.graph.call_function(
+                kernels.multiply.default, (node.args[0], packed, weight.shape[1])
+            )
         product.meta = dict(node.meta)
         node.replace_all_uses_with(product)
         program.graph.erase_node(node)
@@ -37,4 +43,8 @@ def _constant_factor(program: GraphModule, node: Node) -> torch.Tensor | None:
     if node.target != torch.ops.aten.mm.default:
         return None
     right = node.args[1]
-    return getattr(program, str(right.target)) if isinstance(right, Node) and right.op == "get_attr" else None
+    return (
+        getattr(program, str(right.target))
+        if isinstance(right, Node) and right.op == "get_attr"
+        else None
+    )

@@ -1,6 +1,7 @@
 """Radial functions of a lowered network: tables of the distance, or the radial networks themselves.
 
-They depend on the elements of both ends, or on none; `table_of` says which table a pair of elements takes.
+They depend on the elements of both ends, or on none; `table_of` says which table a pair of elements
+takes.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from mhff.model.radial import RadialBasis
 from mhff_deploy.tables import Functions, Table, interpolate, tabulate
 
 R_MIN = 0.4
-"""Where tables begin, A; at shorter distances radial functions keep their value, and the pair repulsion is exact."""
+"""Where tables begin, A; at shorter distances radial functions keep their value, and the pair
+repulsion is exact.
+"""
 
 
 class OfEdges(NamedTuple):
@@ -26,13 +29,17 @@ class OfEdges(NamedTuple):
     r: torch.Tensor
     """`[E]`, A; within the tables, where there are tables."""
     weights: tuple[torch.Tensor, ...]
-    """Convolution weights of each layer, `[E, paths, channels]`; none where kernels look them up in tables."""
+    """Convolution weights of each layer, `[E, paths, channels]`; none where kernels look them up in
+    tables.
+    """
     densities: torch.Tensor | None
     """Edge densities of the layers that have one, `[E, layers]`; None where no layer has."""
 
 
 class RadialTables(nn.Module):
-    """Radial functions from tables. Kernels look convolution weights up; densities are few numbers, plain torch will do."""
+    """Radial functions from tables. Kernels look convolution weights up; densities are few numbers,
+    plain torch will do.
+    """
 
     table_of: torch.Tensor
     densities: torch.Tensor | None
@@ -44,9 +51,13 @@ class RadialTables(nn.Module):
         def table(functions: Functions) -> Table:
             return tabulate(functions, R_MIN, self.r_max, n_intervals)
 
-        self.tables = [table(radial_functions(network, layer)) for layer in range(network.config.n_layers)]
+        self.tables = [
+            table(radial_functions(network, layer)) for layer in range(network.config.n_layers)
+        ]
         densities = edge_densities(network)
-        self.register_buffer("densities", None if densities is None else table(densities).coefficients)
+        self.register_buffer(
+            "densities", None if densities is None else table(densities).coefficients
+        )
         self.register_buffer("table_of", table_of(network))
 
     def forward(self, r: torch.Tensor, ends: torch.Tensor) -> OfEdges:
@@ -54,7 +65,9 @@ class RadialTables(nn.Module):
         r = r.clamp(R_MIN, self.r_max)
         if self.densities is None:
             return OfEdges(r, (), None)
-        return OfEdges(r, (), interpolate(Table(self.densities, R_MIN, self.r_max), self.which(ends), r))
+        return OfEdges(
+            r, (), interpolate(Table(self.densities, R_MIN, self.r_max), self.which(ends), r)
+        )
 
     def which(self, ends: torch.Tensor) -> torch.Tensor:
         """Table of each edge, `[E]`."""
@@ -75,7 +88,10 @@ class RadialNetworks(nn.Module):
     def forward(self, r: torch.Tensor, ends: torch.Tensor) -> OfEdges:
         """From distances `[E]` and the species of sender and receiver, `[2, E]`."""
         edges = _edges(self.radial_basis, r, ends)
-        weights = [one.radial_weights(edges).unflatten(1, (one.convolution.n_paths, -1)) for one in self.interactions]
+        weights = [
+            one.radial_weights(edges).unflatten(1, (one.convolution.n_paths, -1))
+            for one in self.interactions
+        ]
         return OfEdges(r, tuple(weights), _densities(self.interactions, edges))
 
 

@@ -20,7 +20,15 @@ from mhff.inputs import check_inputs
 from mhff.ops import contraction, convolution, ghosts  # noqa: F401  (programs call the operators these register)
 from mhff.ops.native.operators import load_library, operators
 from mhff.state import check_state
-from mhff_deploy.artefact import CONSTANTS, KERNELS, NATIVE, Manifest, is_artefact, read_manifest, read_member
+from mhff_deploy.artefact import (
+    CONSTANTS,
+    KERNELS,
+    NATIVE,
+    Manifest,
+    is_artefact,
+    read_manifest,
+    read_member,
+)
 from mhff_deploy.graphs import GraphedProgram
 
 Program = Callable[..., tuple[torch.Tensor, torch.Tensor]]
@@ -32,21 +40,31 @@ class ArtefactEvaluator:
     def __init__(self, program: Program, manifest: Manifest) -> None:
         self.program, self.manifest = program, manifest
         self.path: Path | None = None  # of the file, which another process can open
-        self.heads, self.elements, self.r_max = Heads(manifest.heads), manifest.elements, manifest.r_max
+        self.heads, self.elements, self.r_max = (
+            Heads(manifest.heads),
+            manifest.elements,
+            manifest.r_max,
+        )
         self.dtype, self.device = resolve_dtype(manifest.dtype), torch.device(manifest.device)
         self.default_head = manifest.default_head
         self.state_embeddings = manifest.state_embeddings
         self.default_state = (manifest.default_charge, manifest.default_spin)
-        self._default_state = torch.tensor([self.default_state], dtype=torch.float64, device=self.device)
+        self._default_state = torch.tensor(
+            [self.default_state], dtype=torch.float64, device=self.device
+        )
         self._no_ghosts = ghosts.no_ghosts(self.device)
-        # AOTInductor's runner would make a second thread wait with Python's lock, which the first one's ghost exchange wants
+        # AOTInductor's runner would make a second thread wait with Python's lock, which the first
+        # one's ghost exchange wants
         self._one_at_a_time = threading.Lock()
 
     def __reduce__(self) -> tuple[Callable[..., ArtefactEvaluator | None], tuple[Path, str, None]]:
-        """Another process opens the file again; raises MHFFError for a program that came from no file."""
+        """Another process opens the file again; raises MHFFError for a program that came from no
+        file.
+        """
         if self.path is None:
             raise MHFFError(
-                "a compiled program that was not opened from a file cannot be sent to another process; open it there"
+                "a compiled program that was not opened from a file cannot be sent to another "
+                "process; open it there"
             )
         return open_artefact, (self.path, str(self.device), None)
 
@@ -60,7 +78,16 @@ class ArtefactEvaluator:
         state: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """See `mhff.evaluator.Evaluator.evaluate`."""
-        check_inputs(edge_vectors, edge_index, species, head_weights, ghost_plan, state, self.heads.names, self.elements)
+        check_inputs(
+            edge_vectors,
+            edge_index,
+            species,
+            head_weights,
+            ghost_plan,
+            state,
+            self.heads.names,
+            self.elements,
+        )
         if state is None:
             state = self._default_state.repeat(species.shape[0], 1)
         else:
@@ -78,9 +105,11 @@ class ArtefactEvaluator:
 
 
 def open_artefact(path: Path, device: str, dtype: str | None) -> ArtefactEvaluator | None:
-    """Evaluator of an artefact file, or None if the file is something else (entry-point group `mhff.evaluators`).
+    """Evaluator of an artefact file, or None if the file is something else (entry-point group
+    `mhff.evaluators`).
 
-    Raises MHFFError if it is damaged, of another torch, or does not fit the device or precision asked for.
+    Raises MHFFError if it is damaged, of another torch, or does not fit the device or precision
+    asked for.
     """
     content = path.read_bytes()
     if not is_artefact(content):
@@ -99,13 +128,20 @@ def load_artefact(
     try:
         if manifest.kernels:
             load_kernels(content, manifest.kernels)
-        program = Package(content, torch.device(manifest.device)) if manifest.form == "aoti" else load_script(content)
+        program = (
+            Package(content, torch.device(manifest.device))
+            if manifest.form == "aoti"
+            else load_script(content)
+        )
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
-        raise MHFFError(f"'{name}' cannot be loaded on this machine ({reason}); compile it again here") from error
+        raise MHFFError(
+            f"'{name}' cannot be loaded on this machine ({reason}); compile it again here"
+        ) from error
     except OSError as error:
         raise MHFFError(
-            f"'{name}' cannot be loaded ({error.strerror}); make room in the temporary folder {tempfile.gettempdir()}"
+            f"'{name}' cannot be loaded ({error.strerror}); make room in the temporary folder "
+            f"{tempfile.gettempdir()}"
         ) from error
     if manifest.form == "aoti" and torch.device(manifest.device).type == "cuda":
         program = GraphedProgram(program, manifest.r_max)
@@ -123,11 +159,17 @@ class Package:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "program.pt2"
             file.write_bytes(content)
-            # the events by which threads wait for each other cannot be part of a CUDA graph; on a GPU, one thread at a time
-            self.program = torch._inductor.aoti_load_package(str(file), run_single_threaded=device.type == "cuda")
+            # the events by which threads wait for each other cannot be part of a CUDA graph; on a
+            # GPU, one thread at a time
+            self.program = torch._inductor.aoti_load_package(
+                str(file), run_single_threaded=device.type == "cuda"
+            )
         stored = safetensors.torch.load(read_member(content, CONSTANTS))
-        # copies, because only torch's own memory begins at cache lines; kept, because the program does not copy them
-        self.constants = {name: stored[name].to(device, copy=True) for name in self.program.get_constant_fqns()}
+        # copies, because only torch's own memory begins at cache lines; kept, because the program
+        # does not copy them
+        self.constants = {
+            name: stored[name].to(device, copy=True) for name in self.program.get_constant_fqns()
+        }
         self.program.load_constants(self.constants, check_full_update=True, user_managed=True)
 
     def __call__(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -142,49 +184,68 @@ def load_script(content: bytes) -> Program:
 
 
 def load_kernels(content: bytes, namespace: str) -> None:
-    """Load the shared library in an artefact, unless a program with the same kernels was loaded before."""
-    with tempfile.TemporaryDirectory() as folder:  # a loaded library does not need its file any more
+    """Load the shared library in an artefact, unless a program with the same kernels was loaded
+    before.
+    """
+    with (
+        tempfile.TemporaryDirectory() as folder
+    ):  # a loaded library does not need its file any more
         library = Path(folder) / "kernels.so"
         library.write_bytes(read_member(content, KERNELS))
         load_library(library, namespace)
 
 
-def check_manifest(manifest: Manifest, name: str | Path, device: str | None, dtype: str | None) -> None:
+def check_manifest(
+    manifest: Manifest, name: str | Path, device: str | None, dtype: str | None
+) -> None:
     """Refuse an artefact that cannot give what is asked for, saying why."""
     if manifest.torch_version != torch.__version__:
         raise MHFFError(
-            f"'{name}' was compiled with torch {manifest.torch_version}, this is torch {torch.__version__}; compile it again"
+            f"'{name}' was compiled with torch {manifest.torch_version}, this is torch "
+            f"{torch.__version__}; compile it again"
         )
     if device is not None and torch.device(device).type != torch.device(manifest.device).type:
         raise MHFFError(
-            f"'{name}' was compiled for {manifest.device}, asked for {device}; compile it with --device {device}"
+            f"'{name}' was compiled for {manifest.device}, asked for {device}; compile it with "
+            f"--device {device}"
         )
     if dtype == "float64" and manifest.dtype == "float32":
-        raise MHFFError(f"'{name}' was compiled in float32, asked for float64; compile it with --dtype float64")
+        raise MHFFError(
+            f"'{name}' was compiled in float32, asked for float64; compile it with --dtype float64"
+        )
     capability = torch.backends.cpu.get_cpu_capability()
     if manifest.isa == NATIVE and _rank(capability) < _rank(manifest.processor):
         raise MHFFError(
-            f"'{name}' was compiled for a processor with {manifest.processor}, this one has {capability}; compile it here, "
+            f"'{name}' was compiled for a processor with {manifest.processor}, this one has "
+            f"{capability}; compile it here, "
             "or with --isa x86-64-v3"
         )
     if torch.device(manifest.device).type != "cuda":
         return
     if not torch.cuda.is_available():
-        raise MHFFError(f"'{name}' was compiled for cuda, and torch finds no GPU here; compile it with --device cpu")
+        raise MHFFError(
+            f"'{name}' was compiled for cuda, and torch finds no GPU here; compile it with "
+            "--device cpu"
+        )
     if manifest.form == "aoti" and manifest.processor != (here := processor(manifest.device)):
         raise MHFFError(
-            f"'{name}' was compiled for a GPU of {manifest.processor}, this one is {here}; compile it again here"
+            f"'{name}' was compiled for a GPU of {manifest.processor}, this one is {here}; compile "
+            "it again here"
         )
 
 
 def processor(device: str | torch.device) -> str:
-    """What a program compiled here runs on: what the CPU can do, in torch's words, or a GPU's architecture, as `sm_90`."""
+    """What a program compiled here runs on: what the CPU can do, in torch's words, or a GPU's
+    architecture, as `sm_90`.
+    """
     if torch.device(device).type == "cuda":
         return "sm_{}{}".format(*torch.cuda.get_device_capability(device))
     return torch.backends.cpu.get_cpu_capability()
 
 
 def _rank(capability: str) -> int:
-    """Order of what processors can do, in torch's words; one that torch may name in future is above all others."""
+    """Order of what processors can do, in torch's words; one that torch may name in future is above
+    all others.
+    """
     known = ("DEFAULT", "NO AVX", "AVX2", "AVX512")
     return known.index(capability) if capability in known else len(known)

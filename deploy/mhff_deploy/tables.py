@@ -1,8 +1,9 @@
-"""Tables of radial functions: splines of B-splines of degree 5 at equidistant knots (C4 inside, one number per knot).
+"""Tables of radial functions: splines of B-splines of degree 5 at equidistant knots (C4 inside, one
+number per knot).
 
-A function on [r_min, r_max] is sum_k T[k] b(x - k) with x = (r - r_min) knots_per_A and six non-zero B-splines at any x. The
-coefficients interpolate value at the knots, and slope and curvature at both ends.
-C. de Boor, A Practical Guide to Splines (1978), chapters IX and XIII.
+A function on [r_min, r_max] is sum_k T[k] b(x - k) with x = (r - r_min) knots_per_A and six
+non-zero B-splines at any x. The coefficients interpolate value at the knots, and slope and
+curvature at both ends. C. de Boor, A Practical Guide to Splines (1978), chapters IX and XIII.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ Functions = Callable[[torch.Tensor], torch.Tensor]
 
 @dataclass(frozen=True)
 class Table:
-    """Coefficients `[n_tables, n_knots + 5, width]`, float64, of functions between `r_min` and `r_max`, A."""
+    """Coefficients `[n_tables, n_knots + 5, width]`, float64, of functions between `r_min` and
+    `r_max`, A.
+    """
 
     coefficients: torch.Tensor
     r_min: float
@@ -42,7 +45,9 @@ class Table:
 
 
 def tabulate(functions: Functions, r_min: float, r_max: float, n_intervals: int) -> Table:
-    """Table of functions that with their derivatives vanish at `r_max`, as all radial functions of a cutoff do."""
+    """Table of functions that with their derivatives vanish at `r_max`, as all radial functions of
+    a cutoff do.
+    """
     step = (r_max - r_min) / n_intervals
     knots = r_min + step * np.arange(n_intervals + 1)
     values, slope, curvature = _values_and_derivatives(functions, torch.from_numpy(knots))
@@ -53,12 +58,18 @@ def tabulate(functions: Functions, r_min: float, r_max: float, n_intervals: int)
     columns[-1] = 0.0
     all_knots = r_min + step * np.arange(-DEGREE, n_intervals + DEGREE + 1)
     spline = make_interp_spline(knots, columns, k=DEGREE, t=all_knots, bc_type=ends)
-    coefficients = torch.from_numpy(np.ascontiguousarray(spline.c.reshape(-1, n_tables, width).transpose(1, 0, 2)))
+    coefficients = torch.from_numpy(
+        np.ascontiguousarray(spline.c.reshape(-1, n_tables, width).transpose(1, 0, 2))
+    )
     return Table(coefficients, r_min, r_max)
 
 
-def _values_and_derivatives(functions: Functions, knots: torch.Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Values at the knots `[n_tables, n, width]`; slope and curvature at the first `[n_tables, width]`."""
+def _values_and_derivatives(
+    functions: Functions, knots: torch.Tensor
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Values at the knots `[n_tables, n, width]`; slope and curvature at the first `[n_tables,
+    width]`.
+    """
     with torch.no_grad():
         values = functions(knots)
     first = knots[:1]
@@ -87,7 +98,9 @@ def place(table: Table, r: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def interpolate(table: Table, which: torch.Tensor, r: torch.Tensor) -> torch.Tensor:
-    """Values `[n, width]` of table `which [n]` at distances `[n]`; the reference of what kernels do."""
+    """Values `[n, width]` of table `which [n]` at distances `[n]`; the reference of what kernels
+    do.
+    """
     interval, x = place(table, r)
     rows = table.coefficients.to(r).flatten(0, 1)
     first = which * (table.n_intervals + DEGREE) + interval
@@ -108,7 +121,9 @@ def _basis_matrix() -> torch.Tensor:
 
 
 def make_basis(offset: int) -> Callable[[np.ndarray], np.ndarray]:
-    """The B-spline of degree 5 on the knots 0..6, as a function of the place in its interval `offset`."""
+    """The B-spline of degree 5 on the knots 0..6, as a function of the place in its interval
+    `offset`.
+    """
     from scipy.interpolate import BSpline
 
     element = BSpline.basis_element(np.arange(TAPS + 1), extrapolate=False)

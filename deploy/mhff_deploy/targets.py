@@ -1,4 +1,6 @@
-"""Targets: what `mhff compile --target` can make. Adapters contribute theirs by the entry-point group `mhff.targets`."""
+"""Targets: what `mhff compile --target` can make. Adapters contribute theirs by the entry-point
+group `mhff.targets`.
+"""
 
 from __future__ import annotations
 

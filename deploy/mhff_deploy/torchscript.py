@@ -9,7 +9,9 @@ import torch
 from torch.fx import GraphModule, Node
 
 _KEYWORDS_OF_TRACING = ("device", "layout", "pin_memory")
-"""Keywords that tracing writes out and whose defaults are right: new tensors are made like their neighbours."""
+"""Keywords that tracing writes out and whose defaults are right: new tensors are made like their
+neighbours.
+"""
 
 
 def compile_torchscript(program: GraphModule) -> bytes:
@@ -42,4 +44,6 @@ def _rewrite(node: Node) -> None:
         node.op, node.target = "call_method", "size" if len(node.args) > 1 else "numel"
         return
     node.target = node.target.overloadpacket  # type: ignore[union-attr]
-    node.kwargs = {name: value for name, value in node.kwargs.items() if name not in _KEYWORDS_OF_TRACING}
+    node.kwargs = {
+        name: value for name, value in node.kwargs.items() if name not in _KEYWORDS_OF_TRACING
+    }

@@ -1,4 +1,5 @@
-"""Tracing: energies of all heads and the edge gradients as one graph of plain operators, with no autograd left in it.
+"""Tracing: energies of all heads and the edge gradients as one graph of plain operators, with no
+autograd left in it.
 
 The program's signature, for every target:
 
@@ -25,9 +26,16 @@ INPUTS = ("edge_vectors", "edge_index", "species", "head_weights", "ghost_plan",
 
 
 def example_inputs(
-    n_heads: int, dtype: torch.dtype, device: torch.device, n_local: int = 7, n_ghosts: int = 5, n_edges: int = 53
+    n_heads: int,
+    dtype: torch.dtype,
+    device: torch.device,
+    n_local: int = 7,
+    n_ghosts: int = 5,
+    n_edges: int = 53,
 ) -> tuple[torch.Tensor, ...]:
-    """Inputs to trace with; all sizes differ, so that no two of them are taken for the same dimension."""
+    """Inputs to trace with; all sizes differ, so that no two of them are taken for the same
+    dimension.
+    """
     generator = torch.Generator().manual_seed(0)
     sender = torch.randint(0, n_local + n_ghosts, (n_edges,), generator=generator)
     receiver = torch.randint(0, n_local, (n_edges,), generator=generator).sort().values
@@ -57,11 +65,20 @@ def trace(network: MACE | LoweredMACE) -> GraphModule:
         ghost_plan: torch.Tensor,
         state: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        return energies_and_edge_gradients(network, edge_vectors, edge_index, species, head_weights, ghost_plan, state)
+        return energies_and_edge_gradients(
+            network, edge_vectors, edge_index, species, head_weights, ghost_plan, state
+        )
 
-    record = make_fx(program, tracing_mode="symbolic", _allow_non_fake_inputs=True, _error_on_data_dependent_ops=True)
+    record = make_fx(
+        program,
+        tracing_mode="symbolic",
+        _allow_non_fake_inputs=True,
+        _error_on_data_dependent_ops=True,
+    )
     with fx_config.patch(use_duck_shape=False):  # type: ignore[attr-defined]  # installed at import
-        graph_module = record(*example_inputs(len(network.config.heads), network.dtype, network.device))
+        graph_module = record(
+            *example_inputs(len(network.config.heads), network.dtype, network.device)
+        )
     _drop_detach(graph_module)
     _fold_constants(graph_module)
     return graph_module
@@ -82,7 +99,11 @@ def _fold_constants(module: GraphModule) -> None:
     for node in module.graph.nodes:
         if node.op == "get_attr":
             values[node] = getattr(module, node.target)
-        elif node.op == "call_function" and node.all_input_nodes and all(n in values for n in node.all_input_nodes):
+        elif (
+            node.op == "call_function"
+            and node.all_input_nodes
+            and all(n in values for n in node.all_input_nodes)
+        ):
             args, kwargs = torch.fx.map_arg((node.args, node.kwargs), values.__getitem__)
             values[node] = node.target(*args, **kwargs)
     for index, (node, value) in enumerate(values.items()):

@@ -31,13 +31,20 @@ def check_structures(elements: Sequence[str]) -> Iterator[Atoms]:
         grid = np.stack(np.meshgrid(*[np.arange(side)] * 3), -1).reshape(-1, 3)[:n_atoms] * SPACING
         positions = grid + rng.normal(0, 0.12, grid.shape)
         for periodic in (False, True):
-            yield Atoms(rng.choice(list(elements), n_atoms), positions, cell=np.eye(3) * side * SPACING, pbc=periodic)
+            yield Atoms(
+                rng.choice(list(elements), n_atoms),
+                positions,
+                cell=np.eye(3) * side * SPACING,
+                pbc=periodic,
+            )
 
 
 def largest_errors(model: Model, program: Evaluator) -> dict[str, float]:
-    """Largest errors of node energies (eV) and edge gradients (eV/A), both relative to max(1, largest gradient).
+    """Largest errors of node energies (eV) and edge gradients (eV/A), both relative to max(1,
+    largest gradient).
 
-    Random head weights per atom; every third edge's sender is made a ghost, so that the exchange is checked too.
+    Random head weights per atom; every third edge's sender is made a ghost, so that the exchange is
+    checked too.
     """
     exact = EagerEvaluator(model, "cpu", "float64")
     generator = torch.Generator().manual_seed(0)
@@ -48,7 +55,11 @@ def largest_errors(model: Model, program: Evaluator) -> dict[str, float]:
         weights = torch.rand(len(atoms), len(model.heads), generator=generator, dtype=torch.float64)
         state = torch.tensor([program.default_state], dtype=torch.float64)
         expected = exact.evaluate(
-            reference.edge_vectors, reference.edge_index, reference.species, weights, state=state.repeat(len(atoms), 1)
+            reference.edge_vectors,
+            reference.edge_index,
+            reference.species,
+            weights,
+            state=state.repeat(len(atoms), 1),
         )
         moved = graph.edge_index[0, ::3]
         sender = graph.edge_index[0].clone()
@@ -56,7 +67,12 @@ def largest_errors(model: Model, program: Evaluator) -> dict[str, float]:
         species = torch.cat([graph.species, graph.species[moved]])
         edge_index = torch.stack([sender, graph.edge_index[1]])
         got = program.evaluate(
-            graph.edge_vectors, edge_index, species, weights, owner_plan(moved), state.repeat(len(species), 1)
+            graph.edge_vectors,
+            edge_index,
+            species,
+            weights,
+            owner_plan(moved),
+            state.repeat(len(species), 1),
         )
         scale = max(1.0, float(expected[1].abs().max())) if expected[1].numel() else 1.0
         for name, right, value in zip(errors, expected, got, strict=True):
@@ -65,14 +81,23 @@ def largest_errors(model: Model, program: Evaluator) -> dict[str, float]:
     return errors
 
 
-def verify(model: Model, program: Evaluator, dtype: str, table_error: float = 0.0) -> dict[str, float]:
-    """`largest_errors`, or MHFFError if they exceed the tolerance of the precision, or ten times the error of tables."""
+def verify(
+    model: Model, program: Evaluator, dtype: str, table_error: float = 0.0
+) -> dict[str, float]:
+    """`largest_errors`, or MHFFError if they exceed the tolerance of the precision, or ten times
+    the error of tables.
+    """
     errors = largest_errors(model, program)
-    limits = {"node_energies": ENERGY_TOLERANCE[dtype], "edge_gradients": max(GRADIENT_TOLERANCE[dtype], 10 * table_error)}
+    limits = {
+        "node_energies": ENERGY_TOLERANCE[dtype],
+        "edge_gradients": max(GRADIENT_TOLERANCE[dtype], 10 * table_error),
+    }
     for name, limit in limits.items():
         if not errors[name] <= limit:
             raise MHFFError(
-                f"the compiled program is wrong: its {name} differ from the eager model by {errors[name]:.1e}, "
-                f"the limit is {limit:.0e}; no file was written, please report this model and machine"
+                f"the compiled program is wrong: its {name} differ from the eager model by "
+                f"{errors[name]:.1e}, "
+                f"the limit is {limit:.0e}; no file was written, please report this model and "
+                "machine"
             )
     return errors

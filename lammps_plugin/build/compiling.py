@@ -1,4 +1,6 @@
-"""Compile LAMMPS once per machine and Python version, into a cache that every environment can link to."""
+"""Compile LAMMPS once per machine and Python version, into a cache that every environment can link
+to.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +30,9 @@ OPTIONS = {
     # Nothing that only some machines have.
     "FFT": "KISS",
     **{f"WITH_{library}": "OFF" for library in ("JPEG", "PNG", "CURL")},
-    # Libraries are found where an environment links them (see linking.py): beside the file, and in the environment's lib.
-    # The program has the old kind of path because lammps.mliap asks for libpython by a name that only this kind finds.
+    # Libraries are found where an environment links them (see linking.py): beside the file, and in
+    # the environment's lib. The program has the old kind of path because lammps.mliap asks for
+    # libpython by a name that only this kind finds.
     "CMAKE_INSTALL_RPATH": "$ORIGIN;$ORIGIN/../../..",
     "CMAKE_BUILD_WITH_INSTALL_RPATH": "ON",
     "CMAKE_EXE_LINKER_FLAGS": "-Wl,--disable-new-dtags",
@@ -63,13 +66,19 @@ def check_tools(environment: Environment, cache: Path) -> dict[str, str]:
     tools = {name: tool(name, environment, pip) for name in ("cmake", "ninja", "cythonize")}
     tool("c++", environment, "apt-get install g++")
     if not (environment.headers / "Python.h").exists():
-        raise BuildError(f"expected Python.h in {environment.headers}, found none: run `apt-get install python3-dev`.")
-    if subprocess.run([environment.python, "-c", "import numpy"], check=False, capture_output=True).returncode:
+        raise BuildError(
+            f"expected Python.h in {environment.headers}, found none: run `apt-get install "
+            "python3-dev`."
+        )
+    if subprocess.run(
+        [environment.python, "-c", "import numpy"], check=False, capture_output=True
+    ).returncode:
         raise BuildError(f"expected numpy in {environment.prefix}, found none: run `{pip}`.")
     free = shutil.disk_usage(cache).free
     if free < SPACE:
         raise BuildError(
-            f"expected {SPACE / 1e9:.0f} GB free in {cache}, found {free / 1e9:.1f}: free some, or give --cache DIR."
+            f"expected {SPACE / 1e9:.0f} GB free in {cache}, found {free / 1e9:.1f}: free some, or "
+            "give --cache DIR."
         )
     return tools
 
@@ -89,14 +98,21 @@ def locked(cache: Path) -> Iterator[None]:
 def unpack(archive: Path, folder: Path) -> Path:
     """Unpack the archive, flat or with one folder inside, and return the source's root."""
     folder.mkdir()
-    done = subprocess.run(["tar", "-xf", archive, "-C", folder], check=False, capture_output=True, text=True)
+    done = subprocess.run(
+        ["tar", "-xf", archive, "-C", folder], check=False, capture_output=True, text=True
+    )
     if done.returncode:
         reason = done.stderr.splitlines()[0]
-        raise BuildError(f'expected to unpack {archive}, got "{reason}": mend that, or give another --source.')
+        raise BuildError(
+            f'expected to unpack {archive}, got "{reason}": mend that, or give another --source.'
+        )
     for root in (folder, *folder.iterdir()):
         if (root / "cmake" / "CMakeLists.txt").exists():
             return root
-    raise BuildError(f"expected a LAMMPS source, found no cmake/CMakeLists.txt in {archive}: give another --source.")
+    raise BuildError(
+        f"expected a LAMMPS source, found no cmake/CMakeLists.txt in {archive}: give another "
+        "--source."
+    )
 
 
 def read_version(root: Path) -> int:
@@ -105,7 +121,9 @@ def read_version(root: Path) -> int:
     date = time.strptime(text.split('"')[1], "%d %b %Y")
     version = date.tm_year * 10000 + date.tm_mon * 100 + date.tm_mday
     if version < EXPECTED:
-        raise BuildError(f"expected LAMMPS {EXPECTED} or newer, found {version}: give another --source.")
+        raise BuildError(
+            f"expected LAMMPS {EXPECTED} or newer, found {version}: give another --source."
+        )
     return version
 
 
@@ -115,7 +133,9 @@ def run_logged(command: list[str], log: Path, step: str) -> None:
     start = reported = time.monotonic()
     with (
         open(log, "a") as file,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as job,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as job,
     ):
         assert job.stdout is not None
         for line in job.stdout:
@@ -125,27 +145,39 @@ def run_logged(command: list[str], log: Path, step: str) -> None:
                 reported = time.monotonic()
                 say(f"{counts.group(1)} files after {(reported - start) / 60:.1f} min")
     if job.returncode:
-        errors = [line for line in log.read_text().splitlines() if re.search(r"\berror\b", line, re.IGNORECASE)] or [
-            "no message"
-        ]
-        raise BuildError(f'expected {step} to work, got "{errors[0].strip()}": read {log}, mend that, and run again.')
+        errors = [
+            line
+            for line in log.read_text().splitlines()
+            if re.search(r"\berror\b", line, re.IGNORECASE)
+        ] or ["no message"]
+        raise BuildError(
+            f'expected {step} to work, got "{errors[0].strip()}": read {log}, mend that, and run '
+            "again."
+        )
 
 
-def compile_source(root: Path, folder: Path, environment: Environment, tools: dict[str, str]) -> Path:
+def compile_source(
+    root: Path, folder: Path, environment: Environment, tools: dict[str, str]
+) -> Path:
     """Configure and compile in `folder/build`; return that folder."""
     build, log = folder / "build", folder / "build.log"
     settings = OPTIONS | {
         "CMAKE_MAKE_PROGRAM": tools["ninja"],
         "Cythonize_EXECUTABLE": tools["cythonize"],
         "Python_EXECUTABLE": str(environment.python),
-        # MPICH's compiler wrapper would write this environment's path into the result, so name header and library instead.
+        # MPICH's compiler wrapper would write this environment's path into the result, so name
+        # header and library instead.
         "MPI_SKIP_COMPILER_WRAPPER": "ON",
         "MPI_CXX_LIB_NAMES": "mpi",
         "MPI_mpi_LIBRARY": str(environment.prefix / "lib" / "libmpi.so"),
         "MPI_CXX_HEADER_DIR": str(environment.prefix / "include"),
     }
     defines = [f"-D{name}={value}" for name, value in settings.items()]
-    run_logged([tools["cmake"], "-S", str(root / "cmake"), "-B", str(build), "-G", "Ninja", *defines], log, "configuring")
+    run_logged(
+        [tools["cmake"], "-S", str(root / "cmake"), "-B", str(build), "-G", "Ninja", *defines],
+        log,
+        "configuring",
+    )
     jobs = len(os.sched_getaffinity(0))
     run_logged([tools["ninja"], "-C", str(build), f"-j{jobs}"], log, f"compiling with {jobs} jobs")
     return build
@@ -154,13 +186,16 @@ def compile_source(root: Path, folder: Path, environment: Environment, tools: di
 def build_lammps(environment: Environment, cache: Path, source: Path | None) -> Path:
     """Return the cached build for this environment, made now if need be.
 
-    The result holds `lmp`, `liblammps.so.0` and the Python package `lammps`. It appears under its name only when it is
-    complete; sources and objects are removed, and after a failure only the downloaded archive is used again.
+    The result holds `lmp`, `liblammps.so.0` and the Python package `lammps`. It appears under its
+    name only when it is complete; sources and objects are removed, and after a failure only the
+    downloaded archive is used again.
     """
     try:
         cache.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BuildError(f'expected to build in {cache}, got "{error.strerror}": give another --cache.') from error
+        raise BuildError(
+            f'expected to build in {cache}, got "{error.strerror}": give another --cache.'
+        ) from error
     with locked(cache):
         if found := find_cached(cache, environment):
             return found

@@ -1,7 +1,8 @@
-"""Fetch the LAMMPS source from Debian's `unstable` suite, leaving the machine's own apt state as it is.
+"""Fetch the LAMMPS source from Debian's `unstable` suite, leaving the machine's own apt state as it
+is.
 
-The archive's address and signing keys come from the machine's own apt sources. apt verifies the suite's signature with those
-keys and the archive's checksum with the suite's index.
+The archive's address and signing keys come from the machine's own apt sources. apt verifies the
+suite's signature with those keys and the archive's checksum with the suite's index.
 """
 
 from __future__ import annotations
@@ -52,11 +53,19 @@ def deb822_entries(text: str) -> Iterator[AptEntry]:
     for stanza in re.split(r"\n\s*\n", text):
         fields = {
             key.lower(): value.rstrip()
-            for key, value in re.findall(r"^([\w-]+):[ \t]*(.*(?:\n[ \t].*)*)", stanza, re.MULTILINE)
+            for key, value in re.findall(
+                r"^([\w-]+):[ \t]*(.*(?:\n[ \t].*)*)", stanza, re.MULTILINE
+            )
         }
-        if "deb" in fields.get("types", "").split() and fields.get("enabled", "yes").lower() not in ("no", "false", "0"):
-            uris, suites, components = (fields.get(key, "").split() for key in ("uris", "suites", "components"))
-            yield from (AptEntry(uri, suites, components, fields.get("signed-by", "")) for uri in uris)
+        if "deb" in fields.get("types", "").split() and fields.get(
+            "enabled", "yes"
+        ).lower() not in ("no", "false", "0"):
+            uris, suites, components = (
+                fields.get(key, "").split() for key in ("uris", "suites", "components")
+            )
+            yield from (
+                AptEntry(uri, suites, components, fields.get("signed-by", "")) for uri in uris
+            )
 
 
 def one_line_entries(text: str) -> Iterator[AptEntry]:
@@ -72,7 +81,11 @@ def debian_entry(apt: Path = APT) -> AptEntry:
     """The machine's main Debian entry."""
     codename = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
     release_suites = {codename, "stable", "testing", "unstable", "sid"} - {""}
-    entries = [entry for file in sorted(apt.glob("sources.list.d/*.sources")) for entry in deb822_entries(file.read_text())]
+    entries = [
+        entry
+        for file in sorted(apt.glob("sources.list.d/*.sources"))
+        for entry in deb822_entries(file.read_text())
+    ]
     for file in [apt / "sources.list", *sorted(apt.glob("sources.list.d/*.list"))]:
         entries += one_line_entries(file.read_text()) if file.exists() else []
     for entry in entries:
@@ -80,12 +93,15 @@ def debian_entry(apt: Path = APT) -> AptEntry:
         if is_debian and "main" in entry.components and release_suites.intersection(entry.suites):
             return entry
     raise BuildError(
-        f"expected an entry for Debian's main component in {apt}, found {len(entries)} other entries: {ELSEWHERE}."
+        f"expected an entry for Debian's main component in {apt}, found {len(entries)} other "
+        f"entries: {ELSEWHERE}."
     )
 
 
 def write_apt_files(folder: Path, entry: AptEntry) -> Path:
-    """Write a source list for `unstable` and an apt configuration that uses nothing else; return the configuration."""
+    """Write a source list for `unstable` and an apt configuration that uses nothing else; return
+    the configuration.
+    """
     signed_by = entry.signed_by or (str(KEYRING) if KEYRING.exists() else "")
     lines = ["Types: deb-src", f"URIs: {entry.uri}", "Suites: unstable", "Components: main"]
     if signed_by:
@@ -103,44 +119,75 @@ def run_apt(command: list[str | Path], folder: Path) -> str:
     done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
     if done.returncode == 0:
         return done.stdout
-    errors = [line[3:] for line in done.stderr.splitlines() if line.startswith("E: ")] or [done.stderr.strip()]
+    errors = [line[3:] for line in done.stderr.splitlines() if line.startswith("E: ")] or [
+        done.stderr.strip()
+    ]
     advice = f"look at the network and {APT}, or {ELSEWHERE}"
-    if re.search(r"NO_PUBKEY|EXPKEYSIG|not signed|signatures were invalid|Missing key", done.stderr):
+    if re.search(
+        r"NO_PUBKEY|EXPKEYSIG|not signed|signatures were invalid|Missing key", done.stderr
+    ):
         advice = (
-            "the signing keys for unstable are missing or too old: `apt-get install --only-upgrade debian-archive-keyring`"
+            "the signing keys for unstable are missing or too old: `apt-get install "
+            "--only-upgrade debian-archive-keyring`"
         )
     raise BuildError(f'expected `{command[0]} {command[3]}` to work, got "{errors[0]}": {advice}.')
 
 
 def choose_version(versions: list[str]) -> str:
-    """The package version to take: the tested one, or else the newest that is newer, with a warning."""
-    upstream = {version: int(match.group(1)) for version in versions if (match := re.match(r"(?:\d+:)?(\d{8})\b", version))}
+    """The package version to take: the tested one, or else the newest that is newer, with a
+    warning.
+    """
+    upstream = {
+        version: int(match.group(1))
+        for version in versions
+        if (match := re.match(r"(?:\d+:)?(\d{8})\b", version))
+    }
     exact = [version for version, date in upstream.items() if date == EXPECTED]
     if exact:
         return exact[-1]
     newest = max(upstream, key=lambda version: upstream[version], default="none")
     if upstream.get(newest, 0) < EXPECTED:
-        raise BuildError(f"expected LAMMPS {EXPECTED} in Debian unstable, found {newest}: {ELSEWHERE}.")
-    say(f"WARNING: expected LAMMPS {EXPECTED} in Debian unstable, found {newest}; taking it, but mhff is not tested with it")
+        raise BuildError(
+            f"expected LAMMPS {EXPECTED} in Debian unstable, found {newest}: {ELSEWHERE}."
+        )
+    say(
+        f"WARNING: expected LAMMPS {EXPECTED} in Debian unstable, found {newest}; taking it, but "
+        "mhff is not tested with it"
+    )
     return newest
 
 
 def fetch_source(folder: Path) -> Path:
-    """Download the source archive into `folder` (again only if it is not there) and return its path."""
+    """Download the source archive into `folder` (again only if it is not there) and return its
+    path.
+    """
     if shutil.which("apt-get") is None:
-        raise BuildError(f"expected apt-get to fetch the LAMMPS source with, found none on PATH: {ELSEWHERE}.")
+        raise BuildError(
+            f"expected apt-get to fetch the LAMMPS source with, found none on PATH: {ELSEWHERE}."
+        )
     entry = debian_entry()
-    keys = "the keys in apt's own entry" if "\n" in entry.signed_by else entry.signed_by or "apt's trusted keys"
+    keys = (
+        "the keys in apt's own entry"
+        if "\n" in entry.signed_by
+        else entry.signed_by or "apt's trusted keys"
+    )
     say(f"fetching the source from Debian unstable, its signature checked with {keys}")
     conf = write_apt_files(folder, entry)
     run_apt(["apt-get", "-c", conf, "update"], folder)
     index = run_apt(["apt-cache", "-c", conf, "showsrc", "lammps"], folder)
     version = choose_version(re.findall(r"^Version: (\S+)", index, re.MULTILINE))
-    run_apt(["apt-get", "-c", conf, "source", "--download-only", "--tar-only", f"lammps={version}"], folder)
+    run_apt(
+        ["apt-get", "-c", conf, "source", "--download-only", "--tar-only", f"lammps={version}"],
+        folder,
+    )
     archives = list(folder.glob("lammps_*.orig.tar.*"))
     if len(archives) != 1:
         raise BuildError(
-            f"expected one LAMMPS archive in {folder}, found {len(archives)}: remove that folder and run again."
+            f"expected one LAMMPS archive in {folder}, found {len(archives)}: remove that folder "
+            "and run again."
         )
-    say(f"have {archives[0].name}, {archives[0].stat().st_size / 1e6:.0f} MB, package version {version}")
+    say(
+        f"have {archives[0].name}, {archives[0].stat().st_size / 1e6:.0f} MB, package version "
+        f"{version}"
+    )
     return archives[0]

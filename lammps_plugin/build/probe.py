@@ -9,7 +9,8 @@ from pathlib import Path
 
 from .environment import Environment
 
-# A model with no parameters whose energy is the number of pairs; it prints what the installation must get right.
+# A model with no parameters whose energy is the number of pairs; it prints what the installation
+# must get right.
 MODEL = """
 import sys
 import lammps.mliap
@@ -61,8 +62,19 @@ print "energy $(pe*atoms)"
 
 
 def probe(environment: Environment, launcher: Path, site: Path, ranks: int) -> str | None:
-    """Run the tiny model with `launcher` and with the Python package in `site`; return what is wrong, if anything."""
-    run_lmp: list[str | Path] = [launcher, "-in", "in.probe", "-log", "none", "-var", "model", "model.pkl"]
+    """Run the tiny model with `launcher` and with the Python package in `site`; return what is
+    wrong, if anything.
+    """
+    run_lmp: list[str | Path] = [
+        launcher,
+        "-in",
+        "in.probe",
+        "-log",
+        "none",
+        "-var",
+        "model",
+        "model.pkl",
+    ]
     run_ranks = [environment.bin / "mpiexec", "-n", str(ranks), *run_lmp] if ranks > 1 else run_lmp
     run_python: list[str | Path] = [environment.python, "probe_model.py"]
     with tempfile.TemporaryDirectory() as name:
@@ -81,12 +93,25 @@ def run_probe(command: list[str | Path], folder: Path, path: str, expected: str)
     """Run one probe and return what is wrong with its output, if anything."""
     environ = os.environ | {"PYTHONPATH": path}  # otherwise as in the user's own runs
     try:
-        done = subprocess.run(command, cwd=folder, env=environ, check=False, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env=environ,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
     except subprocess.TimeoutExpired:
         return "no answer within 120 s"
     lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
     if done.returncode == 0 and expected in lines and "energy 2" in lines:
         return None
     seen = [line for line in lines if line.startswith(("probe", "energy"))]
-    wrong = [line for line in lines if "Error" in line or "ERROR" in line] or seen or lines or ["nothing"]
+    wrong = (
+        [line for line in lines if "Error" in line or "ERROR" in line]
+        or seen
+        or lines
+        or ["nothing"]
+    )
     return f'expected "{expected}" and "energy 2", got "{wrong[0]}"'

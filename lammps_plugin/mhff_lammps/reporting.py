@@ -1,8 +1,8 @@
 """How a user's mistake reaches the user: one sentence.
 
-Inside the program `lmp`, LAMMPS would print a traceback and its own text, and with several ranks an exception on one of
-them hangs the run. So the sentence is printed and the program ended with exit code 2. Under a Python driver, that would
-end the driver; there the exception goes on.
+Inside the program `lmp`, LAMMPS would print a traceback and its own text, and with several ranks an
+exception on one of them hangs the run. So the sentence is printed and the program ended with exit
+code 2. Under a Python driver, that would end the driver; there the exception goes on.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from mhff.errors import MHFFError
 
 
 def python_is_embedded() -> bool:
-    """Whether Python runs inside another program (`lmp`): then it was started without a command line."""
+    """Whether Python runs inside another program (`lmp`): then it was started without a command
+    line.
+    """
     return not sys.orig_argv
 
 

@@ -25,7 +25,8 @@ def check_output(output: str) -> None:
     name = Path(output).name
     if name.endswith(NAMES_OF_TORCH):
         raise MHFFError(
-            f"expected a file name that does not end in .pt or .pth, which LAMMPS takes for files of torch, got '{name}'; "
+            "expected a file name that does not end in .pt or .pth, which LAMMPS takes for files "
+            f"of torch, got '{name}'; "
             f"give another ending, as -o {Path(output).with_suffix('.mliap')}"
         )
 

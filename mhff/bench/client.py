@@ -1,4 +1,6 @@
-"""The asking side of a worker: starts a process, sends requests, reads answers (`workers/serving.py` has the table)."""
+"""The asking side of a worker: starts a process, sends requests, reads answers
+(`workers/serving.py` has the table).
+"""
 
 from __future__ import annotations
 
@@ -22,17 +24,30 @@ class Worker:
     """A process with one contender; close it, or use it as a context."""
 
     def __init__(self, label: str, command: Sequence[str], options: dict[str, Any]) -> None:
-        """Start it and open the contender; raises MHFFError, in the worker's words, where that fails."""
+        """Start it and open the contender; raises MHFFError, in the worker's words, where that
+        fails.
+        """
         self.label = label
         threads = str(options["threads"])
-        environment = os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "PYTHONWARNINGS": "ignore"}
+        environment = os.environ | {
+            "OMP_NUM_THREADS": threads,
+            "MKL_NUM_THREADS": threads,
+            "PYTHONWARNINGS": "ignore",
+        }
         self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - lives as long as the process
         try:
             self.process = subprocess.Popen(
-                list(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True, env=environment
+                list(command),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self.errors,
+                text=True,
+                env=environment,
             )
         except OSError as error:
-            raise MHFFError(f"cannot start '{command[0]}' for {label} ({error.strerror}); check that path") from error
+            raise MHFFError(
+                f"cannot start '{command[0]}' for {label} ({error.strerror}); check that path"
+            ) from error
         self.about: dict[str, Any] = self.ask("open", options)["about"]
 
     def ask(self, request: str, value: Any) -> dict[str, Any]:
@@ -50,7 +65,9 @@ class Worker:
             self.close()
             self.errors.seek(0)
             said = self.errors.read().strip().splitlines() or ["it said nothing"]
-            raise MHFFError(f"{self.label} ended with code {self.process.returncode} ({said[-1]}); leave it out")
+            raise MHFFError(
+                f"{self.label} ended with code {self.process.returncode} ({said[-1]}); leave it out"
+            )
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             self.close()

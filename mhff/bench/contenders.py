@@ -1,4 +1,6 @@
-"""Who takes part: every combination of the engines, forms, precisions and peers that were asked for."""
+"""Who takes part: every combination of the engines, forms, precisions and peers that were asked
+for.
+"""
 
 from __future__ import annotations
 
@@ -49,8 +51,18 @@ class Contender:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        names = {"engine": self.engine, "form": self.options.get("form"), "dtype": self.dtype, "threads": self.threads}
-        return {"label": self.label, **names, "peer": self.options.get("peer"), "evaluates": self.computes}
+        names = {
+            "engine": self.engine,
+            "form": self.options.get("form"),
+            "dtype": self.dtype,
+            "threads": self.threads,
+        }
+        return {
+            "label": self.label,
+            **names,
+            "peer": self.options.get("peer"),
+            "evaluates": self.computes,
+        }
 
     @property
     def peer(self) -> bool:
@@ -96,7 +108,11 @@ class Choice:
 
 def contenders(choice: Choice) -> list[Contender]:
     """All that take part, the product of matrices that gives the machine's rate among them."""
-    return [contender for threads in dict.fromkeys(choice.threads) for contender in _with_threads(choice, threads)]
+    return [
+        contender
+        for threads in dict.fromkeys(choice.threads)
+        for contender in _with_threads(choice, threads)
+    ]
 
 
 def _with_threads(choice: Choice, threads: int) -> Iterator[Contender]:
@@ -118,12 +134,20 @@ def _own(choice: Choice, threads: int) -> Iterator[Contender]:
         engine = find_engine(name)
         common = {"engine": name, "model": str(path), "head": choice.head, "threads": threads}
         if not engine.forms:
-            yield Contender(_label(name, threads), OWN, common | {"form": None, "dtype": programs[0][1]}, computes=False)
+            yield Contender(
+                _label(name, threads),
+                OWN,
+                common | {"form": None, "dtype": programs[0][1]},
+                computes=False,
+            )
             continue
-        taken = [program for program in programs if program[0] is None or program[0] in engine.forms]
+        taken = [
+            program for program in programs if program[0] is None or program[0] in engine.forms
+        ]
         if not taken:
             raise MHFFError(
-                f"the engine '{name}' runs no program of the form {listing(choice.forms)}: ask for --form {engine.forms[0]}"
+                f"the engine '{name}' runs no program of the form {listing(choice.forms)}: ask for "
+                f"--form {engine.forms[0]}"
             )
         for form, dtype in taken:
             label = _label(f"{name} {form or 'artefact'} {dtype}", threads)
@@ -133,10 +157,15 @@ def _own(choice: Choice, threads: int) -> Iterator[Contender]:
 def _programs(choice: Choice, path: Path) -> list[tuple[str | None, str]]:
     """Forms and precisions to measure; the form of an artefact is None."""
     if is_model_file(path):
-        return [(form, dtype) for form in choice.forms or ("aoti",) for dtype in choice.dtypes or ("float32",)]
+        return [
+            (form, dtype)
+            for form in choice.forms or ("aoti",)
+            for dtype in choice.dtypes or ("float32",)
+        ]
     if choice.forms or choice.dtypes:
         raise MHFFError(
-            f"'{path}' is an artefact and has the form and precision that it was compiled in; leave out --form and --dtype"
+            f"'{path}' is an artefact and has the form and precision that it was compiled in; "
+            "leave out --form and --dtype"
         )
     return [(None, str(open_evaluator(path).dtype).removeprefix("torch."))]
 
@@ -146,10 +175,14 @@ def _peers(choice: Choice, dtypes: Sequence[str], threads: int) -> Iterator[Cont
         return
     python = choice.peer_python or PEER_PYTHON
     if not python.is_file():
-        raise MHFFError(f"no Python of peers at '{python}': give the one that has them installed with --peer-python PATH")
+        raise MHFFError(
+            f"no Python of peers at '{python}': give the one that has them installed with "
+            "--peer-python PATH"
+        )
     if choice.peer_model is None or not choice.peer_model.is_file():
         raise MHFFError(
-            f"expected the mace-torch file that the model was imported from, got {choice.peer_model or 'none'}; "
+            "expected the mace-torch file that the model was imported from, got "
+            f"{choice.peer_model or 'none'}; "
             "give it with --peer-model FILE.model"
         )
     folder = Path(platformdirs.user_cache_dir("mhff")) / "bench"
@@ -160,7 +193,9 @@ def _peers(choice: Choice, dtypes: Sequence[str], threads: int) -> Iterator[Cont
         "folder": str(folder),
     }
     for peer in choice.against:
-        for engine in [engine for engine in choice.engines if engine in PEER_ENGINES] or PEER_ENGINES[:1]:
+        for engine in [
+            engine for engine in choice.engines if engine in PEER_ENGINES
+        ] or PEER_ENGINES[:1]:
             for dtype in dtypes:
                 options = common | {"peer": peer, "engine": engine, "dtype": dtype}
                 label = _label(f"{peer} {engine} {dtype}", threads)
@@ -169,5 +204,12 @@ def _peers(choice: Choice, dtypes: Sequence[str], threads: int) -> Iterator[Cont
 
 def _rate(dtype: str, threads: int) -> Contender:
     name = MATRIX_PRODUCT.name
-    options = {"engine": name, "model": "", "form": None, "dtype": dtype, "head": None, "threads": threads}
+    options = {
+        "engine": name,
+        "model": "",
+        "form": None,
+        "dtype": dtype,
+        "head": None,
+        "threads": threads,
+    }
     return Contender(_label(f"{name} {dtype}", threads), OWN, options, computes=False)

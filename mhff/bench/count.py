@@ -1,8 +1,10 @@
-"""Multiply-adds that a step needs per atom, counted from a model's architecture, and the time that they take at least.
+"""Multiply-adds that a step needs per atom, counted from a model's architecture, and the time that
+they take at least.
 
-Counted is the model as it is written, energies and their gradient, with two rewritings: radial functions are interpolated,
-and what depends on the element alone is a constant. The adjoint of a linear map costs as much as the map, because weights
-have no gradient here. A kernel that uses the processor better than the large matrix product does can be faster than this.
+Counted is the model as it is written, energies and their gradient, with two rewritings: radial
+functions are interpolated, and what depends on the element alone is a constant. The adjoint of a
+linear map costs as much as the map, because weights have no gradient here. A kernel that uses the
+processor better than the large matrix product does can be faster than this.
 
 | part         | forward, per edge and channel           | adjoint, per edge and channel                             |
 |--------------|-----------------------------------------|-----------------------------------------------------------|
@@ -20,7 +22,8 @@ have no gradient here. A kernel that uses the processor better than the large ma
 | products     | per channel 1 for each term of the nested polynomial      | 2 for each, and 1 for each inner factor |
 | readouts     | channels x hidden scalars of all heads, and their readout | the same                                |
 
-Not counted: harmonics, envelopes, gates, sums, everything that moves data: a few percent of the arithmetic.
+Not counted: harmonics, envelopes, gates, sums, everything that moves data: a few percent of the
+arithmetic.
 """
 
 from __future__ import annotations
@@ -33,7 +36,9 @@ from mhff.model.config import ModelConfig
 from mhff.model.coupling import convolution_coupling, convolution_paths, product_basis
 
 TAPS = 6
-"""Multiply-adds of a radial function's value or slope: a spline of degree 5, which float32 and float64 programs need."""
+"""Multiply-adds of a radial function's value or slope: a spline of degree 5, which float32 and
+float64 programs need.
+"""
 NON_ZERO = 1e-12
 """Coupling coefficients below are zeros."""
 
@@ -57,7 +62,8 @@ def multiply_adds(config: ModelConfig, neighbours: float) -> Count:
     """Multiply-adds per atom of energies and forces, with this many neighbours (edges per atom)."""
     layers = range(config.n_layers)
     return Count(
-        convolutions=neighbours * sum(convolution(config, layer) * config.edge_channels(layer) for layer in layers),
+        convolutions=neighbours
+        * sum(convolution(config, layer) * config.edge_channels(layer) for layer in layers),
         linear_maps=2.0 * sum(linear_maps(config, layer) for layer in layers),
         products=float(sum(product(config, layer) * config.n_channels for layer in layers)),
         readouts=2.0 * sum(readout(config, layer) for layer in layers if config.has_readout(layer)),
@@ -95,11 +101,15 @@ def linear_maps(config: ModelConfig, layer: int) -> int:
     if block == "nonlinear_residual":
         total += _maps([channels] * len(degrees), channels)
         if not constant:
-            total += sum((2 * degree + 1) * edge_channels * _mapped(config, layer)[degree] for degree in sent)
+            total += sum(
+                (2 * degree + 1) * edge_channels * _mapped(config, layer)[degree] for degree in sent
+            )
     if block in ("plain", "density"):
         total += _maps([channels] * len(degrees), channels)  # of each element
     elif not constant:
-        total += _maps([channels] * (min(config.input_lmax(layer), config.output_lmax(layer)) + 1), channels)  # skip
+        total += _maps(
+            [channels] * (min(config.input_lmax(layer), config.output_lmax(layer)) + 1), channels
+        )  # skip
     return total
 
 
@@ -107,12 +117,16 @@ def message_map(config: ModelConfig, layer: int) -> int:
     """Of the map that follows a layer's convolution, per atom, one way."""
     targets = [l3 for _, _, l3 in convolution_paths(config.message_lmax(layer), config.l_max)]
     mapped, channels = _mapped(config, layer), config.edge_channels(layer)
-    return sum((2 * degree + 1) * targets.count(degree) * channels * to for degree, to in enumerate(mapped))
+    return sum(
+        (2 * degree + 1) * targets.count(degree) * channels * to for degree, to in enumerate(mapped)
+    )
 
 
 def _mapped(config: ModelConfig, layer: int) -> list[int]:
     """Channels of each degree after that map: in the non-linear block, gates are among the scalars."""
-    scalars = config.n_channels * (1 + config.l_max if config.block(layer) == "nonlinear_residual" else 1)
+    scalars = config.n_channels * (
+        1 + config.l_max if config.block(layer) == "nonlinear_residual" else 1
+    )
     return [scalars, *[config.n_channels] * config.l_max]
 
 
@@ -124,11 +138,18 @@ def _maps(widths: list[int], to: int) -> int:
 def product(config: ModelConfig, layer: int) -> int:
     """Of a layer, per atom and channel, forward and adjoint."""
     basis = product_basis(config.l_max, config.output_lmax(layer), config.correlations[layer])
-    return sum(nested(monomials) for monomials in _by_row(basis["monomials"], basis["rows"], (config.l_max + 1) ** 2))
+    return sum(
+        nested(monomials)
+        for monomials in _by_row(basis["monomials"], basis["rows"], (config.l_max + 1) ** 2)
+    )
 
 
-def _by_row(monomials: torch.Tensor, rows: torch.Tensor, padding: int) -> list[list[tuple[int, ...]]]:
-    """Sorted factors of every term of each output component; the index `padding` stands for no factor."""
+def _by_row(
+    monomials: torch.Tensor, rows: torch.Tensor, padding: int
+) -> list[list[tuple[int, ...]]]:
+    """Sorted factors of every term of each output component; the index `padding` stands for no
+    factor.
+    """
     found: list[list[tuple[int, ...]]] = [[] for _ in range(int(rows.max()) + 1)]
     for factors, row in zip(monomials.tolist(), rows.tolist(), strict=True):
         found[row].append(tuple(sorted(factor for factor in factors if factor != padding)))
@@ -136,7 +157,9 @@ def _by_row(monomials: torch.Tensor, rows: torch.Tensor, padding: int) -> list[l
 
 
 def nested(monomials: list[tuple[int, ...]]) -> int:
-    """Of a polynomial, evaluated as nested sums of factor * (sum), and of its derivatives by all factors."""
+    """Of a polynomial, evaluated as nested sums of factor * (sum), and of its derivatives by all
+    factors.
+    """
     terms = {factors[:end] for factors in monomials for end in range(1, len(factors) + 1)}
     inner = {factors[:-1] for factors in terms if len(factors) > 1}
     forward, adjoint = len(terms), 2 * len(terms) + len(inner)

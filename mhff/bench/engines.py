@@ -1,4 +1,6 @@
-"""Our engines as contenders: each evaluates steps of one model. Components contribute theirs by the group `mhff.benches`."""
+"""Our engines as contenders: each evaluates steps of one model. Components contribute theirs by the
+group `mhff.benches`.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ from mhff.graph import graph_from_atoms
 from mhff.model.derivatives import forces
 
 MOVE = 1e-3
-"""How far an atom moves to and fro between two steps, A, so that no calculator takes them for the same structure."""
+"""How far an atom moves to and fro between two steps, A, so that no calculator takes them for the
+same structure.
+"""
 MATRIX = 2048
 """Rows and columns of the matrices whose product is the measure of what the machine can do."""
 
@@ -50,14 +54,20 @@ def find_engine(name: str) -> Engine:
         engine: Engine = found[name].load()
     except ImportError as error:
         raise MHFFError(
-            f"the engine '{name}' needs {error.name}, which is not installed; install it or leave it out"
+            f"the engine '{name}' needs {error.name}, which is not installed; install it or leave "
+            "it out"
         ) from error
     return engine
 
 
 def atoms_of(system: dict[str, Any]) -> Atoms:
     """The system of a request as ASE has it."""
-    return Atoms(numbers=system["numbers"], positions=system["positions"], cell=system["cell"], pbc=system["pbc"])
+    return Atoms(
+        numbers=system["numbers"],
+        positions=system["positions"],
+        cell=system["cell"],
+        pbc=system["pbc"],
+    )
 
 
 class Moving:
@@ -78,12 +88,17 @@ class ReadyList:
 
     def __init__(self, options: dict[str, Any]) -> None:
         self.evaluator = open_evaluator(options["model"], "cpu", options["dtype"], options["form"])
-        self.head, self.about = options["head"] or self.evaluator.default_head, {"torch": torch.__version__}
+        self.head, self.about = (
+            options["head"] or self.evaluator.default_head,
+            {"torch": torch.__version__},
+        )
 
     def prepare(self, system: dict[str, Any]) -> float:
         """See `serving.Contender`."""
         evaluator = self.evaluator
-        self.graph = graph_from_atoms(atoms_of(system), evaluator.elements, evaluator.r_max, evaluator.default_state)
+        self.graph = graph_from_atoms(
+            atoms_of(system), evaluator.elements, evaluator.r_max, evaluator.default_state
+        )
         self.weights = evaluator.heads.row(self.head).expand(self.graph.n_atoms, -1).contiguous()
         self.state = self.graph.state_of_atom
         return self._step()
@@ -107,7 +122,9 @@ class Calculated(Moving):
 
     def __init__(self, options: dict[str, Any]) -> None:
         super().__init__()
-        self.calculator = MHFFCalculator(options["model"], options["head"], "cpu", options["dtype"], options["form"])
+        self.calculator = MHFFCalculator(
+            options["model"], options["head"], "cpu", options["dtype"], options["form"]
+        )
         self.about = {"torch": torch.__version__}
 
     def prepare(self, system: dict[str, Any]) -> float:
@@ -128,7 +145,11 @@ class NeighbourList(Moving):
     def __init__(self, options: dict[str, Any]) -> None:
         super().__init__()
         described = open_evaluator(options["model"])
-        self.elements, self.r_max, self.about = described.elements, described.r_max, {"torch": torch.__version__}
+        self.elements, self.r_max, self.about = (
+            described.elements,
+            described.r_max,
+            {"torch": torch.__version__},
+        )
 
     def prepare(self, system: dict[str, Any]) -> float:
         """Takes the system; there is no energy."""

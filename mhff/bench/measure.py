@@ -1,4 +1,6 @@
-"""Taking turns: in every round each contender runs a block of steps, so that whatever else the machine does meets all."""
+"""Taking turns: in every round each contender runs a block of steps, so that whatever else the
+machine does meets all.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,9 @@ def steps_of_a_block(runner: Runner, seconds: float) -> int:
 
 
 def take_turns(runners: Sequence[Runner], rounds: int, block: float) -> list[Times]:
-    """Times of all runners, in blocks of about `block` seconds; each round begins with another runner."""
+    """Times of all runners, in blocks of about `block` seconds; each round begins with another
+    runner.
+    """
     times = [Times(steps_of_a_block(runner, block), [], []) for runner in runners]
     for first in range(rounds):
         for turn in range(len(runners)):
@@ -62,7 +66,8 @@ def take_turns(runners: Sequence[Runner], rounds: int, block: float) -> list[Tim
 
 
 def peak_memory(contender: Contender, small: Atoms, atoms: Atoms) -> dict[str, int]:
-    """Bytes: `loaded`, what a fresh process holds that has evaluated a small system, and `more`, what a step needs beside.
+    """Bytes: `loaded`, what a fresh process holds that has evaluated a small system, and `more`,
+    what a step needs beside.
 
     The step makes its neighbour list, too.
     """

@@ -1,4 +1,6 @@
-"""The figure of a benchmark: time per atom against the number of atoms, and what it must be at least."""
+"""The figure of a benchmark: time per atom against the number of atoms, and what it must be at
+least.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +20,18 @@ from mhff.modelfile import write_atomically
 
 COLOURS = ("#2a6f97", "#5b8e55", "#6d597a", "#3aa6a0", "#4f5d75", "#8d6b4f")
 PEER_COLOURS = ("#c1666b", "#d98e2b", "#a23b72", "#b5651d")
-STYLE: Any = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.titleweight": "bold"}
+STYLE: Any = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titleweight": "bold",
+}
 
 
 def scaling_plot(report: Mapping[str, Any], path: Path) -> None:
-    """Write a PNG, both axes logarithmic: medians with quartiles of all contenders, the floors as dashed lines."""
+    """Write a PNG, both axes logarithmic: medians with quartiles of all contenders, the floors as
+    dashed lines.
+    """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.2, 4.6), layout="constrained")
         FigureCanvasAgg(figure)
@@ -38,12 +47,18 @@ def draw(report: Mapping[str, Any], axes: Axes) -> None:
     """The curves of a report."""
     colours = {False: iter(COLOURS * 8), True: iter(PEER_COLOURS * 8)}
     for label, contender in shown(report).items():
-        peer, points = bool(contender["peer"]), [point for point in report["points"] if point["contender"] == label]
+        peer, points = (
+            bool(contender["peer"]),
+            [point for point in report["points"] if point["contender"] == label],
+        )
         times = [point["microseconds_per_atom"] for point in points]
         axes.errorbar(
             [point["atoms"] for point in points],
             [time["median"] for time in times],
-            yerr=[[time["median"] - time["lower"] for time in times], [time["upper"] - time["median"] for time in times]],
+            yerr=[
+                [time["median"] - time["lower"] for time in times],
+                [time["upper"] - time["median"] for time in times],
+            ],
             label=label,
             color=next(colours[peer]),
             marker="s" if peer else "o",
@@ -53,19 +68,31 @@ def draw(report: Mapping[str, Any], axes: Axes) -> None:
         )
     kinds = dict.fromkeys((found["dtype"], found["threads"]) for found in report["floors"])
     for index, (dtype, threads) in enumerate(kinds):
-        floors = [found for found in report["floors"] if (found["dtype"], found["threads"]) == (dtype, threads)]
+        floors = [
+            found
+            for found in report["floors"]
+            if (found["dtype"], found["threads"]) == (dtype, threads)
+        ]
         axes.plot(
             [found["atoms"] for found in floors],
             [found["microseconds_per_atom"] for found in floors],
             color="0.45",
             linestyle=("--", ":", "-.")[index % 3],
-            label=f"counted floor {dtype}" if threads == 1 else f"counted floor {dtype}, {threads} threads",
+            label=f"counted floor {dtype}"
+            if threads == 1
+            else f"counted floor {dtype}, {threads} threads",
         )
     _axes(report, axes)
 
 
 def _axes(report: Mapping[str, Any], axes: Axes) -> None:
-    axes.set(xscale="log", yscale="log", xlabel="atoms", ylabel="time per step, µs per atom", title=title(report))
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlabel="atoms",
+        ylabel="time per step, µs per atom",
+        title=title(report),
+    )
     axes.set_xticks(sorted(int(n_atoms) for n_atoms in report["neighbours_per_atom"]))
     axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.xaxis.set_minor_locator(NullLocator())

@@ -1,4 +1,6 @@
-"""What a benchmark found, and what follows from it: one JSON object, from which tables and figures are made."""
+"""What a benchmark found, and what follows from it: one JSON object, from which tables and figures
+are made.
+"""
 
 from __future__ import annotations
 
@@ -97,10 +99,17 @@ class Report:
     floors: list[Floor]
 
     def ratios(self) -> Iterator[tuple[Point, Point, Spread]]:
-        """Peer, contender, and how many times as long the peer took: same size, precision, engine, threads."""
+        """Peer, contender, and how many times as long the peer took: same size, precision, engine,
+        threads.
+        """
         for peer in self.points:
             for own in self.points:
-                if peer.contender.peer and not own.contender.peer and own.contender.computes and _alike(peer, own):
+                if (
+                    peer.contender.peer
+                    and not own.contender.peer
+                    and own.contender.computes
+                    and _alike(peer, own)
+                ):
                     yield peer, own, ratio(peer.wall, own.wall)
 
     def times_floor(self, point: Point) -> Spread | None:
@@ -118,14 +127,23 @@ class Report:
         return {
             "format_version": FORMAT_VERSION,
             **{name: getattr(self, name) for name in plain},
-            "contenders": [contender.as_dict() | {"about": about} for contender, about in self.contenders],
-            "neighbours_per_atom": {str(n_atoms): value for n_atoms, value in self.neighbours.items()},
+            "contenders": [
+                contender.as_dict() | {"about": about} for contender, about in self.contenders
+            ],
+            "neighbours_per_atom": {
+                str(n_atoms): value for n_atoms, value in self.neighbours.items()
+            },
             "points": [
                 point.as_dict() | {"times_floor": None if value is None else value._asdict()}
                 for point, value in zip(self.points, times, strict=True)
             ],
             "ratios": [
-                {"atoms": own.n_atoms, "of": peer.contender.label, "to": own.contender.label, **value._asdict()}
+                {
+                    "atoms": own.n_atoms,
+                    "of": peer.contender.label,
+                    "to": own.contender.label,
+                    **value._asdict(),
+                }
                 for peer, own, value in self.ratios()
             ],
             "floors": [found.as_dict() for found in self.floors],
@@ -133,5 +151,8 @@ class Report:
 
 
 def _alike(peer: Point, own: Point) -> bool:
-    same = all(getattr(peer.contender, name) == getattr(own.contender, name) for name in ("dtype", "engine", "threads"))
+    same = all(
+        getattr(peer.contender, name) == getattr(own.contender, name)
+        for name in ("dtype", "engine", "threads")
+    )
     return same and peer.n_atoms == own.n_atoms

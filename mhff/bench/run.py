@@ -1,4 +1,6 @@
-"""A whole benchmark: every size, all contenders in turns, memory of each, what it must cost at least; one report."""
+"""A whole benchmark: every size, all contenders in turns, memory of each, what it must cost at
+least; one report.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ from mhff.graph import neighbour_list, species_indices
 from mhff.modelfile import is_model_file, load, model_path
 
 SAME_ENERGY = {"float32": 1e-4, "float64": 1e-6}
-"""Largest difference of the contenders' energies, eV per atom, beside the precision of a large total energy."""
+"""Largest difference of the contenders' energies, eV per atom, beside the precision of a large
+total energy.
+"""
 RELATIVE = 1e-7
 """Of float32."""
 Say = Callable[[str], None]
@@ -61,7 +65,9 @@ class Plan:
 
 
 def bench(plan: Plan, say: Say = lambda sentence: None) -> Report:
-    """Measure; `say` is told what is being done. Raises MHFFError for what cannot be measured or does not agree."""
+    """Measure; `say` is told what is being done. Raises MHFFError for what cannot be measured or
+    does not agree.
+    """
     system = find_system(plan.system)
     systems = [system.atoms(n_atoms) for n_atoms in plan.all_sizes]
     described = open_evaluator(model_path(plan.choice.model))
@@ -72,7 +78,10 @@ def bench(plan: Plan, say: Say = lambda sentence: None) -> Report:
     with ExitStack() as stack:
         workers = []
         for contender in taking_part:
-            say(f"opening {contender.label} (what is not in a cache yet is compiled, which can take minutes)")
+            say(
+                f"opening {contender.label} (what is not in a cache yet is compiled, which can "
+                "take minutes)"
+            )
             workers.append(stack.enter_context(contender.start()))
         about = [worker.about for worker in workers]
         for atoms in systems:
@@ -111,7 +120,10 @@ def _time(
     for contender, worker in zip(taking_part, workers, strict=True):
         seconds = _expected(contender, len(atoms), before)
         if seconds > plan.longest:
-            say(f"{contender.label} is left out of {len(atoms)} atoms: a step would take {seconds:.0f} s")
+            say(
+                f"{contender.label} is left out of {len(atoms)} atoms: a step would take "
+                f"{seconds:.0f} s"
+            )
         else:
             able.append((contender, worker))
     say(f"{len(atoms)} atoms: {', '.join(contender.label for contender, _ in able)}")
@@ -131,27 +143,39 @@ def _expected(contender: Contender, n_atoms: int, before: Sequence[Point]) -> fl
     return own[-1].seconds.median * n_atoms / own[-1].n_atoms if own and contender.computes else 0.0
 
 
-def check_energies(taking_part: Sequence[Contender], energies: Sequence[float], n_atoms: int) -> None:
+def check_energies(
+    taking_part: Sequence[Contender], energies: Sequence[float], n_atoms: int
+) -> None:
     """Refuse to compare contenders that do not compute the same thing."""
-    found = [(contender, energy) for contender, energy in zip(taking_part, energies, strict=True) if contender.computes]
+    found = [
+        (contender, energy)
+        for contender, energy in zip(taking_part, energies, strict=True)
+        if contender.computes
+    ]
     for contender, energy in found[1:]:
         first, expected = found[0]
         least = max(SAME_ENERGY[contender.dtype], SAME_ENERGY[first.dtype])
         if not abs(energy - expected) / n_atoms <= least + RELATIVE * abs(expected) / n_atoms:
             raise MHFFError(
-                f"expected the same energy of {n_atoms} atoms, got {expected:.6f} eV of {first.label} and {energy:.6f} eV "
-                f"of {contender.label}; give the file that the model was imported from, and the same --head"
+                f"expected the same energy of {n_atoms} atoms, got {expected:.6f} eV of "
+                f"{first.label} and {energy:.6f} eV "
+                f"of {contender.label}; give the file that the model was imported from, and the "
+                "same --head"
             )
 
 
 def neighbours_per_atom(atoms: Atoms, r_max: float) -> float:
     """Edges per atom."""
-    edge_index, _ = neighbour_list(atoms.positions, np.asarray(atoms.cell[:]), np.asarray(atoms.pbc), r_max)
+    edge_index, _ = neighbour_list(
+        atoms.positions, np.asarray(atoms.cell[:]), np.asarray(atoms.pbc), r_max
+    )
     return edge_index.shape[1] / len(atoms)
 
 
 def floors(model: str, neighbours: dict[int, float], points: Sequence[Point]) -> list[Floor]:
-    """What each size must cost at least, for each precision; none for an artefact, which does not tell its architecture."""
+    """What each size must cost at least, for each precision; none for an artefact, which does not
+    tell its architecture.
+    """
     path = model_path(model)
     if not is_model_file(path):
         return []
@@ -161,7 +185,9 @@ def floors(model: str, neighbours: dict[int, float], points: Sequence[Point]) ->
         if point.contender.engine == MATRIX_PRODUCT.name:
             count: Count = multiply_adds(config, neighbours[point.n_atoms])
             rates = [MULTIPLY_ADDS_OF_PRODUCT / seconds for seconds in point.wall]
-            found.append(Floor(point.n_atoms, point.contender.dtype, point.contender.threads, count, rates))
+            found.append(
+                Floor(point.n_atoms, point.contender.dtype, point.contender.threads, count, rates)
+            )
     return found
 
 
@@ -173,7 +199,9 @@ def machine() -> dict[str, object]:
 
     names = [
         line.split(":", 1)[1].strip()
-        for line in (Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else [])
+        for line in (
+            Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+        )
         if line.startswith("model name")
     ]
     return {

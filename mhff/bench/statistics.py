@@ -1,4 +1,6 @@
-"""What repeated times mean: medians, quartiles, and ratios that are taken within a round, where the machine was the same."""
+"""What repeated times mean: medians, quartiles, and ratios that are taken within a round, where the
+machine was the same.
+"""
 
 from __future__ import annotations
 
@@ -30,5 +32,7 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 def ratio(of: Sequence[float], to: Sequence[float]) -> Spread:
-    """How many times as long one took as the other, round by round; both have one time for each round."""
+    """How many times as long one took as the other, round by round; both have one time for each
+    round.
+    """
     return spread([a / b for a, b in zip(of, to, strict=True)])

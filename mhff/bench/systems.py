@@ -36,7 +36,8 @@ class System:
         if n_atoms < self.multiple or n_atoms % self.multiple:
             nearest = max(1, round(n_atoms / self.multiple)) * self.multiple
             raise MHFFError(
-                f"the system '{self.name}' comes in multiples of {self.multiple} atoms, got {n_atoms}; take {nearest}"
+                f"the system '{self.name}' comes in multiples of {self.multiple} atoms, got "
+                f"{n_atoms}; take {nearest}"
             )
         return self.build(n_atoms // self.multiple)
 
@@ -57,9 +58,14 @@ def magnesia(cells: int) -> Atoms:
 
 
 def co_on_magnesia(cells: int) -> Atoms:
-    """MgO(100), two lattice constants thick, with a CO on every second magnesium of one side; periodic, with vacuum."""
+    """MgO(100), two lattice constants thick, with a CO on every second magnesium of one side;
+    periodic, with vacuum.
+    """
     slab = bulk("MgO", "rocksalt", a=LATTICE_CONSTANT, cubic=True) * (1, 1, SLAB_CELLS)
-    top = max((atom for atom in slab if atom.symbol == "Mg"), key=lambda atom: (round(atom.z, 3), -atom.x, -atom.y))
+    top = max(
+        (atom for atom in slab if atom.symbol == "Mg"),
+        key=lambda atom: (round(atom.z, 3), -atom.x, -atom.y),
+    )
     add_adsorbate(slab, molecule("CO"), 2.5, tuple(top.position[:2]), mol_index=1)
     slab.info.clear()  # what ASE notes about adsorbates is of no use here
     slab *= (*factors(cells, 2), 1)

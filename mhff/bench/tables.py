@@ -17,17 +17,31 @@ def title(report: Mapping[str, Any]) -> str:
 
 def header(report: Mapping[str, Any]) -> list[str]:
     """A peer's column says how many times as long it took."""
-    return ["atoms", "contender", "us/atom", "+-", "kB/atom", "floors", *(f"{peer} takes" for peer in peers(report))]
+    return [
+        "atoms",
+        "contender",
+        "us/atom",
+        "+-",
+        "kB/atom",
+        "floors",
+        *(f"{peer} takes" for peer in peers(report)),
+    ]
 
 
 def peers(report: Mapping[str, Any]) -> list[str]:
     """Names of the peers that took part."""
-    return list(dict.fromkeys(contender["peer"] for contender in report["contenders"] if contender["peer"]))
+    return list(
+        dict.fromkeys(contender["peer"] for contender in report["contenders"] if contender["peer"])
+    )
 
 
 def shown(report: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Contenders by label, without the product of matrices."""
-    return {contender["label"]: contender for contender in report["contenders"] if contender["engine"] != "matrix product"}
+    return {
+        contender["label"]: contender
+        for contender in report["contenders"]
+        if contender["engine"] != "matrix product"
+    }
 
 
 def rows(report: Mapping[str, Any]) -> list[list[str]]:
@@ -37,7 +51,11 @@ def rows(report: Mapping[str, Any]) -> list[list[str]]:
 
 
 def _row(report: Mapping[str, Any], point: Mapping[str, Any]) -> list[str]:
-    time, floors, memory = point["microseconds_per_atom"], point["times_floor"], point["memory_bytes"]
+    time, floors, memory = (
+        point["microseconds_per_atom"],
+        point["times_floor"],
+        point["memory_bytes"],
+    )
     peer_of = {contender["label"]: contender["peer"] for contender in report["contenders"]}
     against = {
         peer_of[found["of"]]: f"{found['median']:.3g} x"

@@ -1,6 +1,7 @@
 """The `mhff` command: a collection of small commands that the components contribute.
 
-Each is a function in the entry-point group `mhff.commands`; it imports what is heavy inside, so that help comes at once.
+Each is a function in the entry-point group `mhff.commands`; it imports what is heavy inside, so
+that help comes at once.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ def build_app() -> typer.Typer:
     """The command line with every contributed command."""
     app = typer.Typer(
         name="mhff",
-        help="One multi-head MACE force field: train it, compile it, run it in LAMMPS, OpenMM and ASE.",
+        help="One multi-head MACE force field: train it, compile it, run it in LAMMPS, OpenMM and "
+        "ASE.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,

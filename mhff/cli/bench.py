@@ -11,28 +11,49 @@ import typer
 def bench(
     model: Annotated[str, typer.Argument(help="Model file, mini, or an artefact.")],
     engine: Annotated[
-        list[str] | None, typer.Option(help="python (a ready neighbour list), ase, neighbours, lammps, openmm; repeatable.")
+        list[str] | None,
+        typer.Option(
+            help="python (a ready neighbour list), ase, neighbours, lammps, openmm; repeatable."
+        ),
     ] = None,
-    form: Annotated[list[str] | None, typer.Option(help="eager, aoti (default) or torchscript; repeatable.")] = None,
-    dtype: Annotated[list[str] | None, typer.Option(help="float32 (default) or float64; repeatable.")] = None,
+    form: Annotated[
+        list[str] | None, typer.Option(help="eager, aoti (default) or torchscript; repeatable.")
+    ] = None,
+    dtype: Annotated[
+        list[str] | None, typer.Option(help="float32 (default) or float64; repeatable.")
+    ] = None,
     system: Annotated[str, typer.Option(help="mgo, co-on-mgo or water.")] = "mgo",
     sizes: Annotated[str | None, typer.Option(help="Numbers of atoms, as 8,64,216.")] = None,
-    head: Annotated[str | None, typer.Option(help="Head; the beginning of its name is enough.")] = None,
-    threads: Annotated[list[int] | None, typer.Option(help="Threads of every contender, 1; repeatable.")] = None,
+    head: Annotated[
+        str | None, typer.Option(help="Head; the beginning of its name is enough.")
+    ] = None,
+    threads: Annotated[
+        list[int] | None, typer.Option(help="Threads of every contender, 1; repeatable.")
+    ] = None,
     rounds: Annotated[int, typer.Option(help="How often each contender has its turn.")] = 7,
-    against: Annotated[list[str] | None, typer.Option(help="mace-torch or symmetrix-xl; repeatable.")] = None,
+    against: Annotated[
+        list[str] | None, typer.Option(help="mace-torch or symmetrix-xl; repeatable.")
+    ] = None,
     peer_python: Annotated[
-        Path | None, typer.Option(help="Python that has the peers; .venv-peer/bin/python if it exists.")
+        Path | None,
+        typer.Option(help="Python that has the peers; .venv-peer/bin/python if it exists."),
     ] = None,
     peer_model: Annotated[
-        Path | None, typer.Option(help="The .model file of mace-torch that MODEL was imported from.")
+        Path | None,
+        typer.Option(help="The .model file of mace-torch that MODEL was imported from."),
     ] = None,
-    memory: Annotated[bool, typer.Option(help="Measure the peak memory of each point, in a process of its own.")] = True,
-    longest: Annotated[float, typer.Option(help="Leave out of larger sizes what would take longer for a step, s.")] = 30.0,
+    memory: Annotated[
+        bool, typer.Option(help="Measure the peak memory of each point, in a process of its own.")
+    ] = True,
+    longest: Annotated[
+        float, typer.Option(help="Leave out of larger sizes what would take longer for a step, s.")
+    ] = 30.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     plot: Annotated[Path | None, typer.Option("--plot", help="Write a figure to this PNG.")] = None,
 ) -> None:
-    """Time and memory per step against system size, for engines, forms and precisions, and peers in turns with them."""
+    """Time and memory per step against system size, for engines, forms and precisions, and peers in
+    turns with them.
+    """
     import json
 
     from rich.console import Console
@@ -71,13 +92,17 @@ def bench(
 
 
 def _head(model: str, beginning: str | None) -> str | None:
-    """The head's full name; the model's or artefact's first head where none is given, since all cost the same."""
+    """The head's full name; the model's or artefact's first head where none is given, since all
+    cost the same.
+    """
     from mhff.evaluator import open_evaluator
     from mhff.modelfile import model_path
 
     described = open_evaluator(model_path(model))
     return (
-        described.heads.complete(beginning) if beginning is not None else described.default_head or described.heads.names[0]
+        described.heads.complete(beginning)
+        if beginning is not None
+        else described.default_head or described.heads.names[0]
     )
 
 
@@ -89,7 +114,9 @@ def _sizes(text: str | None) -> tuple[int, ...] | None:
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError as error:
-        raise MHFFError(f"expected numbers of atoms separated by commas, as --sizes 8,64,216, got '{text}'") from error
+        raise MHFFError(
+            f"expected numbers of atoms separated by commas, as --sizes 8,64,216, got '{text}'"
+        ) from error
 
 
 def _plotting() -> None:
@@ -99,7 +126,9 @@ def _plotting() -> None:
     from mhff.errors import MHFFError
 
     if find_spec("matplotlib") is None:
-        raise MHFFError("--plot needs matplotlib, which is not installed; get it with pip install 'mhff[train]'")
+        raise MHFFError(
+            "--plot needs matplotlib, which is not installed; get it with pip install 'mhff[train]'"
+        )
 
 
 def _plot(report: dict[str, Any], path: Path) -> None:

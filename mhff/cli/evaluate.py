@@ -16,13 +16,20 @@ def evaluate(
     model: Annotated[str, typer.Argument(help="Model file, mini, or an artefact.")],
     data: Annotated[str, typer.Argument(help="Labelled structures, extended XYZ.")],
     head: Annotated[
-        str | None, typer.Option("--head", help="Head for all structures; a beginning of its name is enough.")
+        str | None,
+        typer.Option("--head", help="Head for all structures; a beginning of its name is enough."),
     ] = None,
-    plot: Annotated[Path | None, typer.Option("--plot", help="Write parity plots to this PNG.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", help="Write parity plots to this PNG.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    energy_key: Annotated[str, typer.Option(help="Name of the energies in the file.")] = "REF_energy",
+    energy_key: Annotated[
+        str, typer.Option(help="Name of the energies in the file.")
+    ] = "REF_energy",
     forces_key: Annotated[str, typer.Option(help="Name of the forces in the file.")] = "REF_forces",
-    stress_key: Annotated[str, typer.Option(help="Name of the stresses in the file; '' ignores them.")] = "REF_stress",
+    stress_key: Annotated[
+        str, typer.Option(help="Name of the stresses in the file; '' ignores them.")
+    ] = "REF_stress",
     device: Annotated[str, typer.Option(help="Where to evaluate.")] = "cpu",
     dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float64",
 ) -> None:
@@ -39,14 +46,18 @@ def evaluate(
 
     evaluator = open_evaluator(model, device, dtype)
     taken = None if head is None else evaluator.heads.complete(head)
-    structures = read_structures(data, Keys(energy=energy_key, forces=forces_key, stress=stress_key or None))
+    structures = read_structures(
+        data, Keys(energy=energy_key, forces=forces_key, stress=stress_key or None)
+    )
     comparisons = evaluate_structures(evaluator, structures, taken)
     by_head = grouped(comparisons, group_by_head)
     by_type = grouped(comparisons, group_by_type)
     if plot is not None:
         _plot(comparisons, plot)
     if as_json:
-        content = {name: {**errors.as_dict(), "config_types": {}} for (name,), errors in by_head.items()}
+        content = {
+            name: {**errors.as_dict(), "config_types": {}} for (name,), errors in by_head.items()
+        }
         for (name, config_type), errors in by_type.items():
             content[name]["config_types"][config_type] = errors.as_dict()
         typer.echo(json.dumps(content, indent=2))
@@ -67,6 +78,7 @@ def _plot(comparisons: Sequence[Comparison], path: Path) -> None:
         from mhff.evaluate.plot import parity_plot
     except ModuleNotFoundError as error:
         raise MHFFError(
-            f"--plot needs {error.name}, which is not installed; get it with pip install 'mhff[train]'"
+            f"--plot needs {error.name}, which is not installed; get it with pip install "
+            "'mhff[train]'"
         ) from error
     parity_plot(comparisons, path)

@@ -9,10 +9,18 @@ import typer
 
 
 def import_mace(
-    file: Annotated[Path, typer.Argument(help="A .model file of mace-torch; it is read as data, nothing in it is run.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="A .model file of mace-torch; it is read as data, nothing in it is run."
+        ),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Model file to write, .mhff.")],
     head_info: Annotated[
-        Path | None, typer.Option(help="YAML that says what the heads are: level of theory, domain, licence, citation.")
+        Path | None,
+        typer.Option(
+            help="YAML that says what the heads are: level of theory, domain, licence, citation."
+        ),
     ] = None,
 ) -> None:
     """Import a mace-torch model: the same numbers, without mace-torch and without running the file."""
@@ -27,4 +35,7 @@ def import_mace(
         console.print(sentence, markup=False)
     for sentence in imported.warnings:
         console.print(f"warning: {sentence}", style="yellow", markup=False)
-    console.print(f"wrote {output} ({output.stat().st_size / 1e6:.1f} MB); see it with mhff info {output}", markup=False)
+    console.print(
+        f"wrote {output} ({output.stat().st_size / 1e6:.1f} MB); see it with mhff info {output}",
+        markup=False,
+    )

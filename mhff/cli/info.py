@@ -11,7 +11,9 @@ def info(
     model: Annotated[str, typer.Argument(help="Model file, mini, or a file of mhff compile.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Show heads, levels of theory, elements, cutoff, size and provenance of a model or a compiled file; nothing is run."""
+    """Show heads, levels of theory, elements, cutoff, size and provenance of a model or a compiled
+    file; nothing is run.
+    """
     import json
 
     from rich.console import Console

@@ -10,7 +10,8 @@ import typer
 def train(
     config: Annotated[str, typer.Argument(help="Training configuration, YAML.")],
     restart: Annotated[
-        bool, typer.Option("--restart", help="Start anew: forget the checkpoint in the run's folder.")
+        bool,
+        typer.Option("--restart", help="Start anew: forget the checkpoint in the run's folder."),
     ] = False,
 ) -> None:
     """Train a model with one or several heads; the same command continues an interrupted run."""
@@ -23,7 +24,8 @@ def train(
         from mhff.train.run import Run
     except ModuleNotFoundError as error:
         raise MHFFError(
-            f"`mhff train` needs {error.name}, which is not installed; get it with pip install 'mhff[train]'"
+            f"`mhff train` needs {error.name}, which is not installed; get it with pip install "
+            "'mhff[train]'"
         ) from error
     from mhff.train.settings import read_settings
 

@@ -1,1 +1,3 @@
-"""Training data: labelled structures from extended XYZ, reference energies, statistics, a split, batches of graphs."""
+"""Training data: labelled structures from extended XYZ, reference energies, statistics, a split,
+batches of graphs.
+"""

@@ -1,4 +1,5 @@
-"""Structures and labels as tensors: samples, batches of them, and predictions in the shape of the labels.
+"""Structures and labels as tensors: samples, batches of them, and predictions in the shape of the
+labels.
 
 | field          | shape     | dtype   | unit   | meaning                                     |
 |----------------|-----------|---------|--------|---------------------------------------------|
@@ -25,12 +26,16 @@ from mhff.graph import Graph, collate, graph_from_atoms
 from mhff.model import derivatives
 
 Evaluate = Callable[..., tuple[torch.Tensor, torch.Tensor]]
-"""Edge vectors, edge index, species, head weights and `state` to node energies and edge gradients: `Evaluator.evaluate`."""
+"""Edge vectors, edge index, species, head weights and `state` to node energies and edge gradients:
+`Evaluator.evaluate`.
+"""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One labelled structure, or several side by side; the fields are in the table at the top of this module."""
+    """One labelled structure, or several side by side; the fields are in the table at the top of
+    this module.
+    """
 
     graph: Graph
     head: torch.Tensor
@@ -76,7 +81,13 @@ class Prediction(NamedTuple):
     """`[K, 3, 3]`, eV/A^3, of the K structures whose stress is labelled."""
 
 
-def sample(structure: LabelledStructure, elements: Sequence[str], r_max: float, head: int = 0, weight: float = 1.0) -> Batch:
+def sample(
+    structure: LabelledStructure,
+    elements: Sequence[str],
+    r_max: float,
+    head: int = 0,
+    weight: float = 1.0,
+) -> Batch:
     """A batch of one structure, floats in float64; `head` is the head's column."""
     n, forces, stress = len(structure.atoms), structure.forces, structure.stress
     return Batch(
@@ -84,9 +95,13 @@ def sample(structure: LabelledStructure, elements: Sequence[str], r_max: float, 
         head=torch.tensor([head]),
         weight=torch.tensor([weight], dtype=torch.float64),
         energy=torch.tensor([structure.energy], dtype=torch.float64),
-        forces=torch.zeros(n, 3, dtype=torch.float64) if forces is None else torch.from_numpy(forces),
+        forces=torch.zeros(n, 3, dtype=torch.float64)
+        if forces is None
+        else torch.from_numpy(forces),
         has_forces=torch.tensor([forces is not None]),
-        stress=(torch.zeros(3, 3, dtype=torch.float64) if stress is None else torch.from_numpy(stress)).unsqueeze(0),
+        stress=(
+            torch.zeros(3, 3, dtype=torch.float64) if stress is None else torch.from_numpy(stress)
+        ).unsqueeze(0),
         has_stress=torch.tensor([stress is not None]),
     )
 
@@ -111,7 +126,9 @@ def predict(evaluate: Evaluate, batch: Batch, n_heads: int) -> Prediction:
         graph.edge_vectors, graph.edge_index, graph.species, head_weights, state=graph.state_of_atom
     )
     atomic = (head_weights * node_energies).sum(1)
-    virials = derivatives.virial(gradients, graph.edge_vectors, graph.structure_of_edge, graph.n_structures)
+    virials = derivatives.virial(
+        gradients, graph.edge_vectors, graph.structure_of_edge, graph.n_structures
+    )
     return Prediction(
         energy=atomic.new_zeros(graph.n_structures).index_add(0, graph.structure, atomic),
         forces=derivatives.forces(gradients, graph.edge_index, graph.n_atoms),

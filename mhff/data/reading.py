@@ -28,9 +28,12 @@ class Keys(BaseModel):
     energy: str = "REF_energy"
     """Total energy, eV; every structure needs it."""
     forces: str | None = "REF_forces"
-    """Forces, eV/A; structures without them train on their energy alone; null: forces are ignored."""
+    """Forces, eV/A; structures without them train on their energy alone; null: forces are ignored.
+    """
     stress: str | None = "REF_stress"
-    """Stress, eV/A^3, six numbers xx yy zz yz xz xy or nine, ASE's sign; optional; null: stresses are ignored."""
+    """Stress, eV/A^3, six numbers xx yy zz yz xz xy or nine, ASE's sign; optional; null: stresses
+    are ignored.
+    """
     head: str | None = "head"
     """The head a structure says it belongs to; null: whatever it says is ignored."""
 
@@ -40,7 +43,9 @@ class LabelledStructure:
     """A structure and what one level of theory says about it."""
 
     atoms: Atoms
-    """Without calculator and labels; its `info` holds the charge and spin, where the file names them."""
+    """Without calculator and labels; its `info` holds the charge and spin, where the file names
+    them.
+    """
     energy: float
     """Total energy, eV."""
     forces: np.ndarray | None = None
@@ -60,8 +65,8 @@ class LabelledStructure:
 def read_structures(path: str | Path, keys: Keys | None = None) -> list[LabelledStructure]:
     """All frames of a file with their labels.
 
-    Raises MHFFError for a missing or unreadable file, no frames, no energy under the key (the sentence says which keys
-    exist), and labels of the wrong shape or not finite.
+    Raises MHFFError for a missing or unreadable file, no frames, no energy under the key (the
+    sentence says which keys exist), and labels of the wrong shape or not finite.
     """
     keys = keys or Keys()
     if not Path(path).is_file():
@@ -70,11 +75,15 @@ def read_structures(path: str | Path, keys: Keys | None = None) -> list[Labelled
         frames = ase.io.read(path, ":")
     except Exception as error:  # ASE's readers raise whatever the parser meets
         raise MHFFError(
-            f"cannot read structures from '{path}' ({error}); expected extended XYZ or another format of ASE"
+            f"cannot read structures from '{path}' ({error}); expected extended XYZ or another "
+            "format of ASE"
         ) from error
     if not frames:
         raise MHFFError(f"'{path}' holds no structures; expected at least one")
-    return [_labelled(frame, keys, f"structure {number} of '{path}'") for number, frame in enumerate(frames, start=1)]
+    return [
+        _labelled(frame, keys, f"structure {number} of '{path}'")
+        for number, frame in enumerate(frames, start=1)
+    ]
 
 
 def _labelled(frame: Atoms, keys: Keys, where: str) -> LabelledStructure:
@@ -82,13 +91,17 @@ def _labelled(frame: Atoms, keys: Keys, where: str) -> LabelledStructure:
     labels = _labels(frame)
     if keys.energy not in labels:
         raise MHFFError(
-            f"no energy under '{keys.energy}' in {where}, which has {listing(sorted(labels))}; set the head's keys.energy"
+            f"no energy under '{keys.energy}' in {where}, which has {listing(sorted(labels))}; set "
+            "the head's keys.energy"
         )
     energy = _array(labels, keys.energy, [()], where)
     forces = _optional(labels, keys.forces, [(len(frame), 3)], where)
     stress = _optional(labels, keys.stress, [(6,), (9,), (3, 3)], where)
     if stress is not None and frame.cell.rank < 3:
-        raise MHFFError(f"{where} has a stress under '{keys.stress}' but no cell of three lattice vectors; leave one out")
+        raise MHFFError(
+            f"{where} has a stress under '{keys.stress}' but no cell of three lattice vectors; "
+            "leave one out"
+        )
     head = labels.get(keys.head) if keys.head else None
     return LabelledStructure(
         atoms=Atoms(
@@ -107,30 +120,46 @@ def _labelled(frame: Atoms, keys: Keys, where: str) -> LabelledStructure:
 
 
 def _labels(frame: Atoms) -> dict[str, Any]:
-    """Everything that a frame carries; ASE moves the plain keys `energy`, `forces`, `stress` to a calculator."""
-    arrays = {name: value for name, value in frame.arrays.items() if name not in ("numbers", "positions")}
+    """Everything that a frame carries; ASE moves the plain keys `energy`, `forces`, `stress` to a
+    calculator.
+    """
+    arrays = {
+        name: value for name, value in frame.arrays.items() if name not in ("numbers", "positions")
+    }
     return {**(frame.calc.results if frame.calc else {}), **frame.info, **arrays}
 
 
-def _optional(labels: dict[str, Any], key: str | None, shapes: Sequence[tuple[int, ...]], where: str) -> np.ndarray | None:
+def _optional(
+    labels: dict[str, Any], key: str | None, shapes: Sequence[tuple[int, ...]], where: str
+) -> np.ndarray | None:
     return _array(labels, key, shapes, where) if key is not None and key in labels else None
 
 
-def _array(labels: dict[str, Any], key: str, shapes: Sequence[tuple[int, ...]], where: str) -> np.ndarray:
+def _array(
+    labels: dict[str, Any], key: str, shapes: Sequence[tuple[int, ...]], where: str
+) -> np.ndarray:
     try:
         value = np.asarray(labels[key], dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise MHFFError(f"expected numbers under '{key}' in {where}, got {labels[key]!r}; check the file") from error
+        raise MHFFError(
+            f"expected numbers under '{key}' in {where}, got {labels[key]!r}; check the file"
+        ) from error
     if value.shape not in shapes:
         expected = " or ".join(str(list(shape)) for shape in shapes)
         raise MHFFError(
-            f"expected the shape {expected} under '{key}' in {where}, got {list(value.shape)}; check the file or the keys"
+            f"expected the shape {expected} under '{key}' in {where}, got {list(value.shape)}; "
+            "check the file or the keys"
         )
     if not np.isfinite(value).all():
-        raise MHFFError(f"expected finite numbers under '{key}' in {where}, got NaN or infinity; leave the structure out")
+        raise MHFFError(
+            f"expected finite numbers under '{key}' in {where}, got NaN or infinity; leave the "
+            "structure out"
+        )
     return value
 
 
 def _full_stress(stress: np.ndarray) -> np.ndarray:
-    full: np.ndarray = voigt_6_to_full_3x3_stress(stress) if stress.shape == (6,) else stress.reshape(3, 3)
+    full: np.ndarray = (
+        voigt_6_to_full_3x3_stress(stress) if stress.shape == (6,) else stress.reshape(3, 3)
+    )
     return full

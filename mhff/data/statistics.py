@@ -22,14 +22,20 @@ def isolated_energies(structures: Sequence[LabelledStructure]) -> dict[str, floa
             symbol = structure.atoms.get_chemical_symbols()[0]
             if E0s.setdefault(symbol, structure.energy) != structure.energy:
                 raise MHFFError(
-                    f"two isolated {symbol} atoms have the energies {E0s[symbol]} and {structure.energy} eV; keep one"
+                    f"two isolated {symbol} atoms have the energies {E0s[symbol]} and "
+                    f"{structure.energy} eV; keep one"
                 )
     return E0s
 
 
 def elements_of(structures: Sequence[LabelledStructure]) -> tuple[str, ...]:
     """Elements of the structures that are not isolated atoms, in ascending atomic number."""
-    found = {symbol for item in structures if not item.is_isolated_atom for symbol in item.atoms.get_chemical_symbols()}
+    found = {
+        symbol
+        for item in structures
+        if not item.is_isolated_atom
+        for symbol in item.atoms.get_chemical_symbols()
+    }
     return tuple(sorted(found, key=lambda symbol: atomic_numbers[symbol]))
 
 
@@ -38,7 +44,8 @@ def check_E0s(head: str, E0s: Mapping[str, float], elements: Sequence[str]) -> N
     missing = [element for element in elements if element not in E0s]
     if missing:
         raise MHFFError(
-            f"head '{head}' has structures with {listing(missing)} but reference energies only for {listing(E0s)}; "
+            f"head '{head}' has structures with {listing(missing)} but reference energies only for "
+            f"{listing(E0s)}; "
             "add isolated atoms (config_type=IsolatedAtom) to its files"
         )
 
@@ -50,7 +57,9 @@ def interaction_energy_per_atom(structure: LabelledStructure, E0s: Mapping[str, 
 
 
 def energy_shift(structures: Sequence[LabelledStructure], E0s: Mapping[str, float]) -> float:
-    """Mean interaction energy per atom over the structures, eV: the best constant in the least-squares sense."""
+    """Mean interaction energy per atom over the structures, eV: the best constant in the
+    least-squares sense.
+    """
     return float(np.mean([interaction_energy_per_atom(structure, E0s) for structure in structures]))
 
 

@@ -36,7 +36,9 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Errors:
-    """Mean absolute errors of a group of structures, and how many numbers are behind each; None where there are none."""
+    """Mean absolute errors of a group of structures, and how many numbers are behind each; None
+    where there are none.
+    """
 
     structures: int
     atoms: int
@@ -51,11 +53,17 @@ class Errors:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON; the names carry the units."""
-        names = {"energy": "energy_mae_meV_per_atom", "forces": "force_mae_meV_per_A", "stress": "stress_mae_meV_per_A3"}
+        names = {
+            "energy": "energy_mae_meV_per_atom",
+            "forces": "force_mae_meV_per_A",
+            "stress": "stress_mae_meV_per_A3",
+        }
         return {names.get(name, name): value for name, value in asdict(self).items()}
 
 
-def compare(prediction: Prediction, batch: Batch, heads: Sequence[str], config_types: Sequence[str]) -> list[Comparison]:
+def compare(
+    prediction: Prediction, batch: Batch, heads: Sequence[str], config_types: Sequence[str]
+) -> list[Comparison]:
     """Comparisons of the structures of a batch, in their order."""
     sizes = batch.n_atoms.tolist()
     predicted_forces = prediction.forces.detach().cpu().double().split(sizes)
@@ -68,8 +76,12 @@ def compare(prediction: Prediction, batch: Batch, heads: Sequence[str], config_t
             config_type=config_types[index],
             species=species[index].numpy(),
             energy=(float(batch.energy[index]), float(prediction.energy[index])),
-            forces=(labelled_forces[index].numpy(), predicted_forces[index].numpy()) if batch.has_forces[index] else None,
-            stress=(batch.stress[index].cpu().double().numpy(), next(stresses).numpy()) if batch.has_stress[index] else None,
+            forces=(labelled_forces[index].numpy(), predicted_forces[index].numpy())
+            if batch.has_forces[index]
+            else None,
+            stress=(batch.stress[index].cpu().double().numpy(), next(stresses).numpy())
+            if batch.has_stress[index]
+            else None,
         )
         for index in range(len(sizes))
     ]
@@ -78,9 +90,17 @@ def compare(prediction: Prediction, batch: Batch, heads: Sequence[str], config_t
 def errors(comparisons: Sequence[Comparison]) -> Errors:
     """Errors of at least one comparison."""
     energies = [abs(item.energy[1] - item.energy[0]) / item.n_atoms for item in comparisons]
-    forces = [np.abs(item.forces[1] - item.forces[0]).ravel() for item in comparisons if item.forces is not None]
+    forces = [
+        np.abs(item.forces[1] - item.forces[0]).ravel()
+        for item in comparisons
+        if item.forces is not None
+    ]
     upper = np.triu_indices(3)
-    stresses = [np.abs(item.stress[1] - item.stress[0])[upper] for item in comparisons if item.stress is not None]
+    stresses = [
+        np.abs(item.stress[1] - item.stress[0])[upper]
+        for item in comparisons
+        if item.stress is not None
+    ]
     return Errors(
         structures=len(comparisons),
         atoms=sum(item.n_atoms for item in comparisons),
@@ -102,7 +122,9 @@ def group_by_type(item: Comparison) -> tuple[str, ...]:
     return (item.head, item.config_type)
 
 
-def grouped(comparisons: Sequence[Comparison], key: Callable[[Comparison], Key]) -> dict[Key, Errors]:
+def grouped(
+    comparisons: Sequence[Comparison], key: Callable[[Comparison], Key]
+) -> dict[Key, Errors]:
     """Errors by group, in the order in which the groups come first."""
     groups: dict[Key, list[Comparison]] = {}
     for item in comparisons:

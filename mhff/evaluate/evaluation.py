@@ -13,7 +13,9 @@ from mhff.evaluator import Evaluator
 BATCH_SIZE = 8
 
 
-def evaluate_samples(evaluator: Evaluator, samples: Sequence[Batch], config_types: Sequence[str]) -> list[Comparison]:
+def evaluate_samples(
+    evaluator: Evaluator, samples: Sequence[Batch], config_types: Sequence[str]
+) -> list[Comparison]:
     """Comparisons of samples made with the evaluator's elements, cutoff and heads, in their order."""
     comparisons: list[Comparison] = []
     for batch in in_batches(samples, BATCH_SIZE):
@@ -21,7 +23,10 @@ def evaluate_samples(evaluator: Evaluator, samples: Sequence[Batch], config_type
         prediction = predict(evaluator.evaluate, moved, len(evaluator.heads))
         done = len(comparisons)
         comparisons += compare(
-            prediction, batch, evaluator.heads.names, config_types[done : done + batch.graph.n_structures]
+            prediction,
+            batch,
+            evaluator.heads.names,
+            config_types[done : done + batch.graph.n_structures],
         )
     return comparisons
 
@@ -29,24 +34,33 @@ def evaluate_samples(evaluator: Evaluator, samples: Sequence[Batch], config_type
 def evaluate_structures(
     evaluator: Evaluator, structures: Sequence[LabelledStructure], head: str | None = None
 ) -> list[Comparison]:
-    """Comparisons of all structures that are not isolated atoms, each with `head`, or else with the head it
-    names itself, or else with the evaluator's default head or only head.
+    """Comparisons of all structures that are not isolated atoms, each with `head`, or else with the
+    head it names itself, or else with the evaluator's default head or only head.
 
-    Raises MHFFError for structures that name no head where none is given, and for heads and elements that the model lacks.
+    Raises MHFFError for structures that name no head where none is given, and for heads and
+    elements that the model lacks.
     """
     chosen = [structure for structure in structures if not structure.is_isolated_atom]
     if not chosen:
-        raise MHFFError("expected structures to evaluate, got none but isolated atoms; give other data")
+        raise MHFFError(
+            "expected structures to evaluate, got none but isolated atoms; give other data"
+        )
     columns = [evaluator.heads.index(_head_of(structure, head, evaluator)) for structure in chosen]
     samples = [
-        sample(item, evaluator.elements, evaluator.r_max, column) for item, column in zip(chosen, columns, strict=True)
+        sample(item, evaluator.elements, evaluator.r_max, column)
+        for item, column in zip(chosen, columns, strict=True)
     ]
     return evaluate_samples(evaluator, samples, [structure.config_type for structure in chosen])
 
 
 def _head_of(structure: LabelledStructure, head: str | None, evaluator: Evaluator) -> str:
     names = evaluator.heads.names
-    chosen = head or structure.head or evaluator.default_head or (names[0] if len(names) == 1 else None)
+    chosen = (
+        head or structure.head or evaluator.default_head or (names[0] if len(names) == 1 else None)
+    )
     if chosen is None:
-        raise MHFFError(f"the structures do not say which head they belong to: choose one of {listing(names)} with --head")
+        raise MHFFError(
+            f"the structures do not say which head they belong to: choose one of {listing(names)} "
+            "with --head"
+        )
     return chosen

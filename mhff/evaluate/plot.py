@@ -18,7 +18,12 @@ from mhff.evaluate.errors import Comparison, errors
 from mhff.modelfile import write_atomically
 
 COLOURS = ("#2a6f97", "#c1666b", "#5b8e55", "#b58a2c", "#6d597a", "#4f5d75")
-STYLE: Any = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.titleweight": "bold"}
+STYLE: Any = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titleweight": "bold",
+}
 
 
 def parity_plot(comparisons: Sequence[Comparison], path: Path) -> None:
@@ -55,19 +60,35 @@ def _force_panel(axes: Axes, members: Sequence[Comparison], colour: str) -> None
         axes.set_axis_off()
         return
     pairs = [item.forces for item in members if item.forces is not None]
-    labels, predictions = (np.concatenate([pair[side].ravel() for pair in pairs]) for side in (0, 1))
-    _panel(axes, (labels, predictions), colour, f"MAE {mean.forces:.0f} meV/Å\n{mean.force_components} components")
+    labels, predictions = (
+        np.concatenate([pair[side].ravel() for pair in pairs]) for side in (0, 1)
+    )
+    _panel(
+        axes,
+        (labels, predictions),
+        colour,
+        f"MAE {mean.forces:.0f} meV/Å\n{mean.force_components} components",
+    )
     axes.set(xlabel="reference force component, eV/Å", ylabel="predicted, eV/Å")
 
 
 def _relative_energies(members: Sequence[Comparison]) -> tuple[np.ndarray, np.ndarray]:
-    """Energies per atom, eV, less the part of the labels that follows from the composition (least squares).
+    """Energies per atom, eV, less the part of the labels that follows from the composition (least
+    squares).
 
-    Total energies differ by hundreds of eV between compositions, beside which no error could be seen.
+    Total energies differ by hundreds of eV between compositions, beside which no error could be
+    seen.
     """
-    counts = [np.bincount(item.species, minlength=max(other.species.max() for other in members) + 1) for item in members]
-    fractions = np.array([count / item.n_atoms for count, item in zip(counts, members, strict=True)])
-    energies = np.array([item.energy for item in members]) / np.array([[item.n_atoms] for item in members])
+    counts = [
+        np.bincount(item.species, minlength=max(other.species.max() for other in members) + 1)
+        for item in members
+    ]
+    fractions = np.array(
+        [count / item.n_atoms for count, item in zip(counts, members, strict=True)]
+    )
+    energies = np.array([item.energy for item in members]) / np.array(
+        [[item.n_atoms] for item in members]
+    )
     of_composition = fractions @ np.linalg.lstsq(fractions, energies[:, 0])[0]
     return energies[:, 0] - of_composition, energies[:, 1] - of_composition
 

@@ -9,8 +9,18 @@ from rich.table import Table
 
 from mhff.evaluate.errors import Errors
 
-COLUMNS = ("structures", "atoms", "energy, meV/atom", "forces, meV/A", "components", "stress, meV/A^3", "structures")
-"""What follows the group's name in a row: counts before or after the mean absolute errors they stand behind."""
+COLUMNS = (
+    "structures",
+    "atoms",
+    "energy, meV/atom",
+    "forces, meV/A",
+    "components",
+    "stress, meV/A^3",
+    "structures",
+)
+"""What follows the group's name in a row: counts before or after the mean absolute errors they
+stand behind.
+"""
 
 
 def cells(errors: Errors) -> list[str]:

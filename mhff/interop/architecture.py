@@ -1,4 +1,6 @@
-"""From a file's modules to a `ModelConfig`; every layout that the configuration would not reproduce is refused."""
+"""From a file's modules to a `ModelConfig`; every layout that the configuration would not reproduce
+is refused.
+"""
 
 from __future__ import annotations
 
@@ -25,16 +27,29 @@ READOUTS = {"NonLinearReadoutBlock": "nonlinear", "NonLinearBiasReadoutBlock": "
 
 
 def read_architecture(reading: Reading) -> ModelConfig:
-    """The architecture of a file's model; raises UnknownModelError where mhff has none that is the same."""
-    expect(reading.root.class_name in MODELS, f"it holds a {reading.root.class_name}, mhff knows {', '.join(MODELS)}")
+    """The architecture of a file's model; raises UnknownModelError where mhff has none that is the
+    same.
+    """
+    expect(
+        reading.root.class_name in MODELS,
+        f"it holds a {reading.root.class_name}, mhff knows {', '.join(MODELS)}",
+    )
     fields = (
-        _general(reading) | _radial(reading) | _layers(reading) | _products(reading) | _readouts(reading) | _state(reading)
+        _general(reading)
+        | _radial(reading)
+        | _layers(reading)
+        | _products(reading)
+        | _readouts(reading)
+        | _state(reading)
     )
     try:
         config = ModelConfig.model_validate(fields)
     except ValidationError as error:
         first = error.errors()[0]
-        place, reason = ".".join(map(str, first["loc"])) or "its settings", first["msg"].removeprefix("Value error, ")
+        place, reason = (
+            ".".join(map(str, first["loc"])) or "its settings",
+            first["msg"].removeprefix("Value error, "),
+        )
         raise UnknownModelError(f"{place}: {reason}") from error
     _check_layouts(reading, config)
     return config
@@ -46,9 +61,15 @@ def _n_layers(reading: Reading) -> int:
 
 def _general(reading: Reading) -> dict[str, Any]:
     numbers = reading.tensor("atomic_numbers").tolist()
-    expect(all(0 < number < len(chemical_symbols) for number in numbers), f"it has the atomic numbers {numbers}")
+    expect(
+        all(0 < number < len(chemical_symbols) for number in numbers),
+        f"it has the atomic numbers {numbers}",
+    )
     heads = reading.root.attributes.get("heads") or ["Default"]
-    expect(isinstance(heads, (list, tuple)) and all(isinstance(head, str) for head in heads), "its heads are not names")
+    expect(
+        isinstance(heads, (list, tuple)) and all(isinstance(head, str) for head in heads),
+        "its heads are not names",
+    )
     return {
         "elements": [chemical_symbols[number] for number in numbers],
         "heads": list(heads),
@@ -64,16 +85,27 @@ def _radial(reading: Reading) -> dict[str, Any]:
     power = reading.number("radial_embedding.cutoff_fn.p")
     cutoffs = [reading.number("radial_embedding.cutoff_fn.r_max"), reading.number("r_max")]
     expect(basis in RADIAL, f"its radial basis is a {basis}")
-    expect(transform is None or transform.class_name in TRANSFORMS, f"its distance transform is a {transform}")
-    expect(cutoffs[0] == cutoffs[1], f"its envelope ends at {cutoffs[0]} A, its neighbours at {cutoffs[1]} A")
+    expect(
+        transform is None or transform.class_name in TRANSFORMS,
+        f"its distance transform is a {transform}",
+    )
+    expect(
+        cutoffs[0] == cutoffs[1],
+        f"its envelope ends at {cutoffs[0]} A, its neighbours at {cutoffs[1]} A",
+    )
     if reading.find("pair_repulsion_fn") is not None:
-        expect(reading.number("pair_repulsion_fn.p") == power, "its pair repulsion has an envelope of its own")
+        expect(
+            reading.number("pair_repulsion_fn.p") == power,
+            "its pair repulsion has an envelope of its own",
+        )
     return {
         "radial_basis": RADIAL[basis],
         "distance_transform": "none" if transform is None else TRANSFORMS[transform.class_name],
         "n_radial": reading.typed("radial_embedding", "out_dim", int),
         "cutoff_power": int(power),
-        "apply_cutoff": bool(reading.module("radial_embedding").attributes.get("apply_cutoff", True)),
+        "apply_cutoff": bool(
+            reading.module("radial_embedding").attributes.get("apply_cutoff", True)
+        ),
     }
 
 
@@ -87,7 +119,9 @@ def _layers(reading: Reading) -> dict[str, Any]:
     places = [f"interactions.{layer}" for layer in range(n_layers)]
     classes = [reading.module(place).class_name for place in places]
     for name in classes:
-        expect(name in BLOCKS, f"it has the interaction block {name}, mhff knows {', '.join(BLOCKS)}")
+        expect(
+            name in BLOCKS, f"it has the interaction block {name}, mhff knows {', '.join(BLOCKS)}"
+        )
     expect(len(set(classes[1:])) < 2, "its later layers have different interaction blocks")
     neighbours = {reading.typed(place, "avg_num_neighbors", float) for place in places}
     widths = {reading.typed(f"{place}.conv_tp_weights", "hs", tuple)[1:-1] for place in places}
@@ -104,7 +138,9 @@ def _layers(reading: Reading) -> dict[str, Any]:
         "n_edge_channels": edges[0][0],
         "edge_lmax": edge_lmax if n_layers > 1 and edge_lmax != hidden_lmax else None,
         "first_layer_edge_channels": edge_irreps(reading, 0)[0][0] == edges[0][0],
-        "l_max": max(degree for _, degree, _ in reading.irreps("spherical_harmonics", "irreps_out")),
+        "l_max": max(
+            degree for _, degree, _ in reading.irreps("spherical_harmonics", "irreps_out")
+        ),
         "interaction": BLOCKS[classes[-1]],
         "first_interaction": BLOCKS[classes[0]] if classes[0] != classes[-1] else None,
         "radial_mlp": widths.pop(),
@@ -114,8 +150,14 @@ def _layers(reading: Reading) -> dict[str, Any]:
 
 def _products(reading: Reading) -> dict[str, Any]:
     places = [f"products.{layer}" for layer in range(_n_layers(reading))]
-    orders = [reading.typed(f"{place}.symmetric_contractions.contractions.0", "correlation", int) for place in places]
-    agnostic = {bool(reading.module(place).attributes.get("use_agnostic_product", False)) for place in places}
+    orders = [
+        reading.typed(f"{place}.symmetric_contractions.contractions.0", "correlation", int)
+        for place in places
+    ]
+    agnostic = {
+        bool(reading.module(place).attributes.get("use_agnostic_product", False))
+        for place in places
+    }
     expect(len(agnostic) == 1, "its products are agnostic in some layers only")
     return {
         "correlation": orders[0] if len(set(orders)) == 1 else tuple(orders),
@@ -136,7 +178,10 @@ def _readouts(reading: Reading) -> dict[str, Any]:
     n_layers = _n_layers(reading)
     paths = [readout_path(reading, layer) for layer in range(n_layers)]
     for path in paths[:-1] if n_layers > 1 else paths:
-        expect(path is None or reading.module(path).class_name == "LinearReadoutBlock", f"{path} is not linear")
+        expect(
+            path is None or reading.module(path).class_name == "LinearReadoutBlock",
+            f"{path} is not linear",
+        )
     fields: dict[str, Any] = {"last_readout_only": None in paths}
     if n_layers == 1:
         return fields
@@ -144,9 +189,19 @@ def _readouts(reading: Reading) -> dict[str, Any]:
     name = reading.module(last).class_name
     expect(name in READOUTS, f"its last readout is a {name}, mhff knows {', '.join(READOUTS)}")
     hidden = reading.irreps(f"{last}.linear_1", "irreps_out")
-    expect(len(hidden) == 1 and hidden[0][1:] == (0, 1), f"its last readout has the hidden features {words(hidden)}")
-    n_heads = reading.typed(last, "num_heads", int) if "num_heads" in reading.module(last).attributes else 1
-    expect(hidden[0][0] % n_heads == 0, f"its last readout has {hidden[0][0]} hidden features for {n_heads} heads")
+    expect(
+        len(hidden) == 1 and hidden[0][1:] == (0, 1),
+        f"its last readout has the hidden features {words(hidden)}",
+    )
+    n_heads = (
+        reading.typed(last, "num_heads", int)
+        if "num_heads" in reading.module(last).attributes
+        else 1
+    )
+    expect(
+        hidden[0][0] % n_heads == 0,
+        f"its last readout has {hidden[0][0]} hidden features for {n_heads} heads",
+    )
     return fields | {
         "readout": READOUTS[name],
         "readout_width": hidden[0][0] // n_heads,
@@ -171,7 +226,10 @@ def _state(reading: Reading) -> dict[str, Any]:
         )
         expect(spec.get("per") == "graph", f"its {quantity} is embedded per {spec.get('per')}")
         kind = spec.get("type")
-        expect(kind == "categorical" or spec.get("in_dim") == 1, f"its {quantity} has {spec.get('in_dim')} components")
+        expect(
+            kind == "categorical" or spec.get("in_dim") == 1,
+            f"its {quantity} has {spec.get('in_dim')} components",
+        )
         embeddings.append(
             {
                 "quantity": quantity,
@@ -182,7 +240,10 @@ def _state(reading: Reading) -> dict[str, Any]:
                 "bias": bool(spec.get("use_bias", True)),
             }
         )
-    return {"state_embeddings": embeddings, "state_readout": reading.find("embedding_readout") is not None}
+    return {
+        "state_embeddings": embeddings,
+        "state_readout": reading.find("embedding_readout") is not None,
+    }
 
 
 def _check_layouts(reading: Reading, config: ModelConfig) -> None:
@@ -205,9 +266,17 @@ def _check_layouts(reading: Reading, config: ModelConfig) -> None:
         _same(reading, f"products.{layer}.symmetric_contractions", "irreps_out", output)
         # mace-torch adds the skip term only where this flag is set
         skips = config.block(layer).endswith("residual")
-        expect(not skips or reading.typed(f"products.{layer}", "use_sc", bool), f"products.{layer} leaves the skip term out")
+        expect(
+            not skips or reading.typed(f"products.{layer}", "use_sc", bool),
+            f"products.{layer} leaves the skip term out",
+        )
 
 
-def _same(reading: Reading, path: str, name: str, expected: tuple[tuple[int, int, int], ...]) -> None:
+def _same(
+    reading: Reading, path: str, name: str, expected: tuple[tuple[int, int, int], ...]
+) -> None:
     found = irreps(reading.attribute(path, name))
-    expect(found == expected, f"{path}.{name} is {words(found)}, mhff's layout would be {words(expected)}")
+    expect(
+        found == expected,
+        f"{path}.{name} is {words(found)}, mhff's layout would be {words(expected)}",
+    )

@@ -1,10 +1,13 @@
-"""The container of `torch.save`: a zip of stored members, read as strictly as torch's writer is regular.
+"""The container of `torch.save`: a zip of stored members, read as strictly as torch's writer is
+regular.
 
-Torch has written its archives the same way since 1.6: members one after the other under one folder, each of them a local
-header without sizes, padding that aligns the data, the data, and a descriptor with checksum and sizes; then the central
-directory, the zip64 end and its locator, the end. Few numbers in all this are free. So the frame is not parsed leniently but
-rebuilt from those numbers and compared byte for byte, and the checksum of every member is computed: no single changed bit
-goes unnoticed, nothing overlaps, nothing hides between or behind the members, and nothing is ever inflated.
+Torch has written its archives the same way since 1.6: members one after the other under one folder,
+each of them a local header without sizes, padding that aligns the data, the data, and a descriptor
+with checksum and sizes; then the central directory, the zip64 end and its locator, the end. Few
+numbers in all this are free. So the frame is not parsed leniently but rebuilt from those numbers
+and compared byte for byte, and the checksum of every member is computed: no single changed bit goes
+unnoticed, nothing overlaps, nothing hides between or behind the members, and nothing is ever
+inflated.
 """
 
 from __future__ import annotations
@@ -56,10 +59,11 @@ class _Entry:
 
 
 class Archive:
-    """The members of a torch archive, by name without the root folder; views of `content`, whose bytes are not copied.
+    """The members of a torch archive, by name without the root folder; views of `content`, whose
+    bytes are not copied.
 
-    Members under `code/`, which TorchScript deflates, are listed in `compressed` and never read. Raises DamagedError for
-    everything that torch's writer does not write.
+    Members under `code/`, which TorchScript deflates, are listed in `compressed` and never read.
+    Raises DamagedError for everything that torch's writer does not write.
     """
 
     def __init__(self, content: bytes | bytearray) -> None:
@@ -92,17 +96,25 @@ class Archive:
 
 
 def read_archive(path: Path) -> Archive:
-    """The archive in a file; raises RefusedError for what else people have: TorchScript, old pickles, our own files."""
+    """The archive in a file; raises RefusedError for what else people have: TorchScript, old
+    pickles, our own files.
+    """
     archive = Archive(_content(path))
     if archive.compressed or "constants.pkl" in archive.members:
-        raise ForeignError("is a compiled (TorchScript) model; give the .model file that it was made from")
+        raise ForeignError(
+            "is a compiled (TorchScript) model; give the .model file that it was made from"
+        )
     if bytes(archive.members.get("byteorder", b"little")) != b"little":
-        raise ForeignError("was written on a machine with another byte order; save it again on an ordinary one")
+        raise ForeignError(
+            "was written on a machine with another byte order; save it again on an ordinary one"
+        )
     return archive
 
 
 def _content(path: Path) -> bytearray:
-    """The file's bytes, read once: what is checked is what is used, whatever happens to the file meanwhile."""
+    """The file's bytes, read once: what is checked is what is used, whatever happens to the file
+    meanwhile.
+    """
     try:
         if not path.is_file():
             raise MHFFError(f"no file '{path}': give a .model file that mace-torch wrote")
@@ -111,7 +123,8 @@ def _content(path: Path) -> bytearray:
             size = stream.seek(0, os.SEEK_END)
             if size > _LARGEST_SIZE:
                 raise ForeignError(
-                    f"has {size} bytes, more than any model that mhff reads; give a .model file of mace-torch"
+                    f"has {size} bytes, more than any model that mhff reads; give a .model file of "
+                    "mace-torch"
                 )
             content = bytearray(size)
             stream.seek(0)
@@ -119,7 +132,9 @@ def _content(path: Path) -> bytearray:
                 raise DamagedError("it changed while it was read")
             return content
     except OSError as error:
-        raise MHFFError(f"cannot read '{path}' ({error.strerror}); check its permissions") from error
+        raise MHFFError(
+            f"cannot read '{path}' ({error.strerror}); check its permissions"
+        ) from error
 
 
 def _check_kind(start: bytes) -> None:
@@ -131,10 +146,14 @@ def _check_kind(start: bytes) -> None:
         raise ForeignError("is a model file of mhff already: no import is needed")
     if start[:1] == b"\x80":
         raise ForeignError(
-            "is a pickle without torch's archive, as torch before 1.6 wrote it; load it with its own mace-torch and save it "
+            "is a pickle without torch's archive, as torch before 1.6 wrote it; load it with its "
+            "own mace-torch and save it "
             "again with torch.save(model, FILE)"
         )
-    raise ForeignError("is not a .model file of mace-torch, which begins as a zip; give the file that its training wrote")
+    raise ForeignError(
+        "is not a .model file of mace-torch, which begins as a zip; give the file that its "
+        "training wrote"
+    )
 
 
 def _directory(view: memoryview) -> tuple[list[_Entry], int]:
@@ -156,7 +175,9 @@ def _directory(view: memoryview) -> tuple[list[_Entry], int]:
 
 
 def _frame_end(count: int, size: int, start: int) -> bytes:
-    """Zip64 end, its locator and the end, for a directory of `count` entries and `size` bytes at `start`."""
+    """Zip64 end, its locator and the end, for a directory of `count` entries and `size` bytes at
+    `start`.
+    """
     return (
         _END64.pack(b"PK\x06\x06", _END64.size - 12, 0x031E, 45, 0, 0, count, count, size, start)
         + _LOCATOR.pack(b"PK\x06\x07", 0, start + size, 1)
@@ -176,9 +197,23 @@ def _entries(directory: memoryview) -> Iterator[_Entry]:
             raise DamagedError("its directory is cut off")
         raw_name = bytes(directory[end - length : end])
         entry = _Entry(_decoded(raw_name), raw_name, method, checksum, stored, size, offset)
-        header = (b"PK\x01\x02", 0, _NEEDED.get(method), entry.flags, method, 0, 0, checksum, stored, size, length)
+        header = (
+            b"PK\x01\x02",
+            0,
+            _NEEDED.get(method),
+            entry.flags,
+            method,
+            0,
+            0,
+            checksum,
+            stored,
+            size,
+            length,
+        )
         if fields != (*header, 0, 0, 0, 0, 0, offset):
-            raise DamagedError(f"entry at byte {position} of its directory is not as torch writes it")
+            raise DamagedError(
+                f"entry at byte {position} of its directory is not as torch writes it"
+            )
         yield entry
         position = end
 
@@ -212,7 +247,17 @@ def _member(view: memoryview, entry: _Entry, start: int, limit: int) -> tuple[me
         raise DamagedError(f"{what} is not where its directory says")
     padding = _LOCAL.unpack_from(view, start)[-1]
     header = _LOCAL.pack(
-        b"PK\x03\x04", _NEEDED[entry.method], entry.flags, entry.method, 0, 0, 0, 0, 0, len(entry.raw_name), padding
+        b"PK\x03\x04",
+        _NEEDED[entry.method],
+        entry.flags,
+        entry.method,
+        0,
+        0,
+        0,
+        0,
+        0,
+        len(entry.raw_name),
+        padding,
     )
     if padding < 4:
         raise DamagedError(f"{what} has no padding")

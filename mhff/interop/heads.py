@@ -1,4 +1,6 @@
-"""What an imported model's heads are: from the table of published models, and from the user, who has the last word."""
+"""What an imported model's heads are: from the table of published models, and from the user, who
+has the last word.
+"""
 
 from __future__ import annotations
 
@@ -44,13 +46,20 @@ class HeadInfo:
     """Name of the published model, if it is one that is known."""
 
 
-def describe_heads(config: ModelConfig, head_info: str | os.PathLike[str] | None = None) -> HeadInfo:
-    """Heads in the model's order; raises MHFFError for a `head_info` file that is not YAML of `HeadFile`."""
+def describe_heads(
+    config: ModelConfig, head_info: str | os.PathLike[str] | None = None
+) -> HeadInfo:
+    """Heads in the model's order; raises MHFFError for a `head_info` file that is not YAML of
+    `HeadFile`.
+    """
     published = recognise(config)
     heads = published.heads if published else tuple(Head(name=name) for name in config.heads)
     if head_info is not None:
         given = read_head_info(head_info, config)
-        heads = tuple(_overruled(_overruled(head, given), given.heads.get(head.name, HeadEntry())) for head in heads)
+        heads = tuple(
+            _overruled(_overruled(head, given), given.heads.get(head.name, HeadEntry()))
+            for head in heads
+        )
     return HeadInfo(heads, published.name if published else None)
 
 
@@ -63,20 +72,32 @@ def read_head_info(path: str | os.PathLike[str], config: ModelConfig) -> HeadFil
     """The content of a `--head-info` file, checked against the model's heads and elements."""
     source = Path(path)
     if not source.is_file():
-        raise MHFFError(f"no file '{source}': expected YAML such as {EXAMPLE}; check the path after --head-info")
+        raise MHFFError(
+            f"no file '{source}': expected YAML such as {EXAMPLE}; check the path after --head-info"
+        )
     try:
         found = HeadFile.model_validate(yaml.safe_load(source.read_text()))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise MHFFError(f"'{source}' is not valid YAML ({' '.join(str(error).split())}); write it as {EXAMPLE}") from error
+        raise MHFFError(
+            f"'{source}' is not valid YAML ({' '.join(str(error).split())}); write it as {EXAMPLE}"
+        ) from error
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the file"
-        raise MHFFError(f"'{source}': {place}: {first['msg'].lower()}; write it as {EXAMPLE}") from error
+        raise MHFFError(
+            f"'{source}': {place}: {first['msg'].lower()}; write it as {EXAMPLE}"
+        ) from error
     unknown = sorted(set(found.heads) - set(config.heads))
     if unknown:
-        raise MHFFError(f"'{source}' describes {listing(unknown)}, but this model has the heads {listing(config.heads)}")
+        raise MHFFError(
+            f"'{source}' describes {listing(unknown)}, but this model has the heads "
+            f"{listing(config.heads)}"
+        )
     for entry in (found, *found.heads.values()):
         strange = sorted(set(entry.elements or ()) - set(config.elements))
         if strange:
-            raise MHFFError(f"'{source}' names the elements {listing(strange)}, which this model lacks; leave them out")
+            raise MHFFError(
+                f"'{source}' names the elements {listing(strange)}, which this model lacks; leave "
+                "them out"
+            )
     return found

@@ -1,7 +1,7 @@
 """A mace-torch `.model` file to a `Model` that gives the same numbers; the file is read, never run.
 
-`records` reads the file, `architecture`, `constants` and `weights` take the model from it, `parts` sees to it that nothing
-is left over, `published` knows what the heads of the published models are.
+`records` reads the file, `architecture`, `constants` and `weights` take the model from it, `parts`
+sees to it that nothing is left over, `published` knows what the heads of the published models are.
 """
 
 from __future__ import annotations
@@ -40,11 +40,14 @@ class Imported:
     """What a user should know before using it, a sentence each."""
 
 
-def import_model(path: str | os.PathLike[str], head_info: str | os.PathLike[str] | None = None) -> Imported:
-    """The model in a mace-torch `.model` file; `head_info` is a YAML file that says what its heads are (`heads`).
+def import_model(
+    path: str | os.PathLike[str], head_info: str | os.PathLike[str] | None = None
+) -> Imported:
+    """The model in a mace-torch `.model` file; `head_info` is a YAML file that says what its heads
+    are (`heads`).
 
-    Raises MHFFError, in one sentence, for a file that is missing, damaged, not a MACE model, or not one that mhff gives
-    exactly the same numbers for.
+    Raises MHFFError, in one sentence, for a file that is missing, damaged, not a MACE model, or not
+    one that mhff gives exactly the same numbers for.
     """
     name = str(path)
     root = read_model_file(path)
@@ -55,7 +58,9 @@ def import_model(path: str | os.PathLike[str], head_info: str | os.PathLike[str]
         constants, weights = read_constants(reading, config), read_weights(reading, config)
         check_all_used(reading)
         described = describe_heads(config, head_info)
-        model = _assemble(config, constants, weights, described, _provenance(Path(path), reading, described))
+        model = _assemble(
+            config, constants, weights, described, _provenance(Path(path), reading, described)
+        )
     except RefusedError as error:
         raise MHFFError(error.sentence(name)) from error
     return Imported(model, _report(reading, model), _warnings(config))
@@ -68,10 +73,16 @@ def _assemble(
     described: HeadInfo,
     provenance: dict[str, Any],
 ) -> Model:
-    trained = [value for name, value in weights.items() if not name.startswith("reference_energies.")]
-    dtype = torch.float64 if any(value.dtype == torch.float64 for value in trained) else torch.float32
+    trained = [
+        value for name, value in weights.items() if not name.startswith("reference_energies.")
+    ]
+    dtype = (
+        torch.float64 if any(value.dtype == torch.float64 for value in trained) else torch.float32
+    )
     cast = {
-        name: value.detach().clone() if name.startswith("reference_energies.") else value.detach().to(dtype, copy=True)
+        name: value.detach().clone()
+        if name.startswith("reference_energies.")
+        else value.detach().to(dtype, copy=True)
         for name, value in weights.items()
     }
     try:
@@ -95,10 +106,14 @@ def _report(reading: Reading, model: Model) -> tuple[str, ...]:
     n_weights = sum(parameter.numel() for parameter in model.network.parameters())
     blocks = [config.block(layer) for layer in range(config.n_layers)]
     return (
-        f"{reading.root.class_name} with {n_weights:,} weights in {str(model.network.dtype).removeprefix('torch.')}",
-        f"{config.n_layers} layers ({', '.join(blocks)}), {config.n_channels} channels, l up to {config.hidden_lmax} "
-        f"between layers and {config.l_max} in the product, correlation {', '.join(map(str, config.correlations))}",
-        f"{len(config.elements)} elements, cutoff {config.r_max:g} A, heads {', '.join(config.heads)}",
+        f"{reading.root.class_name} with {n_weights:,} weights in "
+        f"{str(model.network.dtype).removeprefix('torch.')}",
+        f"{config.n_layers} layers ({', '.join(blocks)}), {config.n_channels} channels, l up to "
+        f"{config.hidden_lmax} "
+        f"between layers and {config.l_max} in the product, correlation "
+        f"{', '.join(map(str, config.correlations))}",
+        f"{len(config.elements)} elements, cutoff {config.r_max:g} A, heads "
+        f"{', '.join(config.heads)}",
         f"{len(reading.used)} tensors and every coupling tensor taken over; nothing was left out",
     )
 
@@ -107,6 +122,7 @@ def _warnings(config: ModelConfig) -> tuple[str, ...]:
     if not config.jumps_at_cutoff:
         return ()
     return (
-        "this model's energy jumps where an atom crosses the cutoff (apply_cutoff with the non-linear block, in mace-torch "
+        "this model's energy jumps where an atom crosses the cutoff (apply_cutoff with the "
+        "non-linear block, in mace-torch "
         "too): do not run dynamics that must conserve energy with it",
     )

@@ -1,9 +1,10 @@
 """A pickle read as data: an interpreter of its opcodes that can only make inert values.
 
-The readers of `pickletools` take arguments apart and execute nothing; the opcodes that `torch.save` and TorchScript write
-are carried out here on plain values, all others are refused unread. What a pickle would import becomes a `Global` (a name),
-what it would call or make becomes a `Record` of that name and its arguments. Nothing is imported, called, hashed or
-compared, and nothing is allocated beyond what the bytes hold, so a hostile pickle is as harmless as a hostile text. What
+The readers of `pickletools` take arguments apart and execute nothing; the opcodes that `torch.save`
+and TorchScript write are carried out here on plain values, all others are refused unread. What a
+pickle would import becomes a `Global` (a name), what it would call or make becomes a `Record` of
+that name and its arguments. Nothing is imported, called, hashed or compared, and nothing is
+allocated beyond what the bytes hold, so a hostile pickle is as harmless as a hostile text. What
 comes back may share parts and contain itself: whoever walks it needs a bound (`values` has one).
 """
 
@@ -21,7 +22,13 @@ from mhff.interop.refusals import DamagedError, ForeignError, quoted
 MOST_OPCODES = 150_000
 """A model of published size has 20 000, because its numbers are not in the pickle."""
 _LARGEST_INTEGER_BITS = 64
-_KEYS = (str, bytes, int, float, NoneType)  # a tuple of shared tuples of shared tuples would take forever to hash
+_KEYS = (
+    str,
+    bytes,
+    int,
+    float,
+    NoneType,
+)  # a tuple of shared tuples of shared tuples would take forever to hash
 
 
 def read_pickle(content: bytes, most_opcodes: int = MOST_OPCODES) -> Pickled:
@@ -40,7 +47,10 @@ def read_pickle(content: bytes, most_opcodes: int = MOST_OPCODES) -> Pickled:
         if not code:
             raise DamagedError("its pickle has no end")
         if code not in _OPCODES:
-            raise DamagedError(f"its pickle has the opcode {quoted(code.decode('latin1'))}, which torch does not write")
+            raise DamagedError(
+                f"its pickle has the opcode {quoted(code.decode('latin1'))}, which torch does not "
+                "write"
+            )
         reader, action = _OPCODES[code]
         try:
             argument = reader(stream)
@@ -76,7 +86,9 @@ class _Machine:
     def pop_typed(self, kind: type) -> Any:
         value = self.pop()
         if type(value) is not kind:
-            raise DamagedError(f"its pickle has {described(value)} where it needs another kind of value")
+            raise DamagedError(
+                f"its pickle has {described(value)} where it needs another kind of value"
+            )
         return value
 
     def mark(self) -> None:
@@ -91,7 +103,9 @@ class _Machine:
         return items
 
     def put(self, index: int) -> None:
-        """Remember the top; torch numbers in order, so a large number is no reason to make a large memo."""
+        """Remember the top; torch numbers in order, so a large number is no reason to make a large
+        memo.
+        """
         if index != len(self.memo) or not self.stack:
             raise DamagedError("the memo of its pickle is not in order")
         self.memo.append(self.stack[-1])
@@ -112,7 +126,9 @@ class _Machine:
     def text(self, value: str) -> None:
         try:
             value.encode()
-        except UnicodeEncodeError as error:  # half a character, which a pickle can have and no file or screen can show
+        except (
+            UnicodeEncodeError
+        ) as error:  # half a character, which a pickle can have and no file or screen can show
             raise DamagedError("its pickle has text that is not UTF-8") from error
         self.push(value)
 
@@ -178,7 +194,8 @@ def _set_items(machine: _Machine, items: list[Any]) -> None:
         raise DamagedError(f"its pickle sets keys of {described(target)}")
     if not all(isinstance(key, _KEYS) for key in items[::2]):
         raise ForeignError(
-            "has a dictionary whose keys are neither text nor numbers, as models with low-rank adapters (LoRA) have and no "
+            "has a dictionary whose keys are neither text nor numbers, as models with low-rank "
+            "adapters (LoRA) have and no "
             "model that mhff reads; merge the adapters with mace-torch first"
         )
     target.items.extend(zip(items[::2], items[1::2], strict=True))

@@ -1,4 +1,6 @@
-"""Which classes and settings of mace-torch, e3nn and torch a model may have so that mhff knows all it does."""
+"""Which classes and settings of mace-torch, e3nn and torch a model may have so that mhff knows all
+it does.
+"""
 
 from __future__ import annotations
 
@@ -9,25 +11,33 @@ from mhff.interop.reading import Reading, expect, some
 _MACE = {
     "models": "MACE ScaleShiftMACE",
     "blocks": (
-        "AtomicEnergiesBlock EquivariantProductBasisBlock LinearNodeEmbeddingBlock LinearReadoutBlock "
-        "NonLinearBiasReadoutBlock NonLinearReadoutBlock RadialEmbeddingBlock RealAgnosticDensityInteractionBlock "
-        "RealAgnosticDensityResidualInteractionBlock RealAgnosticInteractionBlock RealAgnosticResidualInteractionBlock "
+        "AtomicEnergiesBlock EquivariantProductBasisBlock LinearNodeEmbeddingBlock "
+        "LinearReadoutBlock "
+        "NonLinearBiasReadoutBlock NonLinearReadoutBlock RadialEmbeddingBlock "
+        "RealAgnosticDensityInteractionBlock "
+        "RealAgnosticDensityResidualInteractionBlock RealAgnosticInteractionBlock "
+        "RealAgnosticResidualInteractionBlock "
         "RealAgnosticResidualNonLinearInteractionBlock ScaleShiftBlock"
     ),
     "embeddings": "GenericJointEmbedding",
     "gate": "GatedEquivariantBlock",
     "irreps_tools": "reshape_irreps",
-    "radial": "AgnesiTransform BesselBasis ChebychevBasis GaussianBasis PolynomialCutoff RadialMLP SoftTransform ZBLBasis",
+    "radial": "AgnesiTransform BesselBasis ChebychevBasis GaussianBasis PolynomialCutoff RadialMLP "
+    "SoftTransform ZBLBasis",
     "symmetric_contraction": "Contraction SymmetricContraction",
 }
 _E3NN = (
-    "o3._linear.Linear o3._spherical_harmonics.SphericalHarmonics o3._tensor_product._tensor_product.TensorProduct "
-    "o3._tensor_product._sub.FullyConnectedTensorProduct o3._tensor_product._sub.ElementwiseTensorProduct "
-    "nn._fc.FullyConnectedNet nn._fc._Layer nn._activation.Activation nn._gate.Gate nn._gate._Sortcut nn._extract.Extract "
+    "o3._linear.Linear o3._spherical_harmonics.SphericalHarmonics "
+    "o3._tensor_product._tensor_product.TensorProduct "
+    "o3._tensor_product._sub.FullyConnectedTensorProduct "
+    "o3._tensor_product._sub.ElementwiseTensorProduct "
+    "nn._fc.FullyConnectedNet nn._fc._Layer nn._activation.Activation nn._gate.Gate "
+    "nn._gate._Sortcut nn._extract.Extract "
     "math._normalize_activation.normalize2mom"
 )
 _TORCH = (
-    "container.ModuleList container.ModuleDict container.ParameterList container.Sequential linear.Linear "
+    "container.ModuleList container.ModuleDict container.ParameterList container.Sequential "
+    "linear.Linear "
     "normalization.LayerNorm activation.SiLU sparse.Embedding"
 )
 KNOWN_CLASSES = frozenset(
@@ -36,17 +46,23 @@ KNOWN_CLASSES = frozenset(
     + [f"torch.nn.modules.{name}" for name in _TORCH.split()]
 )
 _SETTINGS_OF_MODEL = (
-    "heads apply_cutoff edge_irreps use_reduced_cg use_agnostic_product use_so3 use_last_readout_only "
+    "heads apply_cutoff edge_irreps use_reduced_cg use_agnostic_product use_so3 "
+    "use_last_readout_only "
     "use_edge_irreps_first pair_repulsion lammps_mliap embedding_specs use_embedding_readout"
 )
 _SETTINGS_OF_BLOCKS = (
-    "node_attrs_irreps node_feats_irreps edge_attrs_irreps edge_feats_irreps target_irreps hidden_irreps "
-    "avg_num_neighbors radial_MLP irreps_out irreps_nonlin out_dim num_heads use_sc coeff hs irreps dims muls "
-    "num_features coupling_irreps correlation irreps_in internal_weights shared_weights base_dim total_dim specs "
+    "node_attrs_irreps node_feats_irreps edge_attrs_irreps edge_feats_irreps target_irreps "
+    "hidden_irreps "
+    "avg_num_neighbors radial_MLP irreps_out irreps_nonlin out_dim num_heads use_sc coeff hs "
+    "irreps dims muls "
+    "num_features coupling_irreps correlation irreps_in internal_weights shared_weights base_dim "
+    "total_dim specs "
     "num_basis r_max"  # of Chebyshev polynomials, which use neither
 )
 KNOWN_SETTINGS = frozenset(f"{_SETTINGS_OF_MODEL} {_SETTINGS_OF_BLOCKS}".split())
-"""Settings of mace-torch's own classes; a setting that is not here and not off may change what a model computes."""
+"""Settings of mace-torch's own classes; a setting that is not here and not off may change what a
+model computes.
+"""
 OTHER_LAYOUTS = ("cueq_config", "oeq_config")
 _PRIVATE = re.compile(r"_.*|training|irreps_(scalars|gates|gated)")
 
@@ -59,16 +75,30 @@ def check_parts(reading: Reading) -> None:
     expect(not unknown, f"it has parts that mhff does not know: {some(unknown)}")
     for module in modules:
         for name in OTHER_LAYOUTS:
-            expect(module.attributes.get(name) is None, f"{module.path} has the layout of another library ({name})")
+            expect(
+                module.attributes.get(name) is None,
+                f"{module.path} has the layout of another library ({name})",
+            )
         if module.class_path.startswith("mace."):
-            strange = [name for name in module.attributes if not _known(name, module.attributes[name])]
-            expect(not strange, f"{module.path or 'the model'} has settings that mhff does not know: {some(strange)}")
+            strange = [
+                name for name in module.attributes if not _known(name, module.attributes[name])
+            ]
+            expect(
+                not strange,
+                f"{module.path or 'the model'} has settings that mhff does not know: "
+                f"{some(strange)}",
+            )
     expect(not reading.root.attributes.get("use_so3"), "it has features without parity (use_so3)")
 
 
 def _known(name: str, value: object) -> bool:
     off = value is None or value is False or value == [] or value == {}
-    return off or name in KNOWN_SETTINGS or name in OTHER_LAYOUTS or _PRIVATE.fullmatch(name) is not None
+    return (
+        off
+        or name in KNOWN_SETTINGS
+        or name in OTHER_LAYOUTS
+        or _PRIVATE.fullmatch(name) is not None
+    )
 
 
 def check_all_used(reading: Reading) -> None:

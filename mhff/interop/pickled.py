@@ -1,6 +1,8 @@
-"""What a pickle that is read as data holds, beside plain Python values: names, calls, dictionaries, storages; all inert.
+"""What a pickle that is read as data holds, beside plain Python values: names, calls, dictionaries,
+storages; all inert.
 
-`opcodes.read_pickle` makes these values. None of them can be called, imported, hashed by content or compared.
+`opcodes.read_pickle` makes these values. None of them can be called, imported, hashed by content or
+compared.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ class Global:
 
     @property
     def path(self) -> str:
-        """The name with its module; `builtins` also where a pickle uses the name of Python 2, `__builtin__`."""
+        """The name with its module; `builtins` also where a pickle uses the name of Python 2,
+        `__builtin__`.
+        """
         return f"{'builtins' if self.module == '__builtin__' else self.module}.{self.name}"
 
     def __repr__(self) -> str:
@@ -40,7 +44,9 @@ class Pairs:
 
 @dataclass(slots=True, eq=False)
 class Record:
-    """What a pickle would call or make: the callable (a Global, or whatever else stood there), arguments, what was added."""
+    """What a pickle would call or make: the callable (a Global, or whatever else stood there),
+    arguments, what was added.
+    """
 
     what: Any
     args: Any

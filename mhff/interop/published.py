@@ -1,7 +1,8 @@
-"""What is known of published models whose files do not say it: levels of theory, domains, licence, citation.
+"""What is known of published models whose files do not say it: levels of theory, domains, licence,
+citation.
 
-A model is recognised by the names of all its heads and its shape, never by less. The levels of theory are those of the data
-sets and the publication; `--head-info` overrules them.
+A model is recognised by the names of all its heads and its shape, never by less. The levels of
+theory are those of the data sets and the publication; `--head-info` overrules them.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ class Published:
     heads: tuple[Head, ...]
 
     def is_this(self, config: ModelConfig) -> bool:
-        """Whether an architecture is this model's: all names of heads in their order, and the shape."""
+        """Whether an architecture is this model's: all names of heads in their order, and the
+        shape.
+        """
         shape = (len(config.elements), config.n_channels, round(config.r_max, 5))
         names = tuple(head.name for head in self.heads)
         return names == config.heads and shape == (self.n_elements, self.n_channels, self.r_max)
@@ -47,10 +50,24 @@ MACE_MH_1 = Published(
     heads=(
         _mh1("matpes_r2scan", "r2SCAN (MatPES)", "inorganic crystals, off equilibrium too"),
         _mh1("mp_pbe_refit_add", "PBE+U (MPtrj, Materials Project settings)", "inorganic crystals"),
-        _mh1("spice_wB97M", "wB97M-D3(BJ)/def2-TZVPPD (SPICE)", "organic molecules, drug-like molecules, dimers"),
-        _mh1("oc20_usemppbe", "PBE by its name (the OC20 data set itself is RPBE)", "molecules on metal and alloy surfaces"),
-        _mh1("omol", "wB97M-V/def2-TZVPD (OMol25)", "molecules, ions, metal complexes, electrolytes"),
-        _mh1("omat_pbe", "PBE+U (OMat24)", "inorganic crystals, off equilibrium too; the general-purpose head"),
+        _mh1(
+            "spice_wB97M",
+            "wB97M-D3(BJ)/def2-TZVPPD (SPICE)",
+            "organic molecules, drug-like molecules, dimers",
+        ),
+        _mh1(
+            "oc20_usemppbe",
+            "PBE by its name (the OC20 data set itself is RPBE)",
+            "molecules on metal and alloy surfaces",
+        ),
+        _mh1(
+            "omol", "wB97M-V/def2-TZVPD (OMol25)", "molecules, ions, metal complexes, electrolytes"
+        ),
+        _mh1(
+            "omat_pbe",
+            "PBE+U (OMat24)",
+            "inorganic crystals, off equilibrium too; the general-purpose head",
+        ),
     ),
 )
 

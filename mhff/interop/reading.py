@@ -1,6 +1,7 @@
 """What the importer asks of a file: tensors and settings by name, each of them once accounted for.
 
-A part of a file that nobody asked for is a part this importer does not know; then the model would not be exact.
+A part of a file that nobody asked for is a part this importer does not know; then the model would
+not be exact.
 """
 
 from __future__ import annotations
@@ -22,11 +23,16 @@ CARRY_NOTHING = (".output_mask", "_zeroed")
 
 
 class UnknownModelError(RefusedError):
-    """A whole file whose model is not one that mhff can be exact for; the text is a clause that says why."""
+    """A whole file whose model is not one that mhff can be exact for; the text is a clause that
+    says why.
+    """
 
     def sentence(self, name: str) -> str:
         """The reason in one sentence that begins with the file's name."""
-        return f"'{name}' cannot be imported exactly: {self}; nothing was written, run this model with mace-torch"
+        return (
+            f"'{name}' cannot be imported exactly: {self}; nothing was written, run this model "
+            "with mace-torch"
+        )
 
 
 class Reading:
@@ -43,9 +49,13 @@ class Reading:
         self.used.add(name)
         value = self.tensors[name]
         expect(
-            not shape or tuple(value.shape) == shape, f"expected the shape {list(shape)} for {name}, got {list(value.shape)}"
+            not shape or tuple(value.shape) == shape,
+            f"expected the shape {list(shape)} for {name}, got {list(value.shape)}",
         )
-        expect(not value.is_floating_point() or bool(torch.isfinite(value).all()), f"{name} has numbers that are not finite")
+        expect(
+            not value.is_floating_point() or bool(torch.isfinite(value).all()),
+            f"{name} has numbers that are not finite",
+        )
         return value
 
     def number(self, name: str) -> float:
@@ -104,7 +114,9 @@ def natural(channels: int, lmax: int) -> Irreps:
 
 def words(value: Irreps) -> str:
     """Irreps as e3nn writes them."""
-    return "+".join(f"{count}x{degree}{'e' if parity == 1 else 'o'}" for count, degree, parity in value)
+    return "+".join(
+        f"{count}x{degree}{'e' if parity == 1 else 'o'}" for count, degree, parity in value
+    )
 
 
 def expect(condition: bool, clause: str) -> None:

@@ -1,4 +1,6 @@
-"""The modules of a mace-torch `.model` file, as the importer sees them: attributes, tensors and children, nothing else."""
+"""The modules of a mace-torch `.model` file, as the importer sees them: attributes, tensors and
+children, nothing else.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ from mhff.interop.tensors import Storages
 from mhff.interop.values import MOST_LEVELS, Inert, Plain
 
 _GENERATED = "torch.fx.graph_module.reduce_graph_module"
-_OF_TORCH = re.compile(r"_parameters|_buffers|_modules|_non_persistent_buffers_set|_is_full_backward_hook|_\w+_hooks\w*")
+_OF_TORCH = re.compile(
+    r"_parameters|_buffers|_modules|_non_persistent_buffers_set|_is_full_backward_hook|_\w+_hooks\w*"
+)
 _CODE = "__codegen__"
 _COUPLING_CODE = "_compiled_main_left_right"
 _COUPLING = re.compile(r"_w3j_([0-9])_([0-9])_([0-9])")
@@ -29,7 +33,10 @@ _ADVICE = "give a .model file of mace-torch, which holds a whole model"
 _FUNCTIONS = ("silu", "sigmoid", "tanh", "abs")
 _FUNCTION_MODULES = ("torch.nn.functional", "torch._C._nn")
 _IRREP = re.compile(r"(?:([0-9]{1,9})x)?([0-9]{1,2})([eo])")
-_COST_OF_MODULE, _COST_OF_TENSOR = 50, 5  # in values; shared ones are few in a pickle and can be many in the model
+_COST_OF_MODULE, _COST_OF_TENSOR = (
+    50,
+    5,
+)  # in values; shared ones are few in a pickle and can be many in the model
 _MOST_CODE_OPCODES = 10_000  # ten times what torch writes for a tensor product
 
 Couplings = Mapping[tuple[int, int, int], torch.Tensor]
@@ -71,7 +78,9 @@ class ModuleRecord:
         record = self
         for name in dotted.split("."):
             if name not in record.children:
-                where = f"'{record.path}' ({record.class_name})" if record.path else record.class_name
+                where = (
+                    f"'{record.path}' ({record.class_name})" if record.path else record.class_name
+                )
                 raise ForeignError(f"has no module '{name}' in {where}")
             record = record.children[name]
         return record
@@ -93,14 +102,17 @@ class ModuleRecord:
         return found
 
     def coupling_tensors(self) -> dict[tuple[int, int, int], torch.Tensor]:
-        """Coupling tensors by (l1, l2, l3) that the generated code of a tensor product holds; empty where there are none."""
+        """Coupling tensors by (l1, l2, l3) that the generated code of a tensor product holds; empty
+        where there are none.
+        """
         return dict(self.couplings)
 
 
 def read_model_file(path: str | os.PathLike[str]) -> ModuleRecord:
     """The model in a file that `torch.save` wrote of it; nothing in the file is run.
 
-    Raises MHFFError, in one sentence, for a file that is missing, truncated, damaged, or holds anything else.
+    Raises MHFFError, in one sentence, for a file that is missing, truncated, damaged, or holds
+    anything else.
     """
     try:
         return _model(read_archive(Path(path)))
@@ -124,10 +136,13 @@ def _check_root(value: object) -> None:
     keys = [key for key, _ in value.items if isinstance(key, str)]
     if "model" in keys and "optimizer" in keys:
         raise ForeignError(
-            "is a checkpoint of a training, which has weights but not the model's settings; give the .model file that the "
+            "is a checkpoint of a training, which has weights but not the model's settings; give "
+            "the .model file that the "
             "same training wrote"
         )
-    shown = f"a dictionary ({', '.join(map(quoted, keys[:3]))}, ...)" if keys else "an empty dictionary"
+    shown = (
+        f"a dictionary ({', '.join(map(quoted, keys[:3]))}, ...)" if keys else "an empty dictionary"
+    )
     raise ForeignError(f"holds {shown}, not a model; {_ADVICE}")
 
 
@@ -144,20 +159,30 @@ class _Reader:
         """The module that a record stands for, with all below."""
         self._plain.spend(_COST_OF_MODULE)
         if not isinstance(value, Record) or not isinstance(value.state, Pairs):
-            raise ForeignError(f"has {described(value)} where {quoted(path) if path else 'its model'} belongs; {_ADVICE}")
+            raise ForeignError(
+                f"has {described(value)} where {quoted(path) if path else 'its model'} belongs; "
+                f"{_ADVICE}"
+            )
         if not value.path or value.args or value.items or value.pairs.items:
             raise DamagedError("it has a module that is more than its state")
         if level > MOST_LEVELS:
             raise DamagedError("its modules are nested too deeply")
         state = self._plain.entries(value.state)
         if not all(name in state for name in ("_parameters", "_buffers", "_modules")):
-            raise ForeignError(f"has {described(value)} where {quoted(path) if path else 'its model'} belongs; {_ADVICE}")
+            raise ForeignError(
+                f"has {described(value)} where {quoted(path) if path else 'its model'} belongs; "
+                f"{_ADVICE}"
+            )
         prefix = f"{path}." if path else ""
         not_persistent = self._plain(state.get("_non_persistent_buffers_set"))
         return ModuleRecord(
             path,
             value.path,
-            {name: self._plain(item) for name, item in state.items() if name != _CODE and not _OF_TORCH.fullmatch(name)},
+            {
+                name: self._plain(item)
+                for name, item in state.items()
+                if name != _CODE and not _OF_TORCH.fullmatch(name)
+            },
             self._tensors(state["_parameters"]),
             self._tensors(state["_buffers"]),
             {
@@ -174,7 +199,9 @@ class _Reader:
 
     def _named(self, value: Any) -> dict[str, Any]:
         """Tensors or modules by name, without those that are None."""
-        found = {name: item for name, item in self._plain.entries(value).items() if item is not None}
+        found = {
+            name: item for name, item in self._plain.entries(value).items() if item is not None
+        }
         if any("." in name or not name for name in found):
             raise DamagedError("it has a module or tensor with an odd name")
         self._plain.spend(_COST_OF_TENSOR * len(found))
@@ -189,7 +216,8 @@ class _Reader:
             plain = self._plain(content)
             if not isinstance(plain, bytes):
                 raise ForeignError(
-                    "has generated code of another e3nn than 0.4.4; save it again with the e3nn of mace-torch"
+                    "has generated code of another e3nn than 0.4.4; save it again with the e3nn of "
+                    "mace-torch"
                 )
             self._code_left -= len(plain)
             if self._code_left < 0:
@@ -211,12 +239,16 @@ def _read_couplings(content: bytes, plain: Plain) -> Couplings:
             l1, l2, l3 = (int(degree) for degree in match.groups())
             found[l1, l2, l3] = storages.tensor(value)
             if found[l1, l2, l3].shape != (2 * l1 + 1, 2 * l2 + 1, 2 * l3 + 1):
-                raise DamagedError(f"coupling tensor {quoted(name)} has another shape than its name says")
+                raise DamagedError(
+                    f"coupling tensor {quoted(name)} has another shape than its name says"
+                )
     return found
 
 
 def irreps(value: Any) -> tuple[tuple[int, int, int], ...]:
-    """(multiplicity, l, parity) of every entry, from an Irreps object of e3nn or a string such as '6x0e+3x1o'."""
+    """(multiplicity, l, parity) of every entry, from an Irreps object of e3nn or a string such as
+    '6x0e+3x1o'.
+    """
     match value:
         case str():
             return _parsed(value)
@@ -240,7 +272,10 @@ def _parsed(text: str) -> tuple[tuple[int, int, int], ...]:
     if None in found:
         raise ForeignError(f"has {quoted(text)} where irreps belong")
     groups = [match.groups() for match in found if match]
-    return tuple(_checked(int(count or 1), int(degree), 1 if parity == "e" else -1) for count, degree, parity in groups)
+    return tuple(
+        _checked(int(count or 1), int(degree), 1 if parity == "e" else -1)
+        for count, degree, parity in groups
+    )
 
 
 def _checked(count: int, degree: int, parity: int) -> tuple[int, int, int]:

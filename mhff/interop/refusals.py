@@ -1,4 +1,6 @@
-"""Why a file is refused, before anybody knows its name; `records.read_model_file` makes the user's sentence of it."""
+"""Why a file is refused, before anybody knows its name; `records.read_model_file` makes the user's
+sentence of it.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +22,14 @@ class DamagedError(RefusedError):
 
 
 class ForeignError(RefusedError):
-    """A whole file, but not of a model that mhff reads; the text follows the file's name: `holds a dictionary; give ...`."""
+    """A whole file, but not of a model that mhff reads; the text follows the file's name: `holds a
+    dictionary; give ...`.
+    """
 
 
 def quoted(text: object) -> str:
-    """Something a file says, for a sentence: quoted, one line, no control characters, at most about 60 characters."""
+    """Something a file says, for a sentence: quoted, one line, no control characters, at most about
+    60 characters.
+    """
     shown = repr(str(text)[:61])
     return shown if len(shown) <= 63 else shown[:59] + "...'"

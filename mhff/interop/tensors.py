@@ -43,13 +43,17 @@ class Storages:
         self._storages: dict[str, torch.Tensor] = {}
 
     def tensor(self, value: object) -> torch.Tensor:
-        """The tensor that a record stands for, a view of its storage's bytes; raises DamagedError where it does not fit."""
+        """The tensor that a record stands for, a view of its storage's bytes; raises DamagedError
+        where it does not fit.
+        """
         if isinstance(value, Record) and value.path in _PARAMETERS and value.args:
             value = value.args[0]
         if not isinstance(value, Record) or value.path != _TENSOR or len(value.args) not in (6, 7):
             raise DamagedError("something that should be a tensor is not one")
         storage, offset, size, stride, _, _, *metadata = value.args
-        if metadata not in ([], [None]) and not (isinstance(metadata[0], Pairs) and not metadata[0].items):
+        if metadata not in ([], [None]) and not (
+            isinstance(metadata[0], Pairs) and not metadata[0].items
+        ):
             raise DamagedError("a tensor has metadata")
         flat = self._storage(storage)
         _check_view(flat, offset, size, stride)
@@ -69,7 +73,10 @@ class Storages:
             self._storages[name] = _flat(self._archive[name], dtype, name)
         flat = self._storages[name]
         if flat.dtype != dtype or len(flat) != length:
-            raise DamagedError(f"storage {quoted(name)} is {len(flat)} numbers of {flat.dtype}, its pickle says otherwise")
+            raise DamagedError(
+                f"storage {quoted(name)} is {len(flat)} numbers of {flat.dtype}, its pickle says "
+                "otherwise"
+            )
         return flat
 
 
@@ -79,19 +86,29 @@ def _flat(data: memoryview, dtype: torch.dtype, name: str) -> torch.Tensor:
     if not len(data):
         return torch.empty(0, dtype=dtype)
     if dtype == torch.bool and torch.frombuffer(data, dtype=torch.uint8).max() > 1:
-        raise DamagedError(f"storage {quoted(name)} has truth values that are neither true nor false")
+        raise DamagedError(
+            f"storage {quoted(name)} has truth values that are neither true nor false"
+        )
     flat = torch.frombuffer(data, dtype=dtype)
-    return flat.clone() if flat.data_ptr() % dtype.itemsize else flat  # torch aligns storages, others may not
+    return (
+        flat.clone() if flat.data_ptr() % dtype.itemsize else flat
+    )  # torch aligns storages, others may not
 
 
 def _check_view(flat: torch.Tensor, offset: Any, size: Any, stride: Any) -> None:
     """A view must lie within its storage and have no more elements than it: no expanded tensors."""
-    if not (_extents((offset,)) and _extents(size) and _extents(stride) and len(size) == len(stride)):
+    if not (
+        _extents((offset,)) and _extents(size) and _extents(stride) and len(size) == len(stride)
+    ):
         raise DamagedError("a tensor has no proper offset, size and stride")
     if prod(n for n in size if n) > _LARGEST_EXTENT:  # also of empty tensors
         raise DamagedError("a tensor is larger than any file")
     count = prod(size)
-    end = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True)) + 1 if count else offset
+    end = (
+        offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True)) + 1
+        if count
+        else offset
+    )
     if count > len(flat) or end > len(flat):
         raise DamagedError(f"a tensor lies outside of its storage of {len(flat)} numbers")
 

@@ -11,17 +11,30 @@ from mhff.interop.refusals import DamagedError, quoted
 from mhff.interop.tensors import Storages, is_tensor
 
 MOST_VALUES = 100_000
-"""Values that one file may expand to; a model of published size has about 12 000, modules included."""
+"""Values that one file may expand to; a model of published size has about 12 000, modules included.
+"""
 MOST_LEVELS = 32
 """Levels of nesting, of values in values and of modules in modules."""
 
 _NUMPY_SCALARS = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
-_NUMPY_FORMATS = {"f8": "<d", "f4": "<f", "i8": "<q", "i4": "<i", "i2": "<h", "i1": "<b", "u8": "<Q", "u4": "<I", "b1": "<?"}
+_NUMPY_FORMATS = {
+    "f8": "<d",
+    "f4": "<f",
+    "i8": "<q",
+    "i4": "<i",
+    "i2": "<h",
+    "i1": "<b",
+    "u8": "<Q",
+    "u4": "<I",
+    "b1": "<?",
+}
 
 
 @dataclass(frozen=True, eq=False)
 class Inert:
-    """An object or call in a file that mhff has no use for: the dotted path of its class or function, plain arguments."""
+    """An object or call in a file that mhff has no use for: the dotted path of its class or
+    function, plain arguments.
+    """
 
     path: str
     args: tuple[Any, ...]
@@ -31,7 +44,9 @@ class Inert:
 
 
 class Plain:
-    """Converts the values of one pickle; what it gives back is a tree, of bounded size and depth, without shared parts."""
+    """Converts the values of one pickle; what it gives back is a tree, of bounded size and depth,
+    without shared parts.
+    """
 
     def __init__(self, storages: Storages) -> None:
         self._storages = storages
@@ -44,7 +59,9 @@ class Plain:
             raise DamagedError("its pickle expands to too many values")
 
     def __call__(self, value: Any, level: int = 0) -> Any:
-        """Numbers, str, bytes, None; list, tuple, set, dict (str keys) of such; tensors; Global and Inert for the rest."""
+        """Numbers, str, bytes, None; list, tuple, set, dict (str keys) of such; tensors; Global and
+        Inert for the rest.
+        """
         self.spend(1)
         if level > MOST_LEVELS:
             raise DamagedError("its pickle is nested too deeply")
@@ -56,10 +73,16 @@ class Plain:
             return tuple(self(item, level + 1) for item in value)
         if isinstance(value, Record):
             return self._converted(value, level)
-        return value if isinstance(value, None | bool | int | float | str | bytes | Global) else Inert("", ())
+        return (
+            value
+            if isinstance(value, None | bool | int | float | str | bytes | Global)
+            else Inert("", ())
+        )
 
     def entries(self, value: Any) -> dict[str, Any]:
-        """A dictionary of str keys in a pickle, an OrderedDict perhaps; its values as they are in the pickle."""
+        """A dictionary of str keys in a pickle, an OrderedDict perhaps; its values as they are in
+        the pickle.
+        """
         if isinstance(value, Record) and value.path == "collections.OrderedDict":
             value = value.pairs
         if not isinstance(value, Pairs):
@@ -75,7 +98,9 @@ class Plain:
     def _dictionary(self, value: Pairs, level: int) -> Any:
         self.spend(len(value.items))
         if not all(isinstance(key, str) for key, _ in value.items):
-            return Inert("builtins.dict", ())  # no model needs one, and keys that are crafted can be slow to hash
+            return Inert(
+                "builtins.dict", ()
+            )  # no model needs one, and keys that are crafted can be slow to hash
         return {key: self(item, level + 1) for key, item in self.entries(value).items()}
 
     def _converted(self, record: Record, level: int) -> Any:

@@ -1,4 +1,6 @@
-"""From a file's tensors to the weights of mhff's network; formulas of both sides agree, so numbers are only rearranged."""
+"""From a file's tensors to the weights of mhff's network; formulas of both sides agree, so numbers
+are only rearranged.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +19,19 @@ Weights = dict[str, torch.Tensor]
 
 
 def read_weights(reading: Reading, config: ModelConfig) -> Weights:
-    """All weights of a network of this architecture, by name; raises UnknownModelError for shapes that do not fit."""
+    """All weights of a network of this architecture, by name; raises UnknownModelError for shapes
+    that do not fit.
+    """
     n_elements, channels = len(config.elements), config.n_channels
-    weights = {"node_embedding.weight": _table(reading, "node_embedding.linear", n_elements, channels)}
+    weights = {
+        "node_embedding.weight": _table(reading, "node_embedding.linear", n_elements, channels)
+    }
     weights |= _references(reading, config)
     for layer in range(config.n_layers):
         nonlinear = config.block(layer) == "nonlinear_residual"
-        block = _nonlinear(reading, config, layer) if nonlinear else _classic(reading, config, layer)
+        block = (
+            _nonlinear(reading, config, layer) if nonlinear else _classic(reading, config, layer)
+        )
         weights |= _prefixed(f"layers.{layer}.interaction.", block)
         weights |= _prefixed(f"layers.{layer}.product.", _product(reading, config, layer))
         path = readout_path(reading, layer)
@@ -32,7 +40,9 @@ def read_weights(reading: Reading, config: ModelConfig) -> Weights:
     if config.state_embeddings:
         weights |= _prefixed("state_embedding.", _state(reading, config))
     if config.state_readout:
-        weights |= _prefixed("state_readout.", _linear_readout(reading, config, "embedding_readout"))
+        weights |= _prefixed(
+            "state_readout.", _linear_readout(reading, config, "embedding_readout")
+        )
     return weights
 
 
@@ -48,31 +58,47 @@ def _references(reading: Reading, config: ModelConfig) -> Weights:
     """E0s, scale and shift in float64; old files of one head have no axis for heads."""
     n_heads, n_elements = len(config.heads), len(config.elements)
     E0s = reading.tensor("atomic_energies_fn.atomic_energies")
-    expect(E0s.numel() == n_heads * n_elements, f"it has {E0s.numel()} E0s for {n_heads} heads and {n_elements} elements")
+    expect(
+        E0s.numel() == n_heads * n_elements,
+        f"it has {E0s.numel()} E0s for {n_heads} heads and {n_elements} elements",
+    )
     weights = {"E0s": E0s.reshape(n_heads, n_elements)}
     if reading.root.class_name == "MACE":
         weights |= {"scale": torch.ones(n_heads), "shift": torch.zeros(n_heads)}
     else:
         for name in ("scale", "shift"):
             value = reading.tensor(f"scale_shift.{name}")
-            expect(value.numel() == n_heads, f"it has {value.numel()} values of {name} for {n_heads} heads")
+            expect(
+                value.numel() == n_heads,
+                f"it has {value.numel()} values of {name} for {n_heads} heads",
+            )
             weights[name] = value.reshape(n_heads)
-    return {f"reference_energies.{name}": value.to(torch.float64) for name, value in weights.items()}
+    return {
+        f"reference_energies.{name}": value.to(torch.float64) for name, value in weights.items()
+    }
 
 
-def matrices(reading: Reading, path: str, n_degrees: int, n_elements: int = 0) -> list[torch.Tensor]:
-    """Weights of an equivariant linear map, one matrix `[fan_in, fan_out]` per degree, `[n_elements, fan_in, fan_out]` for
-    an element-dependent one.
+def matrices(
+    reading: Reading, path: str, n_degrees: int, n_elements: int = 0
+) -> list[torch.Tensor]:
+    """Weights of an equivariant linear map, one matrix `[fan_in, fan_out]` per degree,
+    `[n_elements, fan_in, fan_out]` for an element-dependent one.
 
-    The file has them flat: for each pair of an input and an output entry of one irrep, input by input, a block. Blocks of
-    several inputs of one degree stack to one matrix.
+    The file has them flat: for each pair of an input and an output entry of one irrep, input by
+    input, a block. Blocks of several inputs of one degree stack to one matrix.
     """
     module = reading.module(path)
     inputs = irreps(module.attributes["irreps_in1" if n_elements else "irreps_in"])
     outputs = irreps(module.attributes["irreps_out"])
     if n_elements:
-        expect(irreps(module.attributes["irreps_in2"]) == ((n_elements, 0, 1),), f"{path} does not mix by element")
-    expect(len({output[1:] for output in outputs}) == len(outputs), f"{path} has two outputs of one kind")
+        expect(
+            irreps(module.attributes["irreps_in2"]) == ((n_elements, 0, 1),),
+            f"{path} does not mix by element",
+        )
+    expect(
+        len({output[1:] for output in outputs}) == len(outputs),
+        f"{path} has two outputs of one kind",
+    )
     flat = reading.tensor(f"{path}.weight")
     sets = max(n_elements, 1)
     blocks: dict[tuple[int, int], list[torch.Tensor]] = {}
@@ -81,14 +107,21 @@ def matrices(reading: Reading, path: str, n_degrees: int, n_elements: int = 0) -
         for fan_out, *other in outputs:
             if kind == other:
                 size = fan_in * sets * fan_out
-                expect(position + size <= flat.numel(), f"{path}.weight has {flat.numel()} numbers, more are needed")
+                expect(
+                    position + size <= flat.numel(),
+                    f"{path}.weight has {flat.numel()} numbers, more are needed",
+                )
                 block = flat[position : position + size].reshape(fan_in, sets, fan_out)
                 blocks.setdefault((kind[0], kind[1]), []).append(block)
                 position += size
-    expect(position == flat.numel(), f"{path}.weight has {flat.numel()} numbers, {position} are needed")
+    expect(
+        position == flat.numel(), f"{path}.weight has {flat.numel()} numbers, {position} are needed"
+    )
     expected = {(degree, (-1) ** degree) for degree in range(n_degrees)}
     expect(set(blocks) == expected, f"{path} does not connect the degrees 0 to {n_degrees - 1}")
-    stacked = [torch.cat(blocks[degree, (-1) ** degree]).transpose(0, 1) for degree in range(n_degrees)]
+    stacked = [
+        torch.cat(blocks[degree, (-1) ** degree]).transpose(0, 1) for degree in range(n_degrees)
+    ]
     return [matrix.contiguous() if n_elements else matrix[0].contiguous() for matrix in stacked]
 
 
@@ -107,14 +140,21 @@ def _nonlinear(reading: Reading, config: ModelConfig, layer: int) -> Weights:
         "alpha": reading.tensor(f"{path}.alpha"),
         "beta": reading.tensor(f"{path}.beta"),
     }
-    sizes = {"linear_up": n_sent, "linear_1": n_degrees, "linear_res": n_sent, "linear_2": n_degrees}
+    sizes = {
+        "linear_up": n_sent,
+        "linear_1": n_degrees,
+        "linear_res": n_sent,
+        "linear_2": n_degrees,
+    }
     for name, size in sizes.items():
         weights |= _degrees(name, matrices(reading, f"{path}.{name}", size))
     weights |= _degrees("skip", matrices(reading, f"{path}.skip_tp", n_skips))
     width = config.n_radial + 2 * channels
     numel = reading.typed(f"{path}.conv_tp", "weight_numel", int)
     radial = [width, *config.radial_mlp, numel]
-    weights |= _prefixed("radial_network.", _pair_network(reading, f"{path}.conv_tp_weights.net", radial))
+    weights |= _prefixed(
+        "radial_network.", _pair_network(reading, f"{path}.conv_tp_weights.net", radial)
+    )
     density = _pair_network(reading, f"{path}.density_fn.net", [width, DENSITY_WIDTH, 1])
     return weights | _prefixed("density_network.", density)
 
@@ -135,7 +175,11 @@ def _pair_network(reading: Reading, path: str, widths: list[int]) -> Weights:
 
 def _classic(reading: Reading, config: ModelConfig, layer: int) -> Weights:
     path, block = f"interactions.{layer}", config.block(layer)
-    n_degrees, n_sent, n_elements = config.l_max + 1, config.message_lmax(layer) + 1, len(config.elements)
+    n_degrees, n_sent, n_elements = (
+        config.l_max + 1,
+        config.message_lmax(layer) + 1,
+        len(config.elements),
+    )
     n_skips = min(config.input_lmax(layer), config.output_lmax(layer)) + 1
     numel = reading.typed(f"{path}.conv_tp", "weight_numel", int)
     weights = _degrees("linear_up", matrices(reading, f"{path}.linear_up", n_sent))
@@ -143,19 +187,28 @@ def _classic(reading: Reading, config: ModelConfig, layer: int) -> Weights:
     mix, size = ("skip", n_skips) if block.endswith("residual") else ("mix", n_degrees)
     weights |= _degrees(mix, matrices(reading, f"{path}.skip_tp", size, n_elements))
     radial = [config.n_radial, *config.radial_mlp, numel]
-    weights |= _prefixed("radial_network.", _radial_network(reading, f"{path}.conv_tp_weights", radial))
+    weights |= _prefixed(
+        "radial_network.", _radial_network(reading, f"{path}.conv_tp_weights", radial)
+    )
     if block.startswith("density"):
-        weights |= _prefixed("density_network.", _radial_network(reading, f"{path}.density_fn", [config.n_radial, 1]))
+        weights |= _prefixed(
+            "density_network.", _radial_network(reading, f"{path}.density_fn", [config.n_radial, 1])
+        )
     return weights
 
 
 def _radial_network(reading: Reading, path: str, widths: list[int]) -> Weights:
     sizes = pairwise(widths)
-    return {f"weights.{k}": reading.tensor(f"{path}.layer{k}.weight", *size) for k, size in enumerate(sizes)}
+    return {
+        f"weights.{k}": reading.tensor(f"{path}.layer{k}.weight", *size)
+        for k, size in enumerate(sizes)
+    }
 
 
 def _product(reading: Reading, config: ModelConfig, layer: int) -> Weights:
-    """Weights `[n_sets, paths, channels]`; the file has one array per degree and order, orders descending."""
+    """Weights `[n_sets, paths, channels]`; the file has one array per degree and order, orders
+    descending.
+    """
     n_sets = 1 if config.agnostic_product else len(config.elements)
     arrays = []
     for path, order, n_paths in path_orders(reading, config, layer):
@@ -168,38 +221,59 @@ def _product(reading: Reading, config: ModelConfig, layer: int) -> Weights:
 
 def _linear_readout(reading: Reading, config: ModelConfig, path: str) -> Weights:
     (matrix,) = matrices(reading, f"{path}.linear", 1)
-    expect(tuple(matrix.shape) == (config.n_channels, len(config.heads)), f"{path} does not give one energy per head")
+    expect(
+        tuple(matrix.shape) == (config.n_channels, len(config.heads)),
+        f"{path} does not give one energy per head",
+    )
     return {"weight": matrix}
 
 
 def _readout(reading: Reading, config: ModelConfig, path: str) -> Weights:
-    """A layer's readout; heads are contiguous blocks of the hidden scalars, and only each head's own block counts."""
+    """A layer's readout; heads are contiguous blocks of the hidden scalars, and only each head's
+    own block counts.
+    """
     kind = reading.module(path).class_name
     if kind == "LinearReadoutBlock":
         return _linear_readout(reading, config, path)
     n_heads, width = len(config.heads), config.readout_width
     hidden, own = n_heads * width, torch.arange(n_heads)
     first = reading.tensor(f"{path}.linear_1.weight", config.n_channels * hidden)
-    last = reading.tensor(f"{path}.linear_2.weight", hidden * n_heads).reshape(n_heads, width, n_heads)
+    last = reading.tensor(f"{path}.linear_2.weight", hidden * n_heads).reshape(
+        n_heads, width, n_heads
+    )
     weights = {"weight_1": first.reshape(-1, hidden), "weight_2": last[own, :, own]}
     if kind == "NonLinearBiasReadoutBlock":
-        middle = reading.tensor(f"{path}.linear_mid.weight", hidden * hidden).reshape(n_heads, width, n_heads, width)
+        middle = reading.tensor(f"{path}.linear_mid.weight", hidden * hidden).reshape(
+            n_heads, width, n_heads, width
+        )
         weights["weight_middle"] = middle[own, :, own]
-        weights["bias_middle"] = reading.tensor(f"{path}.linear_mid.bias", hidden).reshape(n_heads, width)
+        weights["bias_middle"] = reading.tensor(f"{path}.linear_mid.bias", hidden).reshape(
+            n_heads, width
+        )
         weights["bias_2"] = reading.tensor(f"{path}.linear_2.bias", n_heads)
     return weights
 
 
 def _state(reading: Reading, config: ModelConfig) -> Weights:
     widths = [embedding.width for embedding in config.state_embeddings]
-    weights = {"project": reading.tensor("joint_embedding.project.0.weight", config.n_channels, sum(widths))}
+    weights = {
+        "project": reading.tensor(
+            "joint_embedding.project.0.weight", config.n_channels, sum(widths)
+        )
+    }
     for index, settings in enumerate(config.state_embeddings):
         path, ours = f"joint_embedding.embedders.{settings.quantity}", f"embeddings.{index}"
         if settings.kind == "categorical":
-            weights[f"{ours}.weight"] = reading.tensor(f"{path}.weight", settings.n_classes, settings.width)
+            weights[f"{ours}.weight"] = reading.tensor(
+                f"{path}.weight", settings.n_classes, settings.width
+            )
             continue
         for number, place, fan_in in ((1, 0, 1), (2, 2, settings.width)):
-            weights[f"{ours}.weight_{number}"] = reading.tensor(f"{path}.{place}.weight", settings.width, fan_in)
+            weights[f"{ours}.weight_{number}"] = reading.tensor(
+                f"{path}.{place}.weight", settings.width, fan_in
+            )
             if settings.bias:
-                weights[f"{ours}.bias_{number}"] = reading.tensor(f"{path}.{place}.bias", settings.width)
+                weights[f"{ours}.bias_{number}"] = reading.tensor(
+                    f"{path}.{place}.bias", settings.width
+                )
     return weights

@@ -1,1 +1,3 @@
-"""The model core, one file per block of the paper; `mace.py` holds the forward pass, `derivatives.py` the forces."""
+"""The model core, one file per block of the paper; `mace.py` holds the forward pass,
+`derivatives.py` the forces.
+"""

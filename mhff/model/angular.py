@@ -10,7 +10,8 @@ from mhff.model.exact import ExactConstants
 
 
 class SphericalHarmonics(ExactConstants):
-    """Real harmonics Y_lm of unit vectors, l = 0..l_max, component normalisation: sum over m of Y_lm^2 = 2l + 1.
+    """Real harmonics Y_lm of unit vectors, l = 0..l_max, component normalisation: sum over m of
+    Y_lm^2 = 2l + 1.
 
     Built by the recursion Y_l ~ Y_(l-1) x Y_1 in e3nn's convention (polar axis y).
     """

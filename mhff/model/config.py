@@ -13,7 +13,9 @@ Correlation = Annotated[int, Field(ge=1, le=4)]
 
 
 class StateEmbedding(BaseModel):
-    """How a quantity of the whole structure, its total charge or spin multiplicity, enters the node features."""
+    """How a quantity of the whole structure, its total charge or spin multiplicity, enters the node
+    features.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -31,14 +33,18 @@ class StateEmbedding(BaseModel):
     @model_validator(mode="after")
     def _consistent(self) -> StateEmbedding:
         if (self.kind == "categorical") != (self.n_classes > 0):
-            raise ValueError(f"expected n_classes for a categorical embedding only, got {self.kind} with {self.n_classes}")
+            raise ValueError(
+                f"expected n_classes for a categorical embedding only, got {self.kind} with "
+                f"{self.n_classes}"
+            )
         return self
 
 
 class ModelConfig(BaseModel):
     """Architecture of a multi-head MACE. The defaults are the published mace-mh-1 architecture.
 
-    Node features are packed: `[n_nodes, (hidden_lmax + 1)^2, n_channels]`, natural parity, one channel count.
+    Node features are packed: `[n_nodes, (hidden_lmax + 1)^2, n_channels]`, natural parity, one
+    channel count.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -73,11 +79,15 @@ class ModelConfig(BaseModel):
     cutoff_power: int = Field(default=5, ge=2, le=100)
     """Integer p of the polynomial envelope."""
     apply_cutoff: bool = False
-    """True: the envelope multiplies the radial basis. False: it multiplies the radial weights and the density."""
+    """True: the envelope multiplies the radial basis. False: it multiplies the radial weights and
+    the density.
+    """
     zbl: bool = True
     """Ziegler-Biersack-Littmark pair repulsion at short distance."""
     readout: Literal["nonlinear", "nonlinear_bias"] = "nonlinear"
-    """Readout of the last of several layers: one hidden layer, or two, with biases; all other readouts are linear."""
+    """Readout of the last of several layers: one hidden layer, or two, with biases; all other
+    readouts are linear.
+    """
     readout_width: int = Field(default=16, ge=1, le=1_000_000)
     """Hidden scalars per head of the last readout."""
     readout_activation: Literal["silu", "tanh", "abs", "none"] = "silu"
@@ -86,9 +96,12 @@ class ModelConfig(BaseModel):
     state_embeddings: tuple[StateEmbedding, ...] = ()
     """Quantities of the whole structure that enter the node features, as in mace-omol."""
     state_readout: bool = False
-    """Whether the initial node features, which hold the state, have a linear readout of their own."""
+    """Whether the initial node features, which hold the state, have a linear readout of their own.
+    """
     avg_num_neighbors: float = Field(default=1.0, gt=0, allow_inf_nan=False)
-    """Mean number of neighbours in the training data; normalises the messages of the `plain` and `residual` blocks."""
+    """Mean number of neighbours in the training data; normalises the messages of the `plain` and
+    `residual` blocks.
+    """
 
     @field_validator("elements")
     @classmethod
@@ -98,7 +111,9 @@ class ModelConfig(BaseModel):
             raise ValueError(f"expected chemical symbols, got {', '.join(unknown)}")
         ordered = tuple(sorted(set(elements), key=lambda symbol: atomic_numbers[symbol]))
         if ordered != elements:
-            raise ValueError(f"expected each element once in ascending atomic number, got {', '.join(elements)}")
+            raise ValueError(
+                f"expected each element once in ascending atomic number, got {', '.join(elements)}"
+            )
         return elements
 
     @model_validator(mode="after")
@@ -106,21 +121,33 @@ class ModelConfig(BaseModel):
         if self.hidden_lmax > self.l_max:
             raise ValueError(f"hidden_lmax ({self.hidden_lmax}) cannot exceed l_max ({self.l_max})")
         if self.edge_lmax is not None and self.edge_lmax > self.hidden_lmax:
-            raise ValueError(f"edge_lmax ({self.edge_lmax}) cannot exceed hidden_lmax ({self.hidden_lmax})")
+            raise ValueError(
+                f"edge_lmax ({self.edge_lmax}) cannot exceed hidden_lmax ({self.hidden_lmax})"
+            )
         if len(self.correlations) != self.n_layers:
-            raise ValueError(f"expected one correlation or one per layer ({self.n_layers}), got {len(self.correlations)}")
+            raise ValueError(
+                f"expected one correlation or one per layer ({self.n_layers}), got "
+                f"{len(self.correlations)}"
+            )
         if self.last_readout_only and self.n_layers == 1:
-            raise ValueError("last_readout_only needs two layers or more: in MACE a single layer would have no readout")
+            raise ValueError(
+                "last_readout_only needs two layers or more: in MACE a single layer would have no "
+                "readout"
+            )
         quantities = [embedding.quantity for embedding in self.state_embeddings]
         if len(set(quantities)) != len(quantities):
-            raise ValueError(f"expected each quantity once in state_embeddings, got {', '.join(quantities)}")
+            raise ValueError(
+                f"expected each quantity once in state_embeddings, got {', '.join(quantities)}"
+            )
         if self.state_readout and not quantities:
             raise ValueError("state_readout needs state_embeddings")
         return self
 
     @property
     def jumps_at_cutoff(self) -> bool:
-        """Whether the energy jumps at r_max: the non-linear block has biases, which only an envelope on its weights ends."""
+        """Whether the energy jumps at r_max: the non-linear block has biases, which only an
+        envelope on its weights ends.
+        """
         return self.apply_cutoff and "nonlinear_residual" in (self.interaction, self.block(0))
 
     @property
@@ -131,11 +158,17 @@ class ModelConfig(BaseModel):
     @property
     def correlations(self) -> tuple[int, ...]:
         """Largest body order of each layer."""
-        return (self.correlation,) * self.n_layers if isinstance(self.correlation, int) else self.correlation
+        return (
+            (self.correlation,) * self.n_layers
+            if isinstance(self.correlation, int)
+            else self.correlation
+        )
 
     def block(self, layer: int) -> Block:
         """Interaction block of a layer."""
-        return self.interaction if layer or self.first_interaction is None else self.first_interaction
+        return (
+            self.interaction if layer or self.first_interaction is None else self.first_interaction
+        )
 
     def edge_channels(self, layer: int) -> int:
         """Channels of a layer's messages."""
@@ -148,7 +181,11 @@ class ModelConfig(BaseModel):
 
     def message_lmax(self, layer: int) -> int:
         """Largest degree of the features that neighbours send in a layer."""
-        return self.input_lmax(layer) if self.edge_lmax is None else min(self.edge_lmax, self.input_lmax(layer))
+        return (
+            self.input_lmax(layer)
+            if self.edge_lmax is None
+            else min(self.edge_lmax, self.input_lmax(layer))
+        )
 
     def output_lmax(self, layer: int) -> int:
         """Largest degree of the node features that leave a layer: the last one keeps scalars only."""

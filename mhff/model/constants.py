@@ -1,7 +1,8 @@
-"""The numbers that weights mean something together with: a model keeps them, and its file stores them.
+"""The numbers that weights mean something together with: a model keeps them, and its file stores
+them.
 
-A model made here computes them; an imported one has those of its file, which may be rounded or in another basis. All are
-float64, or int64 where they count or point.
+A model made here computes them; an imported one has those of its file, which may be rounded or in
+another basis. All are float64, or int64 where they count or point.
 
 | name                  | shape            | what                                                                    |
 |-----------------------|------------------|-------------------------------------------------------------------------|
@@ -26,7 +27,12 @@ import torch
 
 from mhff.errors import listing
 from mhff.model.config import ModelConfig
-from mhff.model.coupling import convolution_coupling, harmonic_recursion, message_rows, product_basis
+from mhff.model.coupling import (
+    convolution_coupling,
+    harmonic_recursion,
+    message_rows,
+    product_basis,
+)
 
 MOMENTS = {
     "silu": 1.6791767923989418,
@@ -35,7 +41,9 @@ MOMENTS = {
     "abs": 1.001110600838467,
     "none": 1.0,
 }
-"""1 / sqrt(<f(z)^2>) for normal z, the Monte-Carlo values of e3nn that published models were trained with."""
+"""1 / sqrt(<f(z)^2>) for normal z, the Monte-Carlo values of e3nn that published models were
+trained with.
+"""
 AGNESI = (1.0805, 0.9183, 4.5791)
 """a, q, p of W. C. Witt et al., J. Chem. Phys. 159, 164101 (2023)."""
 SOFT_ALPHA = 4.0
@@ -48,9 +56,15 @@ def model_constants(config: ModelConfig) -> dict[str, torch.Tensor]:
     """All constants of an architecture, by name, as `mhff.model.mace.MACE` takes them."""
     from ase.data import covalent_radii
 
-    constants = {"covalent_radii": _tensor([covalent_radii[number] for number in config.atomic_numbers])}
+    constants = {
+        "covalent_radii": _tensor([covalent_radii[number] for number in config.atomic_numbers])
+    }
     constants |= _radial_constants(config)
-    for name, function in (("silu", "silu"), ("sigmoid", "sigmoid"), ("readout", config.readout_activation)):
+    for name, function in (
+        ("silu", "silu"),
+        ("sigmoid", "sigmoid"),
+        ("readout", config.readout_activation),
+    ):
         constants[f"activation.{name}"] = _tensor(MOMENTS[function])
     if config.zbl:
         constants["zbl.coefficients"] = _tensor(ZBL_COEFFICIENTS)
@@ -58,7 +72,9 @@ def model_constants(config: ModelConfig) -> dict[str, torch.Tensor]:
     for degree in range(2, config.l_max + 1):
         constants[f"harmonics.{degree}"] = harmonic_recursion(degree)
     for layer in range(config.n_layers):
-        constants[f"convolution.{layer}"] = convolution_coupling(config.message_lmax(layer), config.l_max)
+        constants[f"convolution.{layer}"] = convolution_coupling(
+            config.message_lmax(layer), config.l_max
+        )
         basis = product_basis(config.l_max, config.output_lmax(layer), config.correlations[layer])
         constants |= {f"product.{layer}.{name}": tensor for name, tensor in basis.items()}
     return constants
@@ -69,11 +85,18 @@ def _radial_constants(config: ModelConfig) -> dict[str, torch.Tensor]:
     counted = torch.arange(1, n + 1, dtype=torch.float64)
     functions, factor = {
         "bessel": (counted * math.pi / r_max, (2 / r_max) ** 0.5),
-        "gaussian": (torch.linspace(0, r_max, n, dtype=torch.float64), -0.5 * (max(n - 1, 1) / r_max) ** 2),
+        "gaussian": (
+            torch.linspace(0, r_max, n, dtype=torch.float64),
+            -0.5 * (max(n - 1, 1) / r_max) ** 2,
+        ),
         "chebyshev": (counted, 1.0),
     }[config.radial_basis]
     transform = {"agnesi": AGNESI, "soft": (SOFT_ALPHA,), "none": ()}[config.distance_transform]
-    return {"radial.functions": functions, "radial.factor": _tensor(factor), "radial.transform": _tensor(transform)}
+    return {
+        "radial.functions": functions,
+        "radial.factor": _tensor(factor),
+        "radial.transform": _tensor(transform),
+    }
 
 
 def _tensor(values: object) -> torch.Tensor:
@@ -81,27 +104,36 @@ def _tensor(values: object) -> torch.Tensor:
 
 
 def check_constants(config: ModelConfig, constants: Mapping[str, torch.Tensor]) -> None:
-    """Raise ValueError unless `constants` (of a file) have the names, types and shapes that an architecture needs."""
+    """Raise ValueError unless `constants` (of a file) have the names, types and shapes that an
+    architecture needs.
+    """
     expected = _shapes(config, constants)
     if set(constants) != set(expected):
         raise ValueError(
-            f"its constants are not those of its architecture: {listing(sorted(set(constants) ^ set(expected)))}"
+            "its constants are not those of its architecture: "
+            f"{listing(sorted(set(constants) ^ set(expected)))}"
         )
     for name, shape in expected.items():
         dtype = torch.int64 if name.endswith((".monomials", ".rows", ".paths")) else torch.float64
         if constants[name].shape != shape or constants[name].dtype != dtype:
             raise ValueError(
-                f"expected {dtype} {list(shape)} for {name}, got {constants[name].dtype} {list(constants[name].shape)}"
+                f"expected {dtype} {list(shape)} for {name}, got {constants[name].dtype} "
+                f"{list(constants[name].shape)}"
             )
     for layer in range(config.n_layers):
-        limits = {"monomials": (config.l_max + 1) ** 2, "rows": (config.output_lmax(layer) + 1) ** 2 - 1}
+        limits = {
+            "monomials": (config.l_max + 1) ** 2,
+            "rows": (config.output_lmax(layer) + 1) ** 2 - 1,
+        }
         for name, largest in limits.items():
             values = constants[f"product.{layer}.{name}"]
             if bool((values < 0).any() or (values > largest).any()):
                 raise ValueError(f"expected indices from 0 to {largest} in product.{layer}.{name}")
 
 
-def _shapes(config: ModelConfig, constants: Mapping[str, torch.Tensor]) -> dict[str, tuple[int, ...]]:
+def _shapes(
+    config: ModelConfig, constants: Mapping[str, torch.Tensor]
+) -> dict[str, tuple[int, ...]]:
     """Shape of every constant of an architecture; the numbers of monomials and paths are free."""
     dim = (config.l_max + 1) ** 2
     shapes: dict[str, tuple[int, ...]] = {
@@ -117,8 +149,15 @@ def _shapes(config: ModelConfig, constants: Mapping[str, torch.Tensor]) -> dict[
         shapes[f"harmonics.{degree}"] = ((2 * degree - 1) * 3, 2 * degree + 1)
     for layer in range(config.n_layers):
         sent = config.message_lmax(layer)
-        shapes[f"convolution.{layer}"] = (dim, len(message_rows(sent, config.l_max)), (sent + 1) ** 2)
-        n_monomials, n_paths = _lengths(constants, f"product.{layer}.rows"), _lengths(constants, f"product.{layer}.paths")
+        shapes[f"convolution.{layer}"] = (
+            dim,
+            len(message_rows(sent, config.l_max)),
+            (sent + 1) ** 2,
+        )
+        n_monomials, n_paths = (
+            _lengths(constants, f"product.{layer}.rows"),
+            _lengths(constants, f"product.{layer}.paths"),
+        )
         shapes[f"product.{layer}.monomials"] = (*n_monomials, config.correlations[layer])
         shapes[f"product.{layer}.rows"] = n_monomials
         shapes[f"product.{layer}.basis"] = (*n_monomials, *n_paths)

@@ -9,7 +9,8 @@ from torch import nn
 
 
 class ExactConstants(nn.Module):
-    """A module that keeps its constants in float64 and rounds them anew at every change of dtype or device.
+    """A module that keeps its constants in float64 and rounds them anew at every change of dtype or
+    device.
 
     A plain buffer that went to float32 and back would stay rounded, and break symmetries at 1e-8.
     """
@@ -21,14 +22,16 @@ class ExactConstants(nn.Module):
     def add_constant(self, name: str, value: torch.Tensor) -> None:
         """Register a constant buffer; integer tensors are kept as they are.
 
-        `value` has numbers even where the weights do not yet (`mhff.modelfile` builds on the meta device), so make it on
-        an explicit device.
+        `value` has numbers even where the weights do not yet (`mhff.modelfile` builds on the meta
+        device), so make it on an explicit device.
         """
         self._exact[name] = value.detach().clone()
         rounded = value.to(torch.float32) if value.is_floating_point() else value
         self.register_buffer(name, rounded, persistent=False)
 
-    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> ExactConstants:
+    def _apply(
+        self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True
+    ) -> ExactConstants:
         super()._apply(fn, recurse)
         for name, value in self._exact.items():
             setattr(self, name, value.to(getattr(self, name)))

@@ -11,7 +11,9 @@ from mhff.ops.convolution import convolution_operator
 
 
 def use_operators(network: nn.Module) -> None:
-    """Make a network evaluate through the operators instead of their references: once differentiable, not for training."""
+    """Make a network evaluate through the operators instead of their references: once
+    differentiable, not for training.
+    """
     for module in network.modules():
         if isinstance(module, Convolution):
             module.operator = convolution_operator

@@ -43,7 +43,9 @@ INITIAL_ALPHA, INITIAL_BETA = 20.0, 0.0
 
 
 class Edges(NamedTuple):
-    """What an interaction knows of the edges j -> i; E edges, senders among n_all atoms, receivers among n_local."""
+    """What an interaction knows of the edges j -> i; E edges, senders among n_all atoms, receivers
+    among n_local.
+    """
 
     edge_index: torch.Tensor
     """`[2, E]`: sender, receiver."""
@@ -73,24 +75,44 @@ class Convolution(ExactConstants):
         self.operator = convolution
         self.add_constant("coupling", coupling)
 
-    def forward(self, features: torch.Tensor, weights: torch.Tensor, edges: Edges) -> list[torch.Tensor]:
+    def forward(
+        self, features: torch.Tensor, weights: torch.Tensor, edges: Edges
+    ) -> list[torch.Tensor]:
         """`features [n_all, (message_lmax + 1)^2, C]`, `weights [E, paths * C]`."""
         per_path = weights.unflatten(1, (self.n_paths, features.shape[2]))
         messages = self.operator(
-            features, edges.harmonics, per_path, self.coupling, self.paths_to, edges.edge_index, edges.n_local
+            features,
+            edges.harmonics,
+            per_path,
+            self.coupling,
+            self.paths_to,
+            edges.edge_index,
+            edges.n_local,
         )
-        blocks = messages.split([paths * (2 * degree + 1) for degree, paths in enumerate(self.paths_to)], dim=1)
-        return [block.unflatten(1, (2 * degree + 1, -1)).flatten(2) for degree, block in enumerate(blocks)]
+        blocks = messages.split(
+            [paths * (2 * degree + 1) for degree, paths in enumerate(self.paths_to)], dim=1
+        )
+        return [
+            block.unflatten(1, (2 * degree + 1, -1)).flatten(2)
+            for degree, block in enumerate(blocks)
+        ]
 
 
 class Interaction(nn.Module):
-    """What the interaction blocks share: the upward linear map, its exchange with ghosts, the convolution."""
+    """What the interaction blocks share: the upward linear map, its exchange with ghosts, the
+    convolution.
+    """
 
     def __init__(
-        self, config: ModelConfig, layer: int, constants: Mapping[str, torch.Tensor], generator: torch.Generator
+        self,
+        config: ModelConfig,
+        layer: int,
+        constants: Mapping[str, torch.Tensor],
+        generator: torch.Generator,
     ) -> None:
         super().__init__()
-        # the first layer's features are the same for all atoms of an element and a structure, so ghosts have theirs
+        # the first layer's features are the same for all atoms of an element and a structure, so
+        # ghosts have theirs
         self.first = layer == 0
         self.apply_cutoff = config.apply_cutoff
         sent, edge_channels = config.message_lmax(layer) + 1, config.edge_channels(layer)
@@ -103,7 +125,11 @@ class Interaction(nn.Module):
         """Features that neighbours send, `[n_all, (message_lmax + 1)^2, edge_channels]`."""
         sent = split_degrees(node_feats)[: len(self.linear_up.weights)]
         features = pack_degrees(self.linear_up(sent))
-        return features if self.first or edges.ghost_plan is None else exchange_ghosts(features, edges.ghost_plan)
+        return (
+            features
+            if self.first or edges.ghost_plan is None
+            else exchange_ghosts(features, edges.ghost_plan)
+        )
 
     def with_envelope(self, values: torch.Tensor, edges: Edges) -> torch.Tensor:
         """Edge values times the envelope, unless the radial basis carries it already."""
@@ -126,7 +152,11 @@ class NonLinearResidualInteraction(Interaction):
     """RealAgnosticResidualNonLinearInteractionBlock (mace-mh-1; arXiv:2510.25380)."""
 
     def __init__(
-        self, config: ModelConfig, layer: int, constants: Mapping[str, torch.Tensor], generator: torch.Generator
+        self,
+        config: ModelConfig,
+        layer: int,
+        constants: Mapping[str, torch.Tensor],
+        generator: torch.Generator,
     ) -> None:
         super().__init__(config, layer, constants, generator)
         channels, n_elements = config.n_channels, len(config.elements)
@@ -137,10 +167,17 @@ class NonLinearResidualInteraction(Interaction):
         self.radial_network = PairNetwork(config.n_radial, channels, widths, generator)
         self.density_network = PairNetwork(config.n_radial, channels, [DENSITY_WIDTH, 1], generator)
         gated = [channels * (1 + config.l_max)] + [channels] * config.l_max
-        n_sent, n_skips = config.message_lmax(layer) + 1, min(config.input_lmax(layer), config.output_lmax(layer)) + 1
+        n_sent, n_skips = (
+            config.message_lmax(layer) + 1,
+            min(config.input_lmax(layer), config.output_lmax(layer)) + 1,
+        )
         self.linear_1 = PackedLinear(self.message_channels, gated, generator)
-        self.linear_res = PackedLinear([config.edge_channels(layer)] * n_sent, gated[:n_sent], generator)
-        self.linear_2 = PackedLinear([channels] * (config.l_max + 1), [channels] * (config.l_max + 1), generator)
+        self.linear_res = PackedLinear(
+            [config.edge_channels(layer)] * n_sent, gated[:n_sent], generator
+        )
+        self.linear_2 = PackedLinear(
+            [channels] * (config.l_max + 1), [channels] * (config.l_max + 1), generator
+        )
         self.skip = PackedLinear([channels] * n_skips, [channels] * n_skips, generator)
         self.alpha = nn.Parameter(torch.tensor(INITIAL_ALPHA, dtype=torch.float32))
         self.beta = nn.Parameter(torch.tensor(INITIAL_BETA, dtype=torch.float32))
@@ -150,13 +187,18 @@ class NonLinearResidualInteraction(Interaction):
     def forward(
         self, node_feats: torch.Tensor, species: torch.Tensor, edges: Edges
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """A `[n_local, (l_max + 1)^2, C]` and the skip term, one tensor `[n_local, 2l + 1, C]` per l."""
+        """A `[n_local, (l_max + 1)^2, C]` and the skip term, one tensor `[n_local, 2l + 1, C]` per
+        l.
+        """
         up = self.up(node_feats, edges)
         messages = self.convolution(up, self.radial_weights(edges), edges)
         norm = self.beta * self.density(self.edge_density(edges), edges) + self.alpha
         residual = self.linear_res(split_degrees(up[: edges.n_local]))
         z = [message / norm for message in self.linear_1(messages)]
-        z = [message + residual[degree] if degree < len(residual) else message for degree, message in enumerate(z)]
+        z = [
+            message + residual[degree] if degree < len(residual) else message
+            for degree, message in enumerate(z)
+        ]
         skip = split_degrees(node_feats[: edges.n_local])[: len(self.skip.weights)]
         return pack_degrees(self.linear_2(self._gate(z))), self.skip(skip)
 
@@ -166,22 +208,39 @@ class NonLinearResidualInteraction(Interaction):
 
     def edge_density(self, edges: Edges) -> torch.Tensor:
         """See `Interaction.edge_density`."""
-        return self.with_envelope(torch.tanh(self._on_edges(self.density_network, edges) ** 2), edges)
+        return self.with_envelope(
+            torch.tanh(self._on_edges(self.density_network, edges) ** 2), edges
+        )
 
     def _on_edges(self, network: PairNetwork, edges: Edges) -> torch.Tensor:
-        return network(edges.radial, self.source.table(), self.target.table(), edges.species[0], edges.species[1])
+        return network(
+            edges.radial,
+            self.source.table(),
+            self.target.table(),
+            edges.species[0],
+            edges.species[1],
+        )
 
     def _gate(self, z: list[torch.Tensor]) -> list[torch.Tensor]:
         """silu on the scalars; every l > 0 is multiplied by the sigmoid of its own gate scalars."""
         scalars, *gates = z[0].split(self.n_channels, dim=2)
-        return [self.activation(scalars), *(self.gate(gate) * vector for gate, vector in zip(gates, z[1:], strict=True))]
+        return [
+            self.activation(scalars),
+            *(self.gate(gate) * vector for gate, vector in zip(gates, z[1:], strict=True)),
+        ]
 
 
 class ClassicInteraction(Interaction):
-    """The four element-dependent blocks of MACE-MP and MACE-OFF: `plain`, `residual` and their `density` forms."""
+    """The four element-dependent blocks of MACE-MP and MACE-OFF: `plain`, `residual` and their
+    `density` forms.
+    """
 
     def __init__(
-        self, config: ModelConfig, layer: int, constants: Mapping[str, torch.Tensor], generator: torch.Generator
+        self,
+        config: ModelConfig,
+        layer: int,
+        constants: Mapping[str, torch.Tensor],
+        generator: torch.Generator,
     ) -> None:
         super().__init__(config, layer, constants, generator)
         block = config.block(layer)
@@ -192,21 +251,33 @@ class ClassicInteraction(Interaction):
         self.radial_network = RadialNetwork(widths, constants, generator)
         self.linear = PackedLinear(self.message_channels, [channels] * n_degrees, generator)
         self.density_network = (
-            RadialNetwork([config.n_radial, 1], constants, generator) if block.startswith("density") else None
+            RadialNetwork([config.n_radial, 1], constants, generator)
+            if block.startswith("density")
+            else None
         )
         self.skip, self.mix = None, None
         if block.endswith("residual"):
-            self.skip = ElementLinear(n_elements, [channels] * n_skips, [channels] * n_skips, generator)
+            self.skip = ElementLinear(
+                n_elements, [channels] * n_skips, [channels] * n_skips, generator
+            )
         else:
-            self.mix = ElementLinear(n_elements, [channels] * n_degrees, [channels] * n_degrees, generator)
+            self.mix = ElementLinear(
+                n_elements, [channels] * n_degrees, [channels] * n_degrees, generator
+            )
 
     def forward(
         self, node_feats: torch.Tensor, species: torch.Tensor, edges: Edges
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """A `[n_local, (l_max + 1)^2, C]` and the skip term, one tensor `[n_local, 2l + 1, C]` per l, or none."""
+        """A `[n_local, (l_max + 1)^2, C]` and the skip term, one tensor `[n_local, 2l + 1, C]` per
+        l, or none.
+        """
         messages = self.convolution(self.up(node_feats, edges), self.radial_weights(edges), edges)
         edge_density = self.edge_density(edges)
-        norm = self.avg_num_neighbors if edge_density is None else self.density(edge_density, edges) + 1
+        norm = (
+            self.avg_num_neighbors
+            if edge_density is None
+            else self.density(edge_density, edges) + 1
+        )
         a = [message / norm for message in self.linear(messages)]
         if self.mix is not None:
             a = self.mix(a, species[: edges.n_local])
@@ -227,8 +298,15 @@ class ClassicInteraction(Interaction):
 
 
 def build_interaction(
-    config: ModelConfig, layer: int, constants: Mapping[str, torch.Tensor], generator: torch.Generator
+    config: ModelConfig,
+    layer: int,
+    constants: Mapping[str, torch.Tensor],
+    generator: torch.Generator,
 ) -> Interaction:
     """The interaction block of a layer."""
-    block = NonLinearResidualInteraction if config.block(layer) == "nonlinear_residual" else ClassicInteraction
+    block = (
+        NonLinearResidualInteraction
+        if config.block(layer) == "nonlinear_residual"
+        else ClassicInteraction
+    )
     return block(config, layer, constants, generator)

@@ -10,7 +10,11 @@ from mhff.ops.native.parts import Convolution
 
 
 def convolution_part(network: MACE, layer: int, mapped: Sequence[int] = ()) -> Convolution:
-    """The convolution of a layer, its weights in tables with `mapped` (`Convolution.mapped`), else given with the edges."""
+    """The convolution of a layer, its weights in tables with `mapped` (`Convolution.mapped`), else
+    given with the edges.
+    """
     config = network.config
     paths = convolution_paths(config.message_lmax(layer), config.l_max)
-    return Convolution(paths, network.constants[f"convolution.{layer}"], config.edge_channels(layer), mapped)
+    return Convolution(
+        paths, network.constants[f"convolution.{layer}"], config.edge_channels(layer), mapped
+    )

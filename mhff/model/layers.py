@@ -41,34 +41,50 @@ class Activation(nn.Module):
 
 
 class PackedLinear(nn.Module):
-    """Equivariant linear map: for each degree l its own matrix over channels, out = x W_l / sqrt(fan_in).
+    """Equivariant linear map: for each degree l its own matrix over channels, out = x W_l /
+    sqrt(fan_in).
 
-    `fan_in` and `fan_out` list channels by l. Input: the channels of degree l as `[n, 2l + 1, fan_in[l]]`, one
-    tensor per l; output: the same with `fan_out[l]`.
+    `fan_in` and `fan_out` list channels by l. Input: the channels of degree l as `[n, 2l + 1,
+    fan_in[l]]`, one tensor per l; output: the same with `fan_out[l]`.
     """
 
-    def __init__(self, fan_in: Sequence[int], fan_out: Sequence[int], generator: torch.Generator) -> None:
+    def __init__(
+        self, fan_in: Sequence[int], fan_out: Sequence[int], generator: torch.Generator
+    ) -> None:
         super().__init__()
         self.weights = nn.ParameterList(
             normal((n_in, n_out), generator) for n_in, n_out in zip(fan_in, fan_out, strict=True)
         )
 
     def forward(self, degrees: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        return [x @ (weight * weight.shape[0] ** -0.5) for x, weight in zip(degrees, self.weights, strict=True)]
+        return [
+            x @ (weight * weight.shape[0] ** -0.5)
+            for x, weight in zip(degrees, self.weights, strict=True)
+        ]
 
 
 class ElementLinear(nn.Module):
-    """Equivariant linear map with one set of matrices per element, out = x W_l[z] / sqrt(n_elements * fan_in)."""
+    """Equivariant linear map with one set of matrices per element, out = x W_l[z] / sqrt(n_elements
+    * fan_in).
+    """
 
-    def __init__(self, n_elements: int, fan_in: Sequence[int], fan_out: Sequence[int], generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        n_elements: int,
+        fan_in: Sequence[int],
+        fan_out: Sequence[int],
+        generator: torch.Generator,
+    ) -> None:
         super().__init__()
         self.weights = nn.ParameterList(
-            normal((n_elements, n_in, n_out), generator) for n_in, n_out in zip(fan_in, fan_out, strict=True)
+            normal((n_elements, n_in, n_out), generator)
+            for n_in, n_out in zip(fan_in, fan_out, strict=True)
         )
 
     def forward(self, degrees: Sequence[torch.Tensor], species: torch.Tensor) -> list[torch.Tensor]:
         return [
-            torch.bmm(x, weight.index_select(0, species)) * (weight.shape[0] * weight.shape[1]) ** -0.5
+            torch.bmm(x, weight.index_select(0, species))
+            * (weight.shape[0] * weight.shape[1]) ** -0.5
             for x, weight in zip(degrees, self.weights, strict=True)
         ]
 
@@ -91,10 +107,17 @@ class ElementEmbedding(nn.Module):
 class RadialNetwork(nn.Module):
     """Bias-free network of the classic interactions: x W / sqrt(fan_in) with scaled silu between."""
 
-    def __init__(self, widths: Sequence[int], constants: Mapping[str, torch.Tensor], generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        widths: Sequence[int],
+        constants: Mapping[str, torch.Tensor],
+        generator: torch.Generator,
+    ) -> None:
         super().__init__()
         self.activation = Activation("silu", constants["activation.silu"])
-        self.weights = nn.ParameterList(normal((n_in, n_out), generator) for n_in, n_out in pairwise(widths))
+        self.weights = nn.ParameterList(
+            normal((n_in, n_out), generator) for n_in, n_out in pairwise(widths)
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         for index, weight in enumerate(self.weights):
@@ -103,28 +126,48 @@ class RadialNetwork(nn.Module):
 
 
 class PairNetwork(nn.Module):
-    """Network of the non-linear interaction, on [radial basis, source(z_sender), target(z_receiver)].
+    """Network of the non-linear interaction, on [radial basis, source(z_sender),
+    target(z_receiver)].
 
-    Linear, LayerNorm, silu, ..., Linear. The elements' share of the first layer depends on the element only, so it is
-    computed once per element and gathered.
+    Linear, LayerNorm, silu, ..., Linear. The elements' share of the first layer depends on the
+    element only, so it is computed once per element and gathered.
     """
 
-    def __init__(self, n_radial: int, n_element: int, widths: Sequence[int], generator: torch.Generator) -> None:
+    def __init__(
+        self, n_radial: int, n_element: int, widths: Sequence[int], generator: torch.Generator
+    ) -> None:
         super().__init__()
         self.split = [n_radial, n_element, n_element]
         fan_in = [sum(self.split), *widths[:-1]]
         sizes = list(zip(fan_in, widths, strict=True))
-        self.weights = nn.ParameterList(uniform((n_out, n_in), n_in**-0.5, generator) for n_in, n_out in sizes)
-        self.biases = nn.ParameterList(uniform((n_out,), n_in**-0.5, generator) for n_in, n_out in sizes)
-        self.norms = nn.ModuleList(nn.LayerNorm(width, dtype=torch.float32) for width in widths[:-1])
+        self.weights = nn.ParameterList(
+            uniform((n_out, n_in), n_in**-0.5, generator) for n_in, n_out in sizes
+        )
+        self.biases = nn.ParameterList(
+            uniform((n_out,), n_in**-0.5, generator) for n_in, n_out in sizes
+        )
+        self.norms = nn.ModuleList(
+            nn.LayerNorm(width, dtype=torch.float32) for width in widths[:-1]
+        )
 
     def forward(
-        self, radial: torch.Tensor, source: torch.Tensor, target: torch.Tensor, sender: torch.Tensor, receiver: torch.Tensor
+        self,
+        radial: torch.Tensor,
+        source: torch.Tensor,
+        target: torch.Tensor,
+        sender: torch.Tensor,
+        receiver: torch.Tensor,
     ) -> torch.Tensor:
-        """`radial [E, n_radial]`; `source`, `target` `[n_elements, n_element]`; species of `sender`, `receiver` `[E]`."""
+        """`radial [E, n_radial]`; `source`, `target` `[n_elements, n_element]`; species of
+        `sender`, `receiver` `[E]`.
+        """
         of_radial, of_source, of_target = self.weights[0].split(self.split, dim=1)
         of_sender, of_receiver = source @ of_source.T, target @ of_target.T + self.biases[0]
-        x = radial @ of_radial.T + of_sender.index_select(0, sender) + of_receiver.index_select(0, receiver)
+        x = (
+            radial @ of_radial.T
+            + of_sender.index_select(0, sender)
+            + of_receiver.index_select(0, receiver)
+        )
         for norm, weight, bias in zip(self.norms, self.weights[1:], self.biases[1:], strict=True):
             x = functional.linear(functional.silu(norm(x)), weight, bias)
         return x

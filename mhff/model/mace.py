@@ -1,6 +1,7 @@
 """The multi-head MACE: one trunk, several levels of theory.
 
-I. Batatia et al., arXiv:2206.07697 (MACE); I. Batatia et al., arXiv:2510.25380 (multi-head, mace-mh-1).
+I. Batatia et al., arXiv:2206.07697 (MACE); I. Batatia et al., arXiv:2510.25380 (multi-head,
+mace-mh-1).
 """
 
 from __future__ import annotations
@@ -27,7 +28,11 @@ class Layer(nn.Module):
     """One step of message passing: interaction, product, readout."""
 
     def __init__(
-        self, config: ModelConfig, index: int, constants: Mapping[str, torch.Tensor], generator: torch.Generator
+        self,
+        config: ModelConfig,
+        index: int,
+        constants: Mapping[str, torch.Tensor],
+        generator: torch.Generator,
     ) -> None:
         super().__init__()
         readout = READOUTS[config.readout] if index == config.n_layers - 1 > 0 else LinearReadout
@@ -38,7 +43,9 @@ class Layer(nn.Module):
     def forward(
         self, node_feats: torch.Tensor, species: torch.Tensor, edges: Edges
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """New features `[n_local, ...]` and this layer's energies `[n_local, n_heads]`, if it has a readout."""
+        """New features `[n_local, ...]` and this layer's energies `[n_local, n_heads]`, if it has a
+        readout.
+        """
         a, skip = self.interaction(node_feats, species, edges)
         node_feats = self.product(a, skip, species[: edges.n_local])
         return node_feats, None if self.readout is None else self.readout(node_feats[:, 0])
@@ -53,7 +60,12 @@ class MACE(nn.Module):
     layers: Any
     """A `Layer` each; torch does not type what a ModuleList holds."""
 
-    def __init__(self, config: ModelConfig, constants: Mapping[str, torch.Tensor] | None = None, seed: int = 0) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        constants: Mapping[str, torch.Tensor] | None = None,
+        seed: int = 0,
+    ) -> None:
         """Build with random weights drawn from `seed` (torch's own generators are not touched).
 
         `constants` are those a model file holds; left out, they are computed.
@@ -63,13 +75,23 @@ class MACE(nn.Module):
         self.constants = dict(model_constants(config) if constants is None else constants)
         generator = torch.Generator().manual_seed(seed)
         self.radial_basis = RadialBasis(config, self.constants)
-        self.harmonics = SphericalHarmonics([self.constants[f"harmonics.{l}"] for l in range(2, config.l_max + 1)])
+        self.harmonics = SphericalHarmonics(
+            [self.constants[f"harmonics.{l}"] for l in range(2, config.l_max + 1)]
+        )
         self.pair_repulsion = ZBLRepulsion(config, self.constants) if config.zbl else None
-        self.node_embedding = ElementEmbedding(normal((len(config.elements), config.n_channels), generator))
-        self.layers = nn.ModuleList(Layer(config, index, self.constants, generator) for index in range(config.n_layers))
+        self.node_embedding = ElementEmbedding(
+            normal((len(config.elements), config.n_channels), generator)
+        )
+        self.layers = nn.ModuleList(
+            Layer(config, index, self.constants, generator) for index in range(config.n_layers)
+        )
         self.reference_energies = ReferenceEnergies(len(config.heads), len(config.elements))
-        self.state_embedding = JointEmbedding(config, generator) if config.state_embeddings else None
-        self.state_readout = LinearReadout(config, self.constants, generator) if config.state_readout else None
+        self.state_embedding = (
+            JointEmbedding(config, generator) if config.state_embeddings else None
+        )
+        self.state_readout = (
+            LinearReadout(config, self.constants, generator) if config.state_readout else None
+        )
 
     def forward(
         self,
@@ -82,14 +104,17 @@ class MACE(nn.Module):
     ) -> torch.Tensor:
         """Node energies `[n_local, n_heads]`, eV, float64.
 
-        `edge_vectors [E, 3]` = x_receiver - x_sender(image), A; `edge_index [2, E]`: sender among all atoms, receiver
-        among the first `n_local`; `species [n_all]`: indices into `config.elements`; `ghost_plan`: owners of the
-        atoms beyond `n_local` (`mhff.ops.ghosts`), needed where n_all > n_local; `state [n_all, 2]`: total charge and
-        spin multiplicity of each atom's structure, neutral singlets where it is left out.
+        `edge_vectors [E, 3]` = x_receiver - x_sender(image), A; `edge_index [2, E]`: sender among
+        all atoms, receiver among the first `n_local`; `species [n_all]`: indices into
+        `config.elements`; `ghost_plan`: owners of the atoms beyond `n_local` (`mhff.ops.ghosts`),
+        needed where n_all > n_local; `state [n_all, 2]`: total charge and spin multiplicity of each
+        atom's structure, neutral singlets where it is left out.
         """
         edges, r = self.embed_edges(edge_vectors, edge_index, species, n_local, ghost_plan)
         node_feats = self.embed_nodes(species, state)
-        state_energies = 0.0 if self.state_readout is None else self.state_readout(node_feats[:n_local, 0])
+        state_energies = (
+            0.0 if self.state_readout is None else self.state_readout(node_feats[:n_local, 0])
+        )
         energies = []
         if self.pair_repulsion is not None:
             repulsion = self.pair_repulsion(r, edges.species[0], edges.species[1])
@@ -105,7 +130,9 @@ class MACE(nn.Module):
         scalars = self.node_embedding(species)
         if self.state_embedding is not None:
             if state is None:
-                state = torch.tensor([DEFAULT_STATE], dtype=torch.float64, device=species.device).expand(len(species), -1)
+                state = torch.tensor(
+                    [DEFAULT_STATE], dtype=torch.float64, device=species.device
+                ).expand(len(species), -1)
             scalars = scalars + self.state_embedding(state)
         return scalars.unsqueeze(1)
 

@@ -1,4 +1,6 @@
-"""Product block: the symmetric contraction of A to higher body orders, then a linear map and the skip connection."""
+"""Product block: the symmetric contraction of A to higher body orders, then a linear map and the
+skip connection.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ from mhff.ops.contraction import symmetric_contraction
 
 
 class Product(ExactConstants):
-    """Higher body orders B of A (I. Batatia et al., arXiv:2206.07697, equations 10 and 11), then linear(B) + skip.
+    """Higher body orders B of A (I. Batatia et al., arXiv:2206.07697, equations 10 and 11), then
+    linear(B) + skip.
 
     The contraction is evaluated as a sparse polynomial; its coefficients are `basis @ weights`.
     """
@@ -25,23 +28,36 @@ class Product(ExactConstants):
     row_sum: torch.Tensor
 
     def __init__(
-        self, config: ModelConfig, layer: int, constants: Mapping[str, torch.Tensor], generator: torch.Generator
+        self,
+        config: ModelConfig,
+        layer: int,
+        constants: Mapping[str, torch.Tensor],
+        generator: torch.Generator,
     ) -> None:
         """`constants`: see `mhff.model.constants`."""
         super().__init__()
-        basis = {name: constants[f"product.{layer}.{name}"] for name in ("monomials", "rows", "basis", "paths")}
+        basis = {
+            name: constants[f"product.{layer}.{name}"]
+            for name in ("monomials", "rows", "basis", "paths")
+        }
         channels, n_degrees = config.n_channels, config.output_lmax(layer) + 1
         n_sets = 1 if config.agnostic_product else len(config.elements)
         self.operator = symmetric_contraction
         self.add_constant("monomials", basis["monomials"])
         self.add_constant("basis", basis["basis"])
-        self.add_constant("row_sum", functional.one_hot(basis["rows"], n_degrees**2).T.to(torch.float64))
+        self.add_constant(
+            "row_sum", functional.one_hot(basis["rows"], n_degrees**2).T.to(torch.float64)
+        )
         weights = normal((n_sets, len(basis["paths"]), channels), generator)
         self.weights = nn.Parameter(weights / basis["paths"][:, None].to(weights.device))
         self.linear = PackedLinear([channels] * n_degrees, [channels] * n_degrees, generator)
 
-    def forward(self, a: torch.Tensor, skip: list[torch.Tensor], species: torch.Tensor) -> torch.Tensor:
-        """Node features `[n_local, (output_lmax + 1)^2, C]` from A, the skip term per l, and species `[n_local]`."""
+    def forward(
+        self, a: torch.Tensor, skip: list[torch.Tensor], species: torch.Tensor
+    ) -> torch.Tensor:
+        """Node features `[n_local, (output_lmax + 1)^2, C]` from A, the skip term per l, and
+        species `[n_local]`.
+        """
         coefficients = torch.matmul(self.basis, self.weights)
         if coefficients.shape[0] > 1:
             coefficients = coefficients.index_select(0, species)

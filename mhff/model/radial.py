@@ -12,7 +12,9 @@ from mhff.model.exact import ExactConstants
 SOFT_INNER, SOFT_OUTER = 3 / 4, 4 / 3
 """Where the Soft transform begins and ends, in units of the sum of the covalent radii."""
 ZBL_EXPONENTS = (3.2, 0.9423, 0.4028, 0.2016)
-"""Of the screening function: J. F. Ziegler, J. P. Biersack, U. Littmark, The Stopping and Range of Ions in Matter (1985)."""
+"""Of the screening function: J. F. Ziegler, J. P. Biersack, U. Littmark, The Stopping and Range of
+Ions in Matter (1985).
+"""
 COULOMB = 14.3996
 """e^2 / (4 pi eps0) in eV A, with the digits that published models were trained with."""
 
@@ -20,15 +22,22 @@ COULOMB = 14.3996
 def polynomial_envelope(x: torch.Tensor, power: int) -> torch.Tensor:
     """Envelope of x = r / r_cut: 1 at 0; value, slope and curvature are 0 at 1; exactly 0 beyond.
 
-    1 - (p+1)(p+2)/2 x^p + p(p+2) x^(p+1) - p(p+1)/2 x^(p+2): J. Gasteiger et al., arXiv:2003.03123, equation 8.
+    1 - (p+1)(p+2)/2 x^p + p(p+2) x^(p+1) - p(p+1)/2 x^(p+2): J. Gasteiger et al., arXiv:2003.03123,
+    equation 8.
     """
     p = power
-    value = 1 - (p + 1) * (p + 2) / 2 * x**p + p * (p + 2) * x ** (p + 1) - p * (p + 1) / 2 * x ** (p + 2)
+    value = (
+        1
+        - (p + 1) * (p + 2) / 2 * x**p
+        + p * (p + 2) * x ** (p + 1)
+        - p * (p + 1) / 2 * x ** (p + 2)
+    )
     return value * (x < 1)
 
 
 class RadialBasis(ExactConstants):
-    """Radial functions of the (possibly transformed) distance, and the cutoff envelope of the plain distance.
+    """Radial functions of the (possibly transformed) distance, and the cutoff envelope of the plain
+    distance.
 
     Bessel functions: J. Gasteiger et al., arXiv:2003.03123, equation 7.
     """
@@ -38,19 +47,35 @@ class RadialBasis(ExactConstants):
 
     def __init__(self, config: ModelConfig, constants: Mapping[str, torch.Tensor]) -> None:
         super().__init__()
-        self.r_max, self.cutoff_power, self.apply_cutoff = config.r_max, config.cutoff_power, config.apply_cutoff
+        self.r_max, self.cutoff_power, self.apply_cutoff = (
+            config.r_max,
+            config.cutoff_power,
+            config.apply_cutoff,
+        )
         self.factor = float(constants["radial.factor"])
         self.parameters_of_transform = constants["radial.transform"].tolist()
-        self.transform = {"agnesi": self._agnesi, "soft": self._soft, "none": _unchanged}[config.distance_transform]
-        self.basis = {"bessel": self._bessel, "gaussian": self._gaussian, "chebyshev": self._chebyshev}[config.radial_basis]
+        self.transform = {"agnesi": self._agnesi, "soft": self._soft, "none": _unchanged}[
+            config.distance_transform
+        ]
+        self.basis = {
+            "bessel": self._bessel,
+            "gaussian": self._gaussian,
+            "chebyshev": self._chebyshev,
+        }[config.radial_basis]
         self.add_constant("covalent_radii", constants["covalent_radii"])
         self.add_constant("functions", constants["radial.functions"])
 
-    def forward(self, r: torch.Tensor, sender: torch.Tensor, receiver: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Basis `[E, n_radial]` and envelope `[E, 1]` from distances `[E]` and the species of both ends `[E]`."""
+    def forward(
+        self, r: torch.Tensor, sender: torch.Tensor, receiver: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Basis `[E, n_radial]` and envelope `[E, 1]` from distances `[E]` and the species of both
+        ends `[E]`.
+        """
         r = r.unsqueeze(-1)
         envelope = polynomial_envelope(r / self.r_max, self.cutoff_power)
-        radii = self.covalent_radii.index_select(0, sender) + self.covalent_radii.index_select(0, receiver)
+        radii = self.covalent_radii.index_select(0, sender) + self.covalent_radii.index_select(
+            0, receiver
+        )
         basis = self.basis(self.transform(r, radii.unsqueeze(-1)))
         return (basis * envelope if self.apply_cutoff else basis), envelope
 
@@ -64,7 +89,9 @@ class RadialBasis(ExactConstants):
         """From 3/4 of the sum of the radii at short distance over to r."""
         (alpha,) = self.parameters_of_transform
         inner, outer = SOFT_INNER * radii, SOFT_OUTER * radii
-        return inner + 0.5 * (r - inner) * (1 + torch.tanh(alpha / (outer - inner) * (r - 0.5 * (inner + outer))))
+        return inner + 0.5 * (r - inner) * (
+            1 + torch.tanh(alpha / (outer - inner) * (r - 0.5 * (inner + outer)))
+        )
 
     def _bessel(self, d: torch.Tensor) -> torch.Tensor:
         """sqrt(2 / r_max) sin(n pi d / r_max) / d, n = 1..n_radial."""
@@ -75,7 +102,9 @@ class RadialBasis(ExactConstants):
         return torch.exp(self.factor * (d - self.functions) ** 2)
 
     def _chebyshev(self, d: torch.Tensor) -> torch.Tensor:
-        """Polynomials of the first kind T_n(d), n = 1..n_radial, d as it is: T_(n+1) = 2 d T_n - T_(n-1)."""
+        """Polynomials of the first kind T_n(d), n = 1..n_radial, d as it is: T_(n+1) = 2 d T_n -
+        T_(n-1).
+        """
         before, polynomials = torch.ones_like(d), [d]
         for _ in range(1, self.functions.shape[0]):
             before, latest = polynomials[-1], 2 * d * polynomials[-1] - before
@@ -90,8 +119,8 @@ def _unchanged(r: torch.Tensor, radii: torch.Tensor) -> torch.Tensor:
 class ZBLRepulsion(ExactConstants):
     """Screened nuclear repulsion, eV, half of each pair's energy on each of its two edges.
 
-    It ends smoothly at the sum of the covalent radii. Like everything else it ignores edges that are not shorter than
-    r_max, which engines' neighbour lists with a skin contain.
+    It ends smoothly at the sum of the covalent radii. Like everything else it ignores edges that
+    are not shorter than r_max, which engines' neighbour lists with a skin contain.
     """
 
     covalent_radii: torch.Tensor
@@ -103,13 +132,22 @@ class ZBLRepulsion(ExactConstants):
         self.coefficients = constants["zbl.coefficients"].tolist()
         self.length, self.power = float(constants["zbl.length"]), float(constants["zbl.power"])
         self.add_constant("covalent_radii", constants["covalent_radii"])
-        self.add_constant("charges", torch.tensor(config.atomic_numbers, dtype=torch.float64, device="cpu"))
+        self.add_constant(
+            "charges", torch.tensor(config.atomic_numbers, dtype=torch.float64, device="cpu")
+        )
 
-    def forward(self, r: torch.Tensor, sender: torch.Tensor, receiver: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, r: torch.Tensor, sender: torch.Tensor, receiver: torch.Tensor
+    ) -> torch.Tensor:
         """Energy per edge `[E]` from distances `[E]` and the species of both ends `[E]`."""
-        z_sender, z_receiver = self.charges.index_select(0, sender), self.charges.index_select(0, receiver)
+        z_sender, z_receiver = (
+            self.charges.index_select(0, sender),
+            self.charges.index_select(0, receiver),
+        )
         per_length = self.charges**self.power / self.length
-        r_cut = self.covalent_radii.index_select(0, sender) + self.covalent_radii.index_select(0, receiver)
+        r_cut = self.covalent_radii.index_select(0, sender) + self.covalent_radii.index_select(
+            0, receiver
+        )
         x = r * (per_length.index_select(0, sender) + per_length.index_select(0, receiver))
         screening = torch.zeros_like(x)
         for coefficient, exponent in zip(self.coefficients, ZBL_EXPONENTS, strict=True):

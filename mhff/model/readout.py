@@ -14,7 +14,9 @@ from mhff.model.layers import Activation, normal
 class LinearReadout(nn.Module):
     """Energies `[n, n_heads]` of scalars `[n, C]`: x W / sqrt(C)."""
 
-    def __init__(self, config: ModelConfig, constants: Mapping[str, torch.Tensor], generator: torch.Generator) -> None:
+    def __init__(
+        self, config: ModelConfig, constants: Mapping[str, torch.Tensor], generator: torch.Generator
+    ) -> None:
         super().__init__()
         self.weight = nn.Parameter(normal((config.n_channels, len(config.heads)), generator))
 
@@ -23,12 +25,15 @@ class LinearReadout(nn.Module):
 
 
 class NonLinearReadout(nn.Module):
-    """Energies `[n, n_heads]` of scalars `[n, C]` through a hidden layer of `readout_width` scalars per head.
+    """Energies `[n, n_heads]` of scalars `[n, C]` through a hidden layer of `readout_width` scalars
+    per head.
 
     The fan-in of the second map counts the hidden scalars of all heads, as mace-torch does.
     """
 
-    def __init__(self, config: ModelConfig, constants: Mapping[str, torch.Tensor], generator: torch.Generator) -> None:
+    def __init__(
+        self, config: ModelConfig, constants: Mapping[str, torch.Tensor], generator: torch.Generator
+    ) -> None:
         super().__init__()
         n_heads, width = len(config.heads), config.readout_width
         self.activation = Activation(config.readout_activation, constants["activation.readout"])
@@ -46,9 +51,13 @@ class NonLinearReadout(nn.Module):
 
 
 class NonLinearBiasReadout(NonLinearReadout):
-    """A `NonLinearReadout` with a second hidden layer for each head, and biases after the first (mace-omol)."""
+    """A `NonLinearReadout` with a second hidden layer for each head, and biases after the first
+    (mace-omol).
+    """
 
-    def __init__(self, config: ModelConfig, constants: Mapping[str, torch.Tensor], generator: torch.Generator) -> None:
+    def __init__(
+        self, config: ModelConfig, constants: Mapping[str, torch.Tensor], generator: torch.Generator
+    ) -> None:
         super().__init__(config, constants, generator)
         n_heads, width = self.weight_2.shape
         self.weight_middle = nn.Parameter(normal((n_heads, width, width), generator))
@@ -72,8 +81,8 @@ READOUTS = {"nonlinear": NonLinearReadout, "nonlinear_bias": NonLinearBiasReadou
 class ReferenceEnergies(nn.Module):
     """Each head's isolated-atom energies E0s, scale and shift, eV, always in float64.
 
-    node_energy = E0[head, z] + scale[head] * interaction + shift[head]. E0s reach thousands of eV, where float32
-    resolves only 1e-4 eV.
+    node_energy = E0[head, z] + scale[head] * interaction + shift[head]. E0s reach thousands of eV,
+    where float32 resolves only 1e-4 eV.
     """
 
     E0s: torch.Tensor
@@ -87,10 +96,18 @@ class ReferenceEnergies(nn.Module):
         self.register_buffer("shift", torch.zeros(n_heads, dtype=torch.float64))
 
     def forward(self, interaction: torch.Tensor, species: torch.Tensor) -> torch.Tensor:
-        """Node energies `[n, n_heads]`, float64, from interaction energies `[n, n_heads]` and species `[n]`."""
-        return self.E0s.T.index_select(0, species) + self.scale * interaction.to(torch.float64) + self.shift
+        """Node energies `[n, n_heads]`, float64, from interaction energies `[n, n_heads]` and
+        species `[n]`.
+        """
+        return (
+            self.E0s.T.index_select(0, species)
+            + self.scale * interaction.to(torch.float64)
+            + self.shift
+        )
 
-    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> ReferenceEnergies:
+    def _apply(
+        self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True
+    ) -> ReferenceEnergies:
         for name, buffer in self.named_buffers():
             setattr(self, name, buffer.to(fn(buffer.new_empty(0)).device))
         return self

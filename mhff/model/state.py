@@ -1,4 +1,6 @@
-"""State of the whole structure, its total charge and spin multiplicity, as a part of the node features (mace-omol)."""
+"""State of the whole structure, its total charge and spin multiplicity, as a part of the node
+features (mace-omol).
+"""
 
 from __future__ import annotations
 
@@ -36,10 +38,14 @@ class ContinuousEmbedding(nn.Module):
         self.weight_1 = nn.Parameter(uniform((width, 1), 1.0, generator))
         self.weight_2 = nn.Parameter(uniform((width, width), width**-0.5, generator))
         self.bias_1 = nn.Parameter(uniform((width,), 1.0, generator)) if settings.bias else None
-        self.bias_2 = nn.Parameter(uniform((width,), width**-0.5, generator)) if settings.bias else None
+        self.bias_2 = (
+            nn.Parameter(uniform((width,), width**-0.5, generator)) if settings.bias else None
+        )
 
     def forward(self, values: torch.Tensor, project: torch.Tensor) -> torch.Tensor:
-        hidden = functional.silu(functional.linear(values.unsqueeze(1).to(project.dtype), self.weight_1, self.bias_1))
+        hidden = functional.silu(
+            functional.linear(values.unsqueeze(1).to(project.dtype), self.weight_1, self.bias_1)
+        )
         return functional.linear(hidden, self.weight_2, self.bias_2) @ project.T
 
 
@@ -51,8 +57,12 @@ class JointEmbedding(nn.Module):
         kinds = {"categorical": CategoricalEmbedding, "continuous": ContinuousEmbedding}
         self.columns = [QUANTITIES.index(settings.quantity) for settings in config.state_embeddings]
         self.widths = [settings.width for settings in config.state_embeddings]
-        self.embeddings = nn.ModuleList(kinds[settings.kind](settings, generator) for settings in config.state_embeddings)
-        self.project = nn.Parameter(uniform((config.n_channels, sum(self.widths)), sum(self.widths) ** -0.5, generator))
+        self.embeddings = nn.ModuleList(
+            kinds[settings.kind](settings, generator) for settings in config.state_embeddings
+        )
+        self.project = nn.Parameter(
+            uniform((config.n_channels, sum(self.widths)), sum(self.widths) ** -0.5, generator)
+        )
 
     def forward(self, state: torch.Tensor) -> torch.Tensor:
         """Channels `[n, C]` of states `[n, 2]` (`QUANTITIES`).

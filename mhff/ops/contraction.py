@@ -1,10 +1,11 @@
-"""Symmetric contraction: the product over neighbours' densities, as a sparse polynomial in the features of one atom.
+"""Symmetric contraction: the product over neighbours' densities, as a sparse polynomial in the
+features of one atom.
 
     B[n, M, c] = sum_(monomials q of M) coefficients[., q, c] prod_(k in q) features[n, k, c]
 
 `symmetric_contraction` is the plain torch reference with any number of derivatives (training).
-`mhff::symmetric_contraction` is the same as one operator with a hand-derived adjoint (inference): compiled programs
-keep it as a single node, and kernels take its place.
+`mhff::symmetric_contraction` is the same as one operator with a hand-derived adjoint (inference):
+compiled programs keep it as a single node, and kernels take its place.
 """
 
 from __future__ import annotations
@@ -18,12 +19,16 @@ ATOMS_AT_ONCE = 8
 
 
 def symmetric_contraction(
-    features: torch.Tensor, coefficients: torch.Tensor, monomials: torch.Tensor, row_sum: torch.Tensor
+    features: torch.Tensor,
+    coefficients: torch.Tensor,
+    monomials: torch.Tensor,
+    row_sum: torch.Tensor,
 ) -> torch.Tensor:
     """Products `[n, rows, channels]` (formula at the top of this module).
 
-    `features [n, D, channels]`; `coefficients [1, Q, channels]`, or `[n, Q, channels]` where they depend on the element;
-    `monomials [Q, nu]` with D standing for the constant one; `row_sum [rows, Q]` is 1 where monomial q belongs to M.
+    `features [n, D, channels]`; `coefficients [1, Q, channels]`, or `[n, Q, channels]` where they
+    depend on the element; `monomials [Q, nu]` with D standing for the constant one; `row_sum [rows,
+    Q]` is 1 where monomial q belongs to M.
     """
     terms = coefficients
     for factor in _factors(features, monomials):
@@ -39,9 +44,14 @@ def _factors(features: torch.Tensor, monomials: torch.Tensor) -> list[torch.Tens
 
 @torch.library.custom_op("mhff::symmetric_contraction", mutates_args=())
 def contraction_operator(
-    features: torch.Tensor, coefficients: torch.Tensor, monomials: torch.Tensor, row_sum: torch.Tensor
+    features: torch.Tensor,
+    coefficients: torch.Tensor,
+    monomials: torch.Tensor,
+    row_sum: torch.Tensor,
 ) -> torch.Tensor:
-    """`symmetric_contraction` as an operator; the gradient with respect to the features is all it has."""
+    """`symmetric_contraction` as an operator; the gradient with respect to the features is all it
+    has.
+    """
     products = features.new_empty(features.shape[0], row_sum.shape[0], features.shape[2])
     for n, of_atoms in _pieces(features, coefficients):
         products[n] = symmetric_contraction(features[n], of_atoms, monomials, row_sum)
@@ -72,7 +82,9 @@ def contraction_adjoint(
     return result
 
 
-def _pieces(features: torch.Tensor, coefficients: torch.Tensor) -> Iterator[tuple[slice, torch.Tensor]]:
+def _pieces(
+    features: torch.Tensor, coefficients: torch.Tensor
+) -> Iterator[tuple[slice, torch.Tensor]]:
     """Slices of atoms with their coefficients."""
     for start in range(0, features.shape[0], ATOMS_AT_ONCE):
         n = slice(start, start + ATOMS_AT_ONCE)

@@ -1,12 +1,13 @@
-"""Convolution: neighbours' features times harmonics times radial weights, summed over each receiver's edges.
+"""Convolution: neighbours' features times harmonics times radial weights, summed over each
+receiver's edges.
 
     M[i, (l, m, p), c] = sum_(edges j -> i) weights[e, p, c]
                              sum_(b, a) coupling[b, (l, m, p), a] harmonics[e, b] features[j, a, c]
 
-Rows are ordered by degree l, then m, then path p to l, so that paths stack to channels; paths are ordered by l.
-`convolution` is the plain torch reference with any number of derivatives (training). `mhff::convolution` is the same
-as one operator with a hand-derived adjoint (inference): compiled programs keep it as a single node, and kernels take
-its place.
+Rows are ordered by degree l, then m, then path p to l, so that paths stack to channels; paths are
+ordered by l. `convolution` is the plain torch reference with any number of derivatives (training).
+`mhff::convolution` is the same as one operator with a hand-derived adjoint (inference): compiled
+programs keep it as a single node, and kernels take its place.
 """
 
 from __future__ import annotations
@@ -30,14 +31,17 @@ def convolution(
 ) -> torch.Tensor:
     """Messages `[n_local, rows, channels]` (formula at the top of this module).
 
-    `features [n_all, D_in, channels]`, `harmonics [E, B]`, `weights [E, paths, channels]`, `coupling [B, rows, D_in]`,
-    `paths_to[l]` the number of paths to each degree, `edge_index [2, E]` (sender, receiver).
+    `features [n_all, D_in, channels]`, `harmonics [E, B]`, `weights [E, paths, channels]`,
+    `coupling [B, rows, D_in]`, `paths_to[l]` the number of paths to each degree, `edge_index [2,
+    E]` (sender, receiver).
     """
     coupled = torch.bmm(_geometry(harmonics, coupling), features.index_select(0, edge_index[0]))
     messages = []
     for block, of_paths in _by_degree(coupled, weights, paths_to):
         per_edge = (block * of_paths).flatten(1, 2)
-        messages.append(per_edge.new_zeros(n_local, *per_edge.shape[1:]).index_add(0, edge_index[1], per_edge))
+        messages.append(
+            per_edge.new_zeros(n_local, *per_edge.shape[1:]).index_add(0, edge_index[1], per_edge)
+        )
     return torch.cat(messages, dim=1)
 
 
@@ -54,9 +58,13 @@ def _geometry(harmonics: torch.Tensor, coupling: torch.Tensor) -> torch.Tensor:
 def _by_degree(
     rows: torch.Tensor, weights: torch.Tensor, paths_to: Sequence[int]
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """For each l: its rows `[E, 2l + 1, paths, channels]` and its weights `[E, 1, paths, channels]`."""
+    """For each l: its rows `[E, 2l + 1, paths, channels]` and its weights `[E, 1, paths,
+    channels]`.
+    """
     blocks = rows.split([paths * (2 * degree + 1) for degree, paths in enumerate(paths_to)], dim=1)
-    for degree, (block, of_paths) in enumerate(zip(blocks, weights.split(list(paths_to), dim=1), strict=True)):
+    for degree, (block, of_paths) in enumerate(
+        zip(blocks, weights.split(list(paths_to), dim=1), strict=True)
+    ):
         yield block.unflatten(1, (2 * degree + 1, paths_to[degree])), of_paths.unsqueeze(1)
 
 
@@ -73,7 +81,9 @@ def convolution_operator(
     """`convolution` as an operator."""
     messages = features.new_zeros(n_local, coupling.shape[1], features.shape[2])
     for e in _pieces(harmonics.shape[0]):
-        messages += convolution(features, harmonics[e], weights[e], coupling, paths_to, edge_index[:, e], n_local)
+        messages += convolution(
+            features, harmonics[e], weights[e], coupling, paths_to, edge_index[:, e], n_local
+        )
     return messages
 
 
@@ -87,7 +97,9 @@ def convolution_adjoint(
     paths_to: list[int],
     edge_index: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Gradients with respect to features, harmonics and weights from that of the messages, `[n_local, rows, channels]`."""
+    """Gradients with respect to features, harmonics and weights from that of the messages,
+    `[n_local, rows, channels]`.
+    """
     of_features, of_harmonics, of_weights = (
         torch.zeros_like(features),
         torch.empty_like(harmonics),
@@ -102,19 +114,29 @@ def convolution_adjoint(
             [
                 (block * row).sum(1)
                 for (block, _), (row, _) in zip(
-                    _by_degree(coupled, weights[e], paths_to), _by_degree(received, weights[e], paths_to), strict=True
+                    _by_degree(coupled, weights[e], paths_to),
+                    _by_degree(received, weights[e], paths_to),
+                    strict=True,
                 )
             ],
             dim=1,
         )
-        weighted = torch.cat([(row * w).flatten(1, 2) for row, w in _by_degree(received, weights[e], paths_to)], dim=1)
+        weighted = torch.cat(
+            [(row * w).flatten(1, 2) for row, w in _by_degree(received, weights[e], paths_to)],
+            dim=1,
+        )
         of_features.index_add_(0, sender, torch.bmm(geometry.transpose(1, 2), weighted))
-        of_harmonics[e] = torch.bmm(weighted, sent.transpose(1, 2)).flatten(1) @ coupling.flatten(1).T
+        of_harmonics[e] = (
+            torch.bmm(weighted, sent.transpose(1, 2)).flatten(1) @ coupling.flatten(1).T
+        )
     return of_features, of_harmonics, of_weights
 
 
 def _pieces(n_edges: int) -> Iterator[slice]:
-    return (slice(start, min(start + EDGES_AT_ONCE, n_edges)) for start in range(0, n_edges, EDGES_AT_ONCE))
+    return (
+        slice(start, min(start + EDGES_AT_ONCE, n_edges))
+        for start in range(0, n_edges, EDGES_AT_ONCE)
+    )
 
 
 @convolution_operator.register_fake
@@ -134,7 +156,9 @@ def _setup(ctx, inputs, output):  # type: ignore[no-untyped-def]
 
 def _backward(ctx, gradient):  # type: ignore[no-untyped-def]
     features, harmonics, weights, coupling, edge_index = ctx.saved_tensors
-    gradients = convolution_adjoint(gradient, features, harmonics, weights, coupling, ctx.paths_to, edge_index)
+    gradients = convolution_adjoint(
+        gradient, features, harmonics, weights, coupling, ctx.paths_to, edge_index
+    )
     return *gradients, None, None, None, None
 
 

@@ -1,4 +1,6 @@
-"""Flat tensors ordered by degree, as kernels give them: each degree's linear map is one product of matrices on a view."""
+"""Flat tensors ordered by degree, as kernels give them: each degree's linear map is one product of
+matrices on a view.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,8 @@ import torch
 
 def split_degrees(flat: torch.Tensor, n: int, widths: Sequence[int]) -> list[torch.Tensor]:
     """Views `[n, 2l + 1, widths[l]]` of a flat tensor, block after block, for each l."""
-    # one split, because its gradient is one concatenation; that of several slices would fill and add the whole several times
+    # one split, because its gradient is one concatenation; that of several slices would fill and
+    # add the whole several times
     blocks = flat.split([n * (2 * degree + 1) * width for degree, width in enumerate(widths)])
     return [block.view(n, 2 * degree + 1, widths[degree]) for degree, block in enumerate(blocks)]
 

@@ -1,8 +1,10 @@
-"""Ghosts are an exchange: rows of atoms that another rank (or a periodic image) owns are copied from their owners.
+"""Ghosts are an exchange: rows of atoms that another rank (or a periodic image) owns are copied
+from their owners.
 
-A plan is an int64 tensor `[1 + n_ghosts]`: first a handle, then for each ghost the index of its owner among the
-owner's own local atoms. Handle 0 means that every owner is on this rank. The plan is an input of the operator, so
-one compiled program serves every number of ranks; the model never asks which. A plan without ghosts is not read.
+A plan is an int64 tensor `[1 + n_ghosts]`: first a handle, then for each ghost the index of its
+owner among the owner's own local atoms. Handle 0 means that every owner is on this rank. The plan
+is an input of the operator, so one compiled program serves every number of ranks; the model never
+asks which. A plan without ghosts is not read.
 """
 
 from __future__ import annotations
@@ -24,9 +26,12 @@ def no_ghosts(device: torch.device | str = "cpu") -> torch.Tensor:
 
 
 def _owners(plan: torch.Tensor) -> torch.Tensor:
-    # reading waits for a GPU, which a CUDA graph that is being recorded cannot do; without ghosts there is no need
+    # reading waits for a GPU, which a CUDA graph that is being recorded cannot do; without ghosts
+    # there is no need
     if plan.shape[0] > 1 and int(plan[0]) != ONE_RANK:
-        raise RuntimeError(f"expected a ghost plan for one rank (handle {ONE_RANK}), got handle {int(plan[0])}")
+        raise RuntimeError(
+            f"expected a ghost plan for one rank (handle {ONE_RANK}), got handle {int(plan[0])}"
+        )
     return plan[1:]
 
 

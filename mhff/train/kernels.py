@@ -14,7 +14,8 @@ from mhff.ops.native.training import KernelConvolution
 
 
 def use_kernels(network: MACE, device: torch.device, folder: Path) -> str:
-    """Let a network's convolutions run in kernels, in its present precision; takes seconds unless `folder` has them.
+    """Let a network's convolutions run in kernels, in its present precision; takes seconds unless
+    `folder` has them.
 
     Returns why they run in plain torch, as "because ..."; empty if they do not.
     """
@@ -31,5 +32,7 @@ def use_kernels(network: MACE, device: torch.device, folder: Path) -> str:
         return f"because the C++ compiler could not make kernels ({error})"
     operators = load(library, namespace, parts)
     for layer in layers:
-        network.layers[layer].interaction.convolution.operator = KernelConvolution(operators, f"convolution_{layer}")
+        network.layers[layer].interaction.convolution.operator = KernelConvolution(
+            operators, f"convolution_{layer}"
+        )
     return ""

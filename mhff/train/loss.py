@@ -10,20 +10,27 @@ from mhff.train.settings import LossSettings
 
 
 def loss(prediction: Prediction, batch: Batch, settings: LossSettings) -> torch.Tensor:
-    """Weighted sum of three means, each over what the batch has labels for, each structure counting with its weight.
+    """Weighted sum of three means, each over what the batch has labels for, each structure counting
+    with its weight.
 
-    Energies: over structures, of the error per atom (eV); forces: over components (eV/A); stress: over components (eV/A^3).
+    Energies: over structures, of the error per atom (eV); forces: over components (eV/A); stress:
+    over components (eV/A^3).
     """
     energy = huber_loss(
-        prediction.energy / batch.n_atoms, batch.energy / batch.n_atoms, reduction="none", delta=settings.delta
+        prediction.energy / batch.n_atoms,
+        batch.energy / batch.n_atoms,
+        reduction="none",
+        delta=settings.delta,
     )
     total = settings.energy * _mean(energy, batch.weight)
     labelled, weight_of_atom = _per_atom(batch.has_forces, batch), _per_atom(batch.weight, batch)
-    forces = huber_loss(prediction.forces, batch.forces, reduction="none", delta=settings.delta).mean(1)
+    forces = huber_loss(
+        prediction.forces, batch.forces, reduction="none", delta=settings.delta
+    ).mean(1)
     total = total + settings.forces * _mean(forces[labelled], weight_of_atom[labelled])
-    stress = huber_loss(prediction.stress, batch.stress[batch.has_stress], reduction="none", delta=settings.delta).mean(
-        (1, 2)
-    )
+    stress = huber_loss(
+        prediction.stress, batch.stress[batch.has_stress], reduction="none", delta=settings.delta
+    ).mean((1, 2))
     return total + settings.stress * _mean(stress, batch.weight[batch.has_stress])
 
 

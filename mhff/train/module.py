@@ -43,7 +43,9 @@ def shuffled(n: int, seed: int, epoch: int) -> list[int]:
 class TrainingModule(LightningModule):
     """A multi-head network in training; validated with the moving average of its weights."""
 
-    def __init__(self, network: MACE, settings: Settings, train: Sequence[Batch], valid: Sequence[Batch]) -> None:
+    def __init__(
+        self, network: MACE, settings: Settings, train: Sequence[Batch], valid: Sequence[Batch]
+    ) -> None:
         super().__init__()
         self.network, self.settings = network, settings
         self.train_samples, self.valid_samples = train, valid
@@ -62,13 +64,19 @@ class TrainingModule(LightningModule):
     def train_dataloader(self) -> Batches:
         """Called anew for every epoch."""
         run, samples = self.settings.run, self.train_samples
-        return Batches(samples, run.batch_size, shuffled(len(samples), run.seed, self.current_epoch))
+        return Batches(
+            samples, run.batch_size, shuffled(len(samples), run.seed, self.current_epoch)
+        )
 
     def val_dataloader(self) -> Batches:
         """The validation samples in their order."""
-        return Batches(self.valid_samples, self.settings.run.batch_size, range(len(self.valid_samples)))
+        return Batches(
+            self.valid_samples, self.settings.run.batch_size, range(len(self.valid_samples))
+        )
 
-    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+    def transfer_batch_to_device(
+        self, batch: Batch, device: torch.device, dataloader_idx: int
+    ) -> Batch:
         """Batches know how to move themselves."""
         return batch.to(device, self.network.dtype)
 
@@ -78,7 +86,9 @@ class TrainingModule(LightningModule):
         run = self.settings.run
         per_epoch = -(-len(self.train_samples) // run.batch_size)
         factor = partial(
-            learning_rate_factor, steps=per_epoch * run.epochs, warm_up=per_epoch * self.settings.optimiser.warm_up
+            learning_rate_factor,
+            steps=per_epoch * run.epochs,
+            warm_up=per_epoch * self.settings.optimiser.warm_up,
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
@@ -105,9 +115,13 @@ class TrainingModule(LightningModule):
 
     def validation_step(self, batch: Batch, _: int) -> None:
         """Predictions of a batch, compared with the labels."""
-        prediction = predict(partial(energies_and_edge_gradients, self.network), batch, len(self.heads))
+        prediction = predict(
+            partial(energies_and_edge_gradients, self.network), batch, len(self.heads)
+        )
         self._valid_losses.append(loss(prediction, batch, self.settings.loss))
-        self._comparisons += compare(prediction, batch, self.heads, ["unknown"] * batch.graph.n_structures)
+        self._comparisons += compare(
+            prediction, batch, self.heads, ["unknown"] * batch.graph.n_structures
+        )
 
     def on_validation_epoch_end(self) -> None:
         """Back to the weights in training."""
@@ -122,7 +136,8 @@ class TrainingModule(LightningModule):
         train_loss = _mean(self._train_losses)
         if train_loss is None or not math.isfinite(train_loss):
             raise MHFFError(
-                f"the loss became {train_loss} in epoch {self.current_epoch + 1}; lower optimiser.learning_rate, or look "
+                f"the loss became {train_loss} in epoch {self.current_epoch + 1}; lower "
+                "optimiser.learning_rate, or look "
                 "for wrong labels among the structures"
             )
         self.history.append(
@@ -130,7 +145,9 @@ class TrainingModule(LightningModule):
                 "epoch": self.current_epoch + 1,
                 "train_loss": train_loss,
                 "valid_loss": _mean(self._valid_losses),
-                "valid": {head: errors.as_dict() for head, errors in self.validation_errors().items()},
+                "valid": {
+                    head: errors.as_dict() for head, errors in self.validation_errors().items()
+                },
             }
         )
         self._train_losses = []

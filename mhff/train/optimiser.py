@@ -13,8 +13,14 @@ from mhff.train.settings import OptimiserSettings
 
 
 def decayed_parameters(network: nn.Module) -> list[nn.Parameter]:
-    """The parameters under weight decay, as in MACE: matrices between features, and the product's weights."""
-    modules = [module for module in network.modules() if isinstance(module, (PackedLinear, ElementLinear, Product))]
+    """The parameters under weight decay, as in MACE: matrices between features, and the product's
+    weights.
+    """
+    modules = [
+        module
+        for module in network.modules()
+        if isinstance(module, (PackedLinear, ElementLinear, Product))
+    ]
     found = {id(p): p for module in modules for p in module.parameters()}
     return list(found.values())
 
@@ -24,12 +30,17 @@ def build_optimiser(network: nn.Module, settings: OptimiserSettings) -> torch.op
     decayed = decayed_parameters(network)
     chosen = {id(parameter) for parameter in decayed}
     others = [parameter for parameter in network.parameters() if id(parameter) not in chosen]
-    groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    groups = [
+        {"params": decayed, "weight_decay": settings.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
     return torch.optim.AdamW(groups, lr=settings.learning_rate, amsgrad=True, fused=True)
 
 
 def learning_rate_factor(step: int, steps: int, warm_up: float) -> float:
-    """Factor of the learning rate at a step: linear over `warm_up` steps, then half a cosine down to zero at `steps`."""
+    """Factor of the learning rate at a step: linear over `warm_up` steps, then half a cosine down
+    to zero at `steps`.
+    """
     if step < warm_up:
         return (step + 1) / (warm_up + 1)
     progress = (step - warm_up) / max(steps - warm_up, 1)
@@ -39,7 +50,8 @@ def learning_rate_factor(step: int, steps: int, warm_up: float) -> float:
 class MovingAverage:
     """Exponential moving average of a network's parameters.
 
-    Early on the decay is smaller, (1 + n) / (10 + n) after n updates, so that the random start is soon forgotten.
+    Early on the decay is smaller, (1 + n) / (10 + n) after n updates, so that the random start is
+    soon forgotten.
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
@@ -52,7 +64,9 @@ class MovingAverage:
         """Take the present weights in."""
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
-        torch._foreach_lerp_(self.averages, [parameter.detach() for parameter in self.parameters], 1 - decay)
+        torch._foreach_lerp_(
+            self.averages, [parameter.detach() for parameter in self.parameters], 1 - decay
+        )
 
     def to(self, device: torch.device) -> None:
         """Move the averages to where the weights are."""

@@ -12,18 +12,29 @@ from mhff.train.module import TrainingModule
 
 
 class ProgressReport(Callback):
-    """A bar over all steps of the run; above it, per epoch, the losses and each head's validation errors."""
+    """A bar over all steps of the run; above it, per epoch, the losses and each head's validation
+    errors.
+    """
 
     def __init__(self, console: Console) -> None:
-        columns = [TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f} %")]
+        columns = [
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:3.0f} %"),
+        ]
         times = [TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()]
         self.console = console
         self.bar = Progress(*columns, *times, console=console)
 
     def on_train_start(self, trainer: Trainer, module: TrainingModule) -> None:  # type: ignore[override]
         """Start the bar, at the step a resumed run continues from."""
-        done, total = trainer.global_step, len(module.train_dataloader()) * module.settings.run.epochs
-        self.task = self.bar.add_task(f"epoch {trainer.current_epoch + 1}", total=total, completed=done)
+        done, total = (
+            trainer.global_step,
+            len(module.train_dataloader()) * module.settings.run.epochs,
+        )
+        self.task = self.bar.add_task(
+            f"epoch {trainer.current_epoch + 1}", total=total, completed=done
+        )
         self.bar.start()
 
     def on_train_batch_end(self, *_: Any) -> None:
@@ -36,8 +47,14 @@ class ProgressReport(Callback):
 
     def on_validation_end(self, trainer: Trainer, module: TrainingModule) -> None:  # type: ignore[override]
         """Each head's validation errors."""
-        parts = [f"{head}: {_errors(errors)}" for head, errors in module.validation_errors().items()]
-        self.console.print(f"epoch {trainer.current_epoch + 1:4d}  " + "  ".join(parts), highlight=False, soft_wrap=True)
+        parts = [
+            f"{head}: {_errors(errors)}" for head, errors in module.validation_errors().items()
+        ]
+        self.console.print(
+            f"epoch {trainer.current_epoch + 1:4d}  " + "  ".join(parts),
+            highlight=False,
+            soft_wrap=True,
+        )
 
     def teardown(self, trainer: Trainer, module: Any, stage: str) -> None:
         """Stop the bar, however the run ends."""

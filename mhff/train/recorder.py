@@ -1,4 +1,6 @@
-"""What a run leaves behind after every epoch: the checkpoint to resume from, the best model so far, the log."""
+"""What a run leaves behind after every epoch: the checkpoint to resume from, the best model so far,
+the log.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +20,19 @@ CHECKPOINT, LOG = "last.ckpt", "epochs.jsonl"
 
 
 class Recorder(Checkpoint):
-    """Writes, each whole: the model whenever its validation loss is the lowest so far, the log, the checkpoint.
+    """Writes, each whole: the model whenever its validation loss is the lowest so far, the log, the
+    checkpoint.
 
-    Without validation structures the latest model counts as the best. Lightning calls a `Checkpoint` after the module's
-    own hooks, so the epoch is in the module's history by then.
+    Without validation structures the latest model counts as the best. Lightning calls a
+    `Checkpoint` after the module's own hooks, so the epoch is in the module's history by then.
     """
 
-    def __init__(self, folder: Path, fingerprint: dict[str, Any], save_model: Callable[[], None]) -> None:
-        """`fingerprint` says what run this is; `save_model` writes the network with the weights it has when called."""
+    def __init__(
+        self, folder: Path, fingerprint: dict[str, Any], save_model: Callable[[], None]
+    ) -> None:
+        """`fingerprint` says what run this is; `save_model` writes the network with the weights it
+        has when called.
+        """
         self.folder, self.fingerprint, self.save_model = folder, fingerprint, save_model
         self.best = math.inf
 
@@ -37,7 +44,9 @@ class Recorder(Checkpoint):
             module.average.swap()
             self.save_model()
             module.average.swap()
-        write_atomically(self.folder / LOG, "".join(f"{json.dumps(line)}\n" for line in module.history).encode())
+        write_atomically(
+            self.folder / LOG, "".join(f"{json.dumps(line)}\n" for line in module.history).encode()
+        )
         unfinished = self.folder / f".{CHECKPOINT}"
         trainer.save_checkpoint(unfinished)
         unfinished.replace(self.folder / CHECKPOINT)

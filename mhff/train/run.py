@@ -29,7 +29,14 @@ from mhff.model.mace import MACE
 from mhff.modelfile import Model, load, write_atomically
 from mhff.train.kernels import use_kernels
 from mhff.train.module import TrainingModule
-from mhff.train.prepare import HeadData, all_elements, initial_network, make_samples, mean_neighbours, read_head
+from mhff.train.prepare import (
+    HeadData,
+    all_elements,
+    initial_network,
+    make_samples,
+    mean_neighbours,
+    read_head,
+)
 from mhff.train.progress import ProgressReport
 from mhff.train.recorder import CHECKPOINT, Recorder
 from mhff.train.settings import Settings
@@ -50,7 +57,9 @@ class Run:
         config = settings.architecture(elements, 1.0)
         self.samples: dict[Part, list[Batch]] = make_samples(self.heads, config, dtype)
         neighbours = mean_neighbours(self.samples["train"])
-        self.network: MACE = initial_network(settings, self.heads, elements, neighbours).to(dtype=dtype)
+        self.network: MACE = initial_network(settings, self.heads, elements, neighbours).to(
+            dtype=dtype
+        )
 
     @property
     def model_file(self) -> Path:
@@ -70,7 +79,9 @@ class Run:
             self._check_same_run(checkpoint)
             console.print(f"continuing from {checkpoint}")
         console.print(self._use_kernels(), soft_wrap=True)
-        module = TrainingModule(self.network, self.settings, self.samples["train"], self.samples["valid"])
+        module = TrainingModule(
+            self.network, self.settings, self.samples["train"], self.samples["valid"]
+        )
         recorder = Recorder(self.folder, self.fingerprint(), self._save_best)
         with _quiet_lightning():
             trainer = self._trainer([ProgressReport(console), recorder])
@@ -79,14 +90,24 @@ class Run:
     def _use_kernels(self) -> str:
         """Let convolutions run in kernels where they can; says what they run in."""
         device = torch.device(self.settings.run.device)
-        reason = use_kernels(self.network, device, kernel_folder()) if self.settings.run.kernels else "as asked"
-        return f"convolutions run in plain torch, {reason}" if reason else "convolutions run in kernels made for this model"
+        reason = (
+            use_kernels(self.network, device, kernel_folder())
+            if self.settings.run.kernels
+            else "as asked"
+        )
+        return (
+            f"convolutions run in plain torch, {reason}"
+            if reason
+            else "convolutions run in kernels made for this model"
+        )
 
     def _trainer(self, callbacks: list[Any]) -> Trainer:
         run = self.settings.run
         device = torch.device(run.device)
         if device.type == "cuda" and not torch.cuda.is_available():
-            raise MHFFError(f"run.device is {run.device} but torch finds no CUDA device; set run.device to cpu")
+            raise MHFFError(
+                f"run.device is {run.device} but torch finds no CUDA device; set run.device to cpu"
+            )
         return Trainer(
             accelerator="gpu" if device.type == "cuda" else device.type,
             devices=1 if device.index is None or device.type == "cpu" else [device.index],
@@ -104,7 +125,9 @@ class Run:
         )
 
     def fingerprint(self) -> dict[str, Any]:
-        """What decides the result: the settings but for places, devices and kernels, and the data's checksums."""
+        """What decides the result: the settings but for places, devices and kernels, and the data's
+        checksums.
+        """
         content = self.settings.model_dump(mode="json")
         for name in ("out", "device", "kernels"):
             del content["run"][name]
@@ -115,19 +138,25 @@ class Run:
     def _check_same_run(self, checkpoint: Path) -> None:
         stored = torch.load(checkpoint, map_location="cpu", weights_only=True)["fingerprint"]
         before, now = _flat(stored), _flat(self.fingerprint())
-        changed = [key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
+        changed = [
+            key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)
+        ]
         if changed:
             differences = "; ".join(
-                f"{key} was {before.get(key, 'absent')}, now {now.get(key, 'absent')}" for key in changed
+                f"{key} was {before.get(key, 'absent')}, now {now.get(key, 'absent')}"
+                for key in changed
             )
             raise MHFFError(
-                f"'{self.folder}' holds another run ({differences}): restore the configuration, choose another run.out, "
+                f"'{self.folder}' holds another run ({differences}): restore the configuration, "
+                "choose another run.out, "
                 "or start anew with --restart"
             )
 
     def model(self) -> Model:
         """The network as it is, as a model."""
-        return Model(self.network, Heads([head.describe() for head in self.heads]), self.provenance())
+        return Model(
+            self.network, Heads([head.describe() for head in self.heads]), self.provenance()
+        )
 
     def provenance(self) -> dict[str, Any]:
         """Where the model comes from."""
@@ -141,23 +170,35 @@ class Run:
         self.model().save(self.model_file)
 
     def report(self) -> Report:
-        """Errors of the best model by part and head; written to errors.md, errors.json and the model's provenance."""
+        """Errors of the best model by part and head; written to errors.md, errors.json and the
+        model's provenance.
+        """
         model = load(self.model_file)
         evaluator = EagerEvaluator(model, self.settings.run.device, self.settings.run.dtype)
         report = {part: self._errors(evaluator, part) for part in PARTS if self.samples[part]}
-        content = {part: {head: errors.as_dict() for (head,), errors in rows.items()} for part, rows in report.items()}
+        content = {
+            part: {head: errors.as_dict() for (head,), errors in rows.items()}
+            for part, rows in report.items()
+        }
         write_atomically(self.folder / "errors.json", json.dumps(content, indent=2).encode())
         write_atomically(self.folder / "errors.md", self._markdown(report).encode())
-        Model(model.network, model.heads, {**model.provenance, "errors": content}).save(self.model_file)
+        Model(model.network, model.heads, {**model.provenance, "errors": content}).save(
+            self.model_file
+        )
         return report
 
     def _errors(self, evaluator: EagerEvaluator, part: Part) -> dict[tuple[str, ...], Errors]:
-        config_types = [structure.config_type for head in self.heads for structure in head.parts[part]]
+        config_types = [
+            structure.config_type for head in self.heads for structure in head.parts[part]
+        ]
         return grouped(evaluate_samples(evaluator, self.samples[part], config_types), group_by_head)
 
     def _markdown(self, report: Report) -> str:
         title = f"# Errors of {self.settings.name}"
-        meaning = "Mean absolute errors, each with the number of structures, atoms or components behind it."
+        meaning = (
+            "Mean absolute errors, each with the number of structures, atoms or components "
+            "behind it."
+        )
         sections = [f"## {part}\n\n{markdown(rows, ['head'])}" for part, rows in report.items()]
         return "\n\n".join([title, meaning, "\n".join(sections)])
 
@@ -166,7 +207,11 @@ def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested settings as `section.key`."""
     flat: dict[str, Any] = {}
     for key, value in content.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+        flat |= (
+            _flat(value, f"{prefix}{key}.")
+            if isinstance(value, dict)
+            else {f"{prefix}{key}": value}
+        )
     return flat
 
 

@@ -1,4 +1,6 @@
-"""The settings of a training run: what a `mhff train` CONFIG.yaml may say. Energies in eV, lengths in A."""
+"""The settings of a training run: what a `mhff train` CONFIG.yaml may say. Energies in eV, lengths
+in A.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ class HeadSettings(Section):
     """One level of theory and its data."""
 
     files: tuple[Path, ...] = Field(min_length=1)
-    """Structures with labels, in extended XYZ; relative paths start at the folder of the config file."""
+    """Structures with labels, in extended XYZ; relative paths start at the folder of the config
+    file.
+    """
     level_of_theory: str = "unknown"
     domain: str = "unknown"
     licence: str = "unknown"
@@ -45,7 +49,9 @@ class DataSettings(Section):
 
 
 class LossSettings(Section):
-    """Huber losses: quadratic below `delta`, linear above, so a weight is roughly the price of an absolute error."""
+    """Huber losses: quadratic below `delta`, linear above, so a weight is roughly the price of an
+    absolute error.
+    """
 
     energy: float = Field(default=1.0, ge=0)
     """Weight of the energy per atom, per eV."""
@@ -58,7 +64,9 @@ class LossSettings(Section):
 
 
 class OptimiserSettings(Section):
-    """AdamW with a warm-up and a cosine to zero, gradient clipping, and the average of the weights that is kept."""
+    """AdamW with a warm-up and a cosine to zero, gradient clipping, and the average of the weights
+    that is kept.
+    """
 
     learning_rate: float = Field(default=0.01, gt=0)
     warm_up: float = Field(default=1.0, ge=0)
@@ -66,7 +74,9 @@ class OptimiserSettings(Section):
     weight_decay: float = Field(default=5e-7, ge=0)
     """On the matrices between features and the product's weights only."""
     ema_decay: float = Field(default=0.99, ge=0, lt=1)
-    """Decay, per step, of the exponential moving average of the weights; the average is what is validated and saved."""
+    """Decay, per step, of the exponential moving average of the weights; the average is what is
+    validated and saved.
+    """
     gradient_clip: float = Field(default=10.0, gt=0)
     """Largest norm of the gradient."""
 
@@ -75,14 +85,18 @@ class RunSettings(Section):
     """How long, on what, and where to."""
 
     out: Path = Path("runs")
-    """Folder of the run: checkpoints, log, error tables and the model; relative paths start at the config file's folder."""
+    """Folder of the run: checkpoints, log, error tables and the model; relative paths start at the
+    config file's folder.
+    """
     seed: int = Field(default=0, ge=0)
     epochs: int = Field(default=100, ge=1)
     batch_size: int = Field(default=8, ge=1)
     device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
     dtype: Literal["float32", "float64"] = "float32"
     kernels: bool = True
-    """Whether convolutions run in kernels that are compiled for the model's shapes, on CPUs with a C++ compiler."""
+    """Whether convolutions run in kernels that are compiled for the model's shapes, on CPUs with a
+    C++ compiler.
+    """
 
 
 class Settings(Section):
@@ -91,7 +105,9 @@ class Settings(Section):
     name: str = Field(default="model", pattern=r"^[\w.-]+$")
     """Name of the model; its file is NAME.mhff."""
     model: dict[str, Any] = {}
-    """Architecture: the fields of `mhff.model.config.ModelConfig` but `heads`; elements follow from the data by default."""
+    """Architecture: the fields of `mhff.model.config.ModelConfig` but `heads`; elements follow from
+    the data by default.
+    """
     heads: dict[str, HeadSettings] = Field(min_length=1)
     data: DataSettings = DataSettings()
     loss: LossSettings = LossSettings()
@@ -109,13 +125,20 @@ class Settings(Section):
         try:
             config = ModelConfig.model_validate({"elements": ("H",), **model})
         except ValidationError as error:
-            raise ValueError(f"{_place(error.errors()[0]['loc'])}: {error.errors()[0]['msg']}") from error
+            raise ValueError(
+                f"{_place(error.errors()[0]['loc'])}: {error.errors()[0]['msg']}"
+            ) from error
         if config.jumps_at_cutoff:
-            raise ValueError("apply_cutoff must be false with the nonlinear_residual block: else the energy jumps at r_max")
+            raise ValueError(
+                "apply_cutoff must be false with the nonlinear_residual block: else the energy "
+                "jumps at r_max"
+            )
         return model
 
     def architecture(self, elements: Sequence[str], avg_num_neighbors: float) -> ModelConfig:
-        """The model's architecture, with what follows from the data where the settings leave it open."""
+        """The model's architecture, with what follows from the data where the settings leave it
+        open.
+        """
         derived = {"elements": tuple(elements), "avg_num_neighbors": avg_num_neighbors}
         return ModelConfig.model_validate({**derived, **self.model, "heads": tuple(self.heads)})
 
@@ -123,11 +146,14 @@ class Settings(Section):
 def read_settings(path: str | os.PathLike[str]) -> Settings:
     """Settings from a YAML file; relative paths in it start at its folder.
 
-    Raises MHFFError, in one sentence that names the key and lists the valid ones, for anything that does not fit.
+    Raises MHFFError, in one sentence that names the key and lists the valid ones, for anything that
+    does not fit.
     """
     source = Path(path)
     if not source.is_file():
-        raise MHFFError(f"no file '{source}': expected a training configuration in YAML; check the path")
+        raise MHFFError(
+            f"no file '{source}': expected a training configuration in YAML; check the path"
+        )
     try:
         content = yaml.safe_load(source.read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -135,7 +161,8 @@ def read_settings(path: str | os.PathLike[str]) -> Settings:
         raise MHFFError(f"'{source}' is not valid YAML ({reason}); mend it") from error
     if not isinstance(content, dict):
         raise MHFFError(
-            f"'{source}' is not a training configuration: expected the sections {listing(Settings.model_fields)}"
+            f"'{source}' is not a training configuration: expected the sections "
+            f"{listing(Settings.model_fields)}"
         )
     try:
         settings = Settings.model_validate(content)
@@ -155,11 +182,16 @@ def _with_paths_from(settings: Settings, folder: Path) -> Settings:
 
 
 def _sentence(error: ValidationError) -> str:
-    """The first thing that is wrong: the key, what was expected, and the valid keys where the key is unknown."""
+    """The first thing that is wrong: the key, what was expected, and the valid keys where the key
+    is unknown.
+    """
     first = error.errors()[0]
     place = _place(first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"unknown key {place}; the keys there are {listing(_section(first['loc'][:-1]).model_fields)}"
+        return (
+            f"unknown key {place}; the keys there are "
+            f"{listing(_section(first['loc'][:-1]).model_fields)}"
+        )
     if first["type"] == "missing":
         return f"missing key {place}; add it"
     message = first["msg"].removeprefix("Value error, ")

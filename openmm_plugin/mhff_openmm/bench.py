@@ -35,7 +35,10 @@ class OpenMM:
         described.setDefaultPeriodicBoxVectors(*topology.getPeriodicBoxVectors())
         chosen = {name: self.options[name] for name in ("head", "dtype", "form")}
         add_mhff_force(described, topology, self.options["model"], **chosen)
-        integrator, threads = openmm.VerletIntegrator(STEP), {"Threads": str(self.options["threads"])}
+        integrator, threads = (
+            openmm.VerletIntegrator(STEP),
+            {"Threads": str(self.options["threads"])},
+        )
         context = openmm.Context(described, integrator, self.platform, threads)
         context.setPositions(atoms.positions * unit.angstrom)
         context.setVelocitiesToTemperature(TEMPERATURE * unit.kelvin, 1)
@@ -53,8 +56,12 @@ def topology_of(atoms: Atoms) -> app.Topology:
     topology = app.Topology()
     residue = topology.addResidue("ALL", topology.addChain())
     for atom in atoms:
-        topology.addAtom(f"{atom.symbol}{atom.index}", app.Element.getBySymbol(atom.symbol), residue)
-    topology.setPeriodicBoxVectors(tuple(openmm.Vec3(*row) for row in atoms.cell[:]) * unit.angstrom)
+        topology.addAtom(
+            f"{atom.symbol}{atom.index}", app.Element.getBySymbol(atom.symbol), residue
+        )
+    topology.setPeriodicBoxVectors(
+        tuple(openmm.Vec3(*row) for row in atoms.cell[:]) * unit.angstrom
+    )
     return topology
 
 

@@ -1,7 +1,8 @@
 """What OpenMM calls at every step.
 
-OpenMM pickles this object into the System's XML, and a failure while it is read back kills the process. So this module
-imports nothing that can fail, the pickled state is small, and the program is loaded at the first call.
+OpenMM pickles this object into the System's XML, and a failure while it is read back kills the
+process. So this module imports nothing that can fail, the pickled state is small, and the program
+is loaded at the first call.
 """
 
 from __future__ import annotations
@@ -35,10 +36,15 @@ class MHFFComputation:
         periodic: bool,
         skin: float,
     ) -> None:
-        """`species`: a byte per particle, the position of its element in `program.elements`; `parameters`: one per head;
-        `state`: total charge and spin multiplicity.
+        """`species`: a byte per particle, the position of its element in `program.elements`;
+        `parameters`: one per head; `state`: total charge and spin multiplicity.
         """
-        self.program, self.species, self.parameters, self.state = program, species, parameters, state
+        self.program, self.species, self.parameters, self.state = (
+            program,
+            species,
+            parameters,
+            state,
+        )
         self.periodic, self.skin = periodic, skin
 
     def __getstate__(self) -> dict[str, Any]:
@@ -48,7 +54,8 @@ class MHFFComputation:
     def __call__(self, state: openmm.State) -> tuple[float, np.ndarray]:
         """Energy, kJ/mol, and forces `[n, 3]`, kJ/mol/nm.
 
-        OpenMM passes only the text of an exception on, so the text says all; the traceback is in the log (level DEBUG).
+        OpenMM passes only the text of an exception on, so the text says all; the traceback is in
+        the log (level DEBUG).
         """
         try:
             return self._evaluate(state)
@@ -58,7 +65,9 @@ class MHFFComputation:
             raise MHFFError("interrupted by the user while mhff evaluated a step") from interrupt
         except Exception as error:
             logger.debug("an evaluation failed", exc_info=True)
-            raise RuntimeError(f"mhff could not evaluate this step: {type(error).__name__}: {error}") from error
+            raise RuntimeError(
+                f"mhff could not evaluate this step: {type(error).__name__}: {error}"
+            ) from error
 
     def _evaluate(self, state: openmm.State) -> tuple[float, np.ndarray]:
         import torch
@@ -66,7 +75,8 @@ class MHFFComputation:
         with torch.inference_mode(False):  # a caller's inference mode would forbid gradients
             values = state.getParameters()
             head_weights = tuple(values[parameter] for parameter in self.parameters)
-            # the numbers of these quantities are in OpenMM's own units, nm; asking through units costs more than the list
+            # the numbers of these quantities are in OpenMM's own units, nm; asking through units
+            # costs more than the list
             positions = state.getPositions(asNumpy=True)._value
             box = state.getPeriodicBoxVectors(asNumpy=True)._value if self.periodic else None
             return self.stepper().evaluate(positions, box, head_weights)

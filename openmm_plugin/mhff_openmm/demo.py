@@ -46,7 +46,9 @@ def topology_of(atoms: Atoms) -> app.Topology:
     for start in range(0, len(atoms), 3):
         residue = topology.addResidue("HOH", chain)
         oxygen, *hydrogens = (
-            topology.addAtom(f"{atom.symbol}{atom.index - start}", app.Element.getBySymbol(atom.symbol), residue)
+            topology.addAtom(
+                f"{atom.symbol}{atom.index - start}", app.Element.getBySymbol(atom.symbol), residue
+            )
             for atom in atoms[start : start + 3]
         )
         for hydrogen in hydrogens:
@@ -55,7 +57,9 @@ def topology_of(atoms: Atoms) -> app.Topology:
 
 
 def water_dynamics(out: Path, say: Callable[[str], None]) -> Panel:
-    """2 ps of a water cluster at constant energy; writes a DCD trajectory and reads it back with mdtraj."""
+    """2 ps of a water cluster at constant energy; writes a DCD trajectory and reads it back with
+    mdtraj.
+    """
     atoms = water_ring()
     simulation = _simulation(atoms)
     simulation.minimizeEnergy(maxIterations=50)
@@ -77,12 +81,20 @@ def water_dynamics(out: Path, say: Callable[[str], None]) -> Panel:
     read_back = mdtraj.load(str(trajectory), top=str(topology_file))
     drift = np.polyfit(times, total, 1)[0] * DURATION / len(atoms)
     say(
-        f"water cluster in OpenMM, head molecules (wB97M-D3(BJ)): {DURATION:g} ps, {len(atoms)} atoms, "
-        f"energy drift {1e3 * drift:+.4f} meV per atom; {trajectory} has {read_back.n_frames} frames"
+        f"water cluster in OpenMM, head molecules (wB97M-D3(BJ)): {DURATION:g} ps, {len(atoms)} "
+        "atoms, "
+        f"energy drift {1e3 * drift:+.4f} meV per atom; {trajectory} has {read_back.n_frames} "
+        "frames"
     )
 
     def draw(axes: Axes) -> None:
-        axes.plot(times, np.array(potential) - total[0], color=COLOURS["molecules"], lw=1.2, label="potential")
+        axes.plot(
+            times,
+            np.array(potential) - total[0],
+            color=COLOURS["molecules"],
+            lw=1.2,
+            label="potential",
+        )
         axes.plot(times, np.array(total) - total[0], color="0.2", lw=1.8, label="total")
         axes.set(xlabel="time / ps", ylabel="energy / eV")
         axes.legend(frameon=False)

@@ -18,7 +18,9 @@ try:
     import openmm
     from openmm import PythonForce, app
 except ImportError as error:
-    raise MHFFError(f"mhff_openmm needs OpenMM 8.6 or newer ({error}); pip install 'mhff[openmm]'") from error
+    raise MHFFError(
+        f"mhff_openmm needs OpenMM 8.6 or newer ({error}); pip install 'mhff[openmm]'"
+    ) from error
 
 from mhff_openmm.computation import MHFFComputation
 from mhff_openmm.program import Form, Program, checksum
@@ -46,10 +48,11 @@ def add_mhff_force(
     charge: float | None = None,
     spin: float | None = None,
 ) -> PythonForce:
-    """Add the model's energy of all atoms, or of `atoms`, to the System; gives the force that was added.
+    """Add the model's energy of all atoms, or of `atoms`, to the System; gives the force that was
+    added.
 
-    The weight of each head is a global parameter `<name>_head_<head>` that a running Context can change with
-    `setParameter`; weights are used as given, never normalised.
+    The weight of each head is a global parameter `<name>_head_<head>` that a running Context can
+    change with `setParameter`; weights are used as given, never normalised.
 
     Args:
         system: gets the force; the model describes every interaction among the chosen atoms.
@@ -77,15 +80,22 @@ def add_mhff_force(
     periodic = resolve_periodic(system, topology, periodic)
     check_skin(skin, SKIN)
     program = _program(model, form, device, dtype)
-    described = open_evaluator(model, device, dtype)  # not compiled: a mistake is told before minutes of compiling
+    described = open_evaluator(
+        model, device, dtype
+    )  # not compiled: a mistake is told before minutes of compiling
     weights = described.heads.row(described.default_head if head is None else head).tolist()
     species_indices(symbols, described.elements)  # refuses elements that the model lacks
     elements = tuple(element for element in described.elements if element in symbols)
     species = bytes(elements.index(symbol) for symbol in symbols)
     state = given_state(charge, spin, described.state_embeddings, described.default_state)
-    parameters = {f"{name}_head_{known}": weight for known, weight in zip(described.heads.names, weights, strict=True)}
+    parameters = {
+        f"{name}_head_{known}": weight
+        for known, weight in zip(described.heads.names, weights, strict=True)
+    }
     _check_name(system, name, parameters)
-    computation = MHFFComputation(program._replace(elements=elements), species, tuple(parameters), state, periodic, skin)
+    computation = MHFFComputation(
+        program._replace(elements=elements), species, tuple(parameters), state, periodic, skin
+    )
     computation.stepper().set_head_weights(tuple(weights))
     force = PythonForce(computation, parameters, [] if atoms is None else particles)
     force.setName(name)
@@ -102,13 +112,20 @@ def _program(model: str | os.PathLike[str], form: Form | None, device: str, dtyp
     if is_model_file(path):
         form = form or DEFAULT_FORM
     elif form is not None:
-        raise MHFFError(f"'{path}' is not a .mhff model file, and only those are compiled; leave out form='{form}'")
+        raise MHFFError(
+            f"'{path}' is not a .mhff model file, and only those are compiled; leave out "
+            f"form='{form}'"
+        )
     bundled = str(model) in BUNDLED and not Path(model).exists()
-    return Program(str(model) if bundled else str(path.resolve()), checksum(path), form, device, dtype)
+    return Program(
+        str(model) if bundled else str(path.resolve()), checksum(path), form, device, dtype
+    )
 
 
 def _check_name(system: openmm.System, name: str, parameters: Iterable[str]) -> None:
-    """Refuse a name whose parameters another force of ours has: two forces share a parameter of one name."""
+    """Refuse a name whose parameters another force of ours has: two forces share a parameter of one
+    name.
+    """
     for force in system.getForces():
         if isinstance(force, PythonForce) and set(force.getGlobalParameters()) & set(parameters):
             raise MHFFError(

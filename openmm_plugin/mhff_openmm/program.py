@@ -1,4 +1,6 @@
-"""Which program a force runs, as data that can be pickled, and the programs that this process has loaded."""
+"""Which program a force runs, as data that can be pickled, and the programs that this process has
+loaded.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ class Program(NamedTuple):
     device: str
     dtype: str
     elements: tuple[str, ...] = ()
-    """What the particles are; a program for few elements is made where one for all of the model's would be too large."""
+    """What the particles are; a program for few elements is made where one for all of the model's
+    would be too large.
+    """
 
 
 def checksum(path: Path) -> str:
@@ -64,7 +68,12 @@ def _evaluator(path: Path, program: Program) -> Evaluator:
         from mhff_deploy.cache import compiled
 
         path = compiled(
-            path, program.device, program.dtype, program.form, elements=program.elements, progress=partial(_tell, path)
+            path,
+            program.device,
+            program.dtype,
+            program.form,
+            elements=program.elements,
+            progress=partial(_tell, path),
         )
     return open_evaluator(path, program.device, program.dtype)
 

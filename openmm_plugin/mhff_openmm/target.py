@@ -1,4 +1,6 @@
-"""The target of `mhff compile --target openmm`: an artefact as it is, which `add_mhff_force` takes in place of a model."""
+"""The target of `mhff compile --target openmm`: an artefact as it is, which `add_mhff_force` takes
+in place of a model.
+"""
 
 from mhff_deploy.targets import Target
 

@@ -1,4 +1,6 @@
-"""Running a real LAMMPS in tests: structures to data files, inputs to processes, outputs to arrays, and ASE's answer."""
+"""Running a real LAMMPS in tests: structures to data files, inputs to processes, outputs to arrays,
+and ASE's answer.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ VOIGT = [0, 1, 2, 5, 4, 3]
 LMP = Path(sys.prefix) / "bin" / "lmp"
 MPIEXEC = Path(sys.prefix) / "bin" / "mpiexec"
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
-"""A run must not depend on an activated environment; one thread, because two on contended cores are far slower."""
+"""A run must not depend on an activated environment; one thread, because two on contended cores are
+far slower.
+"""
 TIMEOUT = 1800
 """Seconds; only to end a run that hangs."""
 
@@ -60,7 +64,9 @@ undump out
 
 
 class Result(NamedTuple):
-    """What LAMMPS says about a structure; the order of the tensor's components is xx, yy, zz, xy, xz, yz."""
+    """What LAMMPS says about a structure; the order of the tensor's components is xx, yy, zz, xy,
+    xz, yz.
+    """
 
     energy: float
     """eV."""
@@ -93,12 +99,16 @@ def run_mhff(folder: Path, arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def _run(folder: Path, command: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=TIMEOUT)
+    return subprocess.run(
+        command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=TIMEOUT
+    )
 
 
 def succeeded(done: subprocess.CompletedProcess[str]) -> str:
     """Output of a run that must have succeeded."""
-    assert done.returncode == 0, f"{done.args} failed with {done.returncode}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    assert done.returncode == 0, (
+        f"{done.args} failed with {done.returncode}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    )
     return done.stdout
 
 
@@ -110,8 +120,17 @@ def turned(atoms: Atoms) -> Atoms:
 
 def start(folder: Path, name: str, atoms: Atoms) -> str:
     """Commands that read a structure, which must be in LAMMPS' orientation; writes its data file."""
-    ase.io.write(folder / f"{name}.data", atoms, format="lammps-data", specorder=ELEMENTS, masses=True, atom_style="atomic")
-    return START.format(data=f"{name}.data", boundary=" ".join("p" if periodic else "f" for periodic in atoms.pbc))
+    ase.io.write(
+        folder / f"{name}.data",
+        atoms,
+        format="lammps-data",
+        specorder=ELEMENTS,
+        masses=True,
+        atom_style="atomic",
+    )
+    return START.format(
+        data=f"{name}.data", boundary=" ".join("p" if periodic else "f" for periodic in atoms.pbc)
+    )
 
 
 def labels(head: str) -> str:
@@ -138,7 +157,9 @@ def lammps_file(form: Form) -> bytes:
 
 
 def folder_with_model(folder: Path, form: Form = "torchscript") -> Path:
-    """The folder, with the model's file `mini.mliap` in it, by default in the form that loads fastest."""
+    """The folder, with the model's file `mini.mliap` in it, by default in the form that loads
+    fastest.
+    """
     assert LMP.exists(), f"no {LMP}: run make lammps"
     (folder / "mini.mliap").write_bytes(lammps_file(form))
     return folder
@@ -157,12 +178,20 @@ def primitive() -> Atoms:
 
 
 def ase_result(atoms: Atoms, head: str | None = None) -> Result:
-    """What the ASE calculator says of a structure (with `head` None: of one that names a head per atom)."""
+    """What the ASE calculator says of a structure (with `head` None: of one that names a head per
+    atom).
+    """
     atoms = atoms.copy()
     atoms.calc = MHFFCalculator("mini", head=head, dtype="float64")
     pressure = -BAR_PER_EV_A3 * atoms.get_stress()[VOIGT]
     nothing = np.zeros((len(atoms), 6))
-    return Result(atoms.get_potential_energy(), atoms.get_forces(), atoms.calc.results["energies"], pressure, nothing)
+    return Result(
+        atoms.get_potential_energy(),
+        atoms.get_forces(),
+        atoms.calc.results["energies"],
+        pressure,
+        nothing,
+    )
 
 
 def assert_same(got: Result, expected: Result) -> None:
@@ -171,4 +200,6 @@ def assert_same(got: Result, expected: Result) -> None:
     assert np.abs(got.energies - expected.energies).max() <= ENERGY_TOLERANCE
     assert np.abs(got.forces - expected.forces).max() <= FORCE_TOLERANCE
     relative, absolute = PRESSURE_TOLERANCE
-    assert np.abs(got.pressure - expected.pressure).max() <= max(absolute, relative * np.abs(expected.pressure).max())
+    assert np.abs(got.pressure - expected.pressure).max() <= max(
+        absolute, relative * np.abs(expected.pressure).max()
+    )

@@ -13,7 +13,9 @@ from mhff_deploy.cache import compiled
 
 
 def test_a_model_in_every_engine(tmp_path: Path) -> None:
-    arguments = "bench mini --sizes 8,16 --rounds 2 --form torchscript --head mat --json --plot bench.png"
+    arguments = (
+        "bench mini --sizes 8,16 --rounds 2 --form torchscript --head mat --json --plot bench.png"
+    )
     engines = ("python", "ase", "neighbours", "lammps", "openmm")
     done = run_mhff(tmp_path, " ".join([arguments, *(f"--engine {engine}" for engine in engines)]))
     report = json.loads(succeeded(done))
@@ -21,7 +23,12 @@ def test_a_model_in_every_engine(tmp_path: Path) -> None:
     assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
     labels = [contender["label"] for contender in report["contenders"]]
     assert labels == [
-        *("python torchscript float32", "ase torchscript float32", "neighbours", "lammps torchscript float32"),
+        *(
+            "python torchscript float32",
+            "ase torchscript float32",
+            "neighbours",
+            "lammps torchscript float32",
+        ),
         *("openmm torchscript float32", "matrix product float32"),
     ]
     assert [(point["atoms"], point["contender"]) for point in report["points"]] == [
@@ -31,8 +38,12 @@ def test_a_model_in_every_engine(tmp_path: Path) -> None:
         assert len(point["seconds_per_step"]) == 2
         assert all(seconds > 0 for seconds in point["seconds_per_step"])
         evaluates = point["contender"] not in ("neighbours", "matrix product float32")
-        assert (point["memory_bytes"] is not None) == (point["times_floor"] is not None) == evaluates
-    energies = [point["energy_eV"] for point in report["points"][:6] if point["energy_eV"] is not None]
+        assert (
+            (point["memory_bytes"] is not None) == (point["times_floor"] is not None) == evaluates
+        )
+    energies = [
+        point["energy_eV"] for point in report["points"][:6] if point["energy_eV"] is not None
+    ]
     assert len(energies) == 4
     assert math.isclose(min(energies), max(energies), abs_tol=1e-3)
     assert [floor["atoms"] for floor in report["floors"]] == [8, 16]

@@ -101,9 +101,13 @@ def test_a_packages_constants_begin_at_cache_lines() -> None:
 
 
 def test_a_package_uses_torchs_threads_and_gives_the_same_in_every_run() -> None:
-    """Loops that AOTInductor makes would add to sums in any order, were sums over edges not kernels."""
+    """Loops that AOTInductor makes would add to sums in any order, were sums over edges not
+    kernels.
+    """
     evaluator = open_evaluator(compiled("mini", dtype="float32", form="aoti"))
-    graph = graph_from_atoms(structures.rattled_bulk().repeat(3), evaluator.elements, evaluator.r_max)
+    graph = graph_from_atoms(
+        structures.rattled_bulk().repeat(3), evaluator.elements, evaluator.r_max
+    )
     weights = torch.ones(graph.n_atoms, len(evaluator.heads), dtype=torch.float64)
     arguments = (graph.edge_vectors, graph.edge_index, graph.species, weights)
     alone = evaluator.evaluate(*arguments)
@@ -114,7 +118,9 @@ def test_a_package_uses_torchs_threads_and_gives_the_same_in_every_run() -> None
     finally:
         torch.set_num_threads(1)
     for results in others:
-        assert all(torch.equal(found, expected) for found, expected in zip(results, first, strict=True))
+        assert all(
+            torch.equal(found, expected) for found, expected in zip(results, first, strict=True)
+        )
     for found, expected in zip(first, alone, strict=True):
         assert_close_to_scale(found.double(), expected.double(), SINGLE_PRECISION)
 
@@ -143,7 +149,9 @@ def test_a_compiler_that_fails_is_one_sentence(tmp_path: Path) -> None:
         "-o",
         tmp_path / "a.pt2",
     ]
-    done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False, env=environment)
+    done = subprocess.run(
+        [*map(str, command)], capture_output=True, text=True, check=False, env=environment
+    )
     assert done.returncode == 2
     assert "no such thing" in done.stderr
     assert "Traceback" not in done.stderr
@@ -152,17 +160,42 @@ def test_a_compiler_that_fails_is_one_sentence(tmp_path: Path) -> None:
 def test_the_command_writes_a_file_for_lammps(tmp_path: Path) -> None:
     file = tmp_path / "mini.mliap"
     done = run(
-        "compile", "mini", "--head", "surf", "--target", "lammps", "--form", "torchscript", "--elements", "Mg,O", "-o", file
+        "compile",
+        "mini",
+        "--head",
+        "surf",
+        "--target",
+        "lammps",
+        "--form",
+        "torchscript",
+        "--elements",
+        "Mg,O",
+        "-o",
+        file,
     )
     assert done.returncode == 0, done.stderr
-    assert "head surfaces of materials, molecules, surfaces; elements O, Mg; float32 on cpu" in done.stdout
+    assert (
+        "head surfaces of materials, molecules, surfaces; elements O, Mg; float32 on cpu"
+        in done.stdout
+    )
     assert "largest errors against the eager float64 model" in done.stdout
     assert file.stat().st_size > 10_000
 
 
 def test_the_command_writes_an_artefact_that_ase_runs(tmp_path: Path) -> None:
     file = tmp_path / "mini.pt"
-    done = run("compile", "mini", "--head", "materials", "--target", "torchscript", "--dtype", "float64", "-o", file)
+    done = run(
+        "compile",
+        "mini",
+        "--head",
+        "materials",
+        "--target",
+        "torchscript",
+        "--dtype",
+        "float64",
+        "-o",
+        file,
+    )
     assert done.returncode == 0, done.stderr
     assert read_manifest(file.read_bytes(), file).default_head == "materials"
     atoms = structures.rattled_bulk()
@@ -175,21 +208,38 @@ def test_the_command_writes_an_artefact_that_ase_runs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["mini", "--target", "aoti"], "no head given: this model has the heads materials, molecules, surfaces"),
-        (["mini", "--target", "aoti", "--head", "m"], "head 'm' is ambiguous: it begins materials, molecules"),
+        (
+            ["mini", "--target", "aoti"],
+            "no head given: this model has the heads materials, molecules, surfaces",
+        ),
+        (
+            ["mini", "--target", "aoti", "--head", "m"],
+            "head 'm' is ambiguous: it begins materials, molecules",
+        ),
         (["mini", "--target", "aoti", "--head", "dft"], "unknown head 'dft'"),
         (["mini", "--target", "gromacs", "--head", "surfaces"], "unknown target 'gromacs'"),
-        (["mini", "--target", "aoti", "--head", "surfaces", "--elements", "Mg,Fe"], "this model has no element Fe"),
-        (["mini", "--target", "aoti", "--head", "surfaces", "--dtype", "half"], "unknown dtype 'half'"),
+        (
+            ["mini", "--target", "aoti", "--head", "surfaces", "--elements", "Mg,Fe"],
+            "this model has no element Fe",
+        ),
+        (
+            ["mini", "--target", "aoti", "--head", "surfaces", "--dtype", "half"],
+            "unknown dtype 'half'",
+        ),
         (
             ["mini", "--target", "aoti", "--head", "surfaces", "-o", "/"],
             "expected the name of a file to write, got the folder '/'",
         ),
-        (["mini", "--target", "aoti", "--head", "surfaces", "-o", ""], "expected the name of a file to write, got nothing"),
+        (
+            ["mini", "--target", "aoti", "--head", "surfaces", "-o", ""],
+            "expected the name of a file to write, got nothing",
+        ),
         (["nowhere.mhff", "--target", "aoti", "--head", "surfaces"], "no file 'nowhere.mhff'"),
     ],
 )
-def test_a_mistake_is_one_sentence_and_exit_code_2(tmp_path: Path, arguments: list[str], sentence: str) -> None:
+def test_a_mistake_is_one_sentence_and_exit_code_2(
+    tmp_path: Path, arguments: list[str], sentence: str
+) -> None:
     done = run("compile", "-o", tmp_path / "out", *arguments)
     assert done.returncode == 2
     assert sentence in done.stderr

@@ -40,6 +40,10 @@ def exact() -> np.ndarray:
 
 @pytest.mark.parametrize("dtype", SAME_ENERGY)
 def test_the_drift_is_that_of_the_exact_model(dtype: str, exact: np.ndarray) -> None:
-    program = conserved(MHFFCalculator(compiled("mini", dtype=dtype, form="aoti"), head="materials"))
-    assert np.abs(exact).max() > 10 * SAME_ENERGY["float64"], "the integrator's own error must be seen"
+    program = conserved(
+        MHFFCalculator(compiled("mini", dtype=dtype, form="aoti"), head="materials")
+    )
+    assert np.abs(exact).max() > 10 * SAME_ENERGY["float64"], (
+        "the integrator's own error must be seen"
+    )
     assert np.abs(program - exact).max() < SAME_ENERGY[dtype]

@@ -1,4 +1,6 @@
-"""Imported mace-torch models go through everything a trained one goes through: command line, ASE, programs, engines."""
+"""Imported mace-torch models go through everything a trained one goes through: command line, ASE,
+programs, engines.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,17 @@ import numpy as np
 import pytest
 import structures
 from ase import Atoms
-from lammps_runs import ENERGY_TOLERANCE, FORCE_TOLERANCE, MEASURE, read, record, run, start, succeeded, turned
+from lammps_runs import (
+    ENERGY_TOLERANCE,
+    FORCE_TOLERANCE,
+    MEASURE,
+    read,
+    record,
+    run,
+    start,
+    succeeded,
+    turned,
+)
 from references import references
 from tolerances import ROUNDING, assert_close
 
@@ -33,7 +45,9 @@ def mhff(*arguments: object) -> str:
 
 @pytest.fixture(scope="module", params=["mh1", "omol", "mp0", "omat"])
 def case(request: pytest.FixtureRequest) -> str:
-    """The architectures of mace-mh-1, mace-omol, mace-mp-0 and mace-omat-0, small, with random weights."""
+    """The architectures of mace-mh-1, mace-omol, mace-mp-0 and mace-omat-0, small, with random
+    weights.
+    """
     return request.param
 
 
@@ -66,7 +80,12 @@ def test_programs_equal_the_model(case: str, model_file: Path, tmp_path: Path) -
     content, _ = build(model, TORCHSCRIPT, head=model.heads.names[-1], dtype="float64")
     program = tmp_path / "program.pt"
     program.write_bytes(content)
-    for make in (structures.slab, structures.water_cluster, structures.one_atom, structures.tiny_cell):
+    for make in (
+        structures.slab,
+        structures.water_cluster,
+        structures.one_atom,
+        structures.tiny_cell,
+    ):
         atoms = make()
         atoms.info.update(STATE.get(case, {}))
         numbers = []
@@ -80,7 +99,18 @@ def test_programs_equal_the_model(case: str, model_file: Path, tmp_path: Path) -
 def test_lammps(case: str, model_file: Path, tmp_path: Path) -> None:
     heads = load(model_file).heads.names
     options = [word for name, value in STATE.get(case, {}).items() for word in (f"--{name}", value)]
-    what = ("compile", model_file, "--head", heads[0], "--target", "lammps", "--form", "torchscript", "--dtype", "float64")
+    what = (
+        "compile",
+        model_file,
+        "--head",
+        heads[0],
+        "--target",
+        "lammps",
+        "--form",
+        "torchscript",
+        "--dtype",
+        "float64",
+    )
     mhff(*what, *options, "-o", tmp_path / "imported.mliap")
     atoms = crystal(case)
     text = start(tmp_path, "crystal", atoms) + "pair_style mliap unified imported.mliap 0\n"
@@ -110,8 +140,18 @@ def test_openmm(case: str, model_file: Path) -> None:
     for atom in atoms:
         topology.addAtom(atom.symbol, app.Element.getBySymbol(atom.symbol), residue)
         system.addParticle(atom.mass)
-    add_mhff_force(system, topology, model_file, head=head, dtype="float64", form="torchscript", **STATE.get(case, {}))
-    context = openmm.Context(system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("Reference"))
+    add_mhff_force(
+        system,
+        topology,
+        model_file,
+        head=head,
+        dtype="float64",
+        form="torchscript",
+        **STATE.get(case, {}),
+    )
+    context = openmm.Context(
+        system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("Reference")
+    )
     context.setPositions(atoms.positions / ANGSTROM_PER_NM)
     state = context.getState(energy=True, forces=True)
     found = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole) / KJ_PER_MOL_PER_EV
@@ -141,7 +181,18 @@ def test_info_and_eval(case: str, model_file: Path, tmp_path: Path) -> None:
 def test_a_charge_for_a_model_without_is_refused(options: list[str], tmp_path: Path) -> None:
     output = tmp_path / "mini.pt"
     done = subprocess.run(
-        [MHFF, "compile", "mini", "--head", "mol", "--target", "torchscript", *options, "-o", output],
+        [
+            MHFF,
+            "compile",
+            "mini",
+            "--head",
+            "mol",
+            "--target",
+            "torchscript",
+            *options,
+            "-o",
+            output,
+        ],
         capture_output=True,
         text=True,
         check=False,

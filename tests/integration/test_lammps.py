@@ -1,4 +1,6 @@
-"""mhff in a real LAMMPS against the ASE calculator: energies, forces, pressure, labels at run time, NVE, examples."""
+"""mhff in a real LAMMPS against the ASE calculator: energies, forces, pressure, labels at run time,
+NVE, examples.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,9 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str, str], Result]:
-    """What LAMMPS says of a structure with a head and a form of the program; one LAMMPS run per form evaluates all."""
+    """What LAMMPS says of a structure with a head and a form of the program; one LAMMPS run per
+    form evaluates all.
+    """
     folders = {}
     for form in FORMS:
         folders[form] = folder_with_model(tmp_path_factory.mktemp(form), form)
@@ -73,9 +77,17 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str, str
 
 
 def measure_every_head(folder: Path, name: str) -> str:
-    commands = ["clear", start(folder, name, STRUCTURES[name]()), "pair_style mliap unified any.name 0"]
+    commands = [
+        "clear",
+        start(folder, name, STRUCTURES[name]()),
+        "pair_style mliap unified any.name 0",
+    ]
     for head in HEADS:
-        commands += [f"pair_coeff * * {labels(head)}", MEASURE if head == HEADS[0] else "", record(f"{name}-{head}")]
+        commands += [
+            f"pair_coeff * * {labels(head)}",
+            MEASURE if head == HEADS[0] else "",
+            record(f"{name}-{head}"),
+        ]
     return "\n".join(commands)
 
 
@@ -89,9 +101,13 @@ def test_equals_ase(results, name, head, form):
     assert_same(got, ase_result(atoms, head))
     # stress per atom adds up to the pressure
     total = -got.atomic_stress.sum(0) / atoms.get_volume()
-    np.testing.assert_allclose(total, got.pressure, rtol=1e-9, atol=1e-9 * (1 + np.abs(got.pressure).max()))
+    np.testing.assert_allclose(
+        total, got.pressure, rtol=1e-9, atol=1e-9 * (1 + np.abs(got.pressure).max())
+    )
     others = [results(name, other, form).energy for other in HEADS if other != head]
-    assert all(abs(got.energy - other) > 1e-3 for other in others)  # the heads differ, so the comparison means something
+    assert all(
+        abs(got.energy - other) > 1e-3 for other in others
+    )  # the heads differ, so the comparison means something
 
 
 PER_TYPE = {"H": "molecules", "C": "molecules", "N": "surfaces", "O": "surfaces", "Mg": "materials"}
@@ -125,7 +141,9 @@ def test_head_per_type_and_changed_between_runs_equals_a_fresh_start(folder):
     """
     succeeded(run(folder, first))
     changed, fresh = read(folder, "changed"), read(folder, "fresh")
-    assert_same(changed._replace(pressure=fresh.pressure), fresh)  # the moving atoms have a kinetic pressure
+    assert_same(
+        changed._replace(pressure=fresh.pressure), fresh
+    )  # the moving atoms have a kinetic pressure
     atoms = turned(slab())
     atoms.positions = np.loadtxt(folder / "positions", skiprows=9)[:, 1:]
     atoms.arrays["mhff_head"] = np.array([PER_TYPE[symbol] for symbol in atoms.symbols])
@@ -184,7 +202,11 @@ def command_line_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The examples, with a file from the command line: beginning of a head's name, fewer elements."""
     folder = tmp_path_factory.mktemp("examples")
     shutil.copytree(EXAMPLES, folder, dirs_exist_ok=True)
-    options = "--head surf --elements Mg,O,C --target lammps --form torchscript --dtype float64 -o mini.mliap"
+    options = (
+        "--head surf --elements Mg,O,C --target lammps --form torchscript --dtype float64 "
+        "-o "
+        "mini.mliap"
+    )
     succeeded(run_mhff(folder, f"compile mini {options}"))
     return folder
 
@@ -205,8 +227,15 @@ def test_examples_run(command_line_folder, name):
 
 @pytest.mark.filterwarnings("ignore:head .* was not trained on")
 def test_python_example_prints_every_heads_energy(command_line_folder):
-    atoms = ase.io.read(command_line_folder / "co-on-mgo.data", format="lammps-data", units="metal", atom_style="atomic")
-    output = succeeded(run_python(command_line_folder, (command_line_folder / "heads.py").read_text()))
+    atoms = ase.io.read(
+        command_line_folder / "co-on-mgo.data",
+        format="lammps-data",
+        units="metal",
+        atom_style="atomic",
+    )
+    output = succeeded(
+        run_python(command_line_folder, (command_line_folder / "heads.py").read_text())
+    )
     rows = [line.split() for line in output.splitlines() if line.endswith("eV")]
     assert [name for name, *_ in rows] == list(HEADS)
     printed = [float(energy) for _, energy, _ in rows]

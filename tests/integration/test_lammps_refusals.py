@@ -1,4 +1,6 @@
-"""What LAMMPS users can get wrong with mhff: wrong labels, settings, files, ranks; from input scripts and from Python."""
+"""What LAMMPS users can get wrong with mhff: wrong labels, settings, files, ranks; from input
+scripts and from Python.
+"""
 
 from __future__ import annotations
 
@@ -38,8 +40,14 @@ COEFF = f"pair_coeff * * {labels('surfaces')}\n"
 @pytest.mark.parametrize(
     ("coeff", "sentence"),
     [
-        ("H@surface C@surface N@surface O@surface Mg@surface", "Incorrect args for pair coefficients"),
-        ("H@surfaces C@surfaces N@surfaces O@surfaces Ti@surfaces", "Incorrect args for pair coefficients"),
+        (
+            "H@surface C@surface N@surface O@surface Mg@surface",
+            "Incorrect args for pair coefficients",
+        ),
+        (
+            "H@surfaces C@surfaces N@surfaces O@surfaces Ti@surfaces",
+            "Incorrect args for pair coefficients",
+        ),
         ("NULL NULL NULL O@surfaces Mg@surfaces", "All pair coeffs are not set"),
         ("O@surfaces Mg@surfaces", ""),  # LAMMPS reads past the end
     ],
@@ -56,13 +64,19 @@ def test_valid_labels_are_printed_before_lammps_refuses_wrong_ones(folder, coeff
 def bonded(folder: Path) -> str:
     """Commands that read two bonded atoms of CO."""
     atoms = Atoms("CO", positions=[[5, 5, 5], [5, 5, 6.1]], cell=[10.0] * 3, pbc=True)
-    text = start(folder, "a", atoms).replace("atom_style atomic", "atom_style bond\nbond_style zero")
+    text = start(folder, "a", atoms).replace(
+        "atom_style atomic", "atom_style bond\nbond_style zero"
+    )
     data = (folder / "a.data").read_text()
-    data = data.replace("2 atoms", "2 atoms\n1 bonds\n1 bond types").replace("Atoms # atomic", "Atoms # bond")
+    data = data.replace("2 atoms", "2 atoms\n1 bonds\n1 bond types").replace(
+        "Atoms # atomic", "Atoms # bond"
+    )
     head, body = data.split("Atoms # bond")
     rows = [row.split() for row in body.split("\n") if row.strip()]
     lines = [" ".join([row[0], "1", *row[1:]]) for row in rows]
-    (folder / "a.data").write_text(f"{head}Atoms # bond\n\n" + "\n".join(lines) + "\n\nBonds\n\n1 1 1 2\n")
+    (folder / "a.data").write_text(
+        f"{head}Atoms # bond\n\n" + "\n".join(lines) + "\n\nBonds\n\n1 1 1 2\n"
+    )
     return text + "bond_coeff 1\n"
 
 
@@ -78,8 +92,10 @@ REFUSALS: dict[str, tuple[Callable[[Path], str], str]] = {
     ),
     "atom IDs": (
         lambda folder: (
-            "units metal\natom_modify id no\nregion all block 0 5 0 5 0 5\ncreate_box 1 all\nmass 1 24\n"
-            f"create_atoms 1 single 1 1 1\ncreate_atoms 1 single 3 1 1\n{PAIR}pair_coeff * * Mg@materials\n"
+            "units metal\natom_modify id no\nregion all block 0 5 0 5 0 5\ncreate_box 1 all\nmass "
+            "1 24\n"
+            f"create_atoms 1 single 1 1 1\ncreate_atoms 1 single 3 1 1\n{PAIR}pair_coeff * * "
+            "Mg@materials\n"
         ),
         "remove 'atom_modify id no'",
     ),
@@ -116,7 +132,17 @@ def test_refuses_two_ranks(folder):
 
 
 def test_bonded_atoms_are_right_with_special_bonds_1(folder):
-    succeeded(run(folder, bonded(folder) + PAIR + COEFF + "special_bonds lj/coul 1 1 1\n" + MEASURE + record("co")))
+    succeeded(
+        run(
+            folder,
+            bonded(folder)
+            + PAIR
+            + COEFF
+            + "special_bonds lj/coul 1 1 1\n"
+            + MEASURE
+            + record("co"),
+        )
+    )
     atoms = Atoms("CO", positions=[[5, 5, 5], [5, 5, 6.1]], cell=[10.0] * 3, pbc=True)
     assert_same(read(folder, "co"), ase_result(atoms, "surfaces"))
 
@@ -125,7 +151,9 @@ def test_refuses_a_damaged_file(folder):
     content = bytearray((folder / "mini.mliap").read_bytes())
     content[len(content) // 2] ^= 1
     (folder / "mini.mliap").write_bytes(content)
-    refused(run(folder, start(folder, "a", primitive()) + PAIR), "is damaged: its checksum does not fit")
+    refused(
+        run(folder, start(folder, "a", primitive()) + PAIR), "is damaged: its checksum does not fit"
+    )
 
 
 @pytest.mark.parametrize("content", [b"not ours", None], ids=["foreign", "truncated"])
@@ -151,7 +179,9 @@ structure = open("structure").read().split("\\n")
 """
 
 
-@pytest.mark.parametrize("load", ["mhff_lammps.load_model(lmp, 'mini.mliap')", "lammps.mliap.activate_mliappy(lmp)"])
+@pytest.mark.parametrize(
+    "load", ["mhff_lammps.load_model(lmp, 'mini.mliap')", "lammps.mliap.activate_mliappy(lmp)"]
+)
 def test_python_driver_gets_exceptions_and_goes_on(folder, load):
     (folder / "structure").write_text(start(folder, "a", primitive()))
     file = "EXISTS" if "load_model" in load else "mini.mliap"
@@ -178,7 +208,9 @@ for file, content in (("mini.mhff", b"foreign"), ("cut.mliap", open("mini.mliap"
     )
     lines = [line for line in succeeded(done).splitlines() if not line.startswith("mhff: ")]
     expected = ase_result(primitive(), "surfaces").energy
-    assert [float(lines[index]) for index in (0, 2)] == pytest.approx([expected] * 2, rel=0, abs=ENERGY_TOLERANCE)
+    assert [float(lines[index]) for index in (0, 2)] == pytest.approx(
+        [expected] * 2, rel=0, abs=ENERGY_TOLERANCE
+    )
     assert lines[1] == "exception Exception"
     assert "MHFFError: expected 'units metal' (eV, A, bar), got 'units real'" in done.stderr
     assert [line.split(" (")[0] for line in lines[3:]] == [

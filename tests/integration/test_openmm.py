@@ -1,4 +1,6 @@
-"""mhff in real OpenMM against the ASE calculator: energies, forces, heads at run time, trajectories, saved Systems."""
+"""mhff in real OpenMM against the ASE calculator: energies, forces, heads at run time,
+trajectories, saved Systems.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +73,13 @@ def magnesia() -> Atoms:
 
 def adsorbate() -> Atoms:
     """CO on MgO(100), periodic in all directions as OpenMM has it, with a vacuum."""
-    slab = build.surface(build.bulk("MgO", "rocksalt", a=MGO_LATTICE, cubic=True), (1, 0, 0), 2, vacuum=7.0, periodic=True)
+    slab = build.surface(
+        build.bulk("MgO", "rocksalt", a=MGO_LATTICE, cubic=True),
+        (1, 0, 0),
+        2,
+        vacuum=7.0,
+        periodic=True,
+    )
     slab = rattled(slab * (2, 2, 1))
     top = max((atom for atom in slab if atom.symbol == "Mg"), key=lambda atom: atom.z)
     return slab + Atoms("CO", positions=top.position + np.array([[0, 0, 2.4], [0.2, 0, 3.54]]))
@@ -93,7 +101,9 @@ STRUCTURES: dict[str, Callable[[], Atoms]] = {
 
 
 def reduced(atoms: Atoms) -> Atoms:
-    """The same structure with its box in OpenMM's reduced form (turned in space, other lattice vectors)."""
+    """The same structure with its box in OpenMM's reduced form (turned in space, other lattice
+    vectors).
+    """
     if not atoms.pbc.any():
         return atoms
     standard, rotation = atoms.cell.standard_form()
@@ -115,13 +125,18 @@ def to_openmm(atoms: Atoms) -> tuple[openmm.System, app.Topology]:
     return system, topology
 
 
-def add(system: openmm.System, topology: app.Topology, model: Path | str, **arguments: Any) -> openmm.PythonForce:
+def add(
+    system: openmm.System, topology: app.Topology, model: Path | str, **arguments: Any
+) -> openmm.PythonForce:
     """`add_mhff_force` without compiling."""
     return add_mhff_force(system, topology, model, **{"form": "eager"} | arguments)
 
 
 def start(
-    system: openmm.System, positions: np.ndarray, platform: str = "Reference", integrator: openmm.Integrator | None = None
+    system: openmm.System,
+    positions: np.ndarray,
+    platform: str = "Reference",
+    integrator: openmm.Integrator | None = None,
 ) -> openmm.Context:
     """Context of a System at positions in A."""
     integrator = integrator or openmm.VerletIntegrator(0.0005)
@@ -220,7 +235,9 @@ def test_water_cluster_conserves_its_energy():
         state = context.getState(energy=True)
         total = state.getPotentialEnergy() + state.getKineticEnergy()
         times.append(state.getTime().value_in_unit(unit.picosecond))
-        energies.append(total.value_in_unit(unit.kilojoule_per_mole) / KJ_PER_MOL_PER_EV / len(atoms))
+        energies.append(
+            total.value_in_unit(unit.kilojoule_per_mole) / KJ_PER_MOL_PER_EV / len(atoms)
+        )
     assert times[-1] == pytest.approx(2.0)
     slope = np.polyfit(times, energies, 1)[0]
     assert abs(slope * times[-1]) < DRIFT_TOLERANCE
@@ -234,7 +251,9 @@ def test_head_changed_at_run_time_equals_fresh_start(model_file):
     context.getIntegrator().step(5)
     context.setParameter("mhff_head_surfaces", 0.0)
     context.setParameter("mhff_head_molecules", 1.0)
-    positions = context.getState(positions=True).getPositions(asNumpy=True).value_in_unit(unit.angstrom)
+    positions = (
+        context.getState(positions=True).getPositions(asNumpy=True).value_in_unit(unit.angstrom)
+    )
     fresh_system, _ = to_openmm(atoms)
     add(fresh_system, topology, model_file, head="molecules", dtype="float64")
     assert_same(read(context), read(start(fresh_system, positions)))
@@ -248,14 +267,19 @@ def test_weights_are_used_as_given(model_file, ase_results):
     context.setParameter("mhff_head_molecules", 2.0)
     context.setParameter("mhff_head_materials", -0.5)
     molecules, materials = ase_results(atoms, "molecules"), ase_results(atoms, "materials")
-    assert_same(read(context), (2 * molecules[0] - 0.5 * materials[0], 2 * molecules[1] - 0.5 * materials[1]))
+    assert_same(
+        read(context),
+        (2 * molecules[0] - 0.5 * materials[0], 2 * molecules[1] - 0.5 * materials[1]),
+    )
 
 
 def test_two_forces_of_other_names_have_their_own_heads(model_file, ase_results):
     atoms = waters(3)
     system, topology = to_openmm(atoms)
     add(system, topology, model_file, head="molecules", dtype="float64")
-    add(system, topology, model_file, head="surfaces", dtype="float64", name="other").setForceGroup(1)
+    add(system, topology, model_file, head="surfaces", dtype="float64", name="other").setForceGroup(
+        1
+    )
     context = start(system, atoms.positions)
     context.setParameter("other_head_surfaces", 0.0)
     assert_same(read(context), ase_results(atoms, "molecules"))
@@ -265,7 +289,12 @@ def test_float32_is_near_float64(model_file, ase_results):
     atoms = magnesia()
     system, topology = to_openmm(atoms)
     add(system, topology, model_file, head="materials")
-    assert_same(read(start(system, atoms.positions)), ase_results(atoms, "materials"), energy=1e-5, force=1e-3)
+    assert_same(
+        read(start(system, atoms.positions)),
+        ase_results(atoms, "materials"),
+        energy=1e-5,
+        force=1e-3,
+    )
 
 
 @pytest.mark.parametrize("periodic", [False, True])
@@ -273,7 +302,11 @@ def test_periodicity_follows_the_topology_and_can_be_overruled(periodic, model_f
     atoms = magnesia()
     system, topology = to_openmm(atoms)
     force = add(system, topology, model_file, head="materials", dtype="float64", periodic=periodic)
-    assert system.usesPeriodicBoundaryConditions() == force.usesPeriodicBoundaryConditions() == periodic
+    assert (
+        system.usesPeriodicBoundaryConditions()
+        == force.usesPeriodicBoundaryConditions()
+        == periodic
+    )
     atoms.pbc = periodic
     assert_same(read(start(system, atoms.positions)), ase_results(atoms, "materials"))
 
@@ -325,20 +358,28 @@ def test_subset_leaves_out_what_is_no_atom(model_file, ase_results):
 
 BAROSTATS = {
     "isotropic": lambda: openmm.MonteCarloBarostat(1 * unit.bar, 2000, 4),
-    "anisotropic": lambda: openmm.MonteCarloAnisotropicBarostat(openmm.Vec3(1, 1, 1) * unit.bar, 2000, True, True, True, 4),
+    "anisotropic": lambda: openmm.MonteCarloAnisotropicBarostat(
+        openmm.Vec3(1, 1, 1) * unit.bar, 2000, True, True, True, 4
+    ),
     "flexible": lambda: openmm.MonteCarloFlexibleBarostat(1 * unit.bar, 2000, 4),
 }
 
 
-@pytest.mark.parametrize(("platform", "barostat"), [("Reference", kind) for kind in BAROSTATS] + [("CPU", "isotropic")])
-def test_skin_list_equals_fresh_list_along_a_trajectory_with_a_barostat(platform, barostat, model_file, ase_results):
+@pytest.mark.parametrize(
+    ("platform", "barostat"), [("Reference", kind) for kind in BAROSTATS] + [("CPU", "isotropic")]
+)
+def test_skin_list_equals_fresh_list_along_a_trajectory_with_a_barostat(
+    platform, barostat, model_file, ase_results
+):
     atoms = magnesia()
     system, topology = to_openmm(atoms)
     add(system, topology, model_file, head="materials", dtype="float64", skin=0.3)
     force = BAROSTATS[barostat]()
     force.setRandomNumberSeed(1)
     system.addForce(force)
-    context = start(system, atoms.positions, platform, openmm.LangevinMiddleIntegrator(2000, 5, 0.001))
+    context = start(
+        system, atoms.positions, platform, openmm.LangevinMiddleIntegrator(2000, 5, 0.001)
+    )
     context.setVelocitiesToTemperature(2000, 1)
     volumes = []
     for _ in range(12):
@@ -414,12 +455,18 @@ np.savez(sys.argv[3], energy=state.getPotentialEnergy()._value, forces=state.get
 """
 
 
-def run_fresh(system: openmm.System, positions: np.ndarray, folder: Path) -> subprocess.CompletedProcess[str]:
+def run_fresh(
+    system: openmm.System, positions: np.ndarray, folder: Path
+) -> subprocess.CompletedProcess[str]:
     (folder / "system.xml").write_text(openmm.XmlSerializer.serialize(system))
     np.save(folder / "positions.npy", positions / ANGSTROM_PER_NM)
     files = [str(folder / name) for name in ("system.xml", "positions.npy", "results.npz")]
     return subprocess.run(
-        [sys.executable, "-c", FRESH_PROCESS, *files], capture_output=True, text=True, cwd=folder, check=False
+        [sys.executable, "-c", FRESH_PROCESS, *files],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        check=False,
     )
 
 
@@ -427,14 +474,26 @@ def run_fresh(system: openmm.System, positions: np.ndarray, folder: Path) -> sub
 def test_saved_system_gives_the_same_in_a_fresh_process(model_file, tmp_path):
     atoms = reduced(triclinic())
     system, topology = to_openmm(atoms)
-    force = add(system, topology, model_file, head=MIX, dtype="float64", atoms=range(1, len(atoms)), skin=0.5)
-    assert len(openmm.XmlSerializer.serialize(force)) < 4000  # what is saved names the model and does not hold it
+    force = add(
+        system,
+        topology,
+        model_file,
+        head=MIX,
+        dtype="float64",
+        atoms=range(1, len(atoms)),
+        skin=0.5,
+    )
+    assert (
+        len(openmm.XmlSerializer.serialize(force)) < 4000
+    )  # what is saved names the model and does not hold it
     expected = start(system, atoms.positions).getState(energy=True, forces=True)
     result = run_fresh(system, atoms.positions, tmp_path)
     assert result.returncode == 0, result.stderr
     found = np.load(tmp_path / "results.npz")
     assert abs(found["energy"] - expected.getPotentialEnergy()._value) <= ENERGY_TOLERANCE
-    assert np.abs(found["forces"] - expected.getForces(asNumpy=True)._value).max() <= FORCE_TOLERANCE
+    assert (
+        np.abs(found["forces"] - expected.getForces(asNumpy=True)._value).max() <= FORCE_TOLERANCE
+    )
 
 
 def test_saved_system_refuses_another_model_in_the_old_place(model_file, tmp_path):
@@ -446,7 +505,10 @@ def test_saved_system_refuses_another_model_in_the_old_place(model_file, tmp_pat
     moved.write_bytes(b"other")
     result = run_fresh(system, atoms.positions, tmp_path)
     assert result.returncode == 1
-    assert f"'{moved}' has changed since this OpenMM System was made with it; put the old file back" in result.stderr
+    assert (
+        f"'{moved}' has changed since this OpenMM System was made with it; put the old file back"
+        in result.stderr
+    )
     moved.unlink()
     assert f"no file '{moved}'" in run_fresh(system, atoms.positions, tmp_path).stderr
 
@@ -457,10 +519,15 @@ def test_step_that_blows_up_is_told_in_one_sentence(model_file):
     add(system, topology, model_file, head="molecules")
     context = start(system, atoms.positions)
     context.setParameter("mhff_head_molecules", np.nan)
-    with pytest.raises(openmm.OpenMMException, match=r"^expected finite numbers, got the energy nan eV .* time step$"):
+    with pytest.raises(
+        openmm.OpenMMException,
+        match=r"^expected finite numbers, got the energy nan eV .* time step$",
+    ):
         context.getState(energy=True)
     context.setPositions(np.full((3, 3), np.nan))
-    with pytest.raises(openmm.OpenMMException, match=r"^expected finite positions and cell, got NaN or infinity; "):
+    with pytest.raises(
+        openmm.OpenMMException, match=r"^expected finite positions and cell, got NaN or infinity; "
+    ):
         context.getState(energy=True)
 
 
@@ -482,10 +549,18 @@ def test_warns_once_of_elements_a_head_was_not_trained_on(model_file, recwarn):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"head": "omol"}, "unknown head 'omol': this model has the heads materials, surfaces, molecules; choose one"),
+        (
+            {"head": "omol"},
+            "unknown head 'omol': this model has the heads materials, surfaces, molecules; choose "
+            "one",
+        ),
         ({"head": None}, "no head given: this model has the heads materials, surfaces, molecules"),
         ({"head": {"materials": 0.5}}, "the weights of a head mix must sum to 1"),
-        ({"atoms": [0, 6]}, "atoms has the index 6, but this topology has the atoms 0 to 5; give indices among these"),
+        (
+            {"atoms": [0, 6]},
+            "atoms has the index 6, but this topology has the atoms 0 to 5; give indices among "
+            "these",
+        ),
         ({"atoms": [-1]}, "atoms has the index -1, but this topology has the atoms 0 to 5"),
         ({"atoms": [3, 1, 3]}, "atoms has the index 3 more than once; give each atom once"),
         ({"atoms": []}, "expected at least one atom for the mhff force, got none"),
@@ -503,7 +578,9 @@ def test_warns_once_of_elements_a_head_was_not_trained_on(model_file, recwarn):
         ),
     ],
 )
-def test_mistakes_are_told_in_one_sentence_and_leave_the_system_alone(arguments, sentence, model_file):
+def test_mistakes_are_told_in_one_sentence_and_leave_the_system_alone(
+    arguments, sentence, model_file
+):
     system, topology = to_openmm(waters(2))
     with pytest.raises(MHFFError) as caught:
         add(system, topology, **{"model": model_file, "head": "molecules"} | arguments)
@@ -513,7 +590,9 @@ def test_mistakes_are_told_in_one_sentence_and_leave_the_system_alone(arguments,
 
 def test_element_that_the_model_lacks(model_file):
     system, topology = to_openmm(Atoms("HF", positions=[[0, 0, 0], [0, 0, 1]]))
-    with pytest.raises(MHFFError, match="this structure has F, but this model knows only H, C, N, O, Mg"):
+    with pytest.raises(
+        MHFFError, match="this structure has F, but this model knows only H, C, N, O, Mg"
+    ):
         add(system, topology, model_file, head="molecules")
     add(system, topology, model_file, head="molecules", atoms=[0])
 
@@ -524,10 +603,14 @@ def test_particles_that_are_no_atoms(model_file):
     with pytest.raises(MHFFError, match="the topology has 4 atoms but the System has 3 particles"):
         add(system, topology, model_file, head="molecules")
     system.addParticle(0.0)
-    with pytest.raises(MHFFError, match=r"particle 3 \('M'\) is without an element; leave it out with atoms="):
+    with pytest.raises(
+        MHFFError, match=r"particle 3 \('M'\) is without an element; leave it out with atoms="
+    ):
         add(system, topology, model_file, head="molecules")
     system.setVirtualSite(3, openmm.TwoParticleAverageSite(0, 1, 0.5, 0.5))
-    with pytest.raises(MHFFError, match=r"particle 3 \('M'\) is a virtual site; leave it out with atoms="):
+    with pytest.raises(
+        MHFFError, match=r"particle 3 \('M'\) is a virtual site; leave it out with atoms="
+    ):
         add(system, topology, model_file, head="molecules")
 
 
@@ -535,7 +618,10 @@ def test_box_that_is_not_the_systems(model_file):
     atoms = magnesia()
     system, topology = to_openmm(atoms)
     system.setDefaultPeriodicBoxVectors(*(openmm.Vec3(*row) for row in 2.0 * np.eye(3)))
-    with pytest.raises(MHFFError, match=r"the topology's box vectors are .* nm, the System's .* nm; call system.setDefault"):
+    with pytest.raises(
+        MHFFError,
+        match=r"the topology's box vectors are .* nm, the System's .* nm; call system.setDefault",
+    ):
         add(system, topology, model_file, head="materials")
     add(system, topology, model_file, head="materials", periodic=False)
 

@@ -43,8 +43,12 @@ def test_the_lammps_example_runs(tmp_path: Path) -> None:
     content, _ = build(load("mini"), LAMMPS, head="surfaces", form="torchscript")
     (tmp_path / "mini.mliap").write_bytes(content)
     shutil.copy(ROOT / "examples" / "lammps" / "co-on-mgo.data", tmp_path)
-    (tmp_path / "in.readme").write_text(example("LAMMPS, after").replace("run           100", "run 2"))
-    done = subprocess.run([LMP, "-in", "in.readme"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    (tmp_path / "in.readme").write_text(
+        example("LAMMPS, after").replace("run           100", "run 2")
+    )
+    done = subprocess.run(
+        [LMP, "-in", "in.readme"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("Loop time") == 2
 
@@ -54,11 +58,19 @@ def test_the_openmm_example_runs(tmp_path: Path) -> None:
     with (tmp_path / "water.pdb").open("w") as stream:
         app.PDBFile.writeFile(topology_of(atoms), atoms.positions * unit.angstrom, stream)
     script = example("OpenMM:").replace("simulation.step(1000)", "simulation.step(5)")
-    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_ase_example_runs(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", example("ASE:")], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", example("ASE:")],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "'materials': " in done.stdout

@@ -1,4 +1,6 @@
-"""What a user installs: the wheel alone, without mace-torch, without the engines, without a compiler."""
+"""What a user installs: the wheel alone, without mace-torch, without the engines, without a
+compiler.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,13 @@ def test_the_wheel_alone_imports_and_evaluates(wheel: Path, tmp_path: Path) -> N
     file = references().file("mh1")
     script = SCRIPT.format(blocked=BLOCKED, wheel=str(wheel), file=str(file))
     environment = {"PATH": "", "PYTHONPATH": str(wheel), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     energy, force = (float(word) for word in done.stdout.splitlines()[-1].split())
     assert abs(energy) > 1e-3
@@ -74,5 +82,9 @@ def test_the_wheel_alone_imports_and_evaluates(wheel: Path, tmp_path: Path) -> N
 
 
 def test_the_wheel_holds_nothing_of_others(wheel: Path) -> None:
-    packages = {path.name for path in wheel.iterdir() if path.is_dir() and not path.name.endswith(".dist-info")}
+    packages = {
+        path.name
+        for path in wheel.iterdir()
+        if path.is_dir() and not path.name.endswith(".dist-info")
+    }
     assert packages == {"mhff", "mhff_deploy", "mhff_lammps", "mhff_openmm"}

@@ -1,6 +1,7 @@
 """The option space of mace-torch's energy models, and the cases that cover it.
 
-An option set to None has no effect in that case (a model of one layer has no later layers, for instance).
+An option set to None has no effect in that case (a model of one layer has no later layers, for
+instance).
 """
 
 from __future__ import annotations
@@ -37,7 +38,13 @@ OPTIONS: dict[str, tuple[Any, ...]] = {
     "readout_width": (1, 4, 16, None),
     "last_readout_only": (False, True, None),
     "heads": ("1 without name", "1", "2", "4"),
-    "embedding": ("none", "charge", "spin, charge", "continuous charge", "charge, continuous spin without bias"),
+    "embedding": (
+        "none",
+        "charge",
+        "spin, charge",
+        "continuous charge",
+        "charge, continuous spin without bias",
+    ),
     "embedding_readout": (False, True),
     "avg_num_neighbors": ("1", "14.3", "61.9 of numpy"),
     "radial_mlp": ((8,), (9, 8), (10, 9, 8), (64, 64, 64)),
@@ -45,14 +52,21 @@ OPTIONS: dict[str, tuple[Any, ...]] = {
     "r_max": (4.0, 4.3, 5.2),
     "channels": (4, 6, 8),
     "edge_channels": (3, 5, None),
-    "elements": (("H", "C", "N", "O", "Mg"), ("H", "O", "Fe", "Au", "U"), ("Li", "Cl", "Cs"), ("Cu",)),
+    "elements": (
+        ("H", "C", "N", "O", "Mg"),
+        ("H", "O", "Fe", "Au", "U"),
+        ("Li", "Cl", "Cs"),
+        ("Cu",),
+    ),
 }
 LATER = ("later_block", "hidden_lmax", "readout", "gate", "readout_width", "last_readout_only")
 """Options that a model of one layer does not have: its one readout is linear, its output scalar."""
 
 
 def allowed(row: Row) -> bool:
-    """Whether mace-torch can build this, at a bearable size, and every option that is not None matters."""
+    """Whether mace-torch can build this, at a bearable size, and every option that is not None
+    matters.
+    """
     return all(rule(row) for rule in (_one_layer, _edges, _embedding, _degrees, _chebyshev))
 
 
@@ -68,7 +82,9 @@ def _one_layer(row: Row) -> bool:
 
 
 def _edges(row: Row) -> bool:
-    if _has(row, "edge_irreps", "edge_channels") and (row["edge_irreps"] == "none") != (row["edge_channels"] is None):
+    if _has(row, "edge_irreps", "edge_channels") and (row["edge_irreps"] == "none") != (
+        row["edge_channels"] is None
+    ):
         return False
     edge = row.get("edge_irreps", "none")
     one_layer = row.get("layers") == 1 or any(row.get(option, 0) is None for option in LATER)
@@ -86,20 +102,26 @@ def _embedding(row: Row) -> bool:
 
 
 def _degrees(row: Row) -> bool:
-    """The dense coupling tensors, (max_ell + 1)^(2 correlation) entries for each component and path, must stay small."""
+    """The dense coupling tensors, (max_ell + 1)^(2 correlation) entries for each component and
+    path, must stay small.
+    """
     if "max_ell" not in row:
         return True
     max_ell, hidden_lmax = row["max_ell"], row.get("hidden_lmax") or 0
     correlation = row.get("correlation", 1)
     highest = correlation if isinstance(correlation, int) else max(correlation)
     entries = (max_ell + 1) ** (2 * highest) * (hidden_lmax + 1) ** 2
-    return hidden_lmax <= max_ell and entries <= (30_000 if row.get("coupling_basis") == "full" else 70_000)
+    return hidden_lmax <= max_ell and entries <= (
+        30_000 if row.get("coupling_basis") == "full" else 70_000
+    )
 
 
 def _chebyshev(row: Row) -> bool:
     """T_n(r) grows as (2r)^n: without a transform that keeps r small, high ones lose all digits."""
     return not (
-        row.get("radial") == "chebyshev" and row.get("transform", "Agnesi") != "Agnesi" and row.get("n_radial", 4) > 4
+        row.get("radial") == "chebyshev"
+        and row.get("transform", "Agnesi") != "Agnesi"
+        and row.get("n_radial", 4) > 4
     )
 
 
@@ -171,14 +193,18 @@ PUBLISHED: dict[str, Row] = {
         "heads": "1",
         "embedding": "spin, charge",
     },
-    "mp0": CLASSIC | {"first_block": "Residual", "later_block": "Residual", "transform": "None", "zbl": False},
-    "omat": CLASSIC | {"file": "float64", "first_block": "Density", "later_block": "DensityResidual"},
+    "mp0": CLASSIC
+    | {"first_block": "Residual", "later_block": "Residual", "transform": "None", "zbl": False},
+    "omat": CLASSIC
+    | {"file": "float64", "first_block": "Density", "later_block": "DensityResidual"},
 }
 """The architectures of mace-mh-1, mace-omol, mace-mp-0a and mace-omat-0, small."""
 
 COVERING = covering_array(OPTIONS, allowed)
 CASES: dict[str, Case] = {
     name: Case(seed, options)
-    for seed, (name, options) in enumerate((PUBLISHED | {f"p{index:02}": row for index, row in enumerate(COVERING)}).items())
+    for seed, (name, options) in enumerate(
+        (PUBLISHED | {f"p{index:02}": row for index, row in enumerate(COVERING)}).items()
+    )
 }
 """All models of the harness by name."""

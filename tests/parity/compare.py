@@ -1,15 +1,19 @@
 """mhff's numbers for an imported file against mace-torch's: what is compared, and relative to what.
 
-The reference is always mace-torch in float64, the precision in which it is exact enough to judge anything.
+The reference is always mace-torch in float64, the precision in which it is exact enough to judge
+anything.
 
-float64: an error is relative to the largest magnitude of the quantity in that structure. The magnitude of an atom's energy
-is that of its interaction energy, without E0; the magnitude of an energy is the sum of those over the atoms.
+float64: an error is relative to the largest magnitude of the quantity in that structure. The
+magnitude of an atom's energy is that of its interaction energy, without E0; the magnitude of an
+energy is the sum of those over the atoms.
 
-float32: rounding errors are in proportion to what is summed, not to what is left of it. So the error of a force is relative
-to the largest sum over an atom's edges of |force along the edge|, that of a stress to the same sum for the strain; and where
-a structure has far less of these than the model's other structures (a dimer near the cutoff), to the median over those.
+float32: rounding errors are in proportion to what is summed, not to what is left of it. So the
+error of a force is relative to the largest sum over an atom's edges of |force along the edge|, that
+of a stress to the same sum for the strain; and where a structure has far less of these than the
+model's other structures (a dimer near the cutoff), to the median over those.
 
-Not compared with mace-torch: forces and stress with Chebyshev polynomials, whose derivative it drops.
+Not compared with mace-torch: forces and stress with Chebyshev polynomials, whose derivative it
+drops.
 """
 
 from __future__ import annotations
@@ -53,7 +57,9 @@ class Deviation:
 
     @property
     def relative(self) -> float:
-        """Relative error; 0 where there is nothing to compare with, as the forces on isolated atoms."""
+        """Relative error; 0 where there is nothing to compare with, as the forces on isolated
+        atoms.
+        """
         return self.error / self.scale if self.scale else 0.0
 
     @property
@@ -72,7 +78,11 @@ def mhff_numbers(evaluator: EagerEvaluator, atoms: Atoms, head: str) -> Numbers:
     """What the ASE calculator gives."""
     calculator = MHFFCalculator(evaluator, head=head)
     calculator.calculate(atoms)
-    found = {name: np.asarray(calculator.results[name]) for name in QUANTITIES if name in calculator.results}
+    found = {
+        name: np.asarray(calculator.results[name])
+        for name in QUANTITIES
+        if name in calculator.results
+    }
     if "stress" in found:
         found["stress"] = voigt_6_to_full_3x3_stress(found["stress"])
     return found
@@ -81,7 +91,11 @@ def mhff_numbers(evaluator: EagerEvaluator, atoms: Atoms, head: str) -> Numbers:
 def peer_numbers(numbers: Numbers, dtype: str, structure: str, head: int) -> Numbers:
     """What mace-torch gives, under the names of the calculator."""
     names = {"energy": "energy", "node_energy": "energies", "forces": "forces", "stress": "stress"}
-    found = {new: numbers[f"{dtype}/{structure}/{old}"][head] for old, new in names.items() if old != "stress"}
+    found = {
+        new: numbers[f"{dtype}/{structure}/{old}"][head]
+        for old, new in names.items()
+        if old != "stress"
+    }
     stress = numbers.get(f"{dtype}/{structure}/stress")
     return found if stress is None else found | {"stress": stress[head]}
 
@@ -89,11 +103,17 @@ def peer_numbers(numbers: Numbers, dtype: str, structure: str, head: int) -> Num
 def magnitudes(reference: Numbers, e0s: np.ndarray) -> dict[str, float]:
     """Largest magnitudes of each quantity; `e0s [n_atoms]`."""
     interaction = np.abs(reference["energies"] - e0s)
-    largest = {name: float(np.abs(reference[name]).max()) for name in ("forces", "stress") if name in reference}
+    largest = {
+        name: float(np.abs(reference[name]).max())
+        for name in ("forces", "stress")
+        if name in reference
+    }
     return largest | {"energy": float(interaction.sum()), "energies": float(interaction.max())}
 
 
-def rounding_scales(numbers: Numbers, case: Case, head: int, e0s: np.ndarray) -> dict[str, dict[str, float]]:
+def rounding_scales(
+    numbers: Numbers, case: Case, head: int, e0s: np.ndarray
+) -> dict[str, dict[str, float]]:
     """By structure and quantity, what errors in float32 are relative to; `e0s [n_elements]`."""
     scales = {}
     for name, atoms in case.structures().items():
@@ -102,7 +122,9 @@ def rounding_scales(numbers: Numbers, case: Case, head: int, e0s: np.ndarray) ->
             scale["stress"] = float(numbers[f"float64/{name}/strain"][head]) / atoms.cell.volume
         scales[name] = scale | {"forces": float(numbers[f"float64/{name}/pull"][head])}
     for quantity in QUANTITIES:
-        typical = float(np.median([scale[quantity] for scale in scales.values() if scale.get(quantity)]))
+        typical = float(
+            np.median([scale[quantity] for scale in scales.values() if scale.get(quantity)])
+        )
         for scale in scales.values():
             if scale.get(quantity):
                 scale[quantity] = max(scale[quantity], typical)
@@ -133,7 +155,9 @@ def deviations(name: str) -> tuple[Deviation, ...]:
                     error = float(np.abs(ours[quantity] - reference[quantity]).max())
                     peer_error = float(np.abs(theirs[quantity] - reference[quantity]).max())
                     sizes = size[quantity], scale[quantity]
-                    found.append(Deviation(name, structure, head, dtype, quantity, error, peer_error, *sizes))
+                    found.append(
+                        Deviation(name, structure, head, dtype, quantity, error, peer_error, *sizes)
+                    )
     return tuple(found)
 
 

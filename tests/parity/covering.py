@@ -17,21 +17,34 @@ def pairs(row: Mapping[str, Any]) -> set[Pair]:
 
 
 def covering_array(
-    options: Mapping[str, Sequence[Any]], allowed: Callable[[Row], bool], seed: int = 0, candidates: int = 30
+    options: Mapping[str, Sequence[Any]],
+    allowed: Callable[[Row], bool],
+    seed: int = 0,
+    candidates: int = 30,
 ) -> list[Row]:
-    """Rows that hold every pair of values of different options that some allowed row can hold; the same in every run.
+    """Rows that hold every pair of values of different options that some allowed row can hold; the
+    same in every run.
 
-    `allowed` judges rows with any subset of the options; a row that it refuses must stay refused when options are added.
-    Greedy: each new row is the best of some random ones that start from a pair not yet covered.
+    `allowed` judges rows with any subset of the options; a row that it refuses must stay refused
+    when options are added. Greedy: each new row is the best of some random ones that start from a
+    pair not yet covered.
     """
     generator = random.Random(seed)
     everything = [(option, value) for option, values in options.items() for value in values]
-    wanted = [frozenset(pair) for pair in itertools.combinations(everything, 2) if pair[0][0] != pair[1][0]]
+    wanted = [
+        frozenset(pair)
+        for pair in itertools.combinations(everything, 2)
+        if pair[0][0] != pair[1][0]
+    ]
     missing = dict.fromkeys(pair for pair in wanted if allowed(dict(pair)))
     rows: list[Row] = []
     while missing:
         start = dict(next(iter(missing)))
-        found = [row for _ in range(candidates) if (row := _complete(start, options, allowed, missing, generator))]
+        found = [
+            row
+            for _ in range(candidates)
+            if (row := _complete(start, options, allowed, missing, generator))
+        ]
         if found:
             rows.append(max(found, key=lambda row: sum(pair in missing for pair in pairs(row))))
             for pair in pairs(rows[-1]):
@@ -57,6 +70,9 @@ def _complete(
             return None
         generator.shuffle(values)
         row[option] = max(
-            values, key=lambda value: sum(frozenset({(option, value), item}) in missing for item in row.items())
+            values,
+            key=lambda value: sum(
+                frozenset({(option, value), item}) in missing for item in row.items()
+            ),
         )
     return {option: row[option] for option in options}

@@ -1,8 +1,10 @@
-"""Makes `.venv-peer` in the repository's root: mace-torch, and what mhff's core needs, beside e3nn 0.4.4.
+"""Makes `.venv-peer` in the repository's root: mace-torch, and what mhff's core needs, beside e3nn
+0.4.4.
 
     python3.11 tests/parity/environment.py
 
-It takes about a minute, and a second when nothing has changed. Parity tests need it, `make demo` does not.
+It takes about a minute, and a second when nothing has changed. Parity tests need it, `make demo`
+does not.
 """
 
 from __future__ import annotations
@@ -35,7 +37,11 @@ PACKAGES = (
 def requirements() -> str:
     """Packages and constraints as one text; torch is the one that mhff is tested with."""
     pinned = (HERE / "constraints.txt").read_text()
-    torch = next(line for line in (ROOT / "constraints.txt").read_text().splitlines() if line.startswith("torch=="))
+    torch = next(
+        line
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if line.startswith("torch==")
+    )
     return "\n".join([*PACKAGES, torch, pinned])
 
 
@@ -46,11 +52,17 @@ def is_ready() -> bool:
 
 def make() -> None:
     """Create the environment anew."""
-    print(f"mhff: making {ENVIRONMENT.name} with mace-torch for the parity tests (about a minute)", flush=True)
+    print(
+        f"mhff: making {ENVIRONMENT.name} with mace-torch for the parity tests (about a minute)",
+        flush=True,
+    )
     subprocess.run([sys.executable, "-m", "venv", "--clear", ENVIRONMENT], check=True)
     torch = next(line for line in requirements().splitlines() if line.startswith("torch=="))
     constraints = HERE / "constraints.txt"
-    subprocess.run([PYTHON, "-m", "pip", "install", "--quiet", "--constraint", constraints, torch, *PACKAGES], check=True)
+    subprocess.run(
+        [PYTHON, "-m", "pip", "install", "--quiet", "--constraint", constraints, torch, *PACKAGES],
+        check=True,
+    )
     STAMP.write_text(requirements())
 
 

@@ -1,4 +1,6 @@
-"""A random model of the size of mace-mh-1, as mace-torch writes it, and its numbers for 64 atoms of MgO."""
+"""A random model of the size of mace-mh-1, as mace-torch writes it, and its numbers for 64 atoms of
+MgO.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +30,10 @@ OPTIONS = MH1 | {
     "r_max": 6.0,
 }
 PARAMETERS = 6_403_014 + 72 * 512 - 480
-"""Of the published model with the reduced product basis; 72 more paths of the full one in 512 channels; less the weights of
-the last readout that join the hidden scalars of one head with the energy of another, which mace-torch stores and masks."""
+"""Of the published model with the reduced product basis; 72 more paths of the full one in 512
+channels; less the weights of the last readout that join the hidden scalars of one head with the
+energy of another, which mace-torch stores and masks.
+"""
 
 
 def magnesia(repeat: int) -> Atoms:
@@ -42,7 +46,9 @@ def magnesia(repeat: int) -> Atoms:
 
 @lru_cache
 def full_size() -> Path:
-    """The folder with `mace-mh-1.model` and `<head>.npz`; made now where the cache does not have it."""
+    """The folder with `mace-mh-1.model` and `<head>.npz`; made now where the cache does not have
+    it.
+    """
     task = {
         "options": OPTIONS,
         "heads": HEADS,

@@ -32,11 +32,19 @@ WITHOUT_PAIRS = ("one_atom", "far_apart")
 
 def dimer(r_max: float) -> Atoms:
     """Two atoms near the cutoff."""
-    return Atoms("CO", positions=[[0.1, 0.2, 0.3], np.array([0.1, 0.2, 0.3]) + 0.93 * r_max * np.array([0.6, 0.48, -0.64])])
+    return Atoms(
+        "CO",
+        positions=[
+            [0.1, 0.2, 0.3],
+            np.array([0.1, 0.2, 0.3]) + 0.93 * r_max * np.array([0.6, 0.48, -0.64]),
+        ],
+    )
 
 
 def large_box() -> Atoms:
-    """A molecule on the corner of a periodic box of 60 A, so that its bonds cross all of the box's faces."""
+    """A molecule on the corner of a periodic box of 60 A, so that its bonds cross all of the box's
+    faces.
+    """
     atoms = STRUCTURES["water_cluster"]()[:3]
     atoms.set_cell([60.0, 60.0, 60.0])
     atoms.pbc = True
@@ -66,11 +74,15 @@ def random_crystal(seed: int) -> Atoms:
 
 
 def geometry(name: str, elements: Sequence[str], r_max: float, seed: int) -> Atoms:
-    """A structure by name; its H, C, N, O, Mg become the elements of the model, in this order and from the start again."""
+    """A structure by name; its H, C, N, O, Mg become the elements of the model, in this order and
+    from the start again.
+    """
     own = {"dimer": lambda: dimer(r_max), "large_box": large_box}
     randoms = {"random_cluster": random_cluster, "random_crystal": random_crystal}
     atoms = randoms[name](seed) if name in randoms else (own | STRUCTURES)[name]()
-    atoms.symbols[:] = [elements[ELEMENTS.index(symbol) % len(elements)] for symbol in atoms.symbols]
+    atoms.symbols[:] = [
+        elements[ELEMENTS.index(symbol) % len(elements)] for symbol in atoms.symbols
+    ]
     generator = np.random.default_rng(seed)
     atoms.info = {"charge": int(generator.integers(-2, 4)), "spin": int(generator.integers(1, 4))}
     return atoms
@@ -80,7 +92,10 @@ def geometries(elements: Sequence[str], r_max: float, seed: int) -> dict[str, At
     """The structures that the case with this seed is evaluated on."""
     turn = [SOMETIMES[(seed * TURNS + index) % len(SOMETIMES)] for index in range(TURNS)]
     names = [*ALWAYS, *turn]
-    return {name: geometry(name, elements, r_max, 1000 * seed + index) for index, name in enumerate(names)}
+    return {
+        name: geometry(name, elements, r_max, 1000 * seed + index)
+        for index, name in enumerate(names)
+    }
 
 
 def to_json(name: str, atoms: Atoms) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""Imports a model file, saves it, loads it and evaluates MgO with it; measures itself. Run by test_full_size.py.
+"""Imports a model file, saves it, loads it and evaluates MgO with it; measures itself. Run by
+test_full_size.py.
 
 .venv/bin/python tests/parity/import_full_size.py FILE FOLDER
 """
@@ -18,7 +19,9 @@ from mhff.interop.importer import import_model
 
 
 def peak_memory() -> float:
-    """Largest resident memory of this program so far, GB (getrusage would count the process that started it, too)."""
+    """Largest resident memory of this program so far, GB (getrusage would count the process that
+    started it, too).
+    """
     field = Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]
     return int(field) * 1024 / 1e9
 
@@ -42,7 +45,12 @@ def evaluate(model: Path, folder: Path) -> None:
         for head in HEADS:
             atoms.calc = mhff.MHFFCalculator(model, head=head, dtype=dtype)
             energies, forces = atoms.get_potential_energies(), atoms.get_forces()
-            np.savez(folder / f"{dtype}-{head}.npz", energies=energies, forces=forces, stress=atoms.get_stress(voigt=False))
+            np.savez(
+                folder / f"{dtype}-{head}.npz",
+                energies=energies,
+                forces=forces,
+                stress=atoms.get_stress(voigt=False),
+            )
 
 
 def main() -> None:
@@ -52,7 +60,10 @@ def main() -> None:
     report = measure_import(source, folder / "model.mhff")
     start = time.monotonic()
     evaluate(folder / "model.mhff", folder)
-    report |= {"evaluation_seconds": time.monotonic() - start, "evaluation_gigabytes": peak_memory()}
+    report |= {
+        "evaluation_seconds": time.monotonic() - start,
+        "evaluation_gigabytes": peak_memory(),
+    }
     (folder / "report.json").write_text(json.dumps(report))
 
 

@@ -51,7 +51,9 @@ def job(cases: dict[str, Case]) -> str:
             "name": name,
             "seed": case.seed,
             "options": case.options,
-            "structures": [to_json(structure, atoms) for structure, atoms in case.structures().items()],
+            "structures": [
+                to_json(structure, atoms) for structure, atoms in case.structures().items()
+            ],
         }
         for name, case in cases.items()
     ]
@@ -59,14 +61,19 @@ def job(cases: dict[str, Case]) -> str:
 
 
 def made_by_peer(script: str, task: str) -> Path:
-    """The folder that `peer/<script> TASK FOLDER` fills; it runs once for each task and state of the peer's scripts.
+    """The folder that `peer/<script> TASK FOLDER` fills; it runs once for each task and state of
+    the peer's scripts.
 
     Raises RuntimeError where the peer environment is missing or its script fails.
     """
     if not is_ready():
-        raise RuntimeError(f"the parity tests need mace-torch in {PYTHON.parents[1]}; run `make peer`")
+        raise RuntimeError(
+            f"the parity tests need mace-torch in {PYTHON.parents[1]}; run `make peer`"
+        )
     sources = [path.read_text() for path in sorted(PEER.glob("*.py"))]
-    key = hashlib.sha256("\0".join([script, task, requirements(), *sources]).encode()).hexdigest()[:16]
+    key = hashlib.sha256("\0".join([script, task, requirements(), *sources]).encode()).hexdigest()[
+        :16
+    ]
     folder = CACHE / f"{Path(script).stem}-{key}"
     if not folder.exists():
         CACHE.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,5 @@
-"""Writes table.md beside this file: how far mhff is from mace-torch for every value of every option.
+"""Writes table.md beside this file: how far mhff is from mace-torch for every value of every
+option.
 
 .venv/bin/python tests/parity/table.py
 """
@@ -51,8 +52,13 @@ def row(title: str, found: list[Deviation]) -> str:
     """One line of the table."""
     cells = [title, str(triples(found))]
     for dtype in DTYPES:
-        cells += [worst(d.relative for d in found if (d.dtype, d.quantity) == (dtype, name)) for name in QUANTITIES]
-    cells.append(worst(d.peer_relative for d in found if (d.dtype, d.quantity) == ("float32", "forces")))
+        cells += [
+            worst(d.relative for d in found if (d.dtype, d.quantity) == (dtype, name))
+            for name in QUANTITIES
+        ]
+    cells.append(
+        worst(d.peer_relative for d in found if (d.dtype, d.quantity) == ("float32", "forces"))
+    )
     return f"| {' | '.join(cells)} |"
 
 
@@ -68,9 +74,21 @@ def title(option: str, value: Any) -> str:
 def table() -> str:
     """The whole file."""
     found = [d for case in CASES for d in deviations(case)]
-    versions = f"mace-torch {peer_version('mace-torch')} with e3nn {peer_version('e3nn')}, mhff {version('mhff')} with e3nn"
-    versions += f" {version('e3nn')}; torch {torch.__version__}, {platform.machine()}, {datetime.date.today()}"
-    columns = ["option", "triples", *HEADINGS.values(), *(f"{name} f32" for name in HEADINGS.values()), "mace-torch f32"]
+    versions = (
+        f"mace-torch {peer_version('mace-torch')} with e3nn {peer_version('e3nn')}, mhff "
+        f"{version('mhff')} with e3nn"
+    )
+    versions += (
+        f" {version('e3nn')}; torch {torch.__version__}, {platform.machine()}, "
+        f"{datetime.date.today()}"
+    )
+    columns = [
+        "option",
+        "triples",
+        *HEADINGS.values(),
+        *(f"{name} f32" for name in HEADINGS.values()),
+        "mace-torch f32",
+    ]
     lines = ["# mhff against mace-torch", "", f"{versions}.", "", NOTES]
     lines += [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}", row("**all**", found)]
     for option, values in OPTIONS.items():

@@ -41,6 +41,7 @@ def test_mace_torch_takes_part(mace_files: dict[str, Path], tmp_path: Path) -> N
 def test_another_model_is_not_compared(mace_files: dict[str, Path], tmp_path: Path) -> None:
     import_model(mace_files["mp0"]).model.save(tmp_path / "M.mhff")
     with pytest.raises(
-        MHFFError, match=r"expected the same energy of 8 atoms, got .* of mace-torch python float32; give the"
+        MHFFError,
+        match=r"expected the same energy of 8 atoms, got .* of mace-torch python float32; give the",
     ):
         bench(plan(tmp_path / "M.mhff", mace_files["omat"], "python"))

@@ -1,4 +1,6 @@
-"""A file of the size of the published mace-mh-1 is imported quickly, in little memory, and gives mace-torch's numbers."""
+"""A file of the size of the published mace-mh-1 is imported quickly, in little memory, and gives
+mace-torch's numbers.
+"""
 
 from __future__ import annotations
 
@@ -39,10 +41,14 @@ def test_resources(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("head", HEADS)
-@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", RELATIVE), ("float32", SINGLE_PRECISION)])
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [("float64", RELATIVE), ("float32", SINGLE_PRECISION)]
+)
 def test_numbers(folder: Path, head: str, dtype: str, tolerance: float) -> None:
     ours, theirs = np.load(folder / f"{dtype}-{head}.npz"), np.load(full_size() / f"{head}.npz")
-    energies, forces, stress = (theirs[f"float64/magnesia/{name}"][0] for name in ("node_energy", "forces", "stress"))
+    energies, forces, stress = (
+        theirs[f"float64/magnesia/{name}"][0] for name in ("node_energy", "forces", "stress")
+    )
     pull = float(theirs["float64/magnesia/pull"][0])
     scale = pull if dtype == "float32" else np.abs(forces).max()
     assert np.abs(energies).max() > 1

@@ -1,4 +1,6 @@
-"""Damaged and hostile files of a real model through `mhff import-mace`: one sentence, nothing run, nothing written."""
+"""Damaged and hostile files of a real model through `mhff import-mace`: one sentence, nothing run,
+nothing written.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ SAMPLES = 100
 @pytest.fixture(scope="module")
 def content() -> bytes:
     """The smallest file of the harness."""
-    return min(references().folder.glob("*.model"), key=lambda file: file.stat().st_size).read_bytes()
+    return min(
+        references().folder.glob("*.model"), key=lambda file: file.stat().st_size
+    ).read_bytes()
 
 
 def sentence(path: Path, output: Path) -> str | None:
@@ -67,13 +71,17 @@ def test_random_pickles_do_no_harm(content: bytes, tmp_path: Path) -> None:
 def test_the_command_line_says_one_sentence(content: bytes, tmp_path: Path) -> None:
     path, output = tmp_path / "x.model", tmp_path / "out.mhff"
     path.write_bytes(content[: len(content) // 2])
-    done = subprocess.run([MHFF, "import-mace", path, "-o", output], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [MHFF, "import-mace", path, "-o", output], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 2
     assert done.stderr.startswith(f"mhff: '{path}' is truncated or damaged")
     assert done.stderr.count("\n") == 1
     assert not output.exists()
     path.write_bytes(content)
-    done = subprocess.run([MHFF, "import-mace", path, "-o", output], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [MHFF, "import-mace", path, "-o", output], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert load(output).elements
 
@@ -83,11 +91,16 @@ def test_a_model_that_jumps_at_the_cutoff_is_flagged(tmp_path: Path) -> None:
     jumping = next(
         name
         for name, case in CASES.items()
-        if case.options["apply_cutoff"] and "ResidualNonLinear" in [case.options[block] for block in blocks]
+        if case.options["apply_cutoff"]
+        and "ResidualNonLinear" in [case.options[block] for block in blocks]
     )
     file, output = references().file(jumping), tmp_path / "out.mhff"
-    done = subprocess.run([MHFF, "import-mace", file, "-o", output], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [MHFF, "import-mace", file, "-o", output], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert "warning: this model's energy jumps where an atom crosses the cutoff" in done.stdout
-    shown = subprocess.run([MHFF, "info", output], capture_output=True, text=True, check=False).stdout
+    shown = subprocess.run(
+        [MHFF, "info", output], capture_output=True, text=True, check=False
+    ).stdout
     assert "its energy jumps where an atom crosses the cutoff" in " ".join(shown.split())

@@ -1,4 +1,6 @@
-"""mhff's core passes its tests with e3nn 0.4.4, which mace-torch needs: in its environment, from this checkout."""
+"""mhff's core passes its tests with e3nn 0.4.4, which mace-torch needs: in its environment, from
+this checkout.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,14 @@ TESTS = (
 def test_core_tests_pass() -> None:
     assert is_ready(), "this test needs mace-torch's environment in .venv-peer; run `make peer`"
     command = [PYTHON, "-c", SCRIPT, *TESTS]
-    done = subprocess.run(command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
     assert " passed" in done.stdout
     assert "skipped" not in done.stdout

@@ -1,4 +1,6 @@
-"""The cases cover the option space: every value, and every pair of values that can be built and is worth its size."""
+"""The cases cover the option space: every value, and every pair of values that can be built and is
+worth its size.
+"""
 
 from __future__ import annotations
 
@@ -28,13 +30,17 @@ def test_every_value_is_in_a_case(option: str) -> None:
 
 def test_every_pair_of_values_is_in_a_case() -> None:
     covered = set().union(*(pairs(row) for row in COVERING))
-    values = [(option, value) for option in OPTIONS for value in OPTIONS[option] if value is not None]
+    values = [
+        (option, value) for option in OPTIONS for value in OPTIONS[option] if value is not None
+    ]
     missing = {
         (*one, *other)
         for one, other in itertools.combinations(values, 2)
         if one[0] != other[0] and frozenset({one, other}) not in covered
     }
     of_one_layer = {
-        pair for pair in missing if ("layers", 1) in (pair[:2], pair[2:]) and {pair[0], pair[2]} & {*LATER, "edge_irreps"}
+        pair
+        for pair in missing
+        if ("layers", 1) in (pair[:2], pair[2:]) and {pair[0], pair[2]} & {*LATER, "edge_irreps"}
     }
     assert missing - of_one_layer == NOT_BUILT

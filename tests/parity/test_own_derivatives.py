@@ -1,7 +1,7 @@
 """Forces and stress of imported models are derivatives of their energies.
 
-These are the references where mace-torch has none: it drops the derivative of Chebyshev polynomials, and divides the strain
-derivative of a slab by a volume of its own.
+These are the references where mace-torch has none: it drops the derivative of Chebyshev
+polynomials, and divides the strain derivative of a slab by a volume of its own.
 """
 
 from __future__ import annotations
@@ -25,8 +25,13 @@ def test_forces_and_stress(case: str, structure: str) -> None:
     atoms = geometry(structure, options["elements"], options["r_max"], seed=3)
     atoms.calc = MHFFCalculator(model, head=model.heads.names[-1])
     generator = np.random.default_rng(4)
-    displacement, strain = generator.normal(size=atoms.positions.shape), generator.normal(size=(3, 3))
-    strain = 0.05 * (strain + strain.T)  # so small that no edge crosses the cutoff, where derivatives of high order jump
+    displacement, strain = (
+        generator.normal(size=atoms.positions.shape),
+        generator.normal(size=(3, 3)),
+    )
+    strain = 0.05 * (
+        strain + strain.T
+    )  # so small that no edge crosses the cutoff, where derivatives of high order jump
     positions, cell = atoms.positions.copy(), atoms.cell[:].copy()
     forces, stress = atoms.get_forces(), voigt_6_to_full_3x3_stress(atoms.get_stress())
 
@@ -42,4 +47,6 @@ def test_forces_and_stress(case: str, structure: str) -> None:
 
     assert np.abs(forces).max() > 1e-2
     assert_close((forces * displacement).sum(), -derivative(displaced), FINITE_DIFFERENCES)
-    assert_close((stress * strain).sum() * atoms.get_volume(), derivative(strained), FINITE_DIFFERENCES)
+    assert_close(
+        (stress * strain).sum() * atoms.get_volume(), derivative(strained), FINITE_DIFFERENCES
+    )

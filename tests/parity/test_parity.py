@@ -21,7 +21,9 @@ FORCE = 1e-9
 SINGLE_PRECISION = 1e-5
 """float32."""
 PEERS = 3.0
-"""Where mace-torch's own error in float32 is larger than SINGLE_PRECISION, mhff's may be this many times as large."""
+"""Where mace-torch's own error in float32 is larger than SINGLE_PRECISION, mhff's may be this many
+times as large.
+"""
 SEEN = {"energy": 1e-3, "energies": 1e-3, "forces": 1e-4, "stress": 1e-7}
 """Magnitudes from which on an error is seen: at least five orders above what float64 allows."""
 
@@ -38,7 +40,10 @@ def has_derivatives(case: str) -> bool:
 def test_float64(case: str) -> None:
     found = [d for quantity in QUANTITIES for d in chosen(case, "float64", quantity)]
     wrong = [
-        d for d in found if not d.error <= RELATIVE * d.scale + NOTHING or not (d.quantity != "forces" or d.error <= FORCE)
+        d
+        for d in found
+        if not d.error <= RELATIVE * d.scale + NOTHING
+        or not (d.quantity != "forces" or d.error <= FORCE)
     ]
     assert not wrong, wrong
 
@@ -48,7 +53,8 @@ def test_float64(case: str) -> None:
 def test_float32(case: str, quantity: str) -> None:
     """Per model, because mace-torch's own error in one structure may be small by luck.
 
-    Its errors in the large box are left out: it rounds coordinates before it subtracts them, and mhff does not.
+    Its errors in the large box are left out: it rounds coordinates before it subtracts them, and
+    mhff does not.
     """
     found = chosen(case, "float32", quantity)
     peers = max((d.peer_relative for d in found if d.structure != "large_box"), default=0.0)
@@ -59,14 +65,18 @@ def test_float32(case: str, quantity: str) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_there_is_something_to_compare(case: str) -> None:
     found = [d for d in deviations(case) if d.structure not in WITHOUT_PAIRS]
-    assert {d.quantity for d in found} >= {"energy", "energies"} | ({"forces", "stress"} if has_derivatives(case) else set())
+    assert {d.quantity for d in found} >= {"energy", "energies"} | (
+        {"forces", "stress"} if has_derivatives(case) else set()
+    )
     small = [d for d in found if d.magnitude < SEEN[d.quantity]]
     assert not small, small
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_cutoff_is_the_number_in_the_file(case: str) -> None:
-    """In a file built in float32 it is not 4.3 but the nearest float32: which pairs are edges depends on it."""
+    """In a file built in float32 it is not 4.3 but the nearest float32: which pairs are edges
+    depends on it.
+    """
     r_max, built = CASES[case].options["r_max"], CASES[case].options["file"].split()[0]
     assert imported(case).r_max == float(np.dtype(built).type(r_max))
 
@@ -81,6 +91,10 @@ def test_table_has_every_option_value_and_structure() -> None:
     lines = TABLE.read_text().splitlines()
     titles = [title(option, value) for option, values in OPTIONS.items() for value in values]
     titles += [f"structure: {name}" for name in (*ALWAYS, *SOMETIMES)]
-    found = {line.split("|")[1].strip(): int(line.split("|")[2]) for line in lines if line.startswith("| ") and ":" in line}
+    found = {
+        line.split("|")[1].strip(): int(line.split("|")[2])
+        for line in lines
+        if line.startswith("| ") and ":" in line
+    }
     assert set(found) == set(titles)
     assert min(found.values()) > 0

@@ -1,4 +1,6 @@
-"""Files of mace-torch that mhff does not give the same numbers for are refused, each in one sentence that says why."""
+"""Files of mace-torch that mhff does not give the same numbers for are refused, each in one
+sentence that says why.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Files that are whole but not what they should be: one part of a real model is changed, and the import must refuse it."""
+"""Files that are whole but not what they should be: one part of a real model is changed, and the
+import must refuse it.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ def parameter(name: str, change: Callable[[torch.Tensor], torch.Tensor]) -> Chan
 
 
 def buffer(name: str, change: Callable[[torch.Tensor], torch.Tensor]) -> Change:
-    return lambda module: dataclasses.replace(module, buffers={**module.buffers, name: change(module.buffers[name].clone())})
+    return lambda module: dataclasses.replace(
+        module, buffers={**module.buffers, name: change(module.buffers[name].clone())}
+    )
 
 
 def without(name: str) -> Change:
@@ -82,19 +86,36 @@ CHANGES: dict[str, tuple[Change, str]] = {
         at("interactions.0", class_path("mace.modules.blocks.RealAgnosticNewInteractionBlock")),
         "parts that mhff does not know: mace.modules.blocks.RealAgnosticNewInteractionBlock",
     ),
-    "a class of somebody else": (at("products.0.linear", class_path("loralib.Linear")), "does not know: loralib.Linear"),
-    "another model class": (class_path("mace.modules.models.AtomicDipolesMACE"), "does not know: .*AtomicDipolesMACE"),
-    "an unknown setting of the model": (attribute("use_magic", True), "settings that mhff does not know: use_magic"),
+    "a class of somebody else": (
+        at("products.0.linear", class_path("loralib.Linear")),
+        "does not know: loralib.Linear",
+    ),
+    "another model class": (
+        class_path("mace.modules.models.AtomicDipolesMACE"),
+        "does not know: .*AtomicDipolesMACE",
+    ),
+    "an unknown setting of the model": (
+        attribute("use_magic", True),
+        "settings that mhff does not know: use_magic",
+    ),
     "an unknown setting of a block": (
         at("interactions.1", attribute("damping", 0.5)),
         r"interactions\.1 has settings that mhff does not know: damping",
     ),
-    "another library's layout": (at("products.0", attribute("cueq_config", {"enabled": True})), "layout of another library"),
+    "another library's layout": (
+        at("products.0", attribute("cueq_config", {"enabled": True})),
+        "layout of another library",
+    ),
     "an extra tensor": (
-        lambda module: dataclasses.replace(module, buffers={**module.buffers, "bias": torch.ones(2)}),
+        lambda module: dataclasses.replace(
+            module, buffers={**module.buffers, "bias": torch.ones(2)}
+        ),
         "tensors that mhff does not know: bias",
     ),
-    "a missing module": (at("interactions.1", without("linear_res")), r"has no module interactions\.1\.linear_res"),
+    "a missing module": (
+        at("interactions.1", without("linear_res")),
+        r"has no module interactions\.1\.linear_res",
+    ),
     "weights that are not finite": (
         at("node_embedding.linear", parameter("weight", with_nan)),
         "node_embedding.linear.weight has numbers that are not finite",
@@ -104,20 +125,27 @@ CHANGES: dict[str, tuple[Change, str]] = {
         r"linear_up\.weight has \d+ numbers, more are needed",
     ),
     "too many weights": (
-        at("interactions.0.linear_up", parameter("weight", lambda value: torch.cat([value, value]))),
+        at(
+            "interactions.0.linear_up", parameter("weight", lambda value: torch.cat([value, value]))
+        ),
         r"linear_up\.weight has \d+ numbers, \d+ are needed",
     ),
     "a basis that does not turn": (
         at(f"{CONTRACTION}.1", buffer("U_matrix_3", perturbed)),
         r"contractions\.1\.U_matrix_3 is not a basis of functions of degree 1",
     ),
-    "coupling tensors that are off": (at("interactions.1.conv_tp", couplings(perturbed)), "coupling tensor of .* is off by"),
+    "coupling tensors that are off": (
+        at("interactions.1.conv_tp", couplings(perturbed)),
+        "coupling tensor of .* is off by",
+    ),
     "coupling tensors that are missing": (
         at("interactions.1.conv_tp", lambda module: dataclasses.replace(module, couplings={})),
         "it lacks coupling tensors of",
     ),
     "another activation": (
-        at("readouts.1.non_linearity.acts.0", attribute("f", Global("torch.nn.functional", "gelu"))),
+        at(
+            "readouts.1.non_linearity.acts.0", attribute("f", Global("torch.nn.functional", "gelu"))
+        ),
         "has the function",
     ),
     "another factor of an activation": (
@@ -145,14 +173,19 @@ CHANGES: dict[str, tuple[Change, str]] = {
         at("interactions.1", attribute("target_irreps", "8x0e+8x1o+8x2e")),
         r"target_irreps is 8x0e\+8x1o\+8x2e, mhff's layout would be 8x0e\+8x1o\+8x2e\+8x3o",
     ),
-    "elements out of order": (buffer("atomic_numbers", lambda value: value.flip(0)), "elements: .*ascending atomic number"),
+    "elements out of order": (
+        buffer("atomic_numbers", lambda value: value.flip(0)),
+        "elements: .*ascending atomic number",
+    ),
     "one head too many": (attribute("heads", ["a", "b", "c", "d", "e"]), "E0s for 5 heads"),
     "heads without names": (attribute("heads", [1, 2, 3, 4]), "its heads are not names"),
 }
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_a_changed_part_is_refused(name: str, root: ModuleRecord, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_changed_part_is_refused(
+    name: str, root: ModuleRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
     change, sentence = CHANGES[name]
     monkeypatch.setattr(importer, "read_model_file", lambda path: change(root))
     with pytest.raises(MHFFError, match=sentence) as raised:
@@ -161,8 +194,12 @@ def test_a_changed_part_is_refused(name: str, root: ModuleRecord, monkeypatch: p
     assert "mh1.model" in str(raised.value)
 
 
-def test_the_unchanged_model_is_imported(root: ModuleRecord, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importer, "read_model_file", lambda path: at("interactions.0", lambda module: module)(root))
+def test_the_unchanged_model_is_imported(
+    root: ModuleRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        importer, "read_model_file", lambda path: at("interactions.0", lambda module: module)(root)
+    )
     imported = importer.import_model(references().file("mh1"))
     assert not imported.warnings
     assert len(imported.model.heads) == 4

@@ -1,4 +1,6 @@
-"""Forces and stress are derivatives of the energy, and an energy goes smoothly to that of separate atoms."""
+"""Forces and stress are derivatives of the energy, and an energy goes smoothly to that of separate
+atoms.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,11 @@ def test_forces(model: Model, build) -> None:
     for axis in range(3):
         one = np.zeros_like(start)
         one[1, axis] = 1.0
-        assert_close(forces[1, axis], -derivative(lambda step, one=one: energy(step, one)), FINITE_DIFFERENCES)
+        assert_close(
+            forces[1, axis],
+            -derivative(lambda step, one=one: energy(step, one)),
+            FINITE_DIFFERENCES,
+        )
 
 
 @pytest.mark.parametrize("build", [triclinic, tiny_cell])
@@ -67,11 +73,15 @@ def test_stress(model: Model, build) -> None:
 def test_nothing_jumps_where_an_atom_crosses_the_cutoff(model: Model) -> None:
     def at(distance: float) -> tuple[float, np.ndarray]:
         atoms = Atoms("OHMg", positions=[[0, 0, 0], [0.2, 1.1, 0], [0, 0, -distance]])
-        atoms.positions[2, 1] = 0.6  # outside the reach of the hydrogen too, unless it is the one that crosses
+        atoms.positions[2, 1] = (
+            0.6  # outside the reach of the hydrogen too, unless it is the one that crosses
+        )
         atoms.calc = calculator(model)
         return atoms.get_potential_energy(), atoms.get_forces()
 
-    crossing = (model.r_max**2 - 0.6**2) ** 0.5  # the distance of oxygen and magnesium is r_max here
+    crossing = (
+        model.r_max**2 - 0.6**2
+    ) ** 0.5  # the distance of oxygen and magnesium is r_max here
     inside, outside = at(crossing - 1e-4), at(crossing + 1e-4)
     deep = at(0.8 * crossing)
     assert abs(deep[0] - outside[0]) > 1e-6
@@ -80,7 +90,9 @@ def test_nothing_jumps_where_an_atom_crosses_the_cutoff(model: Model) -> None:
 
 
 def test_energy_and_forces_vanish_like_the_envelope(model: Model) -> None:
-    """The envelope ends with zero value, slope and curvature: near r_max a dimer's force falls at least quadratically."""
+    """The envelope ends with zero value, slope and curvature: near r_max a dimer's force falls at
+    least quadratically.
+    """
 
     def force(gap: float) -> float:
         atoms = Atoms("OMg", positions=[[0, 0, 0], [0, 0, model.r_max - gap]])
@@ -96,10 +108,15 @@ def test_edges_that_are_not_shorter_than_the_cutoff_do_not_count(model: Model) -
     """Engines hand over lists with a skin; the model's own envelope has to end them."""
     atoms = triclinic()
     weights = torch.eye(3, dtype=torch.float64)[1].expand(len(atoms), -1)
-    exact, skin = (graph_from_atoms(atoms, model.elements, r) for r in (model.r_max, model.r_max + 1.5))
+    exact, skin = (
+        graph_from_atoms(atoms, model.elements, r) for r in (model.r_max, model.r_max + 1.5)
+    )
     assert skin.edge_index.shape[1] > exact.edge_index.shape[1]
     network = random_double(model)
-    results = [energies_and_edge_gradients(network, g.edge_vectors, g.edge_index, g.species, weights) for g in (exact, skin)]
+    results = [
+        energies_and_edge_gradients(network, g.edge_vectors, g.edge_index, g.species, weights)
+        for g in (exact, skin)
+    ]
     assert_close(results[1][0], results[0][0], ROUNDING)
     beyond = torch.linalg.vector_norm(skin.edge_vectors, dim=1) >= model.r_max
     assert results[1][1][beyond].abs().max() == 0
@@ -110,15 +127,22 @@ def test_gradient_of_a_force_loss(model: Model) -> None:
     network = random_double(model).requires_grad_(True)
     graph = graph_from_atoms(water_cluster(), model.elements, model.r_max)
     weights = torch.eye(3, dtype=torch.float64)[0].expand(graph.n_atoms, -1)
-    parameters = [network.layers[0].interaction.linear_up.weights[0], network.layers[-1].product.weights]
+    parameters = [
+        network.layers[0].interaction.linear_up.weights[0],
+        network.layers[-1].product.weights,
+    ]
 
     def loss() -> torch.Tensor:
         args = (graph.edge_vectors, graph.edge_index, graph.species, weights)
         energies, gradients = energies_and_edge_gradients(network, *args, training=True)
         return gradients.square().sum() + energies[:, 0].mean()
 
-    for parameter, gradient in zip(parameters, torch.autograd.grad(loss(), parameters), strict=True):
-        direction = torch.randn(parameter.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    for parameter, gradient in zip(
+        parameters, torch.autograd.grad(loss(), parameters), strict=True
+    ):
+        direction = torch.randn(
+            parameter.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64
+        )
         start = parameter.detach().clone()
 
         def moved(step: float, parameter=parameter, start=start, direction=direction) -> float:

@@ -1,4 +1,6 @@
-"""Explicit images of atoms (ghosts), as engines give them, are the same physics as edges folded into the cell."""
+"""Explicit images of atoms (ghosts), as engines give them, are the same physics as edges folded
+into the cell.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +22,15 @@ from mhff.ops.ghosts import owner_plan
 
 
 def with_ghosts(atoms: Atoms, r_max: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Edge index, edge vectors and owners: every image that is a neighbour is an atom of its own, after the local ones."""
+    """Edge index, edge vectors and owners: every image that is a neighbour is an atom of its own,
+    after the local ones.
+    """
     receiver, sender, shift = neighbor_list("ijS", atoms, r_max)
     images = {(j, 0, 0, 0): j for j in range(len(atoms))}
-    senders = [images.setdefault((j, *s), len(images)) for j, s in zip(sender.tolist(), shift.tolist(), strict=True)]
+    senders = [
+        images.setdefault((j, *s), len(images))
+        for j, s in zip(sender.tolist(), shift.tolist(), strict=True)
+    ]
     keys = np.array(list(images)).reshape(-1, 4)
     positions = atoms.positions[keys[:, 0]] + keys[:, 1:] @ atoms.cell[:]
     edge_index = torch.tensor([senders, receiver.tolist()], dtype=torch.int64).reshape(2, -1)
@@ -38,12 +45,16 @@ def test_ghosts_equal_folded_edges(model: Model, build) -> None:
     evaluator = EagerEvaluator(model)
     weights = torch.tensor([0.2, 0.5, 0.3], dtype=torch.float64).expand(n, -1)
     graph = graph_from_atoms(atoms, model.elements, model.r_max)
-    energies, gradients = evaluator.evaluate(graph.edge_vectors, graph.edge_index, graph.species, weights)
+    energies, gradients = evaluator.evaluate(
+        graph.edge_vectors, graph.edge_index, graph.species, weights
+    )
     forces = derivatives.forces(gradients, graph.edge_index, n)
 
     edge_index, vectors, owners = with_ghosts(atoms, model.r_max)
     plan = owner_plan(owners[n:])
-    ghost_energies, gradients = evaluator.evaluate(vectors, edge_index, graph.species[owners], weights, plan)
+    ghost_energies, gradients = evaluator.evaluate(
+        vectors, edge_index, graph.species[owners], weights, plan
+    )
     on_all = derivatives.forces(gradients, edge_index, len(owners))
     folded = on_all.new_zeros(n, 3).index_add(0, owners, on_all)
     assert ghost_energies.shape == (n, 3)

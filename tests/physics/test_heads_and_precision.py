@@ -1,4 +1,6 @@
-"""Heads share a trunk: all from one evaluation, any mix, any head per atom. Precision: float32 stays near float64."""
+"""Heads share a trunk: all from one evaluation, any mix, any head per atom. Precision: float32
+stays near float64.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,13 @@ import pytest
 from differences import derivative
 from models import HEADS
 from structures import rattled_bulk, slab, triclinic, water_cluster
-from tolerances import FINITE_DIFFERENCES, ROUNDING, SINGLE_PRECISION, assert_close, assert_close_to_scale
+from tolerances import (
+    FINITE_DIFFERENCES,
+    ROUNDING,
+    SINGLE_PRECISION,
+    assert_close,
+    assert_close_to_scale,
+)
 
 from mhff import MHFFCalculator
 from mhff.modelfile import Model
@@ -48,7 +56,10 @@ def test_a_head_per_atom(model: Model) -> None:
     assert_close(found["energies"], [single[name][i] for i, name in enumerate(names)], ROUNDING)
 
     atoms.calc = MHFFCalculator(model, head="materials")
-    start, direction = atoms.positions.copy(), np.random.default_rng(4).normal(size=atoms.positions.shape)
+    start, direction = (
+        atoms.positions.copy(),
+        np.random.default_rng(4).normal(size=atoms.positions.shape),
+    )
 
     def energy(step: float) -> float:
         atoms.positions = start + step * direction
@@ -59,7 +70,12 @@ def test_a_head_per_atom(model: Model) -> None:
 
 @pytest.mark.parametrize("build", [rattled_bulk, slab, water_cluster])
 def test_single_precision(model: Model, build) -> None:
-    double, single = results(model, build(), "surfaces"), results(model, build(), "surfaces", "float32")
+    double, single = (
+        results(model, build(), "surfaces"),
+        results(model, build(), "surfaces", "float32"),
+    )
     assert not np.array_equal(single["forces"], double["forces"])
-    assert_close(single["energies"], double["energies"], SINGLE_PRECISION._replace(relative=0.0))  # E0s stay in float64
+    assert_close(
+        single["energies"], double["energies"], SINGLE_PRECISION._replace(relative=0.0)
+    )  # E0s stay in float64
     assert_close_to_scale(single["forces"], double["forces"], SINGLE_PRECISION)

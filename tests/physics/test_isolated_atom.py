@@ -29,11 +29,17 @@ def test_isolated_atom() -> None:
         second = weights["layers.1.readout.weight_2"]
         last = (hidden.reshape(second.shape) * second).sum(1) / second.size**0.5
         references = model.network.reference_energies
-        expected = references.E0s[:, z].numpy() + references.scale.numpy() * (first + last) + references.shift.numpy()
+        expected = (
+            references.E0s[:, z].numpy()
+            + references.scale.numpy() * (first + last)
+            + references.shift.numpy()
+        )
 
         calculator = MHFFCalculator(model, head="materials")
         calculator.calculate(Atoms(element, positions=[[1, 2, 3]]))
-        assert_close([calculator.results["head_energies"][head] for head in HEADS], expected, ROUNDING)
+        assert_close(
+            [calculator.results["head_energies"][head] for head in HEADS], expected, ROUNDING
+        )
         assert np.abs(first + last).min() > 1e-6
 
 
@@ -46,31 +52,48 @@ def test_without_a_skip_term_in_the_first_layer_nothing_is_left(name: str) -> No
         calculator = MHFFCalculator(model, head="materials")
         calculator.calculate(Atoms(element, positions=[[1, 2, 3]]))
         expected = references.E0s[:, z] + references.shift
-        assert_close([calculator.results["head_energies"][head] for head in HEADS], expected, ROUNDING)
+        assert_close(
+            [calculator.results["head_energies"][head] for head in HEADS], expected, ROUNDING
+        )
 
 
 def test_an_isolated_atom_of_the_nonlinear_block() -> None:
-    """One layer: the residual goes through gate, product and readout, alpha and the radial networks do not matter."""
+    """One layer: the residual goes through gate, product and readout, alpha and the radial networks
+    do not matter.
+    """
     model = random_model("one_layer")
     calculator = MHFFCalculator(model, head="materials")
     weights = {name: value.double().numpy() for name, value in model.network.state_dict().items()}
     config, constants = model.network.config, model.network.constants
     channels, width = config.n_channels, config.edge_channels(0)
-    monomials, basis = constants["product.0.monomials"].numpy(), constants["product.0.basis"].numpy()
+    monomials, basis = (
+        constants["product.0.monomials"].numpy(),
+        constants["product.0.basis"].numpy(),
+    )
     for z, element in enumerate(ELEMENTS):
         h = weights["node_embedding.weight"][z] / len(ELEMENTS) ** 0.5
         up = h @ weights["layers.0.interaction.linear_up.weights.0"] / channels**0.5
-        scalars = (up @ weights["layers.0.interaction.linear_res.weights.0"] / width**0.5)[:channels]
+        scalars = (up @ weights["layers.0.interaction.linear_res.weights.0"] / width**0.5)[
+            :channels
+        ]
         gated = SILU_MOMENT * scalars / (1 + np.exp(-scalars))
         a = gated @ weights["layers.0.interaction.linear_2.weights.0"] / channels**0.5
         factors = np.zeros(((config.l_max + 1) ** 2 + 1, channels))
         factors[0], factors[-1] = a, 1.0  # no feature but the scalar, and the constant one
-        product = (basis @ weights["layers.0.product.weights"][0] * factors[monomials].prod(1)).sum(0)
+        product = (basis @ weights["layers.0.product.weights"][0] * factors[monomials].prod(1)).sum(
+            0
+        )
         skip = h @ weights["layers.0.interaction.skip.weights.0"] / channels**0.5
         features = product @ weights["layers.0.product.linear.weights.0"] / channels**0.5 + skip
         readout = features @ weights["layers.0.readout.weight"] / channels**0.5
         references = model.network.reference_energies
-        expected = references.E0s[:, z].numpy() + references.scale.numpy() * readout + references.shift.numpy()
+        expected = (
+            references.E0s[:, z].numpy()
+            + references.scale.numpy() * readout
+            + references.shift.numpy()
+        )
         calculator.calculate(Atoms(element, positions=[[1, 2, 3]]))
-        assert_close([calculator.results["head_energies"][head] for head in HEADS], expected, ROUNDING)
+        assert_close(
+            [calculator.results["head_energies"][head] for head in HEADS], expected, ROUNDING
+        )
         assert np.abs(readout).min() > 1e-6

@@ -1,4 +1,6 @@
-"""Energies do not know how a structure is placed, turned, mirrored or numbered; forces and stress turn with it."""
+"""Energies do not know how a structure is placed, turned, mirrored or numbered; forces and stress
+turn with it.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +76,9 @@ def test_permutation(model: Model) -> None:
 
 def test_another_cell_of_the_same_crystal(model: Model) -> None:
     atoms, other = tiny_cell(), tiny_cell()
-    other.set_cell([atoms.cell[0], atoms.cell[1] + atoms.cell[0], atoms.cell[2] - 2 * atoms.cell[0]])
+    other.set_cell(
+        [atoms.cell[0], atoms.cell[1] + atoms.cell[0], atoms.cell[2] - 2 * atoms.cell[0]]
+    )
     before, after = results(model, atoms), results(model, other)
     assert_close(after["forces"], before["forces"], ROUNDING)
     assert_close(after["energies"], before["energies"], ROUNDING)
@@ -84,7 +88,10 @@ def test_another_cell_of_the_same_crystal(model: Model) -> None:
 def test_supercell(model: Model) -> None:
     atoms = tiny_cell()
     n = np.array([[2, 0, 0], [1, 1, 0], [0, 0, 2]])
-    before, after = results(model, atoms), results(model, make_supercell(atoms, n, order="cell-major"))
+    before, after = (
+        results(model, atoms),
+        results(model, make_supercell(atoms, n, order="cell-major")),
+    )
     assert_close(after["energies"], np.tile(before["energies"], 4), ROUNDING)
     assert_close(after["forces"], np.tile(before["forces"], (4, 1)), ROUNDING)
     assert_close(after["stress"], before["stress"], ROUNDING)

@@ -6,7 +6,16 @@ import pytest
 from models import CONFIGS, random_model
 from torch import nn
 
-from mhff.bench.count import Count, convolution, floor, linear_maps, multiply_adds, nested, product, readout
+from mhff.bench.count import (
+    Count,
+    convolution,
+    floor,
+    linear_maps,
+    multiply_adds,
+    nested,
+    product,
+    readout,
+)
 from mhff.model.config import ModelConfig
 from mhff.model.layers import ElementLinear, PackedLinear
 
@@ -25,9 +34,15 @@ MP = ModelConfig(
 
 
 def of_weights(module: nn.Module) -> int:
-    """Multiply-adds per atom of all linear maps in a module: each weight is used once for each component m."""
+    """Multiply-adds per atom of all linear maps in a module: each weight is used once for each
+    component m.
+    """
     packed = [part for part in module.modules() if isinstance(part, PackedLinear)]
-    total = sum((2 * degree + 1) * weight.numel() for part in packed for degree, weight in enumerate(part.weights))
+    total = sum(
+        (2 * degree + 1) * weight.numel()
+        for part in packed
+        for degree, weight in enumerate(part.weights)
+    )
     for part in module.modules():
         if isinstance(part, ElementLinear):  # an atom uses the matrix of its own element
             total += sum((2 * l + 1) * weight[0].numel() for l, weight in enumerate(part.weights))
@@ -41,7 +56,10 @@ def test_linear_maps_use_each_weight_once_for_each_component(name: str) -> None:
         expected = of_weights(layer.interaction) + of_weights(layer.product)
         if index == 0 and not network.config.state_embeddings:  # these see the element only
             constant = ("linear_up", "linear_res", "skip")
-            expected -= sum(of_weights(getattr(layer.interaction, part, None) or nn.Identity()) for part in constant)
+            expected -= sum(
+                of_weights(getattr(layer.interaction, part, None) or nn.Identity())
+                for part in constant
+            )
         assert linear_maps(network.config, index) == expected
 
 
@@ -50,12 +68,16 @@ def test_readouts_use_each_weight_once(name: str) -> None:
     network = random_model(name).network
     for index, layer in enumerate(network.layers):
         if layer.readout is not None:
-            weights = [value for key, value in layer.readout.named_parameters() if "bias" not in key]
+            weights = [
+                value for key, value in layer.readout.named_parameters() if "bias" not in key
+            ]
             assert readout(network.config, index) == sum(weight.numel() for weight in weights)
 
 
 def test_a_convolution_by_hand() -> None:
-    """Ten paths with features of degree 0 and 1: 76 couplings, 22 products of a radial function and a component."""
+    """Ten paths with features of degree 0 and 1: 76 couplings, 22 products of a radial function and
+    a component.
+    """
     forward = 10 * 6 + 22 + 76
     adjoint = 10 * (6 + 6 + 1) + 3 * 22 + 2 * 76
     assert convolution(MP, 1) == forward + adjoint
@@ -78,7 +100,9 @@ def test_a_product_has_more_outputs_where_its_layer_is_not_the_last() -> None:
 
 
 def test_the_whole_model() -> None:
-    """The parts that an earlier count by hand found for this model: 7.0, 2.2 and, with other products, 0.8 million."""
+    """The parts that an earlier count by hand found for this model: 7.0, 2.2 and, with other
+    products, 0.8 million.
+    """
     count = multiply_adds(MP, 86)
     assert count.convolutions == pytest.approx(7.0e6, rel=0.01)
     assert count.linear_maps == pytest.approx(2.2e6, rel=0.02)
@@ -89,7 +113,11 @@ def test_the_whole_model() -> None:
 def test_only_convolutions_grow_with_neighbours() -> None:
     few, many = multiply_adds(MP, 10), multiply_adds(MP, 30)
     assert many.convolutions == 3 * few.convolutions
-    assert (many.linear_maps, many.products, many.readouts) == (few.linear_maps, few.products, few.readouts)
+    assert (many.linear_maps, many.products, many.readouts) == (
+        few.linear_maps,
+        few.products,
+        few.readouts,
+    )
 
 
 def test_all_heads_cost_little_more_than_one() -> None:

@@ -41,7 +41,14 @@ def test_runners_take_turns_and_each_begins_a_round() -> None:
     log: list[str] = []
     runners = [Clockwork(name, 0.1, log, []) for name in "abc"]
     times = take_turns(runners, rounds=3, block=0.2)
-    assert log == ["a 1", "b 1", "c 1", *("a 2", "b 2", "c 2"), *("b 2", "c 2", "a 2"), *("c 2", "a 2", "b 2")]
+    assert log == [
+        "a 1",
+        "b 1",
+        "c 1",
+        *("a 2", "b 2", "c 2"),
+        *("b 2", "c 2", "a 2"),
+        *("c 2", "a 2", "b 2"),
+    ]
     assert [taken.n_steps for taken in times] == [2, 2, 2]
     assert [len(taken.wall) for taken in times] == [3, 3, 3]
     assert times[0].wall == pytest.approx([0.1, 0.1, 0.1])
@@ -71,7 +78,9 @@ def test_medians_and_quartiles() -> None:
 
 
 def contender(label: str, **options: Any) -> Contender:
-    return Contender(label, (), {"engine": "python", "dtype": "float32", "form": "aoti", "threads": 1} | options)
+    return Contender(
+        label, (), {"engine": "python", "dtype": "float32", "form": "aoti", "threads": 1} | options
+    )
 
 
 def report() -> Report:
@@ -80,15 +89,35 @@ def report() -> Report:
     other = contender("rival python float64", peer="rival", dtype="float64")
     points = [
         Point(
-            n_atoms, who, -1.0, 1, [factor * n_atoms * 1e-6 * pace for pace in (1.0, 2.0, 1.0)], [], {"more": 9000 * n_atoms}
+            n_atoms,
+            who,
+            -1.0,
+            1,
+            [factor * n_atoms * 1e-6 * pace for pace in (1.0, 2.0, 1.0)],
+            [],
+            {"more": 9000 * n_atoms},
         )
         for n_atoms in (8, 64)
         for who, factor in ((own, 1.0), (peer, 10.0 if n_atoms == 8 else 20.0), (other, 30.0))
     ]
     from mhff.bench.count import Count
 
-    floors = [Floor(n_atoms, "float32", 1, Count(300.0, 100.0, 50.0, 50.0), [1e9, 0.5e9, 1e9]) for n_atoms in (8, 64)]
-    return Report("m.mhff", "mgo", None, "", {}, {}, [(own, {}), (peer, {}), (other, {})], {8: 80, 64: 88}, points, floors)
+    floors = [
+        Floor(n_atoms, "float32", 1, Count(300.0, 100.0, 50.0, 50.0), [1e9, 0.5e9, 1e9])
+        for n_atoms in (8, 64)
+    ]
+    return Report(
+        "m.mhff",
+        "mgo",
+        None,
+        "",
+        {},
+        {},
+        [(own, {}), (peer, {}), (other, {})],
+        {8: 80, 64: 88},
+        points,
+        floors,
+    )
 
 
 def test_a_report_compares_what_is_alike() -> None:
@@ -97,7 +126,9 @@ def test_a_report_compares_what_is_alike() -> None:
         (8, "rival python float32", pytest.approx(10.0)),
         (64, "rival python float32", pytest.approx(20.0)),
     ]
-    assert [point["times_floor"] and point["times_floor"]["median"] for point in found["points"][:3]] == [
+    assert [
+        point["times_floor"] and point["times_floor"]["median"] for point in found["points"][:3]
+    ] == [
         pytest.approx(2.0),
         pytest.approx(20.0),
         None,
@@ -118,7 +149,10 @@ def test_contenders_must_compute_the_same() -> None:
         Contender("list", (), {"dtype": "float32", "threads": 1}, False),
     )
     check_energies([ours, clock, peer], [-8000.0, float("nan"), -8000.0006], 8)
-    with pytest.raises(MHFFError, match=r"expected the same energy of 8 atoms, got -8000\.000000 eV of ours and -8000\.01"):
+    with pytest.raises(
+        MHFFError,
+        match=r"expected the same energy of 8 atoms, got -8000\.000000 eV of ours and -8000\.01",
+    ):
         check_energies([ours, clock, peer], [-8000.0, float("nan"), -8000.01], 8)
     with pytest.raises(MHFFError, match="nan"):
         check_energies([ours, peer], [-8000.0, float("nan")], 8)
@@ -136,7 +170,9 @@ def test_systems_have_the_size_that_was_asked_for_and_no_clashes(name: str) -> N
         assert np.abs(system.atoms(n_atoms).positions - atoms.positions).max() == 0.0
 
 
-@pytest.mark.parametrize(("name", "n_atoms", "nearest"), [("mgo", 63, 64), ("water", 1, 3), ("co-on-mgo", 20, 18)])
+@pytest.mark.parametrize(
+    ("name", "n_atoms", "nearest"), [("mgo", 63, 64), ("water", 1, 3), ("co-on-mgo", 20, 18)]
+)
 def test_a_size_that_the_pattern_does_not_have(name: str, n_atoms: int, nearest: int) -> None:
     with pytest.raises(MHFFError, match=f"got {n_atoms}; take {nearest}$"):
         SYSTEMS[name].atoms(n_atoms)
@@ -174,7 +210,11 @@ serve(open_contender)
 def holding(tmp_path: Path) -> Contender:
     """A worker that holds a million bytes per atom."""
     (tmp_path / "worker.py").write_text(WORKER)
-    return Contender("held", (sys.executable, str(tmp_path / "worker.py")), {"engine": "python", "dtype": "", "threads": 1})
+    return Contender(
+        "held",
+        (sys.executable, str(tmp_path / "worker.py")),
+        {"engine": "python", "dtype": "", "threads": 1},
+    )
 
 
 def test_a_worker_answers(holding: Contender) -> None:
@@ -193,12 +233,18 @@ def test_memory_is_what_a_step_needs_beside_the_loaded_program(holding: Contende
 def test_failures_of_workers_are_sentences(holding: Contender) -> None:
     with (
         holding.start() as worker,
-        pytest.raises(MHFFError, match=r"^held failed \(RuntimeError: thirteen steps\); leave it out$"),
+        pytest.raises(
+            MHFFError, match=r"^held failed \(RuntimeError: thirteen steps\); leave it out$"
+        ),
     ):
         worker.ask("run", 13)
     with pytest.raises(MHFFError, match=r"^expected something else$"):
         Worker("held", holding.command, holding.options | {"refuse": True})
-    with pytest.raises(MHFFError, match=r"^gone ended with code 3 \(it said nothing\); leave it out$"):
+    with pytest.raises(
+        MHFFError, match=r"^gone ended with code 3 \(it said nothing\); leave it out$"
+    ):
         Worker("gone", (sys.executable, "-c", "raise SystemExit(3)"), {"threads": 1})
-    with pytest.raises(MHFFError, match=r"^cannot start '/no/python' for gone \(No such file or directory\)"):
+    with pytest.raises(
+        MHFFError, match=r"^cannot start '/no/python' for gone \(No such file or directory\)"
+    ):
         Worker("gone", ("/no/python",), {"threads": 1})

@@ -12,7 +12,9 @@ from mhff.bench import engines
 from mhff.cli import main
 
 
-def refusal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+def refusal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
+) -> str:
     """The sentence on standard error; the exit code must be that of a user's mistake."""
     monkeypatch.setattr(sys, "argv", ["mhff", "bench", *arguments])
     with pytest.raises(SystemExit) as stop:
@@ -27,33 +29,61 @@ def refusal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ("--engine gromacs", "unknown engine 'gromacs': choose one of ase, lammps, neighbours, openmm, python"),
+        (
+            "--engine gromacs",
+            "unknown engine 'gromacs': choose one of ase, lammps, neighbours, openmm, python",
+        ),
         ("--form cuda", "unknown form 'cuda': choose one of eager, aoti, torchscript"),
         ("--dtype float16", "unknown dtype 'float16': choose one of float32, float64"),
         ("--system argon", "unknown system 'argon': choose one of mgo, co-on-mgo, water"),
-        ("--sizes 8,many", "expected numbers of atoms separated by commas, as --sizes 8,64,216, got '8,many'"),
+        (
+            "--sizes 8,many",
+            "expected numbers of atoms separated by commas, as --sizes 8,64,216, got '8,many'",
+        ),
         ("--sizes 10", "the system 'mgo' comes in multiples of 8 atoms, got 10; take 8"),
-        ("--system water --sizes -3", "the system 'water' comes in multiples of 3 atoms, got -3; take 3"),
-        ("--head nothing", "unknown head 'nothing': this model has the heads materials, molecules, surfaces; choose one"),
+        (
+            "--system water --sizes -3",
+            "the system 'water' comes in multiples of 3 atoms, got -3; take 3",
+        ),
+        (
+            "--head nothing",
+            "unknown head 'nothing': this model has the heads materials, molecules, surfaces; "
+            "choose one",
+        ),
         ("--rounds 0", "expected one round or more, got 0"),
         ("--threads 0", "expected one thread or more, got 0"),
         ("--against lammps", "unknown peer 'lammps': choose one of mace-torch, symmetrix-xl"),
-        ("--against mace-torch --peer-python /no/python", "no Python of peers at '/no/python': give the one that has them"),
-        (f"--against mace-torch --peer-python {sys.executable}", "imported from, got none; give it with --peer-model"),
+        (
+            "--against mace-torch --peer-python /no/python",
+            "no Python of peers at '/no/python': give the one that has them",
+        ),
+        (
+            f"--against mace-torch --peer-python {sys.executable}",
+            "imported from, got none; give it with --peer-model",
+        ),
         (
             f"--against mace-torch --peer-python {sys.executable} --peer-model no.model",
-            "expected the mace-torch file that the model was imported from, got no.model; give it with --peer-model",
+            "expected the mace-torch file that the model was imported from, got no.model; give it "
+            "with --peer-model",
         ),
-        ("--engine lammps --form eager", "the engine 'lammps' runs no program of the form eager: ask for --form aoti"),
+        (
+            "--engine lammps --form eager",
+            "the engine 'lammps' runs no program of the form eager: ask for --form aoti",
+        ),
     ],
 )
 def test_what_does_not_exist(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: str, sentence: str
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: str,
+    sentence: str,
 ) -> None:
     assert sentence in refusal(monkeypatch, capsys, "mini", *arguments.split())
 
 
-def test_a_file_that_is_not_there(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_is_not_there(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert "no.mhff" in refusal(monkeypatch, capsys, "no.mhff")
 
 
@@ -73,11 +103,14 @@ def test_an_artefact_has_its_own_form(
     path = compiled(random_model("one_layer"), form="torchscript", folder=tmp_path)
     found = refusal(monkeypatch, capsys, str(path), "--dtype", "float64")
     assert found.endswith(
-        "is an artefact and has the form and precision that it was compiled in; leave out --form and --dtype"
+        "is an artefact and has the form and precision that it was compiled in; leave out --form "
+        "and --dtype"
     )
 
 
-def test_an_engine_that_is_not_installed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_engine_that_is_not_installed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     class Missing:
         name = "python"
 
@@ -86,4 +119,7 @@ def test_an_engine_that_is_not_installed(monkeypatch: pytest.MonkeyPatch, capsys
 
     monkeypatch.setattr(engines, "entry_points", lambda group: [Missing()])
     found = refusal(monkeypatch, capsys, "mini", "--form", "eager")
-    assert found == "the engine 'python' needs openmm, which is not installed; install it or leave it out"
+    assert (
+        found
+        == "the engine 'python' needs openmm, which is not installed; install it or leave it out"
+    )

@@ -66,12 +66,18 @@ def test_no_atoms(model: Model) -> None:
 def test_the_head_of_the_calculator(model: Model, head: str) -> None:
     atoms = water_cluster()
     atoms.calc = MHFFCalculator(model, head=head)
-    assert atoms.get_potential_energy() == pytest.approx(energies(model, water_cluster())[head], abs=1e-9)
+    assert atoms.get_potential_energy() == pytest.approx(
+        energies(model, water_cluster())[head], abs=1e-9
+    )
 
 
 def test_the_head_of_the_structure_overrides(model: Model, water: Atoms) -> None:
     expected = energies(model, water_cluster())
-    for head in ("surfaces", "molecules", "surfaces"):  # the structure stays where it is: only the head changes
+    for head in (
+        "surfaces",
+        "molecules",
+        "surfaces",
+    ):  # the structure stays where it is: only the head changes
         water.info["mhff_head"] = head
         assert water.get_potential_energy() == pytest.approx(expected[head], abs=1e-9)
     del water.info["mhff_head"]
@@ -81,7 +87,9 @@ def test_the_head_of_the_structure_overrides(model: Model, water: Atoms) -> None
 def test_a_mix_in_the_structure(model: Model, water: Atoms) -> None:
     expected = energies(model, water_cluster())
     water.info["mhff_head"] = {"surfaces": 0.5, "molecules": 0.5}
-    assert water.get_potential_energy() == pytest.approx(0.5 * (expected["surfaces"] + expected["molecules"]), abs=1e-9)
+    assert water.get_potential_energy() == pytest.approx(
+        0.5 * (expected["surfaces"] + expected["molecules"]), abs=1e-9
+    )
 
 
 def test_a_head_per_atom_overrides_all(water: Atoms) -> None:
@@ -94,11 +102,15 @@ def test_a_head_per_atom_overrides_all(water: Atoms) -> None:
     np.testing.assert_allclose(water.get_potential_energies(), other, atol=1e-10)
 
 
-def test_results_are_kept_until_something_changes(water: Atoms, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_are_kept_until_something_changes(
+    water: Atoms, monkeypatch: pytest.MonkeyPatch
+) -> None:
     evaluations = []
     evaluate = water.calc.evaluator.evaluate
     monkeypatch.setattr(
-        water.calc.evaluator, "evaluate", lambda *args, **names: evaluations.append(1) or evaluate(*args, **names)
+        water.calc.evaluator,
+        "evaluate",
+        lambda *args, **names: evaluations.append(1) or evaluate(*args, **names),
     )
     water.get_potential_energy()
     water.get_forces()
@@ -130,17 +142,24 @@ def test_unknown_heads_are_told_at_once(model: Model, water: Atoms) -> None:
         with pytest.raises(MHFFError):
             MHFFCalculator(model, head=head)
     water.info["mhff_head"] = "x"
-    with pytest.raises(MHFFError, match=r"^unknown head 'x': this model has the heads materials, surfaces, molecules"):
+    with pytest.raises(
+        MHFFError,
+        match=r"^unknown head 'x': this model has the heads materials, surfaces, molecules",
+    ):
         water.get_potential_energy()
 
 
 def test_no_head_is_refused_unless_the_structure_has_one(model: Model) -> None:
     atoms = water_cluster()
     atoms.calc = MHFFCalculator(model)
-    with pytest.raises(MHFFError, match=r"^no head given: this model has the heads materials, surfaces, molecules"):
+    with pytest.raises(
+        MHFFError, match=r"^no head given: this model has the heads materials, surfaces, molecules"
+    ):
         atoms.get_potential_energy()
     atoms.info["mhff_head"] = "molecules"
-    assert atoms.get_potential_energy() == pytest.approx(energies(model, water_cluster())["molecules"], abs=1e-9)
+    assert atoms.get_potential_energy() == pytest.approx(
+        energies(model, water_cluster())["molecules"], abs=1e-9
+    )
 
 
 def test_no_head_is_needed_where_there_is_one() -> None:
@@ -168,7 +187,9 @@ def test_elements_a_head_was_not_trained_on_warn_once(model: Model) -> None:
 
 
 def test_stress_needs_a_cell(model: Model, water: Atoms) -> None:
-    with pytest.raises(PropertyNotImplementedError, match=r"stress needs a cell with three lattice vectors"):
+    with pytest.raises(
+        PropertyNotImplementedError, match=r"stress needs a cell with three lattice vectors"
+    ):
         water.get_stress()
     assert "stress" not in water.calc.results
     for build in (tiny_cell, slab):
@@ -181,12 +202,16 @@ def test_stress_needs_a_cell(model: Model, water: Atoms) -> None:
 def test_unknown_elements(model: Model) -> None:
     atoms = Atoms("Fe")
     atoms.calc = MHFFCalculator(model, head="materials")
-    with pytest.raises(MHFFError, match=r"^this structure has Fe, but this model knows only H, C, N, O, Mg"):
+    with pytest.raises(
+        MHFFError, match=r"^this structure has Fe, but this model knows only H, C, N, O, Mg"
+    ):
         atoms.get_potential_energy()
 
 
 def test_unknown_dtype(model: Model) -> None:
-    with pytest.raises(MHFFError, match=r"^unknown dtype 'float16': choose one of float32, float64$"):
+    with pytest.raises(
+        MHFFError, match=r"^unknown dtype 'float16': choose one of float32, float64$"
+    ):
         MHFFCalculator(model, head="materials", dtype="float16")
 
 
@@ -195,7 +220,9 @@ def test_unknown_device(model: Model) -> None:
         with pytest.raises(MHFFError, match=rf"^unknown device '{device}': choose cpu or cuda$"):
             MHFFCalculator(model, head="materials", device=device)
     with pytest.raises(
-        MHFFError, match=r"^no device 'cuda:99': torch sees \d+ CUDA devices on this machine; use device='cpu'$"
+        MHFFError,
+        match=r"^no device 'cuda:99': torch sees \d+ CUDA devices on this machine; use "
+        r"device='cpu'$",
     ):
         MHFFCalculator(model, head="materials", device="cuda:99")
 
@@ -204,7 +231,10 @@ def test_the_users_model_keeps_its_precision(model: Model) -> None:
     before = {name: value.clone() for name, value in model.network.state_dict().items()}
     energies(model, water_cluster())
     after = model.network.state_dict()
-    assert all(torch.equal(after[name], value) and after[name].dtype == value.dtype for name, value in before.items())
+    assert all(
+        torch.equal(after[name], value) and after[name].dtype == value.dtype
+        for name, value in before.items()
+    )
     assert model.network.layers[0].product.basis.dtype == torch.float32
 
 
@@ -221,7 +251,10 @@ def test_weights_in_float64_are_not_rounded() -> None:
 def test_neither_a_model_nor_an_artefact(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("not a model at all")
-    with pytest.raises(MHFFError, match=r"^'.*notes.txt' is neither a model nor an artefact of mhff; expected one of: "):
+    with pytest.raises(
+        MHFFError,
+        match=r"^'.*notes.txt' is neither a model nor an artefact of mhff; expected one of: ",
+    ):
         MHFFCalculator(path, head="materials")
     with pytest.raises(MHFFError, match=r"^no file "):
         MHFFCalculator(tmp_path / "nothing.mhff")

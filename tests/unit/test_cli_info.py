@@ -20,7 +20,13 @@ from mhff.modelfile import Model
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network = random_model("mh1", n_channels=4, n_edge_channels=2, correlation=2).network
     heads = [
-        Head(name="materials", level_of_theory="PBE", domain="oxides [bulk]", elements=("O", "Mg"), licence="CC-BY-4.0"),
+        Head(
+            name="materials",
+            level_of_theory="PBE",
+            domain="oxides [bulk]",
+            elements=("O", "Mg"),
+            licence="CC-BY-4.0",
+        ),
         Head(name="surfaces", citation="arXiv:2510.25380"),
         Head(name="molecules"),
     ]
@@ -29,7 +35,9 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def mhff(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+def mhff(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
+) -> tuple[int, str, str]:
     """Exit code, standard output and standard error of a command."""
     monkeypatch.setattr(sys, "argv", ["mhff", *arguments])
     monkeypatch.setenv("COLUMNS", "120")
@@ -39,7 +47,9 @@ def mhff(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *a
     return int(stop.value.code or 0), printed.out, printed.err
 
 
-def test_json(path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json(
+    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     code, out, err = mhff(monkeypatch, capsys, "info", str(path), "--json")
     summary = json.loads(out)
     assert (code, err) == (0, "")
@@ -71,7 +81,9 @@ def test_a_model_in_memory() -> None:
     assert summary["architecture"]["interaction"] == "residual"
 
 
-def test_tables(path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_tables(
+    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     code, out, err = mhff(monkeypatch, capsys, "info", str(path))
     assert (code, err) == (0, "")
     for words in (
@@ -92,7 +104,11 @@ def test_tables(path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     ],
 )
 def test_other_files_are_one_sentence(
-    name: str, content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    name: str,
+    content: bytes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     path = tmp_path / name
     path.write_bytes(content)
@@ -116,18 +132,27 @@ def test_a_damaged_file(
 def test_no_such_file(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = mhff(monkeypatch, capsys, "info", "nothing.mhff")
     assert (code, out) == (2, "")
-    assert err == "mhff: no file 'nothing.mhff': give a model file (.mhff), an artefact, or a bundled model (mini)\n"
+    assert (
+        err == "mhff: no file 'nothing.mhff': give a model file (.mhff), an artefact, or a bundled "
+        "model (mini)\n"
+    )
 
 
-@pytest.mark.parametrize("arguments", [["frobnicate"], ["info"], ["info", "a", "b"], ["info", "--frobnicate", "a"]])
-def test_wrong_usage(arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "arguments", [["frobnicate"], ["info"], ["info", "a", "b"], ["info", "--frobnicate", "a"]]
+)
+def test_wrong_usage(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     code, out, err = mhff(monkeypatch, capsys, *arguments)
     assert (code, out) == (2, "")
     assert err.startswith("Usage: mhff")
     assert "Traceback" not in err
 
 
-def test_help_lists_the_commands(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_the_commands(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     code, out, _ = mhff(monkeypatch, capsys, "--help")
     assert code == 0
     for command in ("train", "eval", "info", "compile", "demo"):
@@ -136,8 +161,13 @@ def test_help_lists_the_commands(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 
 def test_help_imports_nothing_heavy() -> None:
     """Help comes at once; no test measures time, so this one looks at what is imported."""
-    script = "import sys, mhff.cli; mhff.cli.build_app(); print(*{name.split('.')[0] for name in sys.modules})"
-    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    script = (
+        "import sys, mhff.cli; mhff.cli.build_app(); print(*{name.split('.')[0] for name in "
+        "sys.modules})"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     heavy = {
         "torch",
         "numpy",
@@ -156,6 +186,8 @@ def test_help_imports_nothing_heavy() -> None:
 
 def test_the_installed_command(path: Path) -> None:
     command = Path(sys.executable).with_name("mhff")
-    result = subprocess.run([command, "info", path, "--json"], capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [command, "info", path, "--json"], capture_output=True, text=True, check=False
+    )
     assert (result.returncode, result.stderr) == (0, "")
     assert json.loads(result.stdout)["file"] == str(path)

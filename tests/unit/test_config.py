@@ -1,4 +1,6 @@
-"""Architectures that make no sense are refused in one sentence; those that do say the right thing of each layer."""
+"""Architectures that make no sense are refused in one sentence; those that do say the right thing
+of each layer.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,10 @@ def config(**settings: Any) -> ModelConfig:
         ({"last_readout_only": True, "n_layers": 1}, "last_readout_only needs two layers or more"),
         ({"state_readout": True}, "state_readout needs state_embeddings"),
         (
-            {"state_embeddings": [{"quantity": "total_spin", "kind": "continuous", "width": 2}] * 2},
+            {
+                "state_embeddings": [{"quantity": "total_spin", "kind": "continuous", "width": 2}]
+                * 2
+            },
             "expected each quantity once in state_embeddings, got total_spin, total_spin",
         ),
         (
@@ -41,8 +46,18 @@ def test_what_makes_no_sense_is_refused(settings: dict[str, Any], sentence: str)
 
 
 def test_layers() -> None:
-    three = config(n_layers=3, hidden_lmax=2, edge_lmax=1, first_layer_edge_channels=False, first_interaction="density")
-    assert [three.block(layer) for layer in range(3)] == ["density", "nonlinear_residual", "nonlinear_residual"]
+    three = config(
+        n_layers=3,
+        hidden_lmax=2,
+        edge_lmax=1,
+        first_layer_edge_channels=False,
+        first_interaction="density",
+    )
+    assert [three.block(layer) for layer in range(3)] == [
+        "density",
+        "nonlinear_residual",
+        "nonlinear_residual",
+    ]
     assert [three.edge_channels(layer) for layer in range(3)] == [8, 4, 4]
     assert [three.input_lmax(layer) for layer in range(3)] == [0, 2, 2]
     assert [three.message_lmax(layer) for layer in range(3)] == [0, 1, 1]
@@ -54,11 +69,15 @@ def test_layers() -> None:
 
 def test_readouts() -> None:
     assert [config(n_layers=3).has_readout(layer) for layer in range(3)] == [True, True, True]
-    assert [config(n_layers=3, last_readout_only=True).has_readout(layer) for layer in range(3)] == [False, False, True]
+    assert [
+        config(n_layers=3, last_readout_only=True).has_readout(layer) for layer in range(3)
+    ] == [False, False, True]
 
 
 def test_which_models_jump_at_the_cutoff() -> None:
     assert config(apply_cutoff=True).jumps_at_cutoff
-    assert config(apply_cutoff=True, interaction="residual", first_interaction="nonlinear_residual").jumps_at_cutoff
+    assert config(
+        apply_cutoff=True, interaction="residual", first_interaction="nonlinear_residual"
+    ).jumps_at_cutoff
     assert not config(apply_cutoff=False).jumps_at_cutoff
     assert not config(apply_cutoff=True, interaction="residual").jumps_at_cutoff

@@ -1,4 +1,6 @@
-"""Constants of the rotation group, against their own definitions, e3nn's harmonics, and tables counted by hand."""
+"""Constants of the rotation group, against their own definitions, e3nn's harmonics, and tables
+counted by hand.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ from mhff.model.coupling import (
 )
 from mhff.ops.contraction import symmetric_contraction
 
-TRIANGLES = [(a, b, c) for a in range(4) for b in range(4) for c in range(abs(a - b), min(a + b, 3) + 1, 2)]
+TRIANGLES = [
+    (a, b, c) for a in range(4) for b in range(4) for c in range(abs(a - b), min(a + b, 3) + 1, 2)
+]
 
 SPOT_VALUES = {
     (0, 1, 1): ((0, 1, 1), 0.577350269190),
@@ -64,7 +68,9 @@ with torch.serialization.safe_globals([slice]):  # e3nn 0.4.4 reads its constant
 
 
 def harmonics(l_max: int) -> SphericalHarmonics:
-    return SphericalHarmonics([harmonic_recursion(degree) for degree in range(2, l_max + 1)]).double()
+    return SphericalHarmonics(
+        [harmonic_recursion(degree) for degree in range(2, l_max + 1)]
+    ).double()
 
 
 def directions(n: int) -> torch.Tensor:
@@ -99,13 +105,21 @@ def test_harmonics_by_hand() -> None:
     found = harmonics(2)(x)
     assert_close(found[0], [1, 0, 3**0.5, 0, 0, 0, 5**0.5, 0, 0], SAME_NUMBERS)
     quadratic = [3**0.5 * 0.48, 0, -0.5, 0, 3**0.5 / 2 * 0.28]
-    assert_close(found[1], [1, 0.6 * 3**0.5, 0, 0.8 * 3**0.5, *(5**0.5 * value for value in quadratic)], SAME_NUMBERS)
+    assert_close(
+        found[1],
+        [1, 0.6 * 3**0.5, 0, 0.8 * 3**0.5, *(5**0.5 * value for value in quadratic)],
+        SAME_NUMBERS,
+    )
 
 
 def test_harmonics_have_unit_variance() -> None:
     squares = harmonics(4)(directions(10)).square()
     for degree in range(5):
-        assert_close(squares[:, degree**2 : (degree + 1) ** 2].sum(1), np.full(10, 2 * degree + 1), SAME_NUMBERS)
+        assert_close(
+            squares[:, degree**2 : (degree + 1) ** 2].sum(1),
+            np.full(10, 2 * degree + 1),
+            SAME_NUMBERS,
+        )
 
 
 @pytest.mark.parametrize("degrees", TRIANGLES)
@@ -130,7 +144,9 @@ def test_signs_are_fixed(degrees: tuple[int, int, int]) -> None:
     c = clebsch_gordan(*degrees)
     assert c[degrees] > 0.1
     for order in permutations(range(3)):
-        assert_close(c.permute(order), clebsch_gordan(*(degrees[axis] for axis in order)), SAME_NUMBERS)
+        assert_close(
+            c.permute(order), clebsch_gordan(*(degrees[axis] for axis in order)), SAME_NUMBERS
+        )
 
 
 def test_odd_sums_are_refused() -> None:
@@ -183,23 +199,33 @@ def test_numbers_of_paths_and_monomials(l_max: int, degree: int) -> None:
         assert (torch.diff(monomials, dim=1) >= 0).all()
 
 
-@pytest.mark.parametrize(("l_max", "degree", "nu"), [(2, 1, 2), (3, 0, 3), (3, 1, 3), (2, 2, 3), (2, 0, 4)])
+@pytest.mark.parametrize(
+    ("l_max", "degree", "nu"), [(2, 1, 2), (3, 0, 3), (3, 1, 3), (2, 2, 3), (2, 0, 4)]
+)
 def test_paths_are_orthogonal(l_max: int, degree: int, nu: int) -> None:
     """As tensors: a monomial stands for all its permutations."""
     monomials, _, basis = symmetric_basis(l_max, degree, nu)
     counts = torch.stack([(monomials == k).sum(1) for k in range((l_max + 1) ** 2)], 1)
-    orders = torch.exp(torch.lgamma(torch.tensor(nu + 1.0)) - torch.lgamma(counts.double() + 1).sum(1))
+    orders = torch.exp(
+        torch.lgamma(torch.tensor(nu + 1.0)) - torch.lgamma(counts.double() + 1).sum(1)
+    )
     gram = basis.T @ (basis / orders[:, None])
-    assert_close(gram, (2 * degree + 1) * np.eye(basis.shape[1]), SAME_NUMBERS._replace(absolute=1e-5))
+    assert_close(
+        gram, (2 * degree + 1) * np.eye(basis.shape[1]), SAME_NUMBERS._replace(absolute=1e-5)
+    )
 
 
-@pytest.mark.parametrize(("l_max", "output_lmax", "correlation"), [(1, 1, 3), (2, 2, 3), (3, 1, 3), (3, 0, 2), (2, 1, 4)])
+@pytest.mark.parametrize(
+    ("l_max", "output_lmax", "correlation"), [(1, 1, 3), (2, 2, 3), (3, 1, 3), (3, 0, 2), (2, 1, 4)]
+)
 def test_product_is_equivariant(l_max: int, output_lmax: int, correlation: int) -> None:
     generator = torch.Generator().manual_seed(1)
     basis = product_basis(l_max, output_lmax, correlation)
     n_rows, n_paths = (output_lmax + 1) ** 2, len(basis["paths"])
     assert basis["basis"].shape == (len(basis["monomials"]), n_paths)
-    coefficients = basis["basis"] @ torch.randn(n_paths, 2, generator=generator, dtype=torch.float64)
+    coefficients = basis["basis"] @ torch.randn(
+        n_paths, 2, generator=generator, dtype=torch.float64
+    )
     row_sum = torch.nn.functional.one_hot(basis["rows"], n_rows).T.double()
     features = torch.randn(3, (l_max + 1) ** 2, 2, generator=generator, dtype=torch.float64)
 
@@ -208,4 +234,6 @@ def test_product_is_equivariant(l_max: int, output_lmax: int, correlation: int) 
 
     before, after = product(features), product(wigner_d(l_max, MATRIX) @ features)
     assert before.abs().amax((0, 2)).min() > 1e-2
-    assert_close(after, wigner_d(output_lmax, MATRIX) @ before, SAME_NUMBERS._replace(absolute=1e-11))
+    assert_close(
+        after, wigner_d(output_lmax, MATRIX) @ before, SAME_NUMBERS._replace(absolute=1e-11)
+    )

@@ -21,7 +21,9 @@ def save(path: Path, *frames: Atoms) -> Path:
 
 
 def test_labels_are_read(tmp_path: Path) -> None:
-    frame = labelled_frame(rattled_bulk(), head="materials", config_type="MgO", stress=np.arange(6.0))
+    frame = labelled_frame(
+        rattled_bulk(), head="materials", config_type="MgO", stress=np.arange(6.0)
+    )
     (structure,) = read_structures(save(tmp_path / "a.xyz", frame))
     assert structure.energy == frame.info["REF_energy"]
     assert structure.head == "materials"
@@ -40,7 +42,10 @@ def test_optional_labels_may_be_missing(tmp_path: Path) -> None:
 
 def test_own_keys_and_ase_calculator_results(tmp_path: Path) -> None:
     path = tmp_path / "a.xyz"
-    path.write_text('1\nProperties=species:S:1:pos:R:3:forces:R:3 energy=-2.5 level="own"\nH 0 0 0 0.1 0.2 0.3\n')
+    path.write_text(
+        '1\nProperties=species:S:1:pos:R:3:forces:R:3 energy=-2.5 level="own"\nH 0 0 0 0.1 0.2 '
+        "0.3\n"
+    )
     (structure,) = read_structures(path, Keys(energy="energy", forces="forces", head="level"))
     assert structure.energy == -2.5
     assert structure.forces.tolist() == [[0.1, 0.2, 0.3]]
@@ -69,7 +74,9 @@ def test_no_energy_says_what_there_is(tmp_path: Path) -> None:
     frame = Atoms("H", info={"dft_energy": -1.0, "config_type": "x"})
     path = save(tmp_path / "a.xyz", frame)
     with pytest.raises(
-        MHFFError, match=r"no energy under 'REF_energy' in structure 1 of .*config_type, dft_energy.*keys\.energy"
+        MHFFError,
+        match=r"no energy under 'REF_energy' in structure 1 of .*config_type, "
+        r"dft_energy.*keys\.energy",
     ):
         read_structures(path)
 
@@ -78,7 +85,10 @@ def test_wrong_shape(tmp_path: Path) -> None:
     frame = labelled_frame(rattled_bulk())
     frame.arrays["forces_x"] = np.zeros(8)
     path = save(tmp_path / "a.xyz", frame)
-    with pytest.raises(MHFFError, match=r"expected the shape \[8, 3\] under 'forces_x' in structure 1 .*, got \[8\]"):
+    with pytest.raises(
+        MHFFError,
+        match=r"expected the shape \[8, 3\] under 'forces_x' in structure 1 .*, got \[8\]",
+    ):
         read_structures(path, Keys(forces="forces_x"))
 
 
@@ -92,7 +102,9 @@ def test_labels_can_be_ignored(tmp_path: Path) -> None:
 def test_not_a_number(tmp_path: Path) -> None:
     frame = labelled_frame(rattled_bulk())
     frame.arrays["REF_forces"][3, 1] = np.nan
-    with pytest.raises(MHFFError, match="expected finite numbers under 'REF_forces' in structure 1"):
+    with pytest.raises(
+        MHFFError, match="expected finite numbers under 'REF_forces' in structure 1"
+    ):
         read_structures(save(tmp_path / "a.xyz", frame))
 
 

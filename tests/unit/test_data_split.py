@@ -26,7 +26,9 @@ def clusters(n: int, seed: int = 0) -> list[Atoms]:
 def test_the_fractions_are_uniform() -> None:
     places = np.sort([fraction(atoms) for atoms in clusters(MANY)])
     expected = (np.arange(MANY) + 0.5) / MANY
-    assert np.abs(places - expected).max() < 1.7 / MANY**0.5, "Kolmogorov-Smirnov at a significance of a percent"
+    assert np.abs(places - expected).max() < 1.7 / MANY**0.5, (
+        "Kolmogorov-Smirnov at a significance of a percent"
+    )
 
 
 def test_parts_follow_the_fractions() -> None:
@@ -36,7 +38,9 @@ def test_parts_follow_the_fractions() -> None:
 
 
 def test_the_numbers_never_change() -> None:
-    """They are part of every run on record: another hash would mix training and test structures of existing models."""
+    """They are part of every run on record: another hash would mix training and test structures of
+    existing models.
+    """
     assert round(fraction(Atoms("H")), 6) == H_ATOM
     assert round(fraction(rattled_bulk()), 6) == BULK
 
@@ -57,7 +61,10 @@ def test_every_part_of_a_structure_counts() -> None:
 
 
 def test_signs_of_zero_and_lattice_vectors_without_period_do_not_count() -> None:
-    one, other = Atoms("H", positions=[[0.0, 0.0, 0.0]]), Atoms("H", positions=[[-0.0, 0.0, -1e-9]], cell=[3, 4, 5])
+    one, other = (
+        Atoms("H", positions=[[0.0, 0.0, 0.0]]),
+        Atoms("H", positions=[[-0.0, 0.0, -1e-9]], cell=[3, 4, 5]),
+    )
     assert fraction(one) == fraction(other)
 
 
@@ -75,5 +82,9 @@ def test_writing_reading_and_reordering_change_nothing(tmp_path: Path) -> None:
     }
     assert there == back
     for atoms in frames:
-        (part,) = (part for part, members in there.items() if atoms.positions.round(8).round(6).tobytes() in members)
+        (part,) = (
+            part
+            for part, members in there.items()
+            if atoms.positions.round(8).round(6).tobytes() in members
+        )
         assert part == part_of(atoms)

@@ -14,12 +14,22 @@ from tolerances import ROUNDING, assert_close
 from mhff.calculator import MHFFCalculator
 from mhff.data.batch import in_batches, join, predict, sample
 from mhff.data.reading import LabelledStructure, read_structures
-from mhff.data.statistics import check_E0s, elements_of, energy_shift, force_scale, isolated_energies
+from mhff.data.statistics import (
+    check_E0s,
+    elements_of,
+    energy_shift,
+    force_scale,
+    isolated_energies,
+)
 from mhff.errors import MHFFError
 from mhff.evaluator import EagerEvaluator
 
-WATER = LabelledStructure(Atoms("OH2", positions=[[0, 0, 0], [0, 0, 1], [0, 1, 0]]), -31.0, forces=np.full((3, 3), 2.0))
-HYDROGEN = LabelledStructure(Atoms("H2", positions=[[0, 0, 0], [0, 0, 0.8]]), -4.0, forces=np.full((2, 3), -1.0))
+WATER = LabelledStructure(
+    Atoms("OH2", positions=[[0, 0, 0], [0, 0, 1], [0, 1, 0]]), -31.0, forces=np.full((3, 3), 2.0)
+)
+HYDROGEN = LabelledStructure(
+    Atoms("H2", positions=[[0, 0, 0], [0, 0, 0.8]]), -4.0, forces=np.full((2, 3), -1.0)
+)
 ATOM = LabelledStructure(Atoms("H"), -1.0, config_type="IsolatedAtom")
 OXYGEN_ATOM = LabelledStructure(Atoms("O"), -20.0, config_type="IsolatedAtom")
 
@@ -30,12 +40,16 @@ def test_E0s_come_from_isolated_atoms() -> None:  # noqa: N802
 
 def test_two_isolated_atoms_that_disagree() -> None:
     other = LabelledStructure(Atoms("H"), -1.5, config_type="IsolatedAtom")
-    with pytest.raises(MHFFError, match=r"two isolated H atoms have the energies -1.0 and -1.5 eV; keep one"):
+    with pytest.raises(
+        MHFFError, match=r"two isolated H atoms have the energies -1.0 and -1.5 eV; keep one"
+    ):
         isolated_energies([ATOM, other])
 
 
 def test_an_element_without_isolated_atom() -> None:
-    with pytest.raises(MHFFError, match="head 'molecules' has structures with O but reference energies only for H"):
+    with pytest.raises(
+        MHFFError, match="head 'molecules' has structures with O but reference energies only for H"
+    ):
         check_E0s("molecules", {"H": -1.0}, ["H", "O"])
 
 
@@ -49,7 +63,9 @@ def test_shift_and_scale_by_hand() -> None:
 
 
 def test_elements_leave_out_isolated_atoms() -> None:
-    assert elements_of([WATER, OXYGEN_ATOM, LabelledStructure(Atoms("Mg"), 0.0, config_type="IsolatedAtom")]) == ("H", "O")
+    assert elements_of(
+        [WATER, OXYGEN_ATOM, LabelledStructure(Atoms("Mg"), 0.0, config_type="IsolatedAtom")]
+    ) == ("H", "O")
 
 
 def test_a_batch_predicts_what_the_calculator_says() -> None:
@@ -76,9 +92,14 @@ def test_a_batch_predicts_what_the_calculator_says() -> None:
 
 
 def test_batches_hold_every_sample_once(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    structures = [item for item in read_structures(write_data(tmp_path, "loose", 5)) if not item.is_isolated_atom]
+    structures = [
+        item
+        for item in read_structures(write_data(tmp_path, "loose", 5))
+        if not item.is_isolated_atom
+    ]
     batches = list(in_batches([sample(item, ("H", "O"), 3.0) for item in structures], 2))
     assert [batch.graph.n_structures for batch in batches] == [2, 2, 1]
     assert torch.equal(
-        torch.cat([batch.energy for batch in batches]), torch.tensor([s.energy for s in structures], dtype=torch.float64)
+        torch.cat([batch.energy for batch in batches]),
+        torch.tensor([s.energy for s in structures], dtype=torch.float64),
     )

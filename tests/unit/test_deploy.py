@@ -58,10 +58,16 @@ def test_lowering_to_fewer_elements_is_exact(model: Model) -> None:
     network = pruned(model, SUBSET[::-1])
     assert network.config.elements == SUBSET
     atoms = structures.rattled_bulk()
-    full, few = (graph_from_atoms(atoms, elements, model.r_max) for elements in (model.elements, SUBSET))
+    full, few = (
+        graph_from_atoms(atoms, elements, model.r_max) for elements in (model.elements, SUBSET)
+    )
     weights = torch.ones(len(atoms), 3, dtype=torch.float64)
-    expected, _ = EagerEvaluator(model).evaluate(full.edge_vectors, full.edge_index, full.species, weights)
-    assert_close(network(few.edge_vectors, few.edge_index, few.species, len(atoms)), expected, ROUNDING)
+    expected, _ = EagerEvaluator(model).evaluate(
+        full.edge_vectors, full.edge_index, full.species, weights
+    )
+    assert_close(
+        network(few.edge_vectors, few.edge_index, few.species, len(atoms)), expected, ROUNDING
+    )
 
 
 @pytest.mark.parametrize("elements", [["Fe"], ["Mg", "Xx"]])
@@ -71,7 +77,10 @@ def test_lowering_refuses_elements_that_the_model_lacks(model: Model, elements: 
 
 
 def test_lowering_refuses_to_keep_no_elements(model: Model) -> None:
-    with pytest.raises(MHFFError, match=r"expected elements, got none: this model knows H, C, N, O, Mg; choose among them"):
+    with pytest.raises(
+        MHFFError,
+        match=r"expected elements, got none: this model knows H, C, N, O, Mg; choose among them",
+    ):
         pruned(model, [])
 
 
@@ -82,9 +91,18 @@ def test_one_traced_graph_serves_every_size(model: Model) -> None:
         if n_local == 0:
             empty = torch.zeros(0, dtype=torch.int64)
             no_atoms = torch.zeros(0, 3).double()
-            inputs = (no_atoms, empty.expand(2, 0), empty, no_atoms, no_ghosts(), torch.zeros(0, 2).double())
+            inputs = (
+                no_atoms,
+                empty.expand(2, 0),
+                empty,
+                no_atoms,
+                no_ghosts(),
+                torch.zeros(0, 2).double(),
+            )
         else:
-            inputs = example_inputs(3, torch.float64, torch.device("cpu"), n_local, n_ghosts, n_edges)
+            inputs = example_inputs(
+                3, torch.float64, torch.device("cpu"), n_local, n_ghosts, n_edges
+            )
         energies, gradients = program(*inputs)
         assert energies.shape == (n_local, 3)
         assert gradients.shape == (n_edges, 3)
@@ -98,14 +116,20 @@ def test_the_traced_graph_computes_nothing_that_depends_on_weights_only(model: M
     idle = [
         node
         for node in program.graph.nodes
-        if node.op == "call_function" and node.all_input_nodes and set(node.all_input_nodes) <= constants
+        if node.op == "call_function"
+        and node.all_input_nodes
+        and set(node.all_input_nodes) <= constants
     ]
     assert not idle
 
 
 def test_an_artefact_says_what_it_is(model: Model, artefact: bytes) -> None:
     manifest = read_manifest(artefact, "a")
-    assert (manifest.form, manifest.default_head, manifest.dtype) == ("torchscript", "surfaces", "float64")
+    assert (manifest.form, manifest.default_head, manifest.dtype) == (
+        "torchscript",
+        "surfaces",
+        "float64",
+    )
     assert manifest.elements == model.elements
     assert [head.name for head in manifest.heads] == list(model.heads.names)
     assert manifest.torch_version == torch.__version__
@@ -115,13 +139,22 @@ def test_an_artefact_says_what_it_is(model: Model, artefact: bytes) -> None:
 def test_an_artefact_in_ase_equals_the_model(model: Model, artefact: bytes, tmp_path: Path) -> None:
     file = tmp_path / "program.pt"
     file.write_bytes(artefact)
-    for make in (structures.triclinic, structures.tiny_cell, structures.one_atom, structures.far_apart):
+    for make in (
+        structures.triclinic,
+        structures.tiny_cell,
+        structures.one_atom,
+        structures.far_apart,
+    ):
         atoms = make()
         results = []
         for source, head in ((model, "surfaces"), (file, None)):
             atoms.calc = MHFFCalculator(source, head=head)
             results.append(
-                (atoms.get_potential_energies(), atoms.get_forces(), atoms.calc.results["head_energies"]["materials"])
+                (
+                    atoms.get_potential_energies(),
+                    atoms.get_forces(),
+                    atoms.calc.results["head_energies"]["materials"],
+                )
             )
         for expected, got in zip(*results, strict=True):
             assert_close(got, expected, ROUNDING)
@@ -140,7 +173,9 @@ def test_damage_is_refused_in_one_sentence_or_does_not_matter(artefact: bytes) -
         damaged = bytearray(artefact)
         damaged[position] ^= 0xFF
         outcome = _outcome(bytes(damaged))
-        if outcome != intact:  # not one of the bytes that zip archives carry twice or only for display
+        if (
+            outcome != intact
+        ):  # not one of the bytes that zip archives carry twice or only for display
             refused += 1
             assert re.fullmatch(r"'a\.pt' .*compile it again.*", str(outcome))
     assert refused > 30
@@ -167,11 +202,15 @@ def _with_manifest(artefact: bytes, sign: bool = True, **changes: object) -> byt
 
 
 @pytest.mark.parametrize(
-    "changes", [{"elements": ["O", "Mg"]}, {"r_max": 8.0}, {"default_head": None}, {"program_sha256": ""}]
+    "changes",
+    [{"elements": ["O", "Mg"]}, {"r_max": 8.0}, {"default_head": None}, {"program_sha256": ""}],
 )
 def test_an_edited_manifest_is_refused(artefact: bytes, changes: dict[str, object]) -> None:
     load_artefact(_with_manifest(artefact), "a.pt")
-    with pytest.raises(MHFFError, match=r"'a\.pt' is damaged: its checksum does not fit its content; compile it again"):
+    with pytest.raises(
+        MHFFError,
+        match=r"'a\.pt' is damaged: its checksum does not fit its content; compile it again",
+    ):
         load_artefact(_with_manifest(artefact, sign=False, **changes), "a.pt")
 
 
@@ -228,7 +267,9 @@ def test_a_wrong_program_is_not_written(model: Model, monkeypatch: pytest.Monkey
         return lowered
 
     monkeypatch.setattr(build_module, "lower", broken)
-    with pytest.raises(MHFFError, match=r"the compiled program is wrong: its .* differ from the eager model"):
+    with pytest.raises(
+        MHFFError, match=r"the compiled program is wrong: its .* differ from the eager model"
+    ):
         build(model, TORCHSCRIPT, dtype="float64")
 
 
@@ -243,9 +284,14 @@ def test_float32_programs_keep_energies_in_float64() -> None:
 
 def test_the_cache_compiles_once_per_content(tmp_path: Path) -> None:
     model, steps = random_model(), []
-    first = compiled(model, dtype="float64", form="torchscript", folder=tmp_path, progress=steps.append)
+    first = compiled(
+        model, dtype="float64", form="torchscript", folder=tmp_path, progress=steps.append
+    )
     assert steps
-    assert compiled(model, dtype="float64", form="torchscript", folder=tmp_path, progress=steps.clear) == first
+    assert (
+        compiled(model, dtype="float64", form="torchscript", folder=tmp_path, progress=steps.clear)
+        == first
+    )
     assert len(list(tmp_path.iterdir())) == 1
     other = compiled(random_model(seed=1), dtype="float64", form="torchscript", folder=tmp_path)
     assert other != first
@@ -258,11 +304,16 @@ def test_every_promised_target_exists(name: str) -> None:
 
 def test_unknown_choices_are_refused() -> None:
     model = random_model()
-    with pytest.raises(MHFFError, match="unknown target 'gromacs': choose one of aoti, lammps, openmm, torchscript"):
+    with pytest.raises(
+        MHFFError, match="unknown target 'gromacs': choose one of aoti, lammps, openmm, torchscript"
+    ):
         find_target("gromacs")
     with pytest.raises(MHFFError, match="target 'aoti' does not take the form 'torchscript'"):
         build(model, AOTI, form="torchscript")
-    with pytest.raises(MHFFError, match="unknown head 'dft': this model has the heads materials, surfaces, molecules"):
+    with pytest.raises(
+        MHFFError,
+        match="unknown head 'dft': this model has the heads materials, surfaces, molecules",
+    ):
         build(model, TORCHSCRIPT, head="dft")
     with pytest.raises(MHFFError, match="unknown dtype 'half'"):
         build(model, TORCHSCRIPT, dtype="half")
@@ -272,7 +323,9 @@ def test_unknown_choices_are_refused() -> None:
 
 def test_ghosts_of_the_program_follow_their_owners(model: Model, artefact: bytes) -> None:
     evaluator = load_artefact(artefact, "a")
-    vectors, edge_index, species, weights, plan, _ = example_inputs(3, torch.float64, torch.device("cpu"))
+    vectors, edge_index, species, weights, plan, _ = example_inputs(
+        3, torch.float64, torch.device("cpu")
+    )
     n_local = len(weights)
     ghosts = evaluator.evaluate(vectors, edge_index, species, weights, plan)
     owner = torch.cat([torch.arange(n_local), plan[1:]])
@@ -280,4 +333,6 @@ def test_ghosts_of_the_program_follow_their_owners(model: Model, artefact: bytes
     for expected, got in zip(folded, ghosts, strict=True):
         assert_close(got, expected, ROUNDING)
     swapped = owner_plan(plan[1:].flip(0))
-    assert not torch.allclose(evaluator.evaluate(vectors, edge_index, species, weights, swapped)[0], ghosts[0])
+    assert not torch.allclose(
+        evaluator.evaluate(vectors, edge_index, species, weights, swapped)[0], ghosts[0]
+    )

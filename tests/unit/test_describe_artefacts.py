@@ -64,7 +64,9 @@ def path(model: Model, tmp_path: Path) -> Path:
     return path
 
 
-def mhff(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+def mhff(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
+) -> tuple[int, str, str]:
     """Exit code, standard output and standard error of a command."""
     monkeypatch.setattr(sys, "argv", ["mhff", *arguments])
     monkeypatch.setenv("COLUMNS", "200")
@@ -74,20 +76,37 @@ def mhff(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *a
     return int(stop.value.code or 0), printed.out, printed.err
 
 
-def test_json(path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json(
+    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     code, out, err = mhff(monkeypatch, capsys, "info", str(path), "--json")
     summary = json.loads(out)
     assert (code, err) == (0, "")
-    assert (summary["kind"], summary["file"], summary["bytes"]) == ("artefact", str(path), path.stat().st_size)
-    assert (summary["elements"], summary["r_max"], summary["default_head"]) == (["O", "Mg"], 4.0, "surfaces")
+    assert (summary["kind"], summary["file"], summary["bytes"]) == (
+        "artefact",
+        str(path),
+        path.stat().st_size,
+    )
+    assert (summary["elements"], summary["r_max"], summary["default_head"]) == (
+        ["O", "Mg"],
+        4.0,
+        "surfaces",
+    )
     assert [head["name"] for head in summary["heads"]] == ["materials", "surfaces", "molecules"]
-    assert (summary["dtype"], summary["device"], summary["isa"], summary["form"]) == ("float32", "cpu", "x86-64-v3", "aoti")
+    assert (summary["dtype"], summary["device"], summary["isa"], summary["form"]) == (
+        "float32",
+        "cpu",
+        "x86-64-v3",
+        "aoti",
+    )
     assert (summary["tables"], summary["largest_errors"]) == (TABLES, ERRORS)
     assert (summary["torch_version"], summary["model_sha256"]) == (torch.__version__, "c0ffee")
     assert summary["problem"] is None
 
 
-def test_shown(path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_shown(
+    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     code, out, err = mhff(monkeypatch, capsys, "info", str(path))
     assert (code, err) == (0, "")
     for words in (
@@ -118,12 +137,18 @@ def test_a_program_that_does_not_run_here_is_still_described(model: Model, tmp_p
     )
 
 
-def test_a_file_for_lammps_is_taken_apart_and_not_run(model: Model, tmp_path: Path, path: Path) -> None:
+def test_a_file_for_lammps_is_taken_apart_and_not_run(
+    model: Model, tmp_path: Path, path: Path
+) -> None:
     content = artefact(model, target="lammps")
     file = tmp_path / "M.mliap"
     file.write_bytes(wrap(content))
     summary = describe_file(file).summary
-    assert (summary["kind"], summary["target"], summary["file"]) == ("artefact", "lammps", str(file))
+    assert (summary["kind"], summary["target"], summary["file"]) == (
+        "artefact",
+        "lammps",
+        str(file),
+    )
     assert summary["bytes"] == file.stat().st_size > len(content)
     assert describe_lammps_file(path) is None
     assert describe_artefact(file) is None
@@ -158,7 +183,9 @@ def test_a_changed_file_for_lammps_is_refused(model: Model, tmp_path: Path) -> N
     file = tmp_path / "M.mliap"
     content = wrap(artefact(model))
     file.write_bytes(content.replace(b"no program", b"no Program"))
-    with pytest.raises(MHFFError, match="is damaged: its checksum does not fit its content; compile it again"):
+    with pytest.raises(
+        MHFFError, match="is damaged: its checksum does not fit its content; compile it again"
+    ):
         describe_file(file)
 
 
@@ -177,6 +204,8 @@ def test_other_files_name_what_is_expected(tmp_path: Path) -> None:
     file = tmp_path / "notes.txt"
     file.write_text("hello")
     with pytest.raises(
-        MHFFError, match=r"is no file of mhff; expected one of: \.mhff model files, .*artefacts of mhff compile"
+        MHFFError,
+        match=r"is no file of mhff; expected one of: \.mhff model files, .*artefacts of mhff "
+        r"compile",
     ):
         describe_file(file)

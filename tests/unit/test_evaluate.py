@@ -36,7 +36,11 @@ def model() -> Model:
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     """Cells of both heads in one file; the first of head `tight` has no forces and no stress."""
-    frames = [frame for seed, head in enumerate(E0S) for frame in read(write_data(tmp_path, head, N_CELLS, seed), ":")]
+    frames = [
+        frame
+        for seed, head in enumerate(E0S)
+        for frame in read(write_data(tmp_path, head, N_CELLS, seed), ":")
+    ]
     first = next(frame for frame in frames if frame.info["head"] == "tight" and len(frame) > 1)
     del first.arrays["REF_forces"], first.info["REF_stress"]
     first.info["config_type"] = "bare"
@@ -58,12 +62,19 @@ def test_errors_by_hand() -> None:
     forces = (np.zeros((2, 3)), np.array([[0.1, 0, 0], [0, 0, -0.5]]))
     stress = (np.zeros((3, 3)), np.diag([0.01, 0.02, 0.0]))
     one = Comparison("a", "x", np.array([0, 1]), energy=(-4.0, -3.9), forces=forces, stress=stress)
-    other = Comparison("a", "x", np.zeros(5, dtype=int), energy=(1.0, 0.5), forces=None, stress=None)
+    other = Comparison(
+        "a", "x", np.zeros(5, dtype=int), energy=(1.0, 0.5), forces=None, stress=None
+    )
     result = errors([one, other])
     assert result.energy == pytest.approx(1e3 * (0.1 / 2 + 0.5 / 5) / 2)
     assert result.forces == pytest.approx(1e3 * 0.6 / 6)
     assert result.stress == pytest.approx(1e3 * 0.03 / 6)
-    assert (result.structures, result.atoms, result.force_components, result.stress_structures) == (2, 7, 6, 1)
+    assert (result.structures, result.atoms, result.force_components, result.stress_structures) == (
+        2,
+        7,
+        6,
+        1,
+    )
     assert errors([other]).forces is None
 
 
@@ -79,7 +90,11 @@ def test_the_table_agrees_with_the_calculator(model: Model, data: Path) -> None:
         forces.append(np.abs(atoms.get_forces() - item.forces))
         stress.append(np.abs(atoms.get_stress(voigt=False) - item.stress)[np.triu_indices(3)])
     found = result["loose", "cell"]
-    assert_close([found.energy, found.forces, found.stress], [1e3 * np.mean(x) for x in (energy, forces, stress)], ROUNDING)
+    assert_close(
+        [found.energy, found.forces, found.stress],
+        [1e3 * np.mean(x) for x in (energy, forces, stress)],
+        ROUNDING,
+    )
     assert list(result) == [("loose", "cell"), ("tight", "bare"), ("tight", "cell")]
     assert result["tight", "bare"].forces is None
     assert result["tight", "cell"].structures == N_CELLS - 1
@@ -100,11 +115,15 @@ def test_structures_that_name_no_head(model: Model, data: Path) -> None:
 
 def test_nothing_but_isolated_atoms(model: Model, data: Path) -> None:
     with pytest.raises(MHFFError, match="got none but isolated atoms"):
-        evaluate_structures(EagerEvaluator(model), [item for item in read_structures(data) if item.is_isolated_atom])
+        evaluate_structures(
+            EagerEvaluator(model), [item for item in read_structures(data) if item.is_isolated_atom]
+        )
 
 
 def test_markdown() -> None:
-    comparison = Comparison("a", "x", np.array([0, 1]), energy=(-4.0, -3.9), forces=None, stress=None)
+    comparison = Comparison(
+        "a", "x", np.array([0, 1]), energy=(-4.0, -3.9), forces=None, stress=None
+    )
     lines = markdown(grouped([comparison], group_by_type), ["head", "config type"]).splitlines()
     assert lines[2] == "| a | x | 1 | 2 | 50.0 | - | 0 | - | 0 |"
     assert len({line.count("|") for line in lines}) == 1
@@ -120,7 +139,9 @@ def test_the_command(model: Model, data: Path, tmp_path: Path) -> None:
     assert imread(plot).std() > 0.05, "the picture is empty"
 
 
-def test_the_command_completes_heads_and_prints_json(model: Model, data: Path, tmp_path: Path) -> None:
+def test_the_command_completes_heads_and_prints_json(
+    model: Model, data: Path, tmp_path: Path
+) -> None:
     model.save(tmp_path / "m.mhff")
     assert "head: tight" in command(str(tmp_path / "m.mhff"), str(data), "--head", "ti")
     content = json.loads(command(str(tmp_path / "m.mhff"), str(data), "--json", "--stress-key", ""))
@@ -136,7 +157,9 @@ def test_the_command_completes_heads_and_prints_json(model: Model, data: Path, t
         (["--energy-key", "E"], "no energy under 'E'"),
     ],
 )
-def test_mistakes(model: Model, data: Path, tmp_path: Path, arguments: list[str], sentence: str) -> None:
+def test_mistakes(
+    model: Model, data: Path, tmp_path: Path, arguments: list[str], sentence: str
+) -> None:
     model.save(tmp_path / "m.mhff")
     with pytest.raises(MHFFError, match=sentence):
         command(str(tmp_path / "m.mhff"), str(data), *arguments)

@@ -40,9 +40,14 @@ def test_the_committed_error_table(head: str) -> None:
     for key, value in committed.items():
         assert found[key] == (None if value is None else pytest.approx(value, rel=ROUNDED)), key
     row = next(
-        line for line in (ROOT / "examples/mini/errors.md").read_text().split("## test")[1].splitlines() if head in line
+        line
+        for line in (ROOT / "examples/mini/errors.md").read_text().split("## test")[1].splitlines()
+        if head in line
     )
-    assert f"| {committed['structures']} | {committed['atoms']} | {committed['energy_mae_meV_per_atom']:.1f} " in row
+    assert (
+        f"| {committed['structures']} | {committed['atoms']} | "
+        f"{committed['energy_mae_meV_per_atom']:.1f} " in row
+    )
     assert load("mini").provenance["errors"]["test"][head] == committed
 
 
@@ -59,10 +64,17 @@ def test_heads_elements_and_size() -> None:
     assert model.heads[model.heads.index("molecules")].elements == ("H", "C", "N", "O"), (
         "no molecule has Mg, so using it warns"
     )
-    assert all(head.level_of_theory != "unknown" and head.licence != "unknown" for head in model.heads)
+    assert all(
+        head.level_of_theory != "unknown" and head.licence != "unknown" for head in model.heads
+    )
     assert model_path("mini").stat().st_size <= LARGEST_FILE
 
 
 def test_the_committed_configuration_made_it() -> None:
-    """Settings and data in the repository are those in the model's provenance: the command in the README reproduces it."""
-    assert load("mini").provenance["settings"] == Run(read_settings(ROOT / "examples/mini/config.yaml")).fingerprint()
+    """Settings and data in the repository are those in the model's provenance: the command in the
+    README reproduces it.
+    """
+    assert (
+        load("mini").provenance["settings"]
+        == Run(read_settings(ROOT / "examples/mini/config.yaml")).fingerprint()
+    )

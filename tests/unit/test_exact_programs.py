@@ -1,4 +1,6 @@
-"""Programs that keep their radial networks: as asked, or because tables for all elements would be too large."""
+"""Programs that keep their radial networks: as asked, or because tables for all elements would be
+too large.
+"""
 
 from __future__ import annotations
 
@@ -53,20 +55,39 @@ def test_a_model_of_89_elements_compiles_whole(dtype: str, limit: float, tmp_pat
     for source, head in ((model, "surfaces"), (tmp_path / "program.pt", None)):
         atoms.calc = MHFFCalculator(source, head=head)
         forces.append(atoms.get_forces())
-    assert_close_to_scale(forces[1], forces[0], ROUNDING if dtype == "float64" else SINGLE_PRECISION)
+    assert_close_to_scale(
+        forces[1], forces[0], ROUNDING if dtype == "float64" else SINGLE_PRECISION
+    )
 
 
 def test_the_command_keeps_the_radial_networks(tmp_path: Path) -> None:
     model, file = small(), tmp_path / "program.pt"
     model.save(tmp_path / "model.mhff")
-    options = ["--target", "torchscript", "--head", "surfaces", "--dtype", "float64", "--table-error", "0"]
+    options = [
+        "--target",
+        "torchscript",
+        "--head",
+        "surfaces",
+        "--dtype",
+        "float64",
+        "--table-error",
+        "0",
+    ]
     done = subprocess.run(
-        [MHFF, "compile", tmp_path / "model.mhff", *options, "-o", file], capture_output=True, text=True, check=False
+        [MHFF, "compile", tmp_path / "model.mhff", *options, "-o", file],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert "radial networks kept; kernels for this processor" in done.stdout
     assert_no_tables(load_artefact(file.read_bytes(), file).manifest)
-    for make in (structures.triclinic, structures.water_cluster, structures.one_atom, structures.far_apart):
+    for make in (
+        structures.triclinic,
+        structures.water_cluster,
+        structures.one_atom,
+        structures.far_apart,
+    ):
         atoms, numbers = make(), []
         for source, head in ((model, "surfaces"), (file, None)):
             atoms.calc = MHFFCalculator(source, head=head)

@@ -1,11 +1,19 @@
-"""The ghost exchange as an operator: right, differentiable, its adjoint an adjoint, fit for compilers."""
+"""The ghost exchange as an operator: right, differentiable, its adjoint an adjoint, fit for
+compilers.
+"""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from mhff.ops.ghosts import ONE_RANK, exchange_ghosts, exchange_ghosts_adjoint, no_ghosts, owner_plan
+from mhff.ops.ghosts import (
+    ONE_RANK,
+    exchange_ghosts,
+    exchange_ghosts_adjoint,
+    no_ghosts,
+    owner_plan,
+)
 
 OWNERS = torch.tensor([2, 0, 2, 1, 2])
 N_LOCAL = 4
@@ -35,7 +43,11 @@ def test_no_atoms() -> None:
 
 
 def test_adjoint_identity() -> None:
-    plan, x, y = owner_plan(OWNERS), values(N_LOCAL, 3, 2), values(N_LOCAL + len(OWNERS), 3, 2, seed=1)
+    plan, x, y = (
+        owner_plan(OWNERS),
+        values(N_LOCAL, 3, 2),
+        values(N_LOCAL + len(OWNERS), 3, 2, seed=1),
+    )
     one, other = (exchange_ghosts(x, plan) * y).sum(), (x * exchange_ghosts_adjoint(y, plan)).sum()
     torch.testing.assert_close(one, other, rtol=1e-13, atol=1e-13)
 

@@ -7,7 +7,16 @@ import pytest
 import torch
 from ase import Atoms
 from ase.neighborlist import neighbor_list
-from structures import ELEMENTS, STRUCTURES, no_atoms, one_atom, slab, tiny_cell, triclinic, water_cluster
+from structures import (
+    ELEMENTS,
+    STRUCTURES,
+    no_atoms,
+    one_atom,
+    slab,
+    tiny_cell,
+    triclinic,
+    water_cluster,
+)
 
 from mhff.errors import MHFFError
 from mhff.graph import Graph, collate, graph_from_atoms
@@ -54,7 +63,10 @@ def test_fields_are_as_documented(name: str) -> None:
 def test_an_edge_points_from_sender_to_receiver() -> None:
     graph = graph_from_atoms(Atoms("OH", positions=[[0, 0, 0], [0, 0, 1.5]]), ELEMENTS, R_MAX)
     vectors = {
-        tuple(pair): vector for pair, vector in zip(graph.edge_index.T.tolist(), graph.edge_vectors.tolist(), strict=True)
+        tuple(pair): vector
+        for pair, vector in zip(
+            graph.edge_index.T.tolist(), graph.edge_vectors.tolist(), strict=True
+        )
     }
     assert vectors == {(1, 0): [0, 0, -1.5], (0, 1): [0, 0, 1.5]}
 
@@ -102,7 +114,9 @@ def test_collate() -> None:
 
 
 def test_collate_of_batches() -> None:
-    graphs = [graph_from_atoms(build(), ELEMENTS, R_MAX) for build in (water_cluster, tiny_cell, one_atom)]
+    graphs = [
+        graph_from_atoms(build(), ELEMENTS, R_MAX) for build in (water_cluster, tiny_cell, one_atom)
+    ]
     nested = collate([collate(graphs[:2]), graphs[2]])
     flat = collate(graphs)
     for field in Graph.__dataclass_fields__:
@@ -116,7 +130,10 @@ def test_to_changes_floating_point_fields_only() -> None:
 
 
 def test_unknown_elements_are_named() -> None:
-    sentence = "^this structure has Fe, Zn, but this model knows only H, C, N, O, Mg; use a model trained on these elements$"
+    sentence = (
+        "^this structure has Fe, Zn, but this model knows only H, C, N, O, Mg; use a model "
+        "trained on these elements$"
+    )
     with pytest.raises(MHFFError, match=sentence):
         graph_from_atoms(Atoms("OZnFeZn", positions=np.eye(4, 3) * 2), ELEMENTS, R_MAX)
 
@@ -129,7 +146,8 @@ def test_positions_and_cell_must_be_finite(value: float) -> None:
     skewed.cell[0, 1] = value
     for atoms in (broken, skewed):
         with pytest.raises(
-            MHFFError, match=r"^expected finite positions and cell, got NaN or infinity; check the structure$"
+            MHFFError,
+            match=r"^expected finite positions and cell, got NaN or infinity; check the structure$",
         ):
             graph_from_atoms(atoms, ELEMENTS, R_MAX)
 
@@ -144,9 +162,13 @@ def test_positions_and_cell_must_be_finite(value: float) -> None:
         ([[3, 0, 0], [-6, 0, 0], [0, 0, 3]], (True, True, False)),
     ],
 )
-def test_each_periodic_direction_needs_a_lattice_vector(cell: list, pbc: bool | tuple[bool, ...]) -> None:
+def test_each_periodic_direction_needs_a_lattice_vector(
+    cell: list, pbc: bool | tuple[bool, ...]
+) -> None:
     atoms = Atoms("O", positions=[[0, 0, 0]], cell=cell, pbc=pbc)
-    with pytest.raises(MHFFError, match=r"^expected independent lattice vectors for the periodic directions"):
+    with pytest.raises(
+        MHFFError, match=r"^expected independent lattice vectors for the periodic directions"
+    ):
         graph_from_atoms(atoms, ELEMENTS, R_MAX)
 
 
@@ -155,5 +177,8 @@ def test_two_atoms_cannot_be_at_one_place() -> None:
         Atoms("OHO", positions=[[0, 0, 0], [0, 0, 1], [0, 0, 0]]),
         Atoms("OH", positions=[[0, 0, 0], [0, 0, 3]], cell=[3, 3, 3], pbc=True),
     ):
-        with pytest.raises(MHFFError, match=r"^expected atoms at different places, got atoms \d and \d \(or their images\)"):
+        with pytest.raises(
+            MHFFError,
+            match=r"^expected atoms at different places, got atoms \d and \d \(or their images\)",
+        ):
             graph_from_atoms(atoms, ELEMENTS, R_MAX)

@@ -1,4 +1,6 @@
-"""Padding and replay of small systems: the numbers are those of the program itself. Graphs of CUDA are stood in for."""
+"""Padding and replay of small systems: the numbers are those of the program itself. Graphs of CUDA
+are stood in for.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ INPUTS = tuple[torch.Tensor, ...]
 
 
 class Recorder:
-    """Calls the program again for each replay, and leaves its results in one place, as a CUDA graph does."""
+    """Calls the program again for each replay, and leaves its results in one place, as a CUDA graph
+    does.
+    """
 
     def __init__(self) -> None:
         self.recorded: list[tuple[int, int]] = []
@@ -59,10 +63,21 @@ class Recorder:
         return replay
 
 
-def inputs_of(atoms: Atoms, elements: tuple[str, ...], r_max: float = R_MAX, n_heads: int = 3) -> INPUTS:
+def inputs_of(
+    atoms: Atoms, elements: tuple[str, ...], r_max: float = R_MAX, n_heads: int = 3
+) -> INPUTS:
     graph: Graph = graph_from_atoms(atoms, elements, r_max)
-    weights = torch.rand(len(atoms), n_heads, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    return graph.edge_vectors, graph.edge_index, graph.species, weights, no_ghosts(), graph.state_of_atom
+    weights = torch.rand(
+        len(atoms), n_heads, generator=torch.Generator().manual_seed(1), dtype=torch.float64
+    )
+    return (
+        graph.edge_vectors,
+        graph.edge_index,
+        graph.species,
+        weights,
+        no_ghosts(),
+        graph.state_of_atom,
+    )
 
 
 def eager(network: Any) -> Program:
@@ -134,7 +149,9 @@ def simple(*inputs: torch.Tensor) -> Results:
     """A program that sums the lengths of an atom's edges."""
     vectors, edge_index, species, weights, _, state = inputs
     sums = vectors.new_zeros(len(weights)).index_add(0, edge_index[1], vectors.norm(dim=1))
-    return sums[:, None] * weights + (species[: len(weights)] + state[: len(weights), 0])[:, None], 2 * vectors
+    return sums[:, None] * weights + (species[: len(weights)] + state[: len(weights), 0])[
+        :, None
+    ], 2 * vectors
 
 
 def test_the_third_step_of_a_size_is_recorded_and_earlier_results_stay() -> None:
@@ -179,7 +196,10 @@ def test_a_program_that_cannot_be_recorded_runs_as_it_is_and_says_so_once() -> N
     for step in range(WAIT + 3):
         inputs = chain(5, 20)
         if step == WAIT:
-            with pytest.warns(UserWarning, match=r"without CUDA graphs \(operation not permitted when .* capturing\)$"):
+            with pytest.warns(
+                UserWarning,
+                match=r"without CUDA graphs \(operation not permitted when .* capturing\)$",
+            ):
                 found = program(*inputs)
         else:
             with warnings.catch_warnings():
@@ -199,14 +219,18 @@ def manifest(**changes: object) -> Manifest:
 
 
 def test_machine_code_runs_on_gpus_that_it_was_made_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(MHFFError, match="compiled for cuda, and torch finds no GPU here; compile it with --device cpu"):
+    with pytest.raises(
+        MHFFError,
+        match="compiled for cuda, and torch finds no GPU here; compile it with --device cpu",
+    ):
         check_manifest(manifest(), "a.pt2", None, None)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
     check_manifest(manifest(), "a.pt2", "cuda", None)
     check_manifest(manifest(form="torchscript", processor="sm_80"), "a.pt", "cuda", None)
     with pytest.raises(
-        MHFFError, match=r"'a\.pt2' was compiled for a GPU of sm_80, this one is sm_90; compile it again here"
+        MHFFError,
+        match=r"'a\.pt2' was compiled for a GPU of sm_80, this one is sm_90; compile it again here",
     ):
         check_manifest(manifest(processor="sm_80"), "a.pt2", "cuda", None)
 

@@ -9,7 +9,11 @@ from mhff.errors import MHFFError
 from mhff.heads import Head, Heads
 
 HEADS = Heads(
-    [Head(name="materials", elements=("O", "Mg")), Head(name="molecules"), Head(name="surfaces", elements=("C", "O"))]
+    [
+        Head(name="materials", elements=("O", "Mg")),
+        Head(name="molecules"),
+        Head(name="surfaces", elements=("C", "O")),
+    ]
 )
 
 
@@ -28,14 +32,18 @@ def test_names_are_unique(names: list[str]) -> None:
 
 
 def test_unknown_head_names_those_that_exist() -> None:
-    sentence = "unknown head 'Surfaces': this model has the heads materials, molecules, surfaces; choose one of them"
+    sentence = (
+        "unknown head 'Surfaces': this model has the heads materials, molecules, surfaces; "
+        "choose one of them"
+    )
     for resolve in (HEADS.index, HEADS.row, HEADS.complete):
         with pytest.raises(MHFFError, match=f"^{sentence}$"):
             resolve("Surfaces")
 
 
 @pytest.mark.parametrize(
-    ("beginning", "name"), [("s", "surfaces"), ("mat", "materials"), ("mo", "molecules"), ("materials", "materials")]
+    ("beginning", "name"),
+    [("s", "surfaces"), ("mat", "materials"), ("mo", "molecules"), ("materials", "materials")],
 )
 def test_complete(beginning: str, name: str) -> None:
     assert HEADS.complete(beginning) == name
@@ -46,7 +54,10 @@ def test_complete_prefers_the_whole_name() -> None:
 
 
 def test_complete_refuses_ambiguity() -> None:
-    with pytest.raises(MHFFError, match=r"^head 'm' is ambiguous: it begins materials, molecules; give more letters$"):
+    with pytest.raises(
+        MHFFError,
+        match=r"^head 'm' is ambiguous: it begins materials, molecules; give more letters$",
+    ):
         HEADS.complete("m")
 
 
@@ -70,7 +81,9 @@ def test_row_of_a_mix() -> None:
     assert HEADS.row({"surfaces": 1.5, "materials": -0.5}).tolist() == [-0.5, 0, 1.5]
 
 
-@pytest.mark.parametrize("mix", [{}, {"surfaces": 0.5}, {"surfaces": 0.5, "materials": 0.6}, {"surfaces": float("nan")}])
+@pytest.mark.parametrize(
+    "mix", [{}, {"surfaces": 0.5}, {"surfaces": 0.5, "materials": 0.6}, {"surfaces": float("nan")}]
+)
 def test_a_mix_must_sum_to_one(mix: dict[str, float]) -> None:
     with pytest.raises(MHFFError, match=r"^the weights of a head mix must sum to 1, got "):
         HEADS.row(mix)
@@ -83,7 +96,10 @@ def test_unknown_head_in_a_mix() -> None:
 
 def test_no_head_is_a_choice_only_if_there_is_one() -> None:
     assert Heads([Head(name="only")]).row(None).tolist() == [1]
-    with pytest.raises(MHFFError, match=r"^no head given: this model has the heads materials, molecules, surfaces; "):
+    with pytest.raises(
+        MHFFError,
+        match=r"^no head given: this model has the heads materials, molecules, surfaces; ",
+    ):
         HEADS.row(None)
 
 
@@ -97,7 +113,9 @@ def test_rows() -> None:
 def test_untrained_elements_of_the_heads_in_use() -> None:
     symbols = ["Mg", "C", "H", "O"]
     assert HEADS.untrained(HEADS.row("surfaces"), symbols) == {"surfaces": ["H", "Mg"]}
-    assert HEADS.untrained(HEADS.row("molecules"), symbols) == {}, "a head without a record is not judged"
+    assert HEADS.untrained(HEADS.row("molecules"), symbols) == {}, (
+        "a head without a record is not judged"
+    )
     per_atom = HEADS.rows(["materials", "surfaces", "molecules", "materials"])
     assert HEADS.untrained(per_atom, symbols) == {}
     per_atom = HEADS.rows(["surfaces", "materials", "materials", "surfaces"])

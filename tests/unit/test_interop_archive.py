@@ -1,4 +1,6 @@
-"""The container of a `.model` file: torch's own are read, and no change of a single bit goes unnoticed."""
+"""The container of a `.model` file: torch's own are read, and no change of a single bit goes
+unnoticed.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,12 @@ from mhff.interop.archive import Archive
 from mhff.interop.records import read_model_file
 from mhff.interop.refusals import DamagedError
 
-WITHOUT_IN_OLD_FILES = ("byteorder", ".format_version", ".storage_alignment", ".data/serialization_id")
+WITHOUT_IN_OLD_FILES = (
+    "byteorder",
+    ".format_version",
+    ".storage_alignment",
+    ".data/serialization_id",
+)
 
 
 def small() -> bytes:
@@ -34,10 +41,16 @@ def refusal(content: bytes) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("content", [small(), saved(stand_in_model()), saved({})], ids=["small", "stand-in", "dictionary"])
+@pytest.mark.parametrize(
+    "content",
+    [small(), saved(stand_in_model()), saved({})],
+    ids=["small", "stand-in", "dictionary"],
+)
 def test_members_are_those_of_the_file(content: bytes) -> None:
     found = Archive(content)
-    assert {f"archive/{name}": bytes(data) for name, data in found.members.items()} == dict(members(content))
+    assert {f"archive/{name}": bytes(data) for name, data in found.members.items()} == dict(
+        members(content)
+    )
     assert found.compressed == set()
 
 
@@ -48,13 +61,21 @@ def test_the_tests_write_archives_as_torch_does() -> None:
 
 def test_files_of_torch_1_13_are_read() -> None:
     """They have the same layout and fewer members."""
-    old = [part for part in members(small()) if part[0].removeprefix("archive/") not in WITHOUT_IN_OLD_FILES]
+    old = [
+        part
+        for part in members(small())
+        if part[0].removeprefix("archive/") not in WITHOUT_IN_OLD_FILES
+    ]
     assert len(old) < len(members(small()))
-    assert Archive(archive(old)).members.keys() == {name.removeprefix("archive/") for name, _ in old}
+    assert Archive(archive(old)).members.keys() == {
+        name.removeprefix("archive/") for name, _ in old
+    }
 
 
 def test_the_folder_may_have_any_name() -> None:
-    parts = [(name.replace("archive", "größer than v1.5", 1), data) for name, data in members(small())]
+    parts = [
+        (name.replace("archive", "größer than v1.5", 1), data) for name, data in members(small())
+    ]
     assert "data.pkl" in Archive(archive(parts)).members
 
 
@@ -100,7 +121,9 @@ def test_only_code_may_be_compressed() -> None:
     assert "compressed" in refusal(renamed)
 
 
-@pytest.mark.parametrize("name", ["../x", "a/../x", "/x", "a//x", "a\\x", "a\nx", "a\0x", ".", "..", "x/"])
+@pytest.mark.parametrize(
+    "name", ["../x", "a/../x", "/x", "a//x", "a\\x", "a\nx", "a\0x", ".", "..", "x/"]
+)
 def test_names_that_lead_elsewhere_are_refused(name: str) -> None:
     sentence = refusal(archive([*members(small()), (f"archive/{name}", b"x")]))
     assert "a member with the name" in sentence
@@ -143,14 +166,24 @@ def write(tmp_path: Path) -> Callable[[bytes], Path]:
 
 
 def test_other_files_are_named(write: Callable[[bytes], Path], tmp_path: Path) -> None:
-    checkpoint = {"model": torch.nn.Linear(1, 1).state_dict(), "optimizer": {"state": {0: 1}}, "epoch": 3}
-    assert "is a compiled (TorchScript) model; give the .model file" in sentence(write(scripted(torch.nn.Linear(1, 1))))
+    checkpoint = {
+        "model": torch.nn.Linear(1, 1).state_dict(),
+        "optimizer": {"state": {0: 1}},
+        "epoch": 3,
+    }
+    assert "is a compiled (TorchScript) model; give the .model file" in sentence(
+        write(scripted(torch.nn.Linear(1, 1)))
+    )
     assert "is a checkpoint of a training" in sentence(write(saved(checkpoint)))
-    assert "holds a dictionary ('weight', 'bias', ...)" in sentence(write(saved(torch.nn.Linear(1, 1).state_dict())))
+    assert "holds a dictionary ('weight', 'bias', ...)" in sentence(
+        write(saved(torch.nn.Linear(1, 1).state_dict()))
+    )
     assert "holds an empty dictionary" in sentence(write(saved({})))
     assert "has a value of type list where its model belongs" in sentence(write(saved([1])))
     assert "an object 'torch._utils._rebuild_tensor_v2'" in sentence(write(saved(torch.ones(1))))
-    assert "before 1.6" in sentence(write(saved(torch.nn.Linear(1, 1), _use_new_zipfile_serialization=False)))
+    assert "before 1.6" in sentence(
+        write(saved(torch.nn.Linear(1, 1), _use_new_zipfile_serialization=False))
+    )
     assert "before 1.6" in sentence(write(pickle.dumps([1])))
     assert "is a model file of mhff already" in sentence(
         write(random_model("mh1", n_channels=2, n_edge_channels=2).to_bytes())
@@ -164,7 +197,9 @@ def test_other_files_are_named(write: Callable[[bytes], Path], tmp_path: Path) -
 
 
 def test_the_other_byte_order_is_refused(write: Callable[[bytes], Path]) -> None:
-    parts = [(name, b"big" if name.endswith("/byteorder") else data) for name, data in members(small())]
+    parts = [
+        (name, b"big" if name.endswith("/byteorder") else data) for name, data in members(small())
+    ]
     assert "another byte order" in sentence(write(archive(parts)))
 
 

@@ -1,4 +1,6 @@
-"""What is said about the heads of imported models: the table of published ones, and the user's file."""
+"""What is said about the heads of imported models: the table of published ones, and the user's
+file.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,21 @@ from mhff.interop.heads import describe_heads
 from mhff.interop.published import MACE_MH_1, recognise
 from mhff.model.config import ModelConfig
 
-MH1_HEADS = ("matpes_r2scan", "mp_pbe_refit_add", "spice_wB97M", "oc20_usemppbe", "omol", "omat_pbe")
+MH1_HEADS = (
+    "matpes_r2scan",
+    "mp_pbe_refit_add",
+    "spice_wB97M",
+    "oc20_usemppbe",
+    "omol",
+    "omat_pbe",
+)
 ELEMENTS_89 = tuple(chemical_symbols[1:84] + chemical_symbols[89:95])
 
 
 def mh1(**changes: object) -> ModelConfig:
-    return ModelConfig(**{"elements": ELEMENTS_89, "heads": MH1_HEADS, "n_channels": 512, "r_max": 6.0} | changes)
+    return ModelConfig(
+        **{"elements": ELEMENTS_89, "heads": MH1_HEADS, "n_channels": 512, "r_max": 6.0} | changes
+    )
 
 
 def small() -> ModelConfig:
@@ -38,7 +49,9 @@ def test_mace_mh_1_is_known_by_its_heads_and_shape() -> None:
     levels = {head.name: head.level_of_theory for head in info.heads}
     assert levels["matpes_r2scan"].startswith("r2SCAN")
     assert levels["spice_wB97M"].startswith("wB97M-D3(BJ)")
-    assert all("2510.25380" in head.citation and head.licence.startswith("ASL") for head in info.heads)
+    assert all(
+        "2510.25380" in head.citation and head.licence.startswith("ASL") for head in info.heads
+    )
 
 
 @pytest.mark.parametrize(
@@ -59,7 +72,10 @@ def test_nothing_is_guessed(changes: dict[str, object]) -> None:
 
 
 def test_the_user_has_the_last_word(tmp_path: Path) -> None:
-    file = given(tmp_path, "licence: MIT\nheads: {a: {level_of_theory: PBE, elements: [H]}, b: {licence: CC-BY}}")
+    file = given(
+        tmp_path,
+        "licence: MIT\nheads: {a: {level_of_theory: PBE, elements: [H]}, b: {licence: CC-BY}}",
+    )
     a, b = describe_heads(small(), file).heads
     assert (a.level_of_theory, a.licence, a.elements) == ("PBE", "MIT", ("H",))
     assert (b.level_of_theory, b.licence, b.elements) == ("unknown", "CC-BY", ())
@@ -76,7 +92,10 @@ def test_the_user_overrules_the_table(tmp_path: Path) -> None:
     [
         ("heads: {c: {licence: MIT}}", "describes c, but this model has the heads a, b"),
         ("heads: {a: {elements: [H, Xe]}}", "names the elements Xe, which this model lacks"),
-        ("heads: {a: {theory: PBE}}", "heads.a.theory: extra inputs are not permitted; write it as heads: "),
+        (
+            "heads: {a: {theory: PBE}}",
+            "heads.a.theory: extra inputs are not permitted; write it as heads: ",
+        ),
         ("- a", "the file: input should be a valid dictionary"),
         ("heads: [", "is not valid YAML"),
     ],

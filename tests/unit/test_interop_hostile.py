@@ -19,7 +19,9 @@ from mhff.errors import MHFFError
 from mhff.interop.records import read_model_file
 
 LIMIT = 5.0
-"""Seconds that a file may take before it counts as hanging; the slowest takes a tenth, alone on its core."""
+"""Seconds that a file may take before it counts as hanging; the slowest takes a tenth, alone on its
+core.
+"""
 MOST_MEMORY = 150_000
 """KiB that reading a file may take; the largest of them has two megabytes."""
 
@@ -107,7 +109,9 @@ def test_the_calls_are_alive(tmp_path: Path) -> None:
     """What the mutations plant does run where a pickle is loaded."""
     ran, canary = set(), tmp_path / "canary"
     for name, opcodes in live_calls(canary):
-        with suppress(pickle.UnpicklingError, AttributeError, TypeError, ImportError):  # of Python 2; or failed after it ran
+        with suppress(
+            pickle.UnpicklingError, AttributeError, TypeError, ImportError
+        ):  # of Python 2; or failed after it ran
             pickle.loads(b"\x80\x04" + opcodes + b".")
         if canary.exists():
             ran.add(name)

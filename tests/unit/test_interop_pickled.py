@@ -1,4 +1,6 @@
-"""A pickle as data: what torch writes is read by all its protocols, and nothing in it is imported, called or hashed."""
+"""A pickle as data: what torch writes is read by all its protocols, and nothing in it is imported,
+called or hashed.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,24 @@ def refused(opcodes: bytes) -> str:
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize(
     "value",
-    [None, True, False, 0, 255, 256, 70000, -1, -(2**40), 2**63 - 1, 2**64 - 1, 0.1, -1e300, float("inf"), "", "größer ∂"],
+    [
+        None,
+        True,
+        False,
+        0,
+        255,
+        256,
+        70000,
+        -1,
+        -(2**40),
+        2**63 - 1,
+        2**64 - 1,
+        0.1,
+        -1e300,
+        float("inf"),
+        "",
+        "größer ∂",
+    ],
 )
 def test_scalars(protocol: int, value: object) -> None:
     found = read_pickle(pickle.dumps(value, protocol)).value
@@ -48,7 +67,18 @@ def test_scalars(protocol: int, value: object) -> None:
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize(
-    "value", [(), (1,), (1, 2), (1, 2, 3), (1, (2, ("x", None)), 3, 4), [], [1], [1, [2, ["x"]]], [*range(2500)]]
+    "value",
+    [
+        (),
+        (1,),
+        (1, 2),
+        (1, 2, 3),
+        (1, (2, ("x", None)), 3, 4),
+        [],
+        [1],
+        [1, [2, ["x"]]],
+        [*range(2500)],
+    ],
 )
 def test_sequences(protocol: int, value: object) -> None:
     assert read_pickle(pickle.dumps(value, protocol)).value == value
@@ -137,7 +167,9 @@ def argument_of(opcode: pickletools.OpcodeInfo) -> bytes:
             return bytes(8)
         case kind:
             size = {"1": 1, "2": 2, "4": 4, "8": 8}[kind[-1]]
-            return (1).to_bytes(size, "little") + (b"" if "int" in kind and "long" not in kind else b"x")
+            return (1).to_bytes(size, "little") + (
+                b"" if "int" in kind and "long" not in kind else b"x"
+            )
 
 
 def acts(opcode: pickletools.OpcodeInfo) -> bool:
@@ -245,10 +277,15 @@ def test_depth_costs_no_recursion() -> None:
 
 
 def test_nothing_is_hashed() -> None:
-    levels = b"".join(recall(n) * 2 + b"\x86\x94" for n in range(60))  # two to the power of 60 to hash
+    levels = b"".join(
+        recall(n) * 2 + b"\x86\x94" for n in range(60)
+    )  # two to the power of 60 to hash
     assert len(value_of(b"(" + NOTHING + b"\x94" + levels + b"t")) == 61
     assert "neither text nor numbers" in refused(b"}(" + NOTHING + b"\x94N" + levels + b"u")
-    colliding = b"".join(b"\x8a\x09" + (n * (2**61 - 1)).to_bytes(9, "little", signed=True) + NONE for n in range(-7, 7))
+    colliding = b"".join(
+        b"\x8a\x09" + (n * (2**61 - 1)).to_bytes(9, "little", signed=True) + NONE
+        for n in range(-7, 7)
+    )
     start = time.perf_counter()
     assert len(value_of(b"}(" + colliding * 5000 + b"u").items) == 70_000
     assert time.perf_counter() - start < 5
@@ -262,7 +299,10 @@ def test_opcodes_are_bounded() -> None:
 
 def test_a_pickle_of_published_size_takes_no_time() -> None:
     """20 000 opcodes and some megabytes of generated code."""
-    value = [[{"index": n, "name": f"module {n}"} for n in range(2500)], [bytes(range(256)) * 200 for _ in range(100)]]
+    value = [
+        [{"index": n, "name": f"module {n}"} for n in range(2500)],
+        [bytes(range(256)) * 200 for _ in range(100)],
+    ]
     content = pickle.dumps(value, 2)
     assert len(content) > 5_000_000
     start = time.perf_counter()
@@ -271,7 +311,11 @@ def test_a_pickle_of_published_size_takes_no_time() -> None:
 
 
 def test_what_is_shown_of_values_is_short() -> None:
-    values = (Global("a\nb", "c" * 1000), Record(Global("a", "b" * 1000), [[]]), Pairs([("x", [1] * 1000)]))
+    values = (
+        Global("a\nb", "c" * 1000),
+        Record(Global("a", "b" * 1000), [[]]),
+        Pairs([("x", [1] * 1000)]),
+    )
     for value in values:
         assert len(repr(value)) < 100
         assert "\n" not in repr(value)

@@ -1,4 +1,6 @@
-"""The modules of a `.model` file: the same tensors as torch's own, and plain values for everything else."""
+"""The modules of a `.model` file: the same tensors as torch's own, and plain values for everything
+else.
+"""
 
 from __future__ import annotations
 
@@ -61,9 +63,15 @@ def test_tensors_are_torchs_own(read: Read, protocol: int) -> None:
         assert found.class_name == type(part).__name__
         assert list(found.children) == list(part._modules)
         assert_same_tensors(found.state_dict(), part.state_dict())
-        assert list(found.parameters) == [key for key, value in part._parameters.items() if value is not None]
-        assert list(found.buffers) == [key for key, value in part._buffers.items() if value is not None]
-    assert [found.path for found in record.walk()] == [path for path, _ in model.named_modules(remove_duplicate=False)]
+        assert list(found.parameters) == [
+            key for key, value in part._parameters.items() if value is not None
+        ]
+        assert list(found.buffers) == [
+            key for key, value in part._buffers.items() if value is not None
+        ]
+    assert [found.path for found in record.walk()] == [
+        path for path, _ in model.named_modules(remove_duplicate=False)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +83,9 @@ def test_tensors_are_torchs_own(read: Read, protocol: int) -> None:
 )
 def test_dtypes(read: Read, dtype: torch.dtype) -> None:
     part = torch.nn.Module()
-    part.register_buffer("x", (torch.randn(7, generator=torch.Generator().manual_seed(1)) * 3).to(dtype))
+    part.register_buffer(
+        "x", (torch.randn(7, generator=torch.Generator().manual_seed(1)) * 3).to(dtype)
+    )
     assert_same_tensors(read(saved(part)).state_dict(), part.state_dict())
 
 
@@ -90,8 +100,14 @@ def test_shared_tensors_share_memory_and_nothing_is_copied(read: Read) -> None:
     record = read(saved(stand_in_model()))
     found = record.tensors
     assert found["transposed"].stride() == (1, 4)
-    assert found["view"].untyped_storage().data_ptr() == found["transposed"].untyped_storage().data_ptr()
-    assert record.child("tied").parameters["weight"].data_ptr() == record.child("embedding").parameters["weight"].data_ptr()
+    assert (
+        found["view"].untyped_storage().data_ptr()
+        == found["transposed"].untyped_storage().data_ptr()
+    )
+    assert (
+        record.child("tied").parameters["weight"].data_ptr()
+        == record.child("embedding").parameters["weight"].data_ptr()
+    )
 
 
 def test_tensors_need_no_gradient_and_can_be_written(read: Read) -> None:
@@ -111,12 +127,18 @@ def test_unaligned_storages_are_read(read: Read) -> None:
 def test_attributes_are_plain_values(read: Read) -> None:
     record = read(saved(stand_in_model()))
     assert record.attributes["heads"] == ["materials", "größer"]
-    assert record.attributes["specs"] == {"spin": {"offset": 1, "use": None}, "charge": (1.5, -(2**40), True, b"\x00\xff")}
+    assert record.attributes["specs"] == {
+        "spin": {"offset": 1, "use": None},
+        "charge": (1.5, -(2**40), True, b"\x00\xff"),
+    }
     interaction = record.child("interactions.0")
     assert interaction.attributes["hidden_irreps"] == "6x0e+3x1o"
     assert interaction.attributes["avg_num_neighbors"] == 8.25
     assert type(interaction.attributes["avg_num_neighbors"]) is float
-    assert not any(key.endswith("hooks") or key in ("_modules", "_buffers", "__codegen__") for key in record.attributes)
+    assert not any(
+        key.endswith("hooks") or key in ("_modules", "_buffers", "__codegen__")
+        for key in record.attributes
+    )
     assert record.child("interactions.1.0").attributes["in_features"] == 2
 
 
@@ -171,15 +193,21 @@ def test_what_comes_back_is_a_tree_of_bounded_depth(read: Read) -> None:
 
 def test_missing_children_are_named(read: Read) -> None:
     record = read(saved(stand_in_model()))
-    with pytest.raises(RefusedError, match=r"has no module 'conv_tp' in 'interactions.1' \(Sequential\)"):
+    with pytest.raises(
+        RefusedError, match=r"has no module 'conv_tp' in 'interactions.1' \(Sequential\)"
+    ):
         record.child("interactions.1.conv_tp.weight")
     with pytest.raises(ForeignError, match="has no module 'x' in Sequential"):
         record.child("x")
 
 
 def test_generated_modules_are_left_out(read: Read) -> None:
-    generated = call("torch.fx.graph_module reduce_graph_module", dictionary(code=text("x")), text("import os"))
-    modules = dictionary(graph_opt_main=generated, linear=module("torch.nn.modules.linear Identity"), nothing=NONE)
+    generated = call(
+        "torch.fx.graph_module reduce_graph_module", dictionary(code=text("x")), text("import os")
+    )
+    modules = dictionary(
+        graph_opt_main=generated, linear=module("torch.nn.modules.linear Identity"), nothing=NONE
+    )
     content = Parts(saved(torch.nn.Linear(1, 1))).with_pickle(
         b"\x80\x02" + module("mace.modules.models MACE", modules=modules) + b"."
     )
@@ -226,8 +254,25 @@ def test_irreps_of_objects() -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        *("x", "6x0", "6x0e+", "6x0e3x1o", "-1x0e", "6x0e\n7x1o", "9" * 5000 + "x0e", "6x999e", "٣x0e", None, 6, (6, 0, 1)),
-        *(Inert("builtins.list", ((),)), Inert("e3nn.o3._irreps.Irreps", (("6x0e",),)), Inert("e3nn.o3._irreps.Irreps", ())),
+        *(
+            "x",
+            "6x0",
+            "6x0e+",
+            "6x0e3x1o",
+            "-1x0e",
+            "6x0e\n7x1o",
+            "9" * 5000 + "x0e",
+            "6x999e",
+            "٣x0e",
+            None,
+            6,
+            (6, 0, 1),
+        ),
+        *(
+            Inert("builtins.list", ((),)),
+            Inert("e3nn.o3._irreps.Irreps", (("6x0e",),)),
+            Inert("e3nn.o3._irreps.Irreps", ()),
+        ),
         Inert("e3nn.o3._irreps.Irreps", ((Inert("", ((6, Inert("", ((0, 2),))),)),),)),
     ],
 )
@@ -239,7 +284,8 @@ def test_other_irreps_are_refused(value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("function", "expected"), [(torch.tanh, "tanh"), (torch.abs, "abs"), (torch.nn.functional.silu, "silu")]
+    ("function", "expected"),
+    [(torch.tanh, "tanh"), (torch.abs, "abs"), (torch.nn.functional.silu, "silu")],
 )
 def test_functions_have_names(read: Read, function: object, expected: str) -> None:
     part = torch.nn.Module()
@@ -261,7 +307,9 @@ def test_other_functions_are_refused(read: Read) -> None:
 # refusals
 
 
-@pytest.mark.parametrize("path", ["os system", "__main__ Model", "torch load", "torch.fx.graph_module _exec_with_source"])
+@pytest.mark.parametrize(
+    "path", ["os system", "__main__ Model", "torch load", "torch.fx.graph_module _exec_with_source"]
+)
 def test_other_names_are_refused_and_told(read: Read, path: str) -> None:
     with pytest.raises(MHFFError) as caught:
         attribute(read, name(path))
@@ -271,7 +319,11 @@ def test_other_names_are_refused_and_told(read: Read, path: str) -> None:
 
 
 def test_odd_values_are_refused(read: Read) -> None:
-    dtype = call("numpy dtype", text("f8"), FALSE, TRUE) + several(b"K\3", text(">"), *[NONE] * 6) + b"b"
+    dtype = (
+        call("numpy dtype", text("f8"), FALSE, TRUE)
+        + several(b"K\3", text(">"), *[NONE] * 6)
+        + b"b"
+    )
     for opcodes in (
         call("numpy.core.multiarray scalar", dtype, b"C\x08" + bytes(8)),
         call("_codecs encode", text("€"), text("latin1")),
@@ -292,9 +344,15 @@ def test_an_honest_tensor_is_read(read: Read) -> None:
 
 def test_neither_e3nn_nor_mace_is_imported() -> None:
     program = (
-        "import sys, mhff.interop.records; print([m for m in sys.modules if m.partition('.')[0] in ('e3nn', 'mace', 'ase')])"
+        "import sys, mhff.interop.records; print([m for m in sys.modules if "
+        "m.partition('.')[0] in ('e3nn', 'mace', 'ase')])"
     )
-    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "[]\n"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        ).stdout
+        == "[]\n"
+    )
 
 
 def test_reading_takes_little_more_memory_than_the_file(tmp_path: Path) -> None:
@@ -307,7 +365,9 @@ before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 record = read_model_file({str(path)!r})
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     megabytes, size = int(run.stdout) / 1e3, path.stat().st_size / 1e6
     assert size > 80
     assert megabytes < size + 25

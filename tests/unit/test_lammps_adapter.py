@@ -1,4 +1,6 @@
-"""Parts of the LAMMPS adapter on their own: the file, labels, translation, how errors are told. No LAMMPS is needed."""
+"""Parts of the LAMMPS adapter on their own: the file, labels, translation, how errors are told. No
+LAMMPS is needed.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,9 @@ class TestFile:
     def test_holds_one_class_and_what_lammps_asks_for(self, capsys):
         content = LAMMPS.wrap(artefact())
         model = pickle.loads(content)
-        strings = [argument for _, argument, _ in pickletools.genops(content) if isinstance(argument, str)]
+        strings = [
+            argument for _, argument, _ in pickletools.genops(content) if isinstance(argument, str)
+        ]
         assert strings[:2] == ["mhff_lammps.model", "MHFFModel"]
         assert model.element_types == ["H", "O", "H@bulk", "O@bulk", "H@gas", "O@gas"]
         assert (model.ndescriptors, model.nparams, 2 * model.rcutfac) == (1, 1, 4.5)
@@ -72,12 +76,17 @@ class TestFile:
         assert copy.lammps is None
 
     def test_is_written_without_lammps(self):
-        code = "import sys; sys.modules['lammps'] = None; from mhff_lammps.target import LAMMPS; print(LAMMPS.name)"
+        code = (
+            "import sys; sys.modules['lammps'] = None; from mhff_lammps.target import LAMMPS; "
+            "print(LAMMPS.name)"
+        )
         assert subprocess.check_output([sys.executable, "-c", code], text=True) == "lammps\n"
 
     @pytest.mark.parametrize("name", ["mini.pt", "mini.pth", ".pt", "a/b.pt"])
     def test_names_that_lammps_gives_to_torch_are_refused(self, name):
-        with pytest.raises(MHFFError, match=r"does not end in .pt or .pth.*give another ending, as -o .*\.mliap"):
+        with pytest.raises(
+            MHFFError, match=r"does not end in .pt or .pth.*give another ending, as -o .*\.mliap"
+        ):
             LAMMPS.check_output(name)
 
     @pytest.mark.parametrize("name", ["mini", "mini.mliap", "mini.pt2", "pt"])
@@ -90,7 +99,10 @@ class TestFile:
             ({"format_version": 2}, "has format version 2, this mhff reads version 1"),
             ({"artefact": b"other"}, "is damaged"),
             (
-                {"artefact": b"other", "sha256": "d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa"},
+                {
+                    "artefact": b"other",
+                    "sha256": "d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa",
+                },
                 "not an artefact",
             ),
         ],
@@ -102,7 +114,13 @@ class TestFile:
 
     def test_drivers_read_nothing_else(self, tmp_path):
         file = tmp_path / "file"
-        for content in (b"", b"text", pickle.dumps(print), pickle.dumps({}), LAMMPS.wrap(artefact())[:-20]):
+        for content in (
+            b"",
+            b"text",
+            pickle.dumps(print),
+            pickle.dumps({}),
+            LAMMPS.wrap(artefact())[:-20],
+        ):
             file.write_bytes(content)
             with pytest.raises(MHFFError, match="not a file of mhff compile --target lammps"):
                 read_model(file)
@@ -119,17 +137,29 @@ class TestLabels:
 
     def test_no_default_head_no_plain_elements(self):
         assert Labels(ELEMENTS, HEADS, None).names == ["H@bulk", "O@bulk", "H@gas", "O@gas"]
-        assert Labels(ELEMENTS, Heads([Head(name="only")]), None).names == ["H", "O", "H@only", "O@only"]
+        assert Labels(ELEMENTS, Heads([Head(name="only")]), None).names == [
+            "H",
+            "O",
+            "H@only",
+            "O@only",
+        ]
 
     def test_warns_of_elements_a_head_was_not_trained_on(self):
         labels = Labels(ELEMENTS, HEADS, "gas")
-        assert labels.warnings(torch.tensor([labels.names.index(name) for name in ("H@gas", "O@bulk")])) == []
+        assert (
+            labels.warnings(
+                torch.tensor([labels.names.index(name) for name in ("H@gas", "O@bulk")])
+            )
+            == []
+        )
         (sentence,) = labels.warnings(torch.tensor([labels.names.index("O")]))
         assert sentence.startswith("head 'gas' was not trained on O")
 
 
 class Data:
-    """LAMMPS' data of 3 local atoms, the second with a NULL label, and 2 ghosts; empty arrays fail as LAMMPS' do."""
+    """LAMMPS' data of 3 local atoms, the second with a NULL label, and 2 ghosts; empty arrays fail
+    as LAMMPS' do.
+    """
 
     nlocal, ntotal, nlistatoms, natomneigh = 3, 5, 2, 2
     iatoms = np.array([2, 0], dtype=np.int32)
@@ -197,7 +227,9 @@ class TestTranslation:
 
     def test_labels_are_read_at_every_call_and_warned_of_once(self, capsys):
         def evaluate(edge_vectors, edge_index, species, head_weights):
-            return (1.0 + species.to(torch.float64)).outer(torch.tensor([1.0, 10.0])), torch.zeros_like(edge_vectors)
+            return (1.0 + species.to(torch.float64)).outer(
+                torch.tensor([1.0, 10.0])
+            ), torch.zeros_like(edge_vectors)
 
         adapter = Adapter(SimpleNamespace(evaluate=evaluate), Labels(ELEMENTS, HEADS, "gas"))
         energies = []
@@ -212,7 +244,13 @@ class TestTranslation:
 def lammps(data: Data, **changes: Any) -> Any:
     """What an instance says of itself; `changes` of settings and globals by name."""
     ones = [1.0] * 4
-    values = {"nlocal": data.nlocal, "nall": data.ntotal, "world_size": 1, "units": "metal", "nbonds": 0}
+    values = {
+        "nlocal": data.nlocal,
+        "nall": data.ntotal,
+        "world_size": 1,
+        "units": "metal",
+        "nbonds": 0,
+    }
     values |= {"special_lj": ones, "special_coul": ones} | changes
     extract = values.__getitem__
     arrays = SimpleNamespace(extract_atom={"id": data.tags}.__getitem__)
@@ -226,7 +264,10 @@ class TestInstance:
             ({"nlocal": 4}, "the instance that mhff knows has 4"),
             ({"world_size": 2}, "on one MPI rank, this run has 2"),
             ({"units": "real"}, "expected 'units metal'.*got 'units real'"),
-            ({"nbonds": 1, "special_lj": [1.0, 0, 0, 0], "special_coul": [1.0, 0, 0, 0]}, "special_bonds lj/coul 1 1 1"),
+            (
+                {"nbonds": 1, "special_lj": [1.0, 0, 0, 0], "special_coul": [1.0, 0, 0, 0]},
+                "special_bonds lj/coul 1 1 1",
+            ),
         ],
     )
     def test_wrong_settings_are_refused(self, changes, sentence):
@@ -237,7 +278,11 @@ class TestInstance:
         "changes",
         [
             {"special_lj": [1.0, 0, 0, 0], "special_coul": [1.0, 0, 0, 0]},  # no bonds
-            {"nbonds": 1, "special_lj": [1.0, 0, 0, 0], "special_coul": [1.0, 0.5, 0.5, 0.5]},  # LAMMPS keeps these pairs
+            {
+                "nbonds": 1,
+                "special_lj": [1.0, 0, 0, 0],
+                "special_coul": [1.0, 0.5, 0.5, 0.5],
+            },  # LAMMPS keeps these pairs
         ],
     )
     def test_harmless_settings_are_not(self, changes):

@@ -1,4 +1,6 @@
-"""Primitive layers against plain matrix products and torch's own modules: published weights rely on every factor."""
+"""Primitive layers against plain matrix products and torch's own modules: published weights rely on
+every factor.
+"""
 
 from __future__ import annotations
 
@@ -42,13 +44,17 @@ def test_packed_linear() -> None:
     layer = PackedLinear([3, 2], [4, 5], generator()).double().requires_grad_(False)
     x = [randoms(2, 1, 3), randoms(2, 3, 2)]
     for found, values, weight in zip(layer(x), x, layer.weights, strict=True):
-        assert_close(found, torch.einsum("nmu,uw->nmw", values, weight) / len(weight) ** 0.5, SAME_NUMBERS)
+        assert_close(
+            found, torch.einsum("nmu,uw->nmw", values, weight) / len(weight) ** 0.5, SAME_NUMBERS
+        )
 
 
 def test_element_linear() -> None:
     layer = ElementLinear(3, [4], [2], generator()).double().requires_grad_(False)
     x, species = randoms(5, 1, 4), torch.tensor([2, 0, 1, 1, 2])
-    expected = torch.stack([x[i] @ layer.weights[0][z] for i, z in enumerate(species)]) / (3 * 4) ** 0.5
+    expected = (
+        torch.stack([x[i] @ layer.weights[0][z] for i, z in enumerate(species)]) / (3 * 4) ** 0.5
+    )
     assert_close(layer([x], species)[0], expected, SAME_NUMBERS)
 
 
@@ -67,7 +73,9 @@ def test_radial_network() -> None:
 
 
 def test_pair_network() -> None:
-    """The elements' share of the first layer is computed per element; written out it is one ordinary network."""
+    """The elements' share of the first layer is computed per element; written out it is one
+    ordinary network.
+    """
     layer = PairNetwork(3, 2, [5, 4, 6], generator()).double().requires_grad_(False)
     plain = nn.Sequential(
         nn.Linear(7, 5), nn.LayerNorm(5), nn.SiLU(), nn.Linear(5, 4), nn.LayerNorm(4), nn.SiLU(), nn.Linear(4, 6)
@@ -80,9 +88,14 @@ def test_pair_network() -> None:
         norm.bias.copy_(0.3 * randoms(len(norm.bias)))
         plain[3 * index + 1].load_state_dict(norm.state_dict())
     radial, source, target = randoms(8, 3), randoms(4, 2), 1 + randoms(4, 2)
-    sender, receiver = torch.tensor([0, 1, 2, 3, 3, 2, 1, 0]), torch.tensor([0, 0, 1, 1, 2, 2, 3, 3])
+    sender, receiver = (
+        torch.tensor([0, 1, 2, 3, 3, 2, 1, 0]),
+        torch.tensor([0, 0, 1, 1, 2, 2, 3, 3]),
+    )
     found = layer(radial, source, target, sender, receiver)
-    assert_close(found, plain(torch.cat([radial, source[sender], target[receiver]], 1)), SAME_NUMBERS)
+    assert_close(
+        found, plain(torch.cat([radial, source[sender], target[receiver]], 1)), SAME_NUMBERS
+    )
 
 
 def test_packing() -> None:
@@ -99,9 +112,15 @@ def test_pair_repulsion_is_scaled_by_each_head() -> None:
     edge_index, species = torch.tensor([[1, 0, 2], [0, 1, 0]]), torch.tensor([3, 4, 1])
     energies = network(vectors, edge_index, species, 3)
     assert network.pair_repulsion is not None
-    of_edge = network.pair_repulsion(vectors.norm(dim=1), species[edge_index[0]], species[edge_index[1]])
+    of_edge = network.pair_repulsion(
+        vectors.norm(dim=1), species[edge_index[0]], species[edge_index[1]]
+    )
     network.pair_repulsion = None
     difference = energies - network(vectors, edge_index, species, 3)
     of_atom = torch.stack([of_edge[0] + of_edge[2], of_edge[1], torch.zeros_like(of_edge[0])])
     assert of_edge.min() > 1e-3
-    assert_close(difference, of_atom[:, None] * network.reference_energies.scale, SAME_NUMBERS._replace(absolute=1e-11))
+    assert_close(
+        difference,
+        of_atom[:, None] * network.reference_energies.scale,
+        SAME_NUMBERS._replace(absolute=1e-11),
+    )

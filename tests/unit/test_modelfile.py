@@ -1,4 +1,6 @@
-"""The model file: what is written comes back bit for bit, and whatever is not a whole model file is one sentence."""
+"""The model file: what is written comes back bit for bit, and whatever is not a whole model file is
+one sentence.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,14 @@ import mhff
 from mhff.errors import MHFFError
 from mhff.modelfile import FORMAT_VERSION, Model, _checksum, from_bytes, read_header
 
-SMALL = {"n_channels": 2, "n_edge_channels": 2, "l_max": 2, "correlation": 2, "elements": ("H", "O"), "radial_mlp": (3,)}
+SMALL = {
+    "n_channels": 2,
+    "n_edge_channels": 2,
+    "l_max": 2,
+    "correlation": 2,
+    "elements": ("H", "O"),
+    "radial_mlp": (3,),
+}
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +56,12 @@ def refusal(content: bytes) -> str:
     return sentence
 
 
-def forged(content: bytes, change: Callable[[dict[str, Any], dict[str, torch.Tensor]], None]) -> bytes:
-    """The file with its header or tensors changed and a checksum that fits, as somebody with bad intent would write it."""
+def forged(
+    content: bytes, change: Callable[[dict[str, Any], dict[str, torch.Tensor]], None]
+) -> bytes:
+    """The file with its header or tensors changed and a checksum that fits, as somebody with bad
+    intent would write it.
+    """
     length = int.from_bytes(content[:8], "little")
     header = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["mhff"])
     tensors = parse_tensors(content)
@@ -66,9 +79,14 @@ def test_round_trip(dtype: torch.dtype, tmp_path: Path) -> None:
     loaded = mhff.load(path)
     expected, found = model.network.state_dict(), loaded.network.state_dict()
     assert list(found) == list(expected)
-    assert all(torch.equal(found[name], expected[name]) and found[name].dtype == expected[name].dtype for name in expected)
+    assert all(
+        torch.equal(found[name], expected[name]) and found[name].dtype == expected[name].dtype
+        for name in expected
+    )
     constants = loaded.network.constants
-    assert all(torch.equal(constants[name], value) for name, value in model.network.constants.items())
+    assert all(
+        torch.equal(constants[name], value) for name, value in model.network.constants.items()
+    )
     assert loaded.network.config == model.network.config
     assert list(loaded.heads) == list(model.heads)
     assert loaded.to_bytes() == path.read_bytes()
@@ -84,7 +102,12 @@ def test_what_a_loaded_model_says(model: Model, content: bytes) -> None:
 
 
 def test_a_loaded_model_computes_the_same(model: Model, content: bytes) -> None:
-    arguments = torch.tensor([[0.0, 0.3, 1.2], [0.0, -0.3, -1.2]]), torch.tensor([[0, 1], [1, 0]]), torch.tensor([0, 1]), 2
+    arguments = (
+        torch.tensor([[0.0, 0.3, 1.2], [0.0, -0.3, -1.2]]),
+        torch.tensor([[0, 1], [1, 0]]),
+        torch.tensor([0, 1]),
+        2,
+    )
     assert torch.equal(from_bytes(content, "M.mhff").network(*arguments), model.network(*arguments))
 
 
@@ -95,7 +118,10 @@ def test_constants_of_the_file_are_used(content: bytes) -> None:
         tensors["constants.product.0.basis"] *= -1
 
     loaded = from_bytes(forged(content, rotate), "M.mhff").network
-    assert torch.equal(loaded.layers[0].product.basis, -from_bytes(content, "M.mhff").network.layers[0].product.basis)
+    assert torch.equal(
+        loaded.layers[0].product.basis,
+        -from_bytes(content, "M.mhff").network.layers[0].product.basis,
+    )
 
 
 def test_the_same_model_gives_the_same_bytes(model: Model, content: bytes) -> None:
@@ -126,7 +152,12 @@ def test_more_than_the_file(content: bytes) -> None:
 @pytest.mark.parametrize("bits", [0x01, 0x80, 0xFF])
 def test_flipped_bytes(content: bytes, bits: int) -> None:
     header = int.from_bytes(content[:8], "little")
-    positions = {*range(0, 80), *range(80, 8 + header, 37), *range(8 + header, len(content), 1009), len(content) - 1}
+    positions = {
+        *range(0, 80),
+        *range(80, 8 + header, 37),
+        *range(8 + header, len(content), 1009),
+        len(content) - 1,
+    }
     for position in positions:
         damaged = bytearray(content)
         damaged[position] ^= bits
@@ -136,7 +167,9 @@ def test_flipped_bytes(content: bytes, bits: int) -> None:
 def test_damage_to_a_weight_is_noticed(content: bytes) -> None:
     damaged = bytearray(content)
     damaged[-4] ^= 1
-    assert "is damaged: its checksum does not fit its content; get the file again" in refusal(bytes(damaged))
+    assert "is damaged: its checksum does not fit its content; get the file again" in refusal(
+        bytes(damaged)
+    )
 
 
 class Bomb:
@@ -163,7 +196,9 @@ def foreign_files(folder: Path) -> dict[str, bytes]:
         "torch checkpoint": (folder / "checkpoint").read_bytes(),
         "safetensors": serialise_tensors({"a": torch.zeros(3)}),
         "safetensors of others": serialise_tensors({"a": torch.zeros(3)}, {"format": "pt"}),
-        "no header after all": serialise_tensors({"a": torch.zeros(3)}, {"mhff": "[]", "sha256": ""}),
+        "no header after all": serialise_tensors(
+            {"a": torch.zeros(3)}, {"mhff": "[]", "sha256": ""}
+        ),
         "huge header length": (2**63).to_bytes(8, "little") + b"{" + b" " * 50,
         "deep nesting": (200_000).to_bytes(8, "little") + b'{"a":' + b"[" * 200_000,
         "deep nesting inside": serialise_tensors({}, {"mhff": "[" * 200_000, "sha256": ""}),
@@ -181,10 +216,15 @@ def test_another_version(content: bytes) -> None:
     def newer(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
         header["format_version"] = FORMAT_VERSION + 1
 
-    assert refusal(forged(content, newer)) == "'M.mhff' has format version 3, this mhff reads version 2; update mhff"
+    assert (
+        refusal(forged(content, newer))
+        == "'M.mhff' has format version 3, this mhff reads version 2; update mhff"
+    )
 
 
-def in_architecture(name: str, value: Any) -> Callable[[dict[str, Any], dict[str, torch.Tensor]], None]:
+def in_architecture(
+    name: str, value: Any
+) -> Callable[[dict[str, Any], dict[str, torch.Tensor]], None]:
     def change(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
         header["architecture"][name] = value
 
@@ -198,7 +238,9 @@ def in_header(name: str, value: Any) -> Callable[[dict[str, Any], dict[str, torc
     return change
 
 
-def in_tensors(name: str, value: torch.Tensor | None) -> Callable[[dict[str, Any], dict[str, torch.Tensor]], None]:
+def in_tensors(
+    name: str, value: torch.Tensor | None
+) -> Callable[[dict[str, Any], dict[str, torch.Tensor]], None]:
     def change(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
         tensors.pop(name)
         if value is not None:
@@ -246,20 +288,30 @@ HOSTILE = {
     "weight of another shape": in_tensors("weights.layers.0.interaction.alpha", torch.zeros(2)),
     "weight missing": in_tensors("weights.layers.0.interaction.alpha", None),
     "integer weight": in_tensors("weights.layers.0.interaction.alpha", torch.tensor(1)),
-    "mixed precision": in_tensors("weights.layers.0.interaction.alpha", torch.tensor(1.0, dtype=torch.float64)),
-    "half precision": in_tensors("weights.layers.0.interaction.alpha", torch.tensor(1.0, dtype=torch.float16)),
+    "mixed precision": in_tensors(
+        "weights.layers.0.interaction.alpha", torch.tensor(1.0, dtype=torch.float64)
+    ),
+    "half precision": in_tensors(
+        "weights.layers.0.interaction.alpha", torch.tensor(1.0, dtype=torch.float16)
+    ),
     "constant missing": in_tensors("constants.convolution.1", None),
     "constant of another shape": in_tensors("constants.harmonics.2", torch.zeros(2, 2)),
     "indices out of range": in_tensors("constants.product.0.rows", torch.full((10**6,), 10**12)),
-    "monomials out of range": lambda header, tensors: tensors["constants.product.0.monomials"].fill_(10**6),
-    "negative monomials": lambda header, tensors: tensors["constants.product.0.monomials"].fill_(-1),
+    "monomials out of range": lambda header, tensors: tensors[
+        "constants.product.0.monomials"
+    ].fill_(10**6),
+    "negative monomials": lambda header, tensors: tensors["constants.product.0.monomials"].fill_(
+        -1
+    ),
     "rows out of range": lambda header, tensors: tensors["constants.product.0.rows"].fill_(10**12),
 }
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_headers(name: str, content: bytes) -> None:
-    """A checksum protects from damage, not from intent: every claim is checked, and none makes us allocate."""
+    """A checksum protects from damage, not from intent: every claim is checked, and none makes us
+    allocate.
+    """
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     sentence = refusal(forged(content, HOSTILE[name]))
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
@@ -271,19 +323,27 @@ def test_reasons_name_the_setting(content: bytes) -> None:
     assert "(n_channels: Input should be greater than or equal to 1)" in refusal(
         forged(content, HOSTILE["negative channels"])
     )
-    assert "(it has no 'heads')" in refusal(forged(content, lambda header, tensors: header.pop("heads")))
-    assert "size mismatch for layers.0.interaction.alpha" in refusal(forged(content, HOSTILE["weight of another shape"]))
+    assert "(it has no 'heads')" in refusal(
+        forged(content, lambda header, tensors: header.pop("heads"))
+    )
+    assert "size mismatch for layers.0.interaction.alpha" in refusal(
+        forged(content, HOSTILE["weight of another shape"])
+    )
 
 
 @pytest.mark.parametrize("name", ["nothing.mhff", "."])
 def test_no_such_file(name: str) -> None:
     with pytest.raises(
-        MHFFError, match=r"^no file '.*': give a model file \(.mhff\), an artefact, or a bundled model \(mini\)$"
+        MHFFError,
+        match=r"^no file '.*': give a model file \(.mhff\), an artefact, or a bundled model "
+        r"\(mini\)$",
     ):
         mhff.load(name)
 
 
-def test_a_failed_write_leaves_what_was_there(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_leaves_what_was_there(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "M.mhff"
     path.write_bytes(b"before")
 
@@ -297,7 +357,9 @@ def test_a_failed_write_leaves_what_was_there(model: Model, tmp_path: Path, monk
     assert os.listdir(tmp_path) == ["M.mhff"]
 
 
-def test_an_interrupted_write_leaves_what_was_there(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_write_leaves_what_was_there(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def interrupt(descriptor: int) -> None:
         raise KeyboardInterrupt
 

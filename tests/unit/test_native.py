@@ -1,4 +1,6 @@
-"""What every library of kernels has: products with constant matrices, sums over edges, memory; and many threads."""
+"""What every library of kernels has: products with constant matrices, sums over edges, memory; and
+many threads.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ from mhff_deploy.lowered import LoweredMACE
 from mhff_deploy.native import NativeKernels
 
 MORE_THREADS = 9
-"""Than there are copies of a gradient: the adjoint of a convolution walks along the senders then."""
+"""Than there are copies of a gradient: the adjoint of a convolution walks along the senders then.
+"""
 
 
 @contextmanager
@@ -35,7 +38,10 @@ def threads(count: int) -> Iterator[None]:
         torch.set_num_threads(1)
 
 
-@pytest.fixture(scope="module", params=[("native", torch.float32), ("native", torch.float64), ("x86-64-v3", torch.float32)])
+@pytest.fixture(
+    scope="module",
+    params=[("native", torch.float32), ("native", torch.float64), ("x86-64-v3", torch.float32)],
+)
 def kernels(request: pytest.FixtureRequest) -> tuple[Any, torch.dtype]:
     """Operators of a library without parts of a model, and their precision."""
     march, dtype = request.param
@@ -49,7 +55,9 @@ def randoms(*shape: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("rows", [0, 1, 5, 6, 23, 241, 500])
-@pytest.mark.parametrize(("k", "n"), [(1, 1), (3, 7), (64, 64), (17, 100), (128, 129), (40, 8), (8, 48)])
+@pytest.mark.parametrize(
+    ("k", "n"), [(1, 1), (3, 7), (64, 64), (17, 100), (128, 129), (40, 8), (8, 48)]
+)
 def test_products_with_constant_matrices(
     kernels: tuple[Any, torch.dtype], rows: int, k: int, n: int, n_threads: int
 ) -> None:
@@ -58,7 +66,11 @@ def test_products_with_constant_matrices(
     with threads(n_threads):
         found = operators.multiply(x, operators.multiply_pack(matrix), n)
     assert found.shape == (rows, n)
-    assert_close(found.double(), x.double() @ matrix.double(), ROUNDING if dtype == torch.float64 else SINGLE_PRECISION)
+    assert_close(
+        found.double(),
+        x.double() @ matrix.double(),
+        ROUNDING if dtype == torch.float64 else SINGLE_PRECISION,
+    )
 
 
 def test_rows_of_a_product_may_lie_apart(kernels: tuple[Any, torch.dtype]) -> None:
@@ -66,7 +78,9 @@ def test_rows_of_a_product_may_lie_apart(kernels: tuple[Any, torch.dtype]) -> No
     x, matrix = randoms(9, 30).to(dtype), randoms(10, 24).to(dtype)
     packed = operators.multiply_pack(matrix)
     for part in (x[:, :10], x[::2, 10:20]):
-        assert torch.equal(operators.multiply(part, packed, 24), operators.multiply(part.contiguous(), packed, 24))
+        assert torch.equal(
+            operators.multiply(part, packed, 24), operators.multiply(part.contiguous(), packed, 24)
+        )
     with pytest.raises(RuntimeError, match="expected rows without gaps"):
         operators.multiply(x[:, ::3], packed, 24)
     with pytest.raises(RuntimeError, match=r"expected \d+ numbers in an argument, got \d+"):
@@ -93,13 +107,18 @@ def test_sums_over_no_edges_and_no_atoms(kernels: tuple[Any, torch.dtype]) -> No
     for n_atoms in (0, 4):
         order, begin = operators.sort_edges(none, n_atoms)
         assert torch.equal(
-            operators.sum_edges(torch.zeros(0, 2, dtype=dtype), none, order, begin), torch.zeros(n_atoms, 2, dtype=dtype)
+            operators.sum_edges(torch.zeros(0, 2, dtype=dtype), none, order, begin),
+            torch.zeros(n_atoms, 2, dtype=dtype),
         )
 
 
 def resident() -> int:
     """Bytes that this process holds."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmRSS"))
+    line = next(
+        line
+        for line in Path("/proc/self/status").read_text().splitlines()
+        if line.startswith("VmRSS")
+    )
     return 1024 * int(line.split()[1])
 
 
@@ -135,10 +154,17 @@ def test_memory_of_other_sizes_is_not_kept_for_ever(kernels: tuple[Any, torch.dt
 
 @pytest.mark.parametrize("name", ["mh1", "mp"])
 def test_more_threads_than_copies_of_gradients(name: str) -> None:
-    network = random_model(name, n_channels=8, n_edge_channels=8).network.double().requires_grad_(False)
+    network = (
+        random_model(name, n_channels=8, n_edge_channels=8).network.double().requires_grad_(False)
+    )
     lowered = LoweredMACE(network, 64)
     lowered.kernels = NativeKernels(lowered, network, torch.float64, kernel_folder())
-    for make in (structures.rattled_bulk, structures.slab, structures.one_atom, structures.no_atoms):
+    for make in (
+        structures.rattled_bulk,
+        structures.slab,
+        structures.one_atom,
+        structures.no_atoms,
+    ):
         graph = graph_from_atoms(make(), network.config.elements, 4.0)
         weights = torch.ones(graph.n_atoms, 3, dtype=torch.float64)
         arguments = (lowered, graph.edge_vectors, graph.edge_index, graph.species, weights)

@@ -26,7 +26,12 @@ def test_factors_are_those_of_the_field():
 
 def computation() -> MHFFComputation:
     return MHFFComputation(
-        Program("gone.mhff", "0" * 64, None, "cpu", "float32"), bytes([0, 1]), ("a", "b"), (0.0, 1.0), False, 1.0
+        Program("gone.mhff", "0" * 64, None, "cpu", "float32"),
+        bytes([0, 1]),
+        ("a", "b"),
+        (0.0, 1.0),
+        False,
+        1.0,
     )
 
 
@@ -35,9 +40,12 @@ def test_reading_a_computation_loads_nothing_and_cannot_fail():
         "import pickle, sys; import mhff_openmm; "
         f"computation = pickle.loads({pickle.dumps(computation())!r}); "
         "assert computation.species == bytes([0, 1]); "
-        "print([name for name in ('torch', 'openmm', 'vesin', 'ase', 'numpy') if name in sys.modules])"
+        "print([name for name in ('torch', 'openmm', 'vesin', 'ase', 'numpy') if name in "
+        "sys.modules])"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert result.stdout.strip() == "[]"
 
 

@@ -44,7 +44,12 @@ def test_the_defaults_are_a_neutral_singlet(model: Model) -> None:
 
 
 def test_charge_and_spin_matter(model: Model) -> None:
-    energies = [energy(model), energy(model, charge=1), energy(model, charge=-1), energy(model, spin=3)]
+    energies = [
+        energy(model),
+        energy(model, charge=1),
+        energy(model, charge=-1),
+        energy(model, spin=3),
+    ]
     assert np.diff(sorted(energies)).min() > 1e-4
 
 
@@ -74,7 +79,12 @@ def test_structures_of_a_batch_keep_their_own_state(model: Model) -> None:
     )
     alone = [
         energies_and_edge_gradients(
-            network, g.edge_vectors, g.edge_index, g.species, weights[: g.n_atoms], state=g.state_of_atom
+            network,
+            g.edge_vectors,
+            g.edge_index,
+            g.species,
+            weights[: g.n_atoms],
+            state=g.state_of_atom,
         )[0]
         for g in graphs
     ]
@@ -87,7 +97,9 @@ def test_the_categorical_embedding_by_hand(model: Model) -> None:
     assert embedding is not None
     weights = dict(embedding.named_parameters())
     spin = weights["embeddings.0.weight"][3]
-    hidden = torch.nn.functional.silu(weights["embeddings.1.weight_1"][:, 0] * -2 + weights["embeddings.1.bias_1"])
+    hidden = torch.nn.functional.silu(
+        weights["embeddings.1.weight_1"][:, 0] * -2 + weights["embeddings.1.bias_1"]
+    )
     charge = weights["embeddings.1.weight_2"] @ hidden + weights["embeddings.1.bias_2"]
     expected = torch.nn.functional.silu(weights["project"] @ torch.cat([spin, charge]))
     found = embedding(torch.tensor([[-2.0, 3.0]], dtype=torch.float64))[0]
@@ -118,12 +130,16 @@ def test_what_is_given_to_an_engine() -> None:
     assert given_state(None, None, []) == (0.0, 1.0)
     assert given_state(-1, None, [CHARGE]) == (-1, 1.0)
     assert given_state(None, 2, [SPIN], default=(1.0, 1.0)) == (1.0, 2)
-    with pytest.raises(MHFFError, match=r"this model does not take a total charge .*, got 1; leave it out"):
+    with pytest.raises(
+        MHFFError, match=r"this model does not take a total charge .*, got 1; leave it out"
+    ):
         given_state(1, None, [SPIN])
     with pytest.raises(MHFFError, match="expected a whole number from 0 to 4"):
         given_state(None, 9, [SPIN])
 
 
 def test_a_charge_that_is_no_number_is_refused(model: Model) -> None:
-    with pytest.raises(MHFFError, match=r"expected a number in atoms.info\['charge'\], got 'plus one'"):
+    with pytest.raises(
+        MHFFError, match=r"expected a number in atoms.info\['charge'\], got 'plus one'"
+    ):
         energy(model, charge="plus one")

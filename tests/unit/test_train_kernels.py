@@ -1,4 +1,6 @@
-"""Convolutions of training in kernels: equal to plain torch in value, gradient and second derivative."""
+"""Convolutions of training in kernels: equal to plain torch in value, gradient and second
+derivative.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,9 @@ def small(name: str, **changes: Any) -> MACE:
 
 @pytest.fixture(scope="module")
 def operators() -> Callable[[torch.dtype], Any]:
-    """Kernels of all layers of all architectures in one library, because a compiler takes seconds to start."""
+    """Kernels of all layers of all architectures in one library, because a compiler takes seconds
+    to start.
+    """
     parts = {
         f"{name}_{layer}": convolution_part(network, layer)
         for name in NAMES
@@ -64,14 +68,20 @@ def operators() -> Callable[[torch.dtype], Any]:
     }
 
     def of_dtype(dtype: torch.dtype) -> Any:
-        chosen = {name: part for name, part in parts.items() if dtype == torch.float64 or name.startswith(SINGLE)}
+        chosen = {
+            name: part
+            for name, part in parts.items()
+            if dtype == torch.float64 or name.startswith(SINGLE)
+        }
         return load(*build(chosen, dtype, kernel_folder()), chosen)
 
     return of_dtype
 
 
 def arguments(layer: Convolution, size: tuple[int, int, int]) -> list[Any]:
-    """Features, harmonics and weights that want gradients, then constants; edges in any order, some from ghosts."""
+    """Features, harmonics and weights that want gradients, then constants; edges in any order, some
+    from ghosts.
+    """
     n_local, n_all, n_edges = size
     generator = torch.Generator().manual_seed(n_edges)
     n_harmonics, _, n_components = layer.coupling.shape
@@ -81,7 +91,14 @@ def arguments(layer: Convolution, size: tuple[int, int, int]) -> list[Any]:
 
     ends = [torch.randint(max(n, 1), (n_edges,), generator=generator) for n in (n_all, n_local)]
     edges = (random(n_edges, n_harmonics), random(n_edges, layer.n_paths, 8))
-    return [random(n_all, n_components, 8), *edges, layer.coupling, layer.paths_to, torch.stack(ends), n_local]
+    return [
+        random(n_all, n_components, 8),
+        *edges,
+        layer.coupling,
+        layer.paths_to,
+        torch.stack(ends),
+        n_local,
+    ]
 
 
 def derivatives(function: Callable[..., torch.Tensor], given: list[Any]) -> list[torch.Tensor]:
@@ -101,7 +118,9 @@ def derivatives(function: Callable[..., torch.Tensor], given: list[Any]) -> list
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
 @pytest.mark.parametrize("name", NAMES)
-def test_all_derivatives(operators: Callable[..., Any], name: str, size: tuple[int, int, int], threads: int) -> None:
+def test_all_derivatives(
+    operators: Callable[..., Any], name: str, size: tuple[int, int, int], threads: int
+) -> None:
     network = small(name).double()
     torch.set_num_threads(threads)
     try:
@@ -109,7 +128,9 @@ def test_all_derivatives(operators: Callable[..., Any], name: str, size: tuple[i
             part = network.layers[layer].interaction.convolution
             kernel = KernelConvolution(operators(torch.float64), f"{name}_{layer}")
             given = arguments(part, size)
-            for found, expected in zip(derivatives(kernel, given), derivatives(convolution, given), strict=True):
+            for found, expected in zip(
+                derivatives(kernel, given), derivatives(convolution, given), strict=True
+            ):
                 assert found.shape == expected.shape
                 assert_close_to_scale(found, expected, ROUNDING)
     finally:
@@ -117,9 +138,13 @@ def test_all_derivatives(operators: Callable[..., Any], name: str, size: tuple[i
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_derivatives_are_those_of_finite_differences(operators: Callable[..., Any], name: str) -> None:
+def test_derivatives_are_those_of_finite_differences(
+    operators: Callable[..., Any], name: str
+) -> None:
     network = small(name).double()
-    *inputs, coupling, paths_to, edge_index, n_local = arguments(network.layers[-1].interaction.convolution, (2, 3, 4))
+    *inputs, coupling, paths_to, edge_index, n_local = arguments(
+        network.layers[-1].interaction.convolution, (2, 3, 4)
+    )
     kernel = KernelConvolution(operators(torch.float64), f"{name}_{network.config.n_layers - 1}")
 
     def function(*x: torch.Tensor) -> torch.Tensor:
@@ -135,12 +160,19 @@ def test_strided_inputs(operators: Callable[..., Any]) -> None:
     expected = convolution(*given).detach()
     given[:3] = [x.detach().transpose(0, 1).contiguous().transpose(0, 1) for x in given[:3]]
     given[5] = given[5].T.contiguous().T
-    assert_close_to_scale(KernelConvolution(operators(torch.float64), "mh1_1")(*given), expected, ROUNDING)
+    assert_close_to_scale(
+        KernelConvolution(operators(torch.float64), "mh1_1")(*given), expected, ROUNDING
+    )
 
 
 def loss_and_gradients(network: MACE) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """A loss of energies and forces, as training has it, and its gradient with respect to every weight."""
-    graphs = [graph_from_atoms(make(), network.config.elements, 4.0) for make in (structures.slab, structures.one_atom)]
+    """A loss of energies and forces, as training has it, and its gradient with respect to every
+    weight.
+    """
+    graphs = [
+        graph_from_atoms(make(), network.config.elements, 4.0)
+        for make in (structures.slab, structures.one_atom)
+    ]
     graph = collate(graphs).to("cpu", network.dtype)
     weights = torch.full((graph.n_atoms, 3), 0.4, dtype=torch.float64)
     energies, gradients = energies_and_edge_gradients(
@@ -148,19 +180,26 @@ def loss_and_gradients(network: MACE) -> tuple[torch.Tensor, dict[str, torch.Ten
     )
     loss = energies.mean() + gradients.square().sum()
     loss.backward()
-    return loss.detach(), {name: x.grad for name, x in network.named_parameters() if x.grad is not None}
+    return loss.detach(), {
+        name: x.grad for name, x in network.named_parameters() if x.grad is not None
+    }
 
 
 @pytest.mark.parametrize(
     ("name", "dtype", "tolerance"),
-    [*((name, torch.float64, ROUNDING) for name in NAMES), (SINGLE, torch.float32, SINGLE_PRECISION)],
+    [
+        *((name, torch.float64, ROUNDING) for name in NAMES),
+        (SINGLE, torch.float32, SINGLE_PRECISION),
+    ],
 )
 def test_training_has_the_same_loss_and_gradients(
     operators: Callable[..., Any], name: str, dtype: torch.dtype, tolerance: Tolerance
 ) -> None:
     plain, network = (small(name).to(dtype) for _ in range(2))
     for layer in range(network.config.n_layers):
-        network.layers[layer].interaction.convolution.operator = KernelConvolution(operators(dtype), f"{name}_{layer}")
+        network.layers[layer].interaction.convolution.operator = KernelConvolution(
+            operators(dtype), f"{name}_{layer}"
+        )
     (expected, gradients), (found, ours) = loss_and_gradients(plain), loss_and_gradients(network)
     assert_close_to_scale(found, expected, tolerance)
     assert ours.keys() == gradients.keys()
@@ -171,7 +210,10 @@ def test_training_has_the_same_loss_and_gradients(
 def test_a_network_gets_kernels_once(monkeypatch: pytest.MonkeyPatch) -> None:
     network = small("mh1", l_max=1, edge_lmax=1)
     assert use_kernels(network, CPU, kernel_folder()) == ""
-    assert all(isinstance(layer.interaction.convolution.operator, KernelConvolution) for layer in network.layers)
+    assert all(
+        isinstance(layer.interaction.convolution.operator, KernelConvolution)
+        for layer in network.layers
+    )
     monkeypatch.setattr(build_module, "_compile", partial(pytest.fail, "compiled again"))
     assert use_kernels(small("mh1", l_max=1, edge_lmax=1), CPU, kernel_folder()) == ""
 
@@ -182,14 +224,20 @@ def test_why_a_network_gets_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     def reason(of: MACE = network, device: str = "cpu") -> str:
         return use_kernels(of, torch.device(device), tmp_path)
 
-    assert reason(small("mh1", n_edge_channels=4)) == "because the model's numbers of channels are not multiples of 8"
+    assert (
+        reason(small("mh1", n_edge_channels=4))
+        == "because the model's numbers of channels are not multiples of 8"
+    )
     assert reason(device="cuda") == "because kernels for training run on CPUs only, not on cuda"
     with monkeypatch.context() as patch:
         patch.setattr(torch, "__version__", "2.9.1")
         assert reason() == "because torch 2.9.1 is older than 2.11, which kernels need"
     with monkeypatch.context() as patch:
         patch.setattr(build_module, "COMPILER", "no-such-compiler")
-        assert reason() == "because there is no C++ compiler (Debian: apt-get install no-such-compiler)"
+        assert (
+            reason()
+            == "because there is no C++ compiler (Debian: apt-get install no-such-compiler)"
+        )
     with monkeypatch.context() as patch:
         patch.setattr(build_module, "FLAGS", ("-std=c++20", "--no-such-flag"))
         assert "because the C++ compiler could not make kernels (g++: " in reason()
@@ -227,7 +275,9 @@ def test_a_run_with_kernels_is_the_run_without(tmp_path: Path) -> None:
     plain, said = run(tmp_path, kernels=False, out="plain")
     assert "convolutions run in plain torch, as asked" in said
     assert fast.fingerprint() == plain.fingerprint()
-    weights, expected = (torch.load(of.folder / CHECKPOINT, weights_only=True)["state_dict"] for of in (fast, plain))
+    weights, expected = (
+        torch.load(of.folder / CHECKPOINT, weights_only=True)["state_dict"] for of in (fast, plain)
+    )
     assert weights.keys() == expected.keys()
     for name, value in expected.items():
         assert_close_to_scale(weights[name], value, OF_A_RUN)
@@ -240,7 +290,9 @@ def test_a_run_without_kernels_continues_with_them(tmp_path: Path) -> None:
     assert "convolutions run in kernels" in said
 
 
-def test_a_run_that_cannot_have_kernels_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_cannot_have_kernels_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(build_module, "COMPILER", "no-such-compiler")
     _, said = run(tmp_path, epochs=1)
     assert said.count("convolutions run in plain torch, because there is no C++ compiler") == 1

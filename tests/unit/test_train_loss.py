@@ -19,7 +19,9 @@ ONLY_STRESS = LossSettings(energy=0.0, forces=0.0, stress=5.0, delta=0.1)
 
 
 def two_structures() -> Batch:
-    """Two atoms with forces and stress and weight 1; one atom without and weight 4. All labels are zero."""
+    """Two atoms with forces and stress and weight 1; one atom without and weight 4. All labels are
+    zero.
+    """
     graph = Graph(
         edge_vectors=torch.zeros(0, 3),
         edge_index=torch.zeros(2, 0, dtype=torch.int64),
@@ -41,7 +43,9 @@ def two_structures() -> Batch:
     )
 
 
-def prediction(energy: tuple[float, float] = (0, 0), force: float = 0, stress: float = 0) -> Prediction:
+def prediction(
+    energy: tuple[float, float] = (0, 0), force: float = 0, stress: float = 0
+) -> Prediction:
     forces = torch.zeros(3, 3, dtype=torch.float64)
     forces[1, 2] = force
     forces[2] = 7.0  # of the structure whose forces are not labelled: must not matter
@@ -108,6 +112,8 @@ def test_weight_decay_spares_radial_networks_embeddings_and_readouts() -> None:
     assert any("linear_up" in name for name in decayed)
     assert any(name.endswith("product.weights") for name in decayed)
     assert not any(
-        word in name for name in decayed for word in ("radial", "density", "embedding", "readout", "alpha", "beta")
+        word in name
+        for name in decayed
+        for word in ("radial", "density", "embedding", "readout", "alpha", "beta")
     )
     assert any("radial_network" in name for name in spared)

@@ -1,4 +1,6 @@
-"""Training runs: they learn, they resume, they refuse another run's folder, and what they write is right."""
+"""Training runs: they learn, they resume, they refuse another run's folder, and what they write is
+right.
+"""
 
 from __future__ import annotations
 
@@ -108,7 +110,10 @@ def test_an_interrupted_run_continues_to_the_same_weights(finished: Run, tmp_pat
     assert len(history(InterruptedRun(settings))) == 2
     resumed = Run(settings)
     resumed.train(quiet())
-    expected, actual = load(finished.model_file).network.state_dict(), load(resumed.model_file).network.state_dict()
+    expected, actual = (
+        load(finished.model_file).network.state_dict(),
+        load(resumed.model_file).network.state_dict(),
+    )
     for name, value in expected.items():
         assert torch.equal(actual[name], value), name
     assert history(resumed) == history(finished)
@@ -123,7 +128,9 @@ def test_a_finished_run_is_left_as_it_is(finished: Run) -> None:
 def test_another_configuration_is_refused_unless_restarted(finished: Run, tmp_path: Path) -> None:
     copytree(finished.folder.parent, tmp_path, dirs_exist_ok=True)
     changed = Run(configure(tmp_path, run={"epochs": 1}))
-    with pytest.raises(MHFFError, match=r"holds another run \(run\.epochs was 3, now 1\).*--restart"):
+    with pytest.raises(
+        MHFFError, match=r"holds another run \(run\.epochs was 3, now 1\).*--restart"
+    ):
         changed.train(quiet())
     assert len(history(changed)) == 3
     changed.train(quiet(), restart=True)
@@ -133,7 +140,9 @@ def test_another_configuration_is_refused_unless_restarted(finished: Run, tmp_pa
 def test_changed_data_are_refused(finished: Run, tmp_path: Path) -> None:
     copytree(finished.folder.parent, tmp_path, dirs_exist_ok=True)
     edit(tmp_path, "loose", lambda frames: frames[:-1])
-    with pytest.raises(MHFFError, match=r"holds another run \(heads\.loose\.files\.loose\.extxyz was"):
+    with pytest.raises(
+        MHFFError, match=r"holds another run \(heads\.loose\.files\.loose\.extxyz was"
+    ):
         Run(configure(tmp_path)).train(quiet())
 
 
@@ -174,7 +183,10 @@ def test_the_table_counts_what_is_behind_it(finished: Run) -> None:
         row["structures"],
     )
     text = (finished.folder / "errors.md").read_text()
-    assert f"| loose | {row['structures']} | {row['atoms']} | {row['energy_mae_meV_per_atom']:.1f} |" in text
+    assert (
+        f"| loose | {row['structures']} | {row['atoms']} | {row['energy_mae_meV_per_atom']:.1f} |"
+        in text
+    )
 
 
 def strained(atoms: Atoms, i: int, j: int, strain: float) -> Atoms:
@@ -206,7 +218,9 @@ def test_a_run_without_validation_keeps_the_latest(tmp_path: Path) -> None:
     run.train(quiet())
     assert history(run)[0]["valid_loss"] is None
     assert set(run.report()) == {"train", "test"}
-    assert torch.equal(torch.get_rng_state(), before), "training must not touch the global random state"
+    assert torch.equal(torch.get_rng_state(), before), (
+        "training must not touch the global random state"
+    )
     assert np.array_equal(np.random.get_state()[1], numpy_before)
 
 
@@ -218,7 +232,10 @@ def edit(folder: Path, head: str, change: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda frames: [f for f in frames if f.symbols[0] != "O" or len(f) > 1], "head 'loose' has structures with O but"),
+        (
+            lambda frames: [f for f in frames if f.symbols[0] != "O" or len(f) > 1],
+            "head 'loose' has structures with O but",
+        ),
         (lambda frames: frames[:2], "head 'loose' has no structures to train on"),
         (
             lambda frames: [*frames, Atoms("H2", info={"head": "lose", "REF_energy": 1.0})],

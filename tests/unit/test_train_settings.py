@@ -27,7 +27,9 @@ def test_paths_start_at_the_config_file(tmp_path: Path) -> None:
 
 
 def test_the_architecture_follows_settings_and_data(tmp_path: Path) -> None:
-    settings = read_settings(save(tmp_path, MINIMAL | {"model": {"n_channels": 8, "interaction": "residual"}}))
+    settings = read_settings(
+        save(tmp_path, MINIMAL | {"model": {"n_channels": 8, "interaction": "residual"}})
+    )
     config = settings.architecture(("H", "O"), avg_num_neighbors=7.5)
     assert (config.n_channels, config.elements, config.heads, config.avg_num_neighbors) == (
         8,
@@ -35,7 +37,9 @@ def test_the_architecture_follows_settings_and_data(tmp_path: Path) -> None:
         ("materials",),
         7.5,
     )
-    given = read_settings(save(tmp_path, MINIMAL | {"model": {"elements": ["H", "C", "O"], "avg_num_neighbors": 3.0}}))
+    given = read_settings(
+        save(tmp_path, MINIMAL | {"model": {"elements": ["H", "C", "O"], "avg_num_neighbors": 3.0}})
+    )
     config = given.architecture(("H", "O"), avg_num_neighbors=7.5)
     assert (config.elements, config.avg_num_neighbors) == (("H", "C", "O"), 3.0)
 
@@ -43,18 +47,33 @@ def test_the_architecture_follows_settings_and_data(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"los": {}}, r"unknown key los; the keys there are name, model, heads, data, loss, optimiser, run$"),
-        ({"loss": {"force": 1}}, r"unknown key loss\.force; the keys there are energy, forces, stress, delta$"),
-        ({"model": {"channels": 8}}, r"model: unknown key channels; the keys here are .*n_channels"),
+        (
+            {"los": {}},
+            r"unknown key los; the keys there are name, model, heads, data, loss, optimiser, run$",
+        ),
+        (
+            {"loss": {"force": 1}},
+            r"unknown key loss\.force; the keys there are energy, forces, stress, delta$",
+        ),
+        (
+            {"model": {"channels": 8}},
+            r"model: unknown key channels; the keys here are .*n_channels",
+        ),
         ({"model": {"heads": ["a"]}}, r"unknown key heads"),
         ({"model": {"n_channels": 0}}, r"n_channels: Input should be greater"),
         ({"model": {"hidden_lmax": 4}}, r"hidden_lmax \(4\) cannot exceed l_max"),
-        ({"model": {"apply_cutoff": True}}, r"apply_cutoff must be false .*: else the energy jumps at r_max"),
+        (
+            {"model": {"apply_cutoff": True}},
+            r"apply_cutoff must be false .*: else the energy jumps at r_max",
+        ),
         ({"run": {"epochs": "many"}}, r"run\.epochs: input should be a valid integer.*got 'many'"),
         ({"run": {"device": "tpu"}}, r"run\.device: .*got 'tpu'"),
         ({"heads": {}}, r"heads: "),
         ({"heads": {"a": {}}}, r"missing key heads\.a\.files; add it"),
-        ({"heads": {"a": {"files": ["x"], "weigth": 2}}}, r"unknown key heads\.a\.weigth; .*weight, keys$"),
+        (
+            {"heads": {"a": {"files": ["x"], "weigth": 2}}},
+            r"unknown key heads\.a\.weigth; .*weight, keys$",
+        ),
         (
             {"heads": {"a": {"files": ["x"], "keys": {"e": "E"}}}},
             r"unknown key heads\.a\.keys\.e; .*energy, forces, stress, head$",

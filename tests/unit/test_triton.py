@@ -1,4 +1,6 @@
-"""Kernels in Triton, without a GPU: right in Triton's interpreter, compiled for a GPU, kept by torch.export."""
+"""Kernels in Triton, without a GPU: right in Triton's interpreter, compiled for a GPU, kept by
+torch.export.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,13 @@ DOUBLE, SINGLE = Tolerance(1e-12, 0.0), Tolerance(1e-5, 0.0)
 """Of kernels against plain torch in float64, relative to the largest value."""
 TESTS = Path(__file__).parents[1]
 NUMBERS = ("n_local", "n_all", "n_edges", "n_species", "n_atoms")
-INTEGERS = {"edge_index": "*i64", "species": "*i64", "table_of": "*i64", "order": "*i32", "begin": "*i32"}
+INTEGERS = {
+    "edge_index": "*i64",
+    "species": "*i64",
+    "table_of": "*i64",
+    "order": "*i32",
+    "begin": "*i32",
+}
 
 
 def run(*arguments: str, **environment: str) -> str:
@@ -51,23 +59,37 @@ def run(*arguments: str, **environment: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize(("case", "dtype"), [*((case, "float64") for case in CASES), ("l_max 3, two tiles", "float32")])
+@pytest.mark.parametrize(
+    ("case", "dtype"), [*((case, "float64") for case in CASES), ("l_max 3, two tiles", "float32")]
+)
 def test_kernels_and_their_adjoints_are_those_of_plain_torch(case: str, dtype: str) -> None:
-    differences = json.loads(run(str(TESTS / "triton_kernels.py"), case, dtype, TRITON_INTERPRET="1"))
+    differences = json.loads(
+        run(str(TESTS / "triton_kernels.py"), case, dtype, TRITON_INTERPRET="1")
+    )
     for size in SIZES.keys() - {"no atoms"}:  # of which there is nothing to compare but shapes
         assert f"d_sent 1, {size}" in differences
     tolerance = DOUBLE if dtype == "float64" else SINGLE
-    assert {name: value for name, value in differences.items() if not value <= tolerance.relative} == {}
+    assert {
+        name: value for name, value in differences.items() if not value <= tolerance.relative
+    } == {}
 
 
 @pytest.mark.parametrize("architecture", ["mh1", "mp", "density", "omol"])
 def test_networks_with_kernels_are_those_in_plain_torch(architecture: str) -> None:
     structures = ("wire", "one_atom", "no_atoms")
     differences = json.loads(
-        run(str(TESTS / "triton_networks.py"), architecture, "float64", *structures, TRITON_INTERPRET="1")
+        run(
+            str(TESTS / "triton_networks.py"),
+            architecture,
+            "float64",
+            *structures,
+            TRITON_INTERPRET="1",
+        )
     )
     assert len(differences) == 2 * len(structures)
-    assert {name: value for name, value in differences.items() if not value <= DOUBLE.relative} == {}
+    assert {
+        name: value for name, value in differences.items() if not value <= DOUBLE.relative
+    } == {}
 
 
 def test_kernels_compile_for_a_gpu_and_their_threads_need_no_shared_memory(
@@ -78,7 +100,9 @@ def test_kernels_compile_for_a_gpu_and_their_threads_need_no_shared_memory(
     basis = product_basis(2, 1, 2)
     contraction = Contraction(basis["monomials"], basis["rows"], 9, 128)
     for dtype, real in ((torch.float32, "fp32"), (torch.float64, "fp64")):
-        convolution = load(ConvolutionCode(part, Spline(0.4, 6.0, 64), dtype, REGISTERS).code(), tmp_path)
+        convolution = load(
+            ConvolutionCode(part, Spline(0.4, 6.0, 64), dtype, REGISTERS).code(), tmp_path
+        )
         product = load(ContractionCode(contraction, True, dtype).code(), tmp_path)
         kernels = [convolution.forward, convolution.adjoint, convolution.adjoint_without_features]
         for kernel in [*kernels, product.forward, product.adjoint]:
@@ -93,8 +117,15 @@ def compile_for_hopper(kernel: Any, real: str) -> Any:
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    signature = {name: "i32" if name in NUMBERS else INTEGERS.get(name, f"*{real}") for name in kernel.arg_names}
-    aligned = {(i,): [["tt.divisibility", 16]] for i, kind in enumerate(signature.values()) if kind.startswith("*")}
+    signature = {
+        name: "i32" if name in NUMBERS else INTEGERS.get(name, f"*{real}")
+        for name in kernel.arg_names
+    }
+    aligned = {
+        (i,): [["tt.divisibility", 16]]
+        for i, kind in enumerate(signature.values())
+        if kind.startswith("*")
+    }
     source = ASTSource(fn=kernel, signature=signature, constexprs={}, attrs=aligned)
     return triton.compile(source, target=GPUTarget("cuda", 90, 32), options={"num_warps": 1})
 
@@ -114,7 +145,9 @@ def hopper() -> Iterator[None]:
     triton.runtime.driver._active = None
 
 
-def test_export_keeps_the_operators_and_a_compiler_finds_the_kernels(hopper: None, tmp_path: Path) -> None:
+def test_export_keeps_the_operators_and_a_compiler_finds_the_kernels(
+    hopper: None, tmp_path: Path
+) -> None:
     network = random_network(**RESIDUAL).double().requires_grad_(False)
     lowered = LoweredMACE(network, 24)
     lowered.kernels = TritonKernels(lowered, network, torch.float64, torch.device("cpu"), tmp_path)
@@ -124,14 +157,24 @@ def test_export_keeps_the_operators_and_a_compiler_finds_the_kernels(hopper: Non
     expected = [*names, *adjoints, "convolution_adjoint_without_features", "geometry_adjoint"]
     assert operators(program.graph) == expected
     example = example_inputs(len(network.config.heads), torch.float64, torch.device("cpu"))
-    edges, atoms, local, plan = (torch.export.Dim(name, min=0) for name in ("n_edges", "n_all", "n_local", "n_plan"))
+    edges, atoms, local, plan = (
+        torch.export.Dim(name, min=0) for name in ("n_edges", "n_all", "n_local", "n_plan")
+    )
     shapes = ({0: edges}, {1: edges}, {0: atoms}, {0: local}, {0: plan}, {0: atoms})
     with fx_config.patch(use_duck_shape=False):
         exported = torch.export.export(program, example, dynamic_shapes=shapes)
     assert operators(exported.graph) == expected
-    inputs = tuple(node.meta["val"] for node in exported.graph.nodes if node.name in exported.graph_signature.user_inputs)
-    graph_module, _ = torch._functorch.aot_autograd.aot_export_module(exported.module(), inputs, trace_joint=False)
-    kernels = [node for node in graph_module.graph.nodes if "triton_kernel_wrapper" in str(node.target)]
+    inputs = tuple(
+        node.meta["val"]
+        for node in exported.graph.nodes
+        if node.name in exported.graph_signature.user_inputs
+    )
+    graph_module, _ = torch._functorch.aot_autograd.aot_export_module(
+        exported.module(), inputs, trace_joint=False
+    )
+    kernels = [
+        node for node in graph_module.graph.nodes if "triton_kernel_wrapper" in str(node.target)
+    ]
     assert [list(node.kwargs["tensors_to_clone"]) for node in kernels] == [
         ["harmonics", "r"],
         *[["messages"], ["products"]] * 2,
@@ -144,8 +187,12 @@ def test_export_keeps_the_operators_and_a_compiler_finds_the_kernels(hopper: Non
 
 
 @pytest.mark.parametrize("architecture", ["mh1", "mp"])
-def test_a_model_is_lowered_to_kernels_and_nothing_of_its_program_is_elsewhere(architecture: str, tmp_path: Path) -> None:
-    """The device without memory stands for a GPU: a constant that is made on the CPU would stay there."""
+def test_a_model_is_lowered_to_kernels_and_nothing_of_its_program_is_elsewhere(
+    architecture: str, tmp_path: Path
+) -> None:
+    """The device without memory stands for a GPU: a constant that is made on the CPU would stay
+    there.
+    """
     model, device = random_model(architecture), torch.device("meta")
     lowered = lower(model, ("O", "Mg"), "float32", device, 1e-3, "native", tmp_path)
     assert isinstance(lowered.network, LoweredMACE)
@@ -153,7 +200,9 @@ def test_a_model_is_lowered_to_kernels_and_nothing_of_its_program_is_elsewhere(a
     program = trace(lowered.network)
     assert len(operators(program.graph)) == 10
     for node in program.graph.nodes:
-        values = node.meta.get("val", getattr(program, node.target) if node.op == "get_attr" else None)
+        values = node.meta.get(
+            "val", getattr(program, node.target) if node.op == "get_attr" else None
+        )
         for value in values if isinstance(values, (tuple, list)) else [values]:
             assert not isinstance(value, torch.Tensor) or value.device.type == "meta", node.name
 
@@ -161,7 +210,17 @@ def test_a_model_is_lowered_to_kernels_and_nothing_of_its_program_is_elsewhere(a
 def test_a_script_for_a_gpu_and_exact_programs_keep_plain_torch(tmp_path: Path) -> None:
     device, said = torch.device("meta"), []
     for table_error, form in ((1e-3, "torchscript"), (0.0, "aoti")):
-        lowered = lower(random_model("mp"), None, "float32", device, table_error, "native", tmp_path, said.append, form)
+        lowered = lower(
+            random_model("mp"),
+            None,
+            "float32",
+            device,
+            table_error,
+            "native",
+            tmp_path,
+            said.append,
+            form,
+        )
         assert isinstance(lowered.network, MACE)
         assert lowered.n_intervals == 0
     assert "TorchScript cannot hold kernels for GPUs" in said[0]
@@ -170,7 +229,9 @@ def test_a_script_for_a_gpu_and_exact_programs_keep_plain_torch(tmp_path: Path) 
 
 def operators(graph: torch.fx.Graph) -> list[str]:
     """Names of mhff's operators in a graph, in order."""
-    targets = [str(node.target) for node in graph.nodes if str(node.target).startswith("mhff_triton")]
+    targets = [
+        str(node.target) for node in graph.nodes if str(node.target).startswith("mhff_triton")
+    ]
     return [target.split(".")[1] for target in targets]
 
 
@@ -190,12 +251,20 @@ def test_tiles_hold_all_channels(channels: int, dtype: torch.dtype, tile: int) -
     assert tile_of(REGISTERS, channels, dtype) == tile
 
 
-def test_without_triton_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_triton_one_sentence_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(module_of_code, "find_spec", lambda name: None)
-    with pytest.raises(MHFFError, match=r"no kernels for a GPU .* triton is not installed \(pip install triton\)"):
+    with pytest.raises(
+        MHFFError, match=r"no kernels for a GPU .* triton is not installed \(pip install triton\)"
+    ):
         load("", tmp_path)
 
 
 def test_nothing_imports_triton_before_kernels_are_made() -> None:
-    imported = run("-c", "import sys, mhff_deploy.cuda; print('triton' in sys.modules, 'triton.language' in sys.modules)")
+    imported = run(
+        "-c",
+        "import sys, mhff_deploy.cuda; print('triton' in sys.modules, 'triton.language' in "
+        "sys.modules)",
+    )
     assert imported.split() == ["False", "False"]

@@ -1,4 +1,6 @@
-"""The neighbour list with a skin, by itself and in the calculator: complete, and built no more often than it must be."""
+"""The neighbour list with a skin, by itself and in the calculator: complete, and built no more
+often than it must be.
+"""
 
 from __future__ import annotations
 
@@ -33,11 +35,15 @@ def in_order(edge_vectors: np.ndarray, edge_index: np.ndarray) -> tuple[np.ndarr
     return edge_vectors[order], edge_index[:, order]
 
 
-def assert_complete(verlet: VerletList, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -> None:
+def assert_complete(
+    verlet: VerletList, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray
+) -> None:
     fresh_index, fresh_vectors = neighbour_list(positions, cell, pbc, R_MAX)
     vectors, index = (tensor.numpy() for tensor in verlet.edges(positions, cell, pbc))
     assert (np.diff(index[1]) >= 0).all()
-    for found, fresh in zip(in_order(vectors, index), in_order(fresh_vectors, fresh_index), strict=True):
+    for found, fresh in zip(
+        in_order(vectors, index), in_order(fresh_vectors, fresh_index), strict=True
+    ):
         assert found.shape == fresh.shape
         assert np.abs(found - fresh).max(initial=0.0) < ROUNDING
 
@@ -59,7 +65,9 @@ def test_it_is_built_anew_when_the_cell_changes() -> None:
     positions = np.random.default_rng(0).uniform(0, 8, (40, 3))
     verlet = VerletList(R_MAX, 0.6)
     for scale in (1.0, 1.01, 0.9, 1.0):
-        assert_complete(verlet, positions, scale * TRICLINIC, PERIODIC)  # same positions: only the images have moved
+        assert_complete(
+            verlet, positions, scale * TRICLINIC, PERIODIC
+        )  # same positions: only the images have moved
     assert_complete(verlet, positions, TRICLINIC, np.array([True, False, True]))
     assert_complete(verlet, positions[:30], TRICLINIC, np.array([True, False, True]))
     assert verlet.n_builds == 6
@@ -103,7 +111,9 @@ def test_atoms_that_meet_between_two_searches_are_refused() -> None:
     for x in (1.0, 0.9, 0.5):
         verlet.edges(np.array([[0.0, 0, 0], [x, 0, 0], [2.5, 0, 0]]), *OPEN)
     positions[1] = 0
-    with pytest.raises(MHFFError, match=r"expected atoms at different places, got atoms 1 and 0 .*at the same one"):
+    with pytest.raises(
+        MHFFError, match=r"expected atoms at different places, got atoms 1 and 0 .*at the same one"
+    ):
         verlet.edges(positions, *OPEN)
 
 
@@ -114,7 +124,10 @@ def model() -> Model:
 
 def fresh(model: Model, atoms: Atoms) -> dict[str, object]:
     calculator = MHFFCalculator(model, head="materials", skin=0)
-    calculator.calculate(atoms.copy(), ["energy", "forces", "stress"] if atoms.cell.rank == 3 else ["energy", "forces"])
+    calculator.calculate(
+        atoms.copy(),
+        ["energy", "forces", "stress"] if atoms.cell.rank == 3 else ["energy", "forces"],
+    )
     return calculator.results
 
 

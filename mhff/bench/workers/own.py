@@ -9,7 +9,9 @@ from mhff.bench.workers.serving import Contender, serve
 
 
 def open_contender(options: dict[str, Any]) -> Contender:
-    """The engine `options["engine"]` with the model, form, precision, head and threads that the options name."""
+    """The engine `options["engine"]` with the model, form, precision, head and threads that the
+    options name.
+    """
     import torch
 
     torch.set_num_threads(options["threads"])

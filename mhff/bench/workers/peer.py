@@ -1,7 +1,8 @@
 """A worker with a peer: `PEER_PYTHON peer.py`. It imports what that interpreter has and no mhff.
 
-Engine `python` gives a peer its neighbours ready made, `ase` is its calculator. Symmetrix-XL's calculator keeps a list of
-its own while atoms move less than half its skin, so there `python` is the calculator with a thin skin, never used up.
+Engine `python` gives a peer its neighbours ready made, `ase` is its calculator. Symmetrix-XL's
+calculator keeps a list of its own while atoms move less than half its skin, so there `python` is
+the calculator with a thin skin, never used up.
 """
 
 from __future__ import annotations
@@ -19,14 +20,21 @@ from ase import Atoms
 from serving import Contender, serve  # this script's folder is on the path
 
 MOVE = 1e-3
-"""How far an atom moves to and fro between two steps, A, so that no calculator takes them for the same structure."""
+"""How far an atom moves to and fro between two steps, A, so that no calculator takes them for the
+same structure.
+"""
 THIN_SKIN = 0.02
 """A; less than half of it is moved."""
 
 
 def atoms_of(system: dict[str, Any]) -> Atoms:
     """The system as ASE has it."""
-    return Atoms(numbers=system["numbers"], positions=system["positions"], cell=system["cell"], pbc=system["pbc"])
+    return Atoms(
+        numbers=system["numbers"],
+        positions=system["positions"],
+        cell=system["cell"],
+        pbc=system["pbc"],
+    )
 
 
 class Calculated:
@@ -77,7 +85,9 @@ class MaceTorch:
             head=self.head,
         )
         table = AtomicNumberTable([int(number) for number in self.model.atomic_numbers])
-        graph = AtomicData.from_config(configuration, z_table=table, cutoff=float(self.model.r_max), heads=self.model.heads)
+        graph = AtomicData.from_config(
+            configuration, z_table=table, cutoff=float(self.model.r_max), heads=self.model.heads
+        )
         self.batch = Batch.from_data_list([graph]).to_dict()
         return float(self._step()["energy"])
 
@@ -101,7 +111,9 @@ def mace_torch(options: dict[str, Any]) -> Contender:
     from mace.calculators import MACECalculator
 
     arguments = {name: options[name] for name in ("head",) if options[name] is not None}
-    calculator = MACECalculator(options["model"], device="cpu", default_dtype=options["dtype"], **arguments)
+    calculator = MACECalculator(
+        options["model"], device="cpu", default_dtype=options["dtype"], **arguments
+    )
     return Calculated(calculator, {"mace-torch": mace.__version__, "torch": torch.__version__})
 
 
@@ -109,7 +121,9 @@ def symmetrix(options: dict[str, Any]) -> Contender:
     """Symmetrix-XL's calculator; compiling it for a new shape takes minutes."""
     folder = Path(options["folder"])
     (folder / "symmetrix-jit").mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.environ["SYMMETRIX_JIT_CACHE"] = str(folder / "symmetrix-jit")  # the only way that it can be told
+    os.environ["SYMMETRIX_JIT_CACHE"] = str(
+        folder / "symmetrix-jit"
+    )  # the only way that it can be told
     from symmetrix import Symmetrix
 
     skin = {"neighbor_skin": THIN_SKIN} if options["engine"] == "python" else {}
@@ -124,7 +138,9 @@ def extracted(model: Path, folder: Path) -> Path:
     if not target.exists():
         new = target.with_suffix(".new.json")
         extract = Path(sys.executable).parent / "symmetrix_extract_mace"
-        subprocess.run([extract, "--model", model, "--output", new], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [extract, "--model", model, "--output", new], check=True, stdout=subprocess.DEVNULL
+        )
         new.rename(target)
     return target
 

@@ -1,4 +1,5 @@
-"""A worker's side of the conversation: one JSON object per line, requests on stdin, answers on stdout.
+"""A worker's side of the conversation: one JSON object per line, requests on stdin, answers on
+stdout.
 
 | request                    | answer                                                                      |
 |----------------------------|-----------------------------------------------------------------------------|
@@ -8,7 +9,8 @@
 | {"memory": "start"}        | {"bytes": held now}; from here on the peak is recorded                      |
 | {"memory": "peak"}         | {"bytes": most held since the start}                                        |
 
-An answer {"error": text} ends the conversation. Standard library only: this runs in peers' interpreters, too.
+An answer {"error": text} ends the conversation. Standard library only: this runs in peers'
+interpreters, too.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ class Contender(Protocol):
     """What is worth knowing of it: versions, settings."""
 
     def prepare(self, system: dict[str, Any]) -> float:
-        """Take a system (numbers, positions in A, cell, pbc), evaluate it once, give its energy, eV."""
+        """Take a system (numbers, positions in A, cell, pbc), evaluate it once, give its energy,
+        eV.
+        """
         ...
 
     def run(self, n_steps: int) -> None:
@@ -58,7 +62,12 @@ def serve(open_contender: Callable[[dict[str, Any]], Contender]) -> None:
             else:
                 answer = _answer(contender, name, value)
         except Exception as error:
-            answers.write(json.dumps({"error": str(error) or type(error).__name__, "kind": type(error).__name__}) + "\n")
+            answers.write(
+                json.dumps(
+                    {"error": str(error) or type(error).__name__, "kind": type(error).__name__}
+                )
+                + "\n"
+            )
             raise
         answers.write(json.dumps(answer) + "\n")
 
@@ -74,7 +83,9 @@ def _answer(contender: Contender, name: str, value: Any) -> dict[str, Any]:
 
 
 def timed(contender: Contender, n_steps: int) -> dict[str, float]:
-    """Wall time and the process' processor time of n steps, s, after one that brings its data back into the cache."""
+    """Wall time and the process' processor time of n steps, s, after one that brings its data back
+    into the cache.
+    """
     contender.run(1)
     wall, cpu = time.perf_counter(), time.process_time()
     contender.run(n_steps)
@@ -82,7 +93,9 @@ def timed(contender: Contender, n_steps: int) -> dict[str, float]:
 
 
 def start_of_memory() -> int:
-    """Bytes that the process holds, after giving back what it does not need; its peak is forgotten. Linux only."""
+    """Bytes that the process holds, after giving back what it does not need; its peak is forgotten.
+    Linux only.
+    """
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text(RESET_PEAK)

@@ -17,10 +17,20 @@ from mhff.ops.native.parts import Part, Target, program_code
 
 SOURCES = Path(__file__).parents[1] / "cpp"
 OLDEST_TORCH = (2, 11)
-"""The first version whose stable interface, which kernels are registered through, has tensors of given memory."""
+"""The first version whose stable interface, which kernels are registered through, has tensors of
+given memory.
+"""
 CHANNELS_AT_ONCE = 8
 """Kernels want numbers of channels that are multiples of this."""
-FLAGS = ("-std=c++20", "-O3", "-fPIC", "-shared", "-fno-math-errno", "-ffp-contract=fast", "-fvisibility=hidden")
+FLAGS = (
+    "-std=c++20",
+    "-O3",
+    "-fPIC",
+    "-shared",
+    "-fno-math-errno",
+    "-ffp-contract=fast",
+    "-fvisibility=hidden",
+)
 NATIVE = "native"
 COMPILER = "g++"
 
@@ -30,9 +40,14 @@ class CompilerError(RuntimeError):
 
 
 def why_not(channels: Iterable[int]) -> str:
-    """Why kernels for these numbers of channels cannot be compiled here, as "because ..."; empty if they can."""
+    """Why kernels for these numbers of channels cannot be compiled here, as "because ..."; empty if
+    they can.
+    """
     if tuple(map(int, torch.__version__.split(".")[:2])) < OLDEST_TORCH:
-        return f"because torch {torch.__version__} is older than {'.'.join(map(str, OLDEST_TORCH))}, which kernels need"
+        return (
+            f"because torch {torch.__version__} is older than "
+            f"{'.'.join(map(str, OLDEST_TORCH))}, which kernels need"
+        )
     if shutil.which(COMPILER) is None:
         return f"because there is no C++ compiler (Debian: apt-get install {COMPILER})"
     if any(count % CHANNELS_AT_ONCE for count in channels):
@@ -40,13 +55,21 @@ def why_not(channels: Iterable[int]) -> str:
     return ""
 
 
-def build(parts: Mapping[str, Part], dtype: torch.dtype, folder: Path, march: str = NATIVE) -> tuple[Path, str]:
-    """Shared library with the parts' operators, compiled unless `folder` has it, and the operators' namespace.
+def build(
+    parts: Mapping[str, Part], dtype: torch.dtype, folder: Path, march: str = NATIVE
+) -> tuple[Path, str]:
+    """Shared library with the parts' operators, compiled unless `folder` has it, and the operators'
+    namespace.
 
-    `march` is the compiler's name of a processor: `native`, or `x86-64-v3` for any with AVX2. Raises CompilerError where the
-    compiler fails, and MHFFError where `folder` cannot be written to.
+    `march` is the compiler's name of a processor: `native`, or `x86-64-v3` for any with AVX2.
+    Raises CompilerError where the compiler fails, and MHFFError where `folder` cannot be written
+    to.
     """
-    flags: tuple[str, ...] = (*FLAGS, f"-march={march}", f"-DTORCH_TARGET_VERSION={_target_version()}")
+    flags: tuple[str, ...] = (
+        *FLAGS,
+        f"-march={march}",
+        f"-DTORCH_TARGET_VERSION={_target_version()}",
+    )
     macros = _run([COMPILER, f"-march={march}", "-dM", "-E", "-x", "c++", os.devnull])
     vector_bytes = 64 if "__AVX512F__" in macros else 32 if "__AVX2__" in macros else 16
     if vector_bytes == 64:
@@ -61,7 +84,9 @@ def build(parts: Mapping[str, Part], dtype: torch.dtype, folder: Path, march: st
             folder.mkdir(parents=True, exist_ok=True)
             _compile(program_code(parts, target, namespace), library, [COMPILER, *flags])
     except OSError as error:
-        place = f"'{folder}' ({error.strerror}); set XDG_CACHE_HOME to a folder that you can write to"
+        place = (
+            f"'{folder}' ({error.strerror}); set XDG_CACHE_HOME to a folder that you can write to"
+        )
         raise MHFFError(f"cannot write kernels to {place}") from error
     return library, namespace
 
@@ -78,7 +103,17 @@ def _compile(code: str, library: Path, command: list[str]) -> None:
         source, made = Path(folder) / "program.cpp", Path(folder) / "program.so"
         source.write_text(code)
         include = [f"-I{SOURCES}", f"-I{torch_folder / 'include'}"]
-        _run([*command, *include, str(source), "-o", str(made), f"-L{torch_folder / 'lib'}", "-ltorch_cpu"])
+        _run(
+            [
+                *command,
+                *include,
+                str(source),
+                "-o",
+                str(made),
+                f"-L{torch_folder / 'lib'}",
+                "-ltorch_cpu",
+            ]
+        )
         made.rename(library)  # in one step, so that another process never loads half a library
 
 

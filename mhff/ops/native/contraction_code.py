@@ -1,4 +1,6 @@
-"""C++ of a symmetric contraction: its polynomials as nested products (Horner's rule in several variables)."""
+"""C++ of a symmetric contraction: its polynomials as nested products (Horner's rule in several
+variables).
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,9 @@ class Writer:
         self.names = 0
 
     def value(self, node: Node, reverse: str | None) -> str:
-        """Code that evaluates a node, and with `reverse` (name of the node's adjoint) adds to the factors' adjoints."""
+        """Code that evaluates a node, and with `reverse` (name of the node's adjoint) adds to the
+        factors' adjoints.
+        """
         name = f"s{self.names}"
         self.names += 1
         started = node.coefficient is not None
@@ -78,15 +82,22 @@ class Writer:
                     inner = f"r{self.names}"
                     self.lines.append(f"const V {inner} = {reverse} * a({factor});")
                 inside = self.value(child, inner)
-            self.lines.append(f"{name} += {inside} * a({factor});" if started else f"V {name} = {inside} * a({factor});")
+            self.lines.append(
+                f"{name} += {inside} * a({factor});"
+                if started
+                else f"V {name} = {inside} * a({factor});"
+            )
             started = True
             if reverse:
                 self.lines.append(f"d[{factor}] += {reverse} * {inside};")
         return name
 
 
-def contraction_code(monomials: torch.Tensor, rows: torch.Tensor, dim: int) -> tuple[str, list[int]]:
-    """C++ functions `row` and `row_adjoint` of every component, and the order in which they want the coefficients.
+def contraction_code(
+    monomials: torch.Tensor, rows: torch.Tensor, dim: int
+) -> tuple[str, list[int]]:
+    """C++ functions `row` and `row_adjoint` of every component, and the order in which they want
+    the coefficients.
 
     `monomials [Q, nu]` padded with `dim`, `rows [Q]` the component of each.
     """
@@ -104,9 +115,16 @@ def _function(row: int, tree: Node, first: int, reverse: bool) -> str:
     writer = Writer(first)
     result = writer.value(tree, "g" if reverse else None)
     head = (
-        f"static INLINE void row_adjoint(std::integral_constant<int, {row}>, const A a, const C c, const V g, V* d)"
+        f"static INLINE void row_adjoint(std::integral_constant<int, {row}>, const A a, const C c, "
+        "const V g, V* d)"
         if reverse
         else f"static INLINE V row(std::integral_constant<int, {row}>, const A a, const C c)"
     )
     lines = writer.lines if reverse else [*writer.lines, f"return {result};"]
-    return "  template <class V, class A, class C>\n  " + head + " {\n    " + "\n    ".join(lines) + "\n  }"
+    return (
+        "  template <class V, class A, class C>\n  "
+        + head
+        + " {\n    "
+        + "\n    ".join(lines)
+        + "\n  }"
+    )

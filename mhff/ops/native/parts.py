@@ -1,4 +1,6 @@
-"""The parts of a program as C++: constants of their shape, which the kernels in `cpp` are specialised for."""
+"""The parts of a program as C++: constants of their shape, which the kernels in `cpp` are
+specialised for.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ class Target:
         return self.vector_bytes // self.dtype.itemsize
 
     def lanes(self, channels: int) -> int:
-        """Numbers in a vector: as many as a register holds, or fewer if channels do not come in such packs."""
+        """Numbers in a vector: as many as a register holds, or fewer if channels do not come in
+        such packs.
+        """
         lanes = self.register_lanes
         while channels % lanes:
             lanes //= 2
@@ -38,7 +42,8 @@ class Target:
         """A shape's struct with the members that all shapes have."""
         common = [
             f"using Real = {REAL[self.dtype]};",
-            f"static constexpr int lanes = {self.lanes(channels)}, register_lanes = {self.register_lanes};",
+            f"static constexpr int lanes = {self.lanes(channels)}, register_lanes = "
+            f"{self.register_lanes};",
         ]
         return "\n  ".join([f"struct {name} {{", *common, *lines]) + "\n};\n"
 
@@ -67,7 +72,11 @@ class Geometry:
     """`mhff.model.coupling.harmonic_recursion(l)` for l = 2..l_max."""
     operators = (
         Operator("", "(Tensor vectors) -> (Tensor, Tensor)", "GeometryOperators<{}>::forward"),
-        Operator("_adjoint", "(Tensor d_harmonics, Tensor d_r, Tensor vectors) -> Tensor", "GeometryOperators<{}>::adjoint"),
+        Operator(
+            "_adjoint",
+            "(Tensor d_harmonics, Tensor d_r, Tensor vectors) -> Tensor",
+            "GeometryOperators<{}>::adjoint",
+        ),
     )
 
     @property
@@ -94,7 +103,9 @@ class Geometry:
 
 @dataclass(frozen=True, eq=False)
 class Convolution:
-    """Convolution of one layer, with weights from tables and the linear map that follows, or with weights of each edge."""
+    """Convolution of one layer, with weights from tables and the linear map that follows, or with
+    weights of each edge.
+    """
 
     paths: Sequence[tuple[int, int, int]]
     """`mhff.model.coupling.convolution_paths`."""
@@ -102,8 +113,9 @@ class Convolution:
     """`[B, rows, D_in]`, `mhff.model.coupling.convolution_coupling` or a file's."""
     channels: int
     mapped: Sequence[int] = ()
-    """Width of each degree after the linear map; none where radial weights are given for each edge, instead of looked up in
-    tables: such a convolution can be differentiated twice."""
+    """Width of each degree after the linear map; none where radial weights are given for each edge,
+    instead of looked up in tables: such a convolution can be differentiated twice.
+    """
 
     @property
     def per_edge(self) -> bool:
@@ -113,16 +125,26 @@ class Convolution:
     @property
     def operators(self) -> tuple[Operator, ...]:
         """Its operators."""
-        name, radial = ("WeightedOperators", "Tensor weights") if self.per_edge else ("TabulatedOperators", TABLE)
+        name, radial = (
+            ("WeightedOperators", "Tensor weights")
+            if self.per_edge
+            else ("TabulatedOperators", TABLE)
+        )
         inputs, of_class = f"Tensor features, {EDGES}, {radial}", f"{name}<{{}}>::"
         made = [
             Operator("", f"({inputs}) -> Tensor", of_class + "forward"),
-            Operator("_adjoint", f"(Tensor gradient, {inputs}) -> (Tensor, Tensor, Tensor)", of_class + "adjoint"),
+            Operator(
+                "_adjoint",
+                f"(Tensor gradient, {inputs}) -> (Tensor, Tensor, Tensor)",
+                of_class + "adjoint",
+            ),
         ]
         if not self.per_edge:
             made += [
                 Operator(
-                    "_adjoint_of_edges", f"(Tensor gradient, {inputs}) -> (Tensor, Tensor)", of_class + "adjoint_of_edges"
+                    "_adjoint_of_edges",
+                    f"(Tensor gradient, {inputs}) -> (Tensor, Tensor)",
+                    of_class + "adjoint_of_edges",
                 ),
                 Operator("_pack", "(Tensor tables) -> Tensor", of_class + "pack"),
             ]
@@ -165,7 +187,9 @@ class Convolution:
             name,
             self.channels,
             [
-                "static constexpr int " + ", ".join(f"{key} = {value}" for key, value in sizes.items()) + ";",
+                "static constexpr int "
+                + ", ".join(f"{key} = {value}" for key, value in sizes.items())
+                + ";",
                 _array("Path", "path", path_lines),
                 _array("Pair", "pair", pairs),
                 _array("Term", "term", terms),
@@ -187,7 +211,9 @@ class Contraction:
     channels: int
     operators = (
         Operator(
-            "", "(Tensor features, Tensor coefficients, Tensor species) -> Tensor", "ContractionOperators<{}>::forward"
+            "",
+            "(Tensor features, Tensor coefficients, Tensor species) -> Tensor",
+            "ContractionOperators<{}>::forward",
         ),
         Operator(
             "_adjoint",
@@ -205,11 +231,18 @@ class Contraction:
     def code(self, name: str, target: Target) -> str:
         """The struct of this shape."""
         functions, order = contraction_code(self.monomials, self.rows, self.dim)
-        sizes = f"channels = {self.channels}, dim = {self.dim}, n_rows = {self.n_rows}, n_terms = {len(order)}"
+        sizes = (
+            f"channels = {self.channels}, dim = {self.dim}, n_rows = {self.n_rows}, n_terms = "
+            f"{len(order)}"
+        )
         return target.struct(
             name,
             self.channels,
-            [f"static constexpr int {sizes};", _array("int", "order", [str(q) for q in order]), functions],
+            [
+                f"static constexpr int {sizes};",
+                _array("int", "order", [str(q) for q in order]),
+                functions,
+            ],
         )
 
 
@@ -223,7 +256,9 @@ def program_code(parts: Mapping[str, Part], target: Target, namespace: str) -> s
         for operator in part.operators:
             definitions.append(f'  m.def("{name}{operator.suffix}{operator.schema}");')
             function = operator.function.format(f"mhff::{name}")
-            implementations.append(f'  m.impl("{name}{operator.suffix}", TORCH_BOX(&mhff::{function}));')
+            implementations.append(
+                f'  m.impl("{name}{operator.suffix}", TORCH_BOX(&mhff::{function}));'
+            )
     multiply = f"MultiplyOperators<{REAL[target.dtype]}, {target.register_lanes}>::"
     for schema, function in (
         ("sort_edges(Tensor atoms, SymInt n_atoms) -> (Tensor, Tensor)", "sort_edges_operator"),
@@ -235,7 +270,9 @@ def program_code(parts: Mapping[str, Part], target: Target, namespace: str) -> s
         ("multiply_pack(Tensor matrix) -> Tensor", f"{multiply}pack"),
     ):
         definitions.append(f'  m.def("{schema}");')
-        implementations.append(f'  m.impl("{schema.partition("(")[0]}", TORCH_BOX((&mhff::{function})));')
+        implementations.append(
+            f'  m.impl("{schema.partition("(")[0]}", TORCH_BOX((&mhff::{function})));'
+        )
     definitions.append('  m.def("release_memory() -> ()");')
     return "\n".join(
         [

@@ -1,4 +1,6 @@
-"""A convolution that runs in a kernel and can be differentiated twice, in place of `mhff.ops.convolution.convolution`."""
+"""A convolution that runs in a kernel and can be differentiated twice, in place of
+`mhff.ops.convolution.convolution`.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +13,14 @@ from mhff.ops.flat import split_degrees
 
 
 class KernelConvolution:
-    """`mhff.ops.convolution.convolution` for one shape; the coupling is the one that was compiled in."""
+    """`mhff.ops.convolution.convolution` for one shape; the coupling is the one that was compiled
+    in.
+    """
 
     def __init__(self, operators: Any, name: str) -> None:
-        """`operators`: of a library with a `parts.Convolution` called `name` whose weights are given per edge."""
+        """`operators`: of a library with a `parts.Convolution` called `name` whose weights are
+        given per edge.
+        """
         self.operator, self.sort = getattr(operators, name), operators.sort_edges
 
     def __call__(
@@ -33,4 +39,6 @@ class KernelConvolution:
         of_edges = (harmonics.contiguous(), edge_index, order, begin, weights.contiguous())
         flat = self.operator(features.contiguous(), *of_edges)
         blocks = split_degrees(flat, n_local, [paths * features.shape[2] for paths in paths_to])
-        return torch.cat([block.unflatten(2, (-1, features.shape[2])).flatten(1, 2) for block in blocks], dim=1)
+        return torch.cat(
+            [block.unflatten(2, (-1, features.shape[2])).flatten(1, 2) for block in blocks], dim=1
+        )

@@ -1,20 +1,23 @@
 """Triton code of a convolution with radial functions from a table, and of its adjoint.
 
-A program is one warp: it works for one atom, one tile of channels (4 per thread in float32) and the paths of one harmonic
-degree l2, and walks along the atom's edges. What belongs to an edge is a scalar, what belongs to a channel is in registers
-(130 of a thread in the forward kernel, 219 in the adjoint: l_max 3, sm_90, nothing spilled), and threads meet only in sums
-over channels. Nothing per edge and channel is stored.
+A program is one warp: it works for one atom, one tile of channels (4 per thread in float32) and the
+paths of one harmonic degree l2, and walks along the atom's edges. What belongs to an edge is a
+scalar, what belongs to a channel is in registers
+(130 of a thread in the forward kernel, 219 in the adjoint: l_max 3, sm_90, nothing spilled), and
+threads meet only in sums over channels. Nothing per edge and channel is stored.
 
-Per edge and path a program reads six rows of the table, which is most of what it reads: 10 paths and 128 channels in float32
-make 30 kB per edge, 2.6 MB per atom. From L2 (5 TB/s) that would take 0.5 us per atom, from L1 (128 bytes per clock and
-multiprocessor) 0.1 us, and the arithmetic takes 0.08 us (counted for an H100, not measured). So programs are ordered by
-degree l2 first, then tile, then atom: those that run together read the same part of the table (at most 3 paths, 200 kB in
-float32), which L1 can hold as long as there is one table and not one per pair of elements. Paths of one degree also share a
-gradient with respect to the harmonics, which no other program has.
+Per edge and path a program reads six rows of the table, which is most of what it reads: 10 paths
+and 128 channels in float32 make 30 kB per edge, 2.6 MB per atom. From L2 (5 TB/s) that would take
+0.5 us per atom, from L1 (128 bytes per clock and multiprocessor) 0.1 us, and the arithmetic takes
+0.08 us (counted for an H100, not measured). So programs are ordered by degree l2 first, then tile,
+then atom: those that run together read the same part of the table (at most 3 paths, 200 kB in
+float32), which L1 can hold as long as there is one table and not one per pair of elements. Paths of
+one degree also share a gradient with respect to the harmonics, which no other program has.
 
-The adjoint walks along senders, whose features and gradients stay in registers, and fetches the gradient of the receivers'
-messages (20 kB per edge, from L2): that is what limits it. Without a gradient of the features (in a first layer) it walks
-along receivers and fetches features, of which there are fewer.
+The adjoint walks along senders, whose features and gradients stay in registers, and fetches the
+gradient of the receivers' messages (20 kB per edge, from L2): that is what limits it. Without a
+gradient of the features (in a first layer) it walks along receivers and fetches features, of which
+there are fewer.
 """
 
 from __future__ import annotations
@@ -33,7 +36,9 @@ SIZES = "n_local, n_all, n_edges, n_species"
 
 @dataclass(frozen=True)
 class Path:
-    """One path: index, degrees, position among the paths to l3, non-zero couplings (harmonic, m, component, value)."""
+    """One path: index, degrees, position among the paths to l3, non-zero couplings (harmonic, m,
+    component, value).
+    """
 
     index: int
     l1: int
@@ -46,14 +51,23 @@ class Path:
 class ConvolutionCode:
     """Code of one shape: functions `forward`, `adjoint` and `adjoint_without_features`."""
 
-    def __init__(self, part: Convolution, spline: Spline, dtype: torch.dtype, registers: int) -> None:
+    def __init__(
+        self, part: Convolution, spline: Spline, dtype: torch.dtype, registers: int
+    ) -> None:
         self.spline, self.type = spline, TYPES[dtype]
         self.channels, self.paths_to, self.l_max = part.channels, part.paths_to, part.l_max
         self.n_components = part.coupling.shape[2]
         self.paths = [self._path(part, index) for index in range(len(part.paths))]
-        groups = [[path for path in self.paths if path.l2 == degree] for degree in range(part.l_max + 1)]
-        self.groups = sorted(groups, key=lambda group: -sum(2 * path.l3 + 1 for path in group))  # the longest first
-        while registers > 1 and registers * sum(2 * path.l3 + 1 for path in self.groups[0]) > MOST_REGISTERS:
+        groups = [
+            [path for path in self.paths if path.l2 == degree] for degree in range(part.l_max + 1)
+        ]
+        self.groups = sorted(
+            groups, key=lambda group: -sum(2 * path.l3 + 1 for path in group)
+        )  # the longest first
+        while (
+            registers > 1
+            and registers * sum(2 * path.l3 + 1 for path in self.groups[0]) > MOST_REGISTERS
+        ):
             registers //= 2
         self.tile = tile_of(registers, part.channels, dtype)
         self.n_tiles = -(-part.channels // self.tile)
@@ -66,7 +80,9 @@ class ConvolutionCode:
         for m in range(2 * l3 + 1):
             row = self._rows_below(l3) + m * self.paths_to[l3] + slot
             block = part.coupling[l2**2 : (l2 + 1) ** 2, row, l1**2 : (l1 + 1) ** 2]
-            terms += [(b, m, a, float(block[b, a])) for b, a in block.abs().gt(SMALL).nonzero().tolist()]
+            terms += [
+                (b, m, a, float(block[b, a])) for b, a in block.abs().gt(SMALL).nonzero().tolist()
+            ]
         return Path(index, l1, l2, l3, slot, tuple(terms))
 
     def _rows_below(self, degree: int) -> int:
@@ -82,13 +98,22 @@ class ConvolutionCode:
         functions = [self._radial()]
         for kind, body, outputs in (
             ("forward", self._gather, "features, {}, messages"),
-            ("adjoint", self._scatter_along_senders, "gradient, features, {}, d_features, d_harmonics, d_r"),
-            ("adjoint_without_features", self._scatter_along_receivers, "gradient, features, {}, d_harmonics, d_r"),
+            (
+                "adjoint",
+                self._scatter_along_senders,
+                "gradient, features, {}, d_features, d_harmonics, d_r",
+            ),
+            (
+                "adjoint_without_features",
+                self._scatter_along_receivers,
+                "gradient, features, {}, d_harmonics, d_r",
+            ),
         ):
             arguments = f"{outputs.format(EDGES)}, {SIZES}"
             for group in range(len(self.groups)):
                 functions.append(
-                    f"@triton.jit\ndef {kind}_{group}({arguments}, atom, tile):\n" + "\n".join(indented(body(group), 1))
+                    f"@triton.jit\ndef {kind}_{group}({arguments}, atom, tile):\n"
+                    + "\n".join(indented(body(group), 1))
                 )
             functions.append(self._dispatch(kind, arguments))
         return WEIGHTS + "\n\n" + "\n\n\n".join(functions) + "\n"
@@ -107,23 +132,36 @@ class ConvolutionCode:
         return f"{JIT}def {kind}({arguments}):\n" + "\n".join(indented(lines, 1))
 
     def _radial(self) -> str:
-        """Functions that read a table: value, and value and slope; many edges share a row, so it had better stay in L1."""
+        """Functions that read a table: value, and value and slope; many edges share a row, so it
+        had better stay in L1.
+        """
         width = len(self.paths) * self.channels
         mask = ", mask=inside, other=0" if self.in_tile else ""
-        reads = [f't{tap} = tl.load(row + {tap * width}{mask}, eviction_policy="evict_last")' for tap in range(TAPS)]
-        value = ["@triton.jit", f"def radial(row, inside, {names('w')}):", *indented([*reads, f"return {taps('w')}"], 1)]
+        reads = [
+            f't{tap} = tl.load(row + {tap * width}{mask}, eviction_policy="evict_last")'
+            for tap in range(TAPS)
+        ]
+        value = [
+            "@triton.jit",
+            f"def radial(row, inside, {names('w')}):",
+            *indented([*reads, f"return {taps('w')}"], 1),
+        ]
         slope = ["@triton.jit", f"def radial_and_slope(row, inside, {names('w')}, {names('v')}):"]
         slope += indented([*reads, f"return {taps('w')}, {taps('v')}"], 1)
         return "\n".join([*value, "", "", *slope])
 
     def _channels(self) -> list[str]:
-        return [f"c = tile * {self.tile} + tl.arange(0, {self.tile})", f"inside = c < {self.channels}"]
+        return [
+            f"c = tile * {self.tile} + tl.arange(0, {self.tile})",
+            f"inside = c < {self.channels}",
+        ]
 
     def _fetch(self, at: str, prefix: str = "") -> list[str]:
-        """Lines that read what is known of an edge, in four steps that each need the last: done one turn ahead of its use.
+        """Lines that read what is known of an edge, in four steps that each need the last: done one
+        turn ahead of its use.
 
-        They are lines and not a function of Triton's, because torch takes what a function reads for something that is
-        written to where a result is stored, and would copy it.
+        They are lines and not a function of Triton's, because torch takes what a function reads for
+        something that is written to where a result is stored, and would copy it.
         """
         mask = "mask=here, other=0"
         return [
@@ -131,7 +169,8 @@ class ConvolutionCode:
             f"{prefix}edge = tl.load(order + {at}, {mask}).to(tl.int64)",
             f"{prefix}sender = tl.load(edge_index + {prefix}edge, {mask})",
             f"{prefix}receiver = tl.load(edge_index + n_edges + {prefix}edge, {mask})",
-            f"pair = tl.load(species + {prefix}sender, {mask}) * n_species + tl.load(species + {prefix}receiver, {mask})",
+            f"pair = tl.load(species + {prefix}sender, {mask}) * n_species + tl.load(species + "
+            f"{prefix}receiver, {mask})",
             f"{prefix}table = tl.load(table_of + pair, {mask})",
             f"{prefix}distance = tl.load(r + {prefix}edge, {mask})",
         ]
@@ -140,7 +179,10 @@ class ConvolutionCode:
         """What one turn of the loop computes of its edge before any path."""
         width, n_harmonics = len(self.paths) * self.channels, (self.l_max + 1) ** 2
         return [
-            *[f"y{b - harmonics[0]} = tl.load(harmonics + edge * {n_harmonics} + {b})" for b in harmonics],
+            *[
+                f"y{b - harmonics[0]} = tl.load(harmonics + edge * {n_harmonics} + {b})"
+                for b in harmonics
+            ],
             *place(self.spline, self.type),
             f"row = tables + (table * {self.spline.rows} + first) * {width} + c",
         ]
@@ -148,7 +190,11 @@ class ConvolutionCode:
     def _loop(self, body: list[str]) -> list[str]:
         """Over the edges of an atom."""
         known = ("edge", "sender", "receiver", "table", "distance")
-        turn = [*self._fetch("at + 1", "next_"), *body, *[f"{name} = next_{name}" for name in known]]
+        turn = [
+            *self._fetch("at + 1", "next_"),
+            *body,
+            *[f"{name} = next_{name}" for name in known],
+        ]
         bounds = ["start = tl.load(begin + atom)", "stop = tl.load(begin + atom + 1)"]
         return [*bounds, *self._fetch("start"), "for at in range(start, stop):", *indented(turn, 1)]
 
@@ -156,40 +202,68 @@ class ConvolutionCode:
         return f"{name} = tl.zeros([{self.tile}], {self.type})"
 
     def _load(self, pointer: str) -> str:
-        return f"tl.load({pointer}, mask=inside, other=0)" if self.in_tile else f"tl.load({pointer})"
+        return (
+            f"tl.load({pointer}, mask=inside, other=0)" if self.in_tile else f"tl.load({pointer})"
+        )
 
     def _store(self, pointer: str, value: str) -> str:
         return f"tl.store({pointer}, {value}{', mask=inside' if self.in_tile else ''})"
 
     def _message(self, buffer: str, path: Path, m: int, atom: str) -> str:
-        """Address of a row of a path's message: blocks `[n_local, 2 l3 + 1, paths to l3, channels]`."""
+        """Address of a row of a path's message: blocks `[n_local, 2 l3 + 1, paths to l3,
+        channels]`.
+        """
         width = self.paths_to[path.l3] * self.channels
         block = f"n_local * {self._rows_below(path.l3) * self.channels}"
-        return f"{buffer} + {block} + {atom} * {(2 * path.l3 + 1) * width} + {m * width + path.slot * self.channels} + c"
+        return (
+            f"{buffer} + {block} + {atom} * {(2 * path.l3 + 1) * width} + "
+            f"{m * width + path.slot * self.channels} + c"
+        )
 
     def _feature(self, buffer: str, component: int, atom: str) -> str:
-        return f"{buffer} + {atom} * {self.n_components * self.channels} + {component * self.channels} + c"
+        return (
+            f"{buffer} + {atom} * {self.n_components * self.channels} + "
+            f"{component * self.channels} + c"
+        )
 
     def _components(self, group: int) -> list[int]:
-        return sorted({path.l1**2 + a for path in self.groups[group] for a in range(2 * path.l1 + 1)})
+        return sorted(
+            {path.l1**2 + a for path in self.groups[group] for a in range(2 * path.l1 + 1)}
+        )
 
     def _gather(self, group: int) -> list[str]:
         """Messages of a group's paths to one atom: M[m] += sum_a (sum_b CG[b, m, a] Y_b) R h_a."""
         rows = [(path, m) for path in self.groups[group] for m in range(2 * path.l3 + 1)]
         degree = self.groups[group][0].l2
         body = self._edge(range(degree**2, (degree + 1) ** 2))
-        body += [f"h{i} = {self._load(self._feature('features', i, 'sender'))}" for i in self._components(group)]
+        body += [
+            f"h{i} = {self._load(self._feature('features', i, 'sender'))}"
+            for i in self._components(group)
+        ]
         for path in self.groups[group]:
-            body.append(f"radial_{path.index} = radial(row + {path.index * self.channels}, inside, {names('w')})")
+            body.append(
+                f"radial_{path.index} = radial(row + {path.index * self.channels}, inside, "
+                f"{names('w')})"
+            )
             for a in range(2 * path.l1 + 1):
                 body.append(f"x = radial_{path.index} * h{path.l1**2 + a}")
                 for m in range(2 * path.l3 + 1):
-                    terms = [f"{value!r} * y{b}" for b, of, component, value in path.terms if (of, component) == (m, a)]
+                    terms = [
+                        f"{value!r} * y{b}"
+                        for b, of, component, value in path.terms
+                        if (of, component) == (m, a)
+                    ]
                     if terms:
                         body.append(f"s_{path.index}_{m} += ({' + '.join(terms)}) * x")
-        lines = [*self._channels(), *[self._zeros(f"s_{path.index}_{m}") for path, m in rows], *self._loop(body)]
+        lines = [
+            *self._channels(),
+            *[self._zeros(f"s_{path.index}_{m}") for path, m in rows],
+            *self._loop(body),
+        ]
         for path, m in rows:
-            lines.append(self._store(self._message("messages", path, m, "atom"), f"s_{path.index}_{m}"))
+            lines.append(
+                self._store(self._message("messages", path, m, "atom"), f"s_{path.index}_{m}")
+            )
         return lines
 
     def _scatter_along_senders(self, group: int) -> list[str]:
@@ -211,18 +285,27 @@ class ConvolutionCode:
             for path in self.groups[group]
             for m in range(2 * path.l3 + 1)
         ]
-        return [*self._channels(), *gradients, *self._loop(self._scatter(group, along_senders=False))]
+        return [
+            *self._channels(),
+            *gradients,
+            *self._loop(self._scatter(group, along_senders=False)),
+        ]
 
     def _scatter(self, group: int, along_senders: bool) -> list[str]:
-        """One step of the adjoint. With dM the gradient of a message, x_a = R h_a and D_ba = sum_m CG[b, m, a] dM[m]:
+        """One step of the adjoint. With dM the gradient of a message, x_a = R h_a and D_ba = sum_m
+        CG[b, m, a] dM[m]:
 
-        dY_b = sum_(a, c) D_ba x_a;  dx_a = sum_b Y_b D_ba;  dh_a += R dx_a;  dr = sum_c R' sum_a h_a dx_a.
+        dY_b = sum_(a, c) D_ba x_a;  dx_a = sum_b Y_b D_ba;  dh_a += R dx_a;  dr = sum_c R' sum_a
+        h_a dx_a.
         """
         degree = self.groups[group][0].l2
         harmonics = range(degree**2, (degree + 1) ** 2)
         body = [*self._edge(harmonics), *slopes(self.spline)]
         if not along_senders:
-            body += [f"h{i} = {self._load(self._feature('features', i, 'sender'))}" for i in self._components(group)]
+            body += [
+                f"h{i} = {self._load(self._feature('features', i, 'sender'))}"
+                for i in self._components(group)
+            ]
         sums: set[str] = set()
         for path in self.groups[group]:
             body += self._scatter_path(path, along_senders, sums)
@@ -234,7 +317,8 @@ class ConvolutionCode:
 
     def _scatter_path(self, path: Path, along_senders: bool, sums: set[str]) -> list[str]:
         lines = [
-            f"value, slope = radial_and_slope(row + {path.index * self.channels}, inside, {names('w')}, {names('v')})",
+            f"value, slope = radial_and_slope(row + {path.index * self.channels}, inside, "
+            f"{names('w')}, {names('v')})",
         ]
         if along_senders:
             lines += [
@@ -246,7 +330,11 @@ class ConvolutionCode:
             lines.append(f"x = value * h{component}")
             started = False
             for b in range(2 * path.l2 + 1):
-                terms = [f"{value!r} * m_{path.index}_{m}" for of, m, i, value in path.terms if (of, i) == (b, a)]
+                terms = [
+                    f"{value!r} * m_{path.index}_{m}"
+                    for of, m, i, value in path.terms
+                    if (of, i) == (b, a)
+                ]
                 if not terms:
                     continue
                 lines.append(f"coupled = {' + '.join(terms)}")

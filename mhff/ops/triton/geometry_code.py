@@ -1,6 +1,7 @@
 """Triton code of distances and harmonics of edge vectors, and of their adjoint.
 
-A thread works for one edge, with its 16 harmonics (l_max 3) in registers. It is limited by memory: 80 bytes per edge.
+A thread works for one edge, with its 16 harmonics (l_max 3) in registers. It is limited by memory:
+80 bytes per edge.
 """
 
 from __future__ import annotations
@@ -21,17 +22,23 @@ class GeometryCode:
         self.products = []
         for degree, matrix in enumerate(part.recursions, start=2):
             for row, m in matrix.abs().gt(SMALL).nonzero().tolist():
-                self.products.append((degree**2 + m, (degree - 1) ** 2 + row // 3, row % 3, float(matrix[row, m])))
+                self.products.append(
+                    (degree**2 + m, (degree - 1) ** 2 + row // 3, row % 3, float(matrix[row, m]))
+                )
 
     def code(self) -> str:
         """Both functions."""
         norm = [(2 * int(b**0.5) + 1) ** 0.5 for b in range(self.n_harmonics)]
         at = f"edge * {self.n_harmonics}"
         forward = [*self._start(), "tl.store(r + edge, distance, mask=valid)"]
-        forward += [f"tl.store(harmonics + {at} + {b}, {norm[b]!r} * y{b}, mask=valid)" for b in range(self.n_harmonics)]
+        forward += [
+            f"tl.store(harmonics + {at} + {b}, {norm[b]!r} * y{b}, mask=valid)"
+            for b in range(self.n_harmonics)
+        ]
         adjoint = [*self._start(), "along = tl.load(d_r + edge, mask=valid, other=0)"]
         adjoint += [
-            f"d{b} = {norm[b]!r} * tl.load(d_harmonics + {at} + {b}, mask=valid, other=0)" for b in range(self.n_harmonics)
+            f"d{b} = {norm[b]!r} * tl.load(d_harmonics + {at} + {b}, mask=valid, other=0)"
+            for b in range(self.n_harmonics)
         ]
         adjoint += [f"e{k} = tl.zeros([{EDGES_AT_ONCE}], {self.type})" for k in range(3)]
         for out, left, right, value in reversed(self.products):
@@ -40,7 +47,8 @@ class GeometryCode:
         adjoint += [f"e{k} += d{1 + k}" for k in range(3)]
         adjoint.append("radial = u0 * e0 + u1 * e1 + u2 * e2")
         adjoint += [
-            f"tl.store(d_vectors + edge * 3 + {k}, (e{k} - u{k} * radial) / distance + u{k} * along, mask=valid)"
+            f"tl.store(d_vectors + edge * 3 + {k}, (e{k} - u{k} * radial) / distance + u{k} * "
+            "along, mask=valid)"
             for k in range(3)
         ]
         return "\n\n\n".join(
@@ -52,9 +60,12 @@ class GeometryCode:
         )
 
     def _start(self) -> list[str]:
-        """Distance, unit vector `u0`..`u2` and harmonics of norm 1 `y0`, `y1`, ... of the program's edges."""
+        """Distance, unit vector `u0`..`u2` and harmonics of norm 1 `y0`, `y1`, ... of the program's
+        edges.
+        """
         lines = [
-            f"edge = tl.program_id(0).to(tl.int64) * {EDGES_AT_ONCE} + tl.arange(0, {EDGES_AT_ONCE})",
+            f"edge = tl.program_id(0).to(tl.int64) * {EDGES_AT_ONCE} + tl.arange(0, "
+            f"{EDGES_AT_ONCE})",
             "valid = edge < n_edges",
             *[f"v{k} = tl.load(vectors + edge * 3 + {k}, mask=valid, other=1)" for k in range(3)],
             "distance = tl.sqrt(v0 * v0 + v1 * v1 + v2 * v2)",

@@ -15,20 +15,27 @@ from mhff.modelfile import write_atomically
 LANES = 32
 """Threads of a warp."""
 MOST_REGISTERS = 64
-"""Of all rows that a convolution's program sums; with more, registers are spilled to memory (l_max 4, features to 2e)."""
+"""Of all rows that a convolution's program sums; with more, registers are spilled to memory (l_max
+4, features to 2e).
+"""
 REGISTERS = 4
-"""Registers of a thread that hold a row's channels in a convolution: 4 channels in float32, 2 in float64.
+"""Registers of a thread that hold a row's channels in a convolution: 4 channels in float32, 2 in
+float64.
 
-With fewer, programs are more and smaller, which fills a GPU with fewer atoms, and they repeat what belongs to an edge.
+With fewer, programs are more and smaller, which fills a GPU with fewer atoms, and they repeat what
+belongs to an edge.
 """
 TYPES = {torch.float32: "tl.float32", torch.float64: "tl.float64"}
 HEAD = '"""Written by mhff."""\n\nimport triton\nimport triton.language as tl\n'
 JIT = '@triton.jit(do_not_specialize=["n_local", "n_all", "n_edges", "n_species", "n_atoms"])\n'
-"""Above a kernel: it is compiled once, and not anew for numbers that happen to be multiples of 16."""
+"""Above a kernel: it is compiled once, and not anew for numbers that happen to be multiples of 16.
+"""
 
 
 def tile_of(registers: int, n_channels: int, dtype: torch.dtype) -> int:
-    """Channels of one program, a power of 2: a whole number of such tiles holds all channels, if that can be."""
+    """Channels of one program, a power of 2: a whole number of such tiles holds all channels, if
+    that can be.
+    """
     most = LANES * registers * 4 // dtype.itemsize
     tile = power_of_2(n_channels)
     while tile > most or (n_channels > most and n_channels % tile and tile > LANES):
@@ -43,11 +50,16 @@ def power_of_2(n: int) -> int:
 
 def why_not() -> str:
     """Why there are no kernels in Triton here, as "because ..."; empty if there are."""
-    return "" if find_spec("triton") else "because the package triton is not installed (pip install triton)"
+    return (
+        ""
+        if find_spec("triton")
+        else "because the package triton is not installed (pip install triton)"
+    )
 
 
 def load(code: str, folder: Path) -> ModuleType:
-    """The module of some code, which is written to a file of its own: Triton reads kernels from their files.
+    """The module of some code, which is written to a file of its own: Triton reads kernels from
+    their files.
 
     Raises MHFFError where there is no Triton.
     """

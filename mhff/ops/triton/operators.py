@@ -1,7 +1,9 @@
-"""The kernels as torch operators: what their results look like, how to differentiate them, how they are started.
+"""The kernels as torch operators: what their results look like, how to differentiate them, how they
+are started.
 
-They are made with `torch.library.triton_op`, so torch.export keeps them as one node, and AOTInductor looks inside and puts
-the compiled kernels into its package. Grids have one program too many, which does nothing: a grid must not be empty.
+They are made with `torch.library.triton_op`, so torch.export keeps them as one node, and
+AOTInductor looks inside and puts the compiled kernels into its package. Grids have one program too
+many, which does nothing: a grid must not be empty.
 """
 
 from __future__ import annotations
@@ -22,9 +24,11 @@ from mhff.ops.triton.spline import Spline
 
 
 def sort_edges(atoms: torch.Tensor, n_atoms: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Edges in the order of an end's atoms, `[E]`, and where each atom's begin, `[n_atoms + 1]`; int32.
+    """Edges in the order of an end's atoms, `[E]`, and where each atom's begin, `[n_atoms + 1]`;
+    int32.
 
-    A stable sort and a search in its result: the same result every time, and no size that depends on values.
+    A stable sort and a search in its result: the same result every time, and no size that depends
+    on values.
     """
     in_order, order = torch.sort(atoms.to(torch.int32), stable=True)
     every = torch.arange(n_atoms + 1, dtype=torch.int32, device=atoms.device)
@@ -44,28 +48,40 @@ def make_geometry(part: Geometry, dtype: torch.dtype, folder: Path) -> Any:
     def forward(vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         n = vectors.shape[0]
         harmonics, r = vectors.new_empty(n, code.n_harmonics), vectors.new_empty(n)
-        wrap_triton(forward_kernel)[(n // EDGES_AT_ONCE + 1,)](vectors, harmonics, r, n, num_warps=4)
+        wrap_triton(forward_kernel)[(n // EDGES_AT_ONCE + 1,)](
+            vectors, harmonics, r, n, num_warps=4
+        )
         return harmonics, r
 
     @triton_op(f"{name}_adjoint", mutates_args=())
-    def adjoint(d_harmonics: torch.Tensor, d_r: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
+    def adjoint(
+        d_harmonics: torch.Tensor, d_r: torch.Tensor, vectors: torch.Tensor
+    ) -> torch.Tensor:
         n, d_vectors = vectors.shape[0], torch.empty_like(vectors)
-        wrap_triton(adjoint_kernel)[(n // EDGES_AT_ONCE + 1,)](d_harmonics, d_r, vectors, d_vectors, n, num_warps=4)
+        wrap_triton(adjoint_kernel)[(n // EDGES_AT_ONCE + 1,)](
+            d_harmonics, d_r, vectors, d_vectors, n, num_warps=4
+        )
         return d_vectors
 
     def backward(ctx: Any, d_harmonics: torch.Tensor, d_r: torch.Tensor) -> torch.Tensor:
         return adjoint(d_harmonics.contiguous(), d_r.contiguous(), *ctx.saved_tensors)
 
     forward.register_fake(
-        lambda vectors: (vectors.new_empty(vectors.shape[0], code.n_harmonics), vectors.new_empty(vectors.shape[0]))
+        lambda vectors: (
+            vectors.new_empty(vectors.shape[0], code.n_harmonics),
+            vectors.new_empty(vectors.shape[0]),
+        )
     )
     adjoint.register_fake(lambda d_harmonics, d_r, vectors: torch.empty_like(vectors))
     forward.register_autograd(backward, setup_context=_save)
     return _MADE.setdefault(name, forward)
 
 
-def make_convolution(part: Convolution, spline: Spline, dtype: torch.dtype, folder: Path, registers: int = REGISTERS) -> Any:
-    """Operator (features, harmonics, edge_index, order, begin, r, species, table_of, tables) -> flat messages.
+def make_convolution(
+    part: Convolution, spline: Spline, dtype: torch.dtype, folder: Path, registers: int = REGISTERS
+) -> Any:
+    """Operator (features, harmonics, edge_index, order, begin, r, species, table_of, tables) ->
+    flat messages.
 
     `tables [n_tables, n_intervals + 5, paths * channels]`; `folder` keeps the code.
     """
@@ -74,7 +90,11 @@ def make_convolution(part: Convolution, spline: Spline, dtype: torch.dtype, fold
     name = f"{module.__name__}::convolution"
     if name in _MADE:
         return _MADE[name]
-    forward_kernel, adjoint_kernel, shorter_kernel = module.forward, module.adjoint, module.adjoint_without_features
+    forward_kernel, adjoint_kernel, shorter_kernel = (
+        module.forward,
+        module.adjoint,
+        module.adjoint_without_features,
+    )
     n_groups, n_parts = len(code.groups), len(code.groups) * code.n_tiles
 
     @triton_op(name, mutates_args=())
@@ -93,7 +113,18 @@ def make_convolution(part: Convolution, spline: Spline, dtype: torch.dtype, fold
         messages = features.new_empty(n_local * code.n_rows * code.channels)
         sizes = (n_local, n_all, n_edges, table_of.shape[0])
         wrap_triton(forward_kernel)[(n_local + 1, code.n_tiles, n_groups)](
-            features, harmonics, edge_index, order, begin, r, species, table_of, tables, messages, *sizes, num_warps=1
+            features,
+            harmonics,
+            edge_index,
+            order,
+            begin,
+            r,
+            species,
+            table_of,
+            tables,
+            messages,
+            *sizes,
+            num_warps=1,
         )
         return messages
 
@@ -113,7 +144,10 @@ def make_convolution(part: Convolution, spline: Spline, dtype: torch.dtype, fold
         n_local, n_all, n_edges = begin.shape[0] - 1, features.shape[0], edge_index.shape[1]
         sent, sent_begin = sort_edges(edge_index[0], n_all)
         d_features = features.new_empty(n_groups, *features.shape)
-        d_harmonics, d_r = harmonics.new_empty(code.n_tiles, *harmonics.shape), r.new_empty(n_parts, n_edges)
+        d_harmonics, d_r = (
+            harmonics.new_empty(code.n_tiles, *harmonics.shape),
+            r.new_empty(n_parts, n_edges),
+        )
         sizes = (n_local, n_all, n_edges, table_of.shape[0])
         wrap_triton(adjoint_kernel)[(n_all + 1, code.n_tiles, n_groups)](
             gradient, features, harmonics, edge_index, sent, sent_begin, r, species, table_of, tables,
@@ -135,7 +169,10 @@ def make_convolution(part: Convolution, spline: Spline, dtype: torch.dtype, fold
         tables: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         n_local, n_all, n_edges = begin.shape[0] - 1, features.shape[0], edge_index.shape[1]
-        d_harmonics, d_r = harmonics.new_empty(code.n_tiles, *harmonics.shape), r.new_empty(n_parts, n_edges)
+        d_harmonics, d_r = (
+            harmonics.new_empty(code.n_tiles, *harmonics.shape),
+            r.new_empty(n_parts, n_edges),
+        )
         sizes = (n_local, n_all, n_edges, table_of.shape[0])
         wrap_triton(shorter_kernel)[(n_local + 1, code.n_tiles, n_groups)](
             gradient, features, harmonics, edge_index, order, begin, r, species, table_of, tables,
@@ -167,9 +204,11 @@ def make_convolution(part: Convolution, spline: Spline, dtype: torch.dtype, fold
 def make_contraction(
     part: Contraction, coefficients: torch.Tensor, dtype: torch.dtype, folder: Path
 ) -> tuple[Any, torch.Tensor]:
-    """Operator (features of each degree, packed coefficients, species) -> flat products, and the packed coefficients.
+    """Operator (features of each degree, packed coefficients, species) -> flat products, and the
+    packed coefficients.
 
-    Coefficients `[n_sets, Q, channels]`, with several sets where they depend on the element; `folder` keeps the code.
+    Coefficients `[n_sets, Q, channels]`, with several sets where they depend on the element;
+    `folder` keeps the code.
     """
     code = ContractionCode(part, coefficients.shape[0] > 1, dtype)
     packed = code.pack(coefficients.to(dtype))
@@ -180,15 +219,22 @@ def make_contraction(
     forward_kernel, adjoint_kernel = module.forward, module.adjoint
 
     @triton_op(name, mutates_args=())
-    def forward(features: list[torch.Tensor], coefficients: torch.Tensor, species: torch.Tensor) -> torch.Tensor:
+    def forward(
+        features: list[torch.Tensor], coefficients: torch.Tensor, species: torch.Tensor
+    ) -> torch.Tensor:
         n = features[0].shape[0]
         products = coefficients.new_empty(n * code.n_rows * code.channels)
-        wrap_triton(forward_kernel)[(n + 1, code.n_tiles)](*features, coefficients, species, products, n, num_warps=1)
+        wrap_triton(forward_kernel)[(n + 1, code.n_tiles)](
+            *features, coefficients, species, products, n, num_warps=1
+        )
         return products
 
     @triton_op(f"{name}_adjoint", mutates_args=())
     def adjoint(
-        gradient: torch.Tensor, features: list[torch.Tensor], coefficients: torch.Tensor, species: torch.Tensor
+        gradient: torch.Tensor,
+        features: list[torch.Tensor],
+        coefficients: torch.Tensor,
+        species: torch.Tensor,
     ) -> torch.Tensor:
         n = features[0].shape[0]
         d_features = coefficients.new_empty(n * code.dim * code.channels)
@@ -204,7 +250,11 @@ def make_contraction(
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[list[torch.Tensor], None, None]:
         *features, coefficients, species = ctx.saved_tensors
         flat = adjoint(gradient.contiguous(), features, coefficients, species)
-        return split_degrees(flat, features[0].shape[0], [code.channels] * code.n_degrees), None, None
+        return (
+            split_degrees(flat, features[0].shape[0], [code.channels] * code.n_degrees),
+            None,
+            None,
+        )
 
     def fake(features, coefficients, species):  # type: ignore[no-untyped-def]
         return coefficients.new_empty(features[0].shape[0] * code.n_rows * code.channels)

@@ -1,4 +1,5 @@
-"""Code that evaluates radial functions from tables: a quintic B-spline has six weights at any place.
+"""Code that evaluates radial functions from tables: a quintic B-spline has six weights at any
+place.
 
 The same weights as in `cpp/table.h`, without divisions, which are slow.
 """
@@ -70,7 +71,9 @@ def place(spline: Spline, dtype: str) -> list[str]:
 
 
 def slopes(spline: Spline) -> list[str]:
-    """Lines that make the derivatives `v0`..`v5` of the weights with respect to the distance, in knots."""
+    """Lines that make the derivatives `v0`..`v5` of the weights with respect to the distance, in
+    knots.
+    """
     return [f"{names('v')} = spline_slopes(x)"]
 
 

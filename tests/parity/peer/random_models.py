@@ -10,7 +10,9 @@ from ase.data import atomic_numbers
 from mace import modules
 
 # isort: split
-from e3nn import o3  # after mace, without which e3nn 0.4.4 cannot load its constants with this torch
+from e3nn import (
+    o3,
+)  # after mace, without which e3nn 0.4.4 cannot load its constants with this torch
 
 CATEGORICAL = {"type": "categorical", "per": "graph"}
 CONTINUOUS = {"type": "continuous", "per": "graph", "in_dim": 1}
@@ -31,7 +33,14 @@ HEADS = {
     "1": ["dft"],
     "2": ["mp_pbe", "ccsd"],
     "4": ["matpes-r2scan", "omol", "oc20", "Default"],
-    "6 of mace-mh-1": ["matpes_r2scan", "mp_pbe_refit_add", "spice_wB97M", "oc20_usemppbe", "omol", "omat_pbe"],
+    "6 of mace-mh-1": [
+        "matpes_r2scan",
+        "mp_pbe_refit_add",
+        "spice_wB97M",
+        "oc20_usemppbe",
+        "omol",
+        "omat_pbe",
+    ],
 }
 AVG_NUM_NEIGHBORS = {"1": 1, "14.3": 14.3, "61.9 of numpy": np.float64(61.964672446250916)}
 TORCH_DTYPES = {"float64": torch.float64, "float32": torch.float32}
@@ -50,14 +59,20 @@ def edge_irreps(options: dict[str, Any], hidden_lmax: int) -> o3.Irreps | None:
     return irreps(options["edge_channels"], hidden_lmax - 1 if lower else hidden_lmax)
 
 
-def constructor_arguments(options: dict[str, Any], generator: np.random.Generator) -> dict[str, Any]:
+def constructor_arguments(
+    options: dict[str, Any], generator: np.random.Generator
+) -> dict[str, Any]:
     """Keyword arguments of mace-torch's model classes, without scale and shift."""
     heads = HEADS[options["heads"]]
     numbers = [atomic_numbers[symbol] for symbol in options["elements"]]
     hidden_lmax = 1 if options["hidden_lmax"] is None else options["hidden_lmax"]
     first = modules.interaction_classes[f"RealAgnostic{options['first_block']}InteractionBlock"]
-    later = modules.interaction_classes[f"RealAgnostic{options['later_block'] or ''}InteractionBlock"]
-    e0s = generator.normal(-3.0, 4.0, (len(numbers),) if heads is None else (len(heads), len(numbers)))
+    later = modules.interaction_classes[
+        f"RealAgnostic{options['later_block'] or ''}InteractionBlock"
+    ]
+    e0s = generator.normal(
+        -3.0, 4.0, (len(numbers),) if heads is None else (len(heads), len(numbers))
+    )
     correlation = options["correlation"]
     return {
         "r_max": options["r_max"],
@@ -73,7 +88,9 @@ def constructor_arguments(options: dict[str, Any], generator: np.random.Generato
         "atomic_energies": e0s,
         "avg_num_neighbors": AVG_NUM_NEIGHBORS[options["avg_num_neighbors"]],
         "atomic_numbers": numbers,
-        "correlation": correlation if isinstance(correlation, int) else correlation[: options["layers"]],
+        "correlation": correlation
+        if isinstance(correlation, int)
+        else correlation[: options["layers"]],
         "gate": modules.gate_dict[options["gate"] or "silu"],
         "pair_repulsion": options["zbl"],
         "apply_cutoff": options["apply_cutoff"],
@@ -93,7 +110,9 @@ def constructor_arguments(options: dict[str, Any], generator: np.random.Generato
 
 
 def build(options: dict[str, Any], seed: int) -> torch.nn.Module:
-    """A model in the precision that the file is built in; torch's default dtype is left at that precision."""
+    """A model in the precision that the file is built in; torch's default dtype is left at that
+    precision.
+    """
     torch.set_default_dtype(TORCH_DTYPES[options["file"].split()[0]])
     torch.manual_seed(seed)
     generator = np.random.default_rng(seed)
@@ -103,7 +122,9 @@ def build(options: dict[str, Any], seed: int) -> torch.nn.Module:
     else:
         shape = () if arguments["heads"] is None else len(arguments["heads"])
         scale, shift = generator.uniform(0.6, 1.6, shape), generator.normal(0.0, 0.5, shape)
-        model = modules.ScaleShiftMACE(atomic_inter_scale=scale, atomic_inter_shift=shift, **arguments)
+        model = modules.ScaleShiftMACE(
+            atomic_inter_scale=scale, atomic_inter_shift=shift, **arguments
+        )
     randomise(model)
     return model
 

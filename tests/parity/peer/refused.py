@@ -52,11 +52,17 @@ LAYOUTS: dict[str, dict[str, Any]] = {
     "hidden_above_max_ell": {"hidden_irreps": o3.Irreps("4x0e + 4x1o + 4x2e"), "max_ell": 1},
     "unequal_edge_channels": {"edge_irreps": o3.Irreps("4x0e + 3x1o")},
     "use_so3": {"use_so3": True},
-    "attention_block": {"interaction_cls": modules.interaction_classes["RealAgnosticAttResidualInteractionBlock"]},
+    "attention_block": {
+        "interaction_cls": modules.interaction_classes["RealAgnosticAttResidualInteractionBlock"]
+    },
     "last_layer_irreps": {"keep_last_layer_irreps": True},
-    "embedding_of_temperature": {"embedding_specs": {"elec_temp": CATEGORICAL | {"num_classes": 4, "emb_dim": 3}}},
+    "embedding_of_temperature": {
+        "embedding_specs": {"elec_temp": CATEGORICAL | {"num_classes": 4, "emb_dim": 3}}
+    },
     "embedding_per_node": {
-        "embedding_specs": {"total_charge": {"type": "continuous", "per": "node", "in_dim": 1, "emb_dim": 3}}
+        "embedding_specs": {
+            "total_charge": {"type": "continuous", "per": "node", "in_dim": 1, "emb_dim": 3}
+        }
     },
 }
 """Changes to the constructor's arguments that give models outside the supported family."""
@@ -87,7 +93,9 @@ def model(**changes: Any) -> torch.nn.Module:
 def dipole_model() -> torch.nn.Module:
     """A model of dipoles, which has no energy."""
     arguments = constructor_arguments(OPTIONS, np.random.default_rng(0))
-    chosen = {name: arguments[name] for name in DIPOLE_ARGUMENTS} | {"MLP_irreps": o3.Irreps("4x0e + 4x1o")}
+    chosen = {name: arguments[name] for name in DIPOLE_ARGUMENTS} | {
+        "MLP_irreps": o3.Irreps("4x0e + 4x1o")
+    }
     return modules.AtomicDipolesMACE(atomic_energies=None, **chosen)
 
 
@@ -99,11 +107,15 @@ def energy_dipole_model() -> torch.nn.Module:
 
 
 def cuequivariance_model() -> torch.nn.Module:
-    """A model that says it has the layout of cuequivariance (which can really be had on a GPU only)."""
+    """A model that says it has the layout of cuequivariance (which can really be had on a GPU
+    only).
+    """
     made = model()
     for module in made.modules():
         if hasattr(module, "cueq_config"):
-            module.cueq_config = CuEquivarianceConfig(enabled=True, layout="ir_mul", group="O3_e3nn", optimize_all=True)
+            module.cueq_config = CuEquivarianceConfig(
+                enabled=True, layout="ir_mul", group="O3_e3nn", optimize_all=True
+            )
     return made
 
 

@@ -1,4 +1,5 @@
-"""Writes `mace-mh-1.model`, a random model of the published model's size, and numbers of one structure, head by head.
+"""Writes `mace-mh-1.model`, a random model of the published model's size, and numbers of one
+structure, head by head.
 
 .venv-peer/bin/python tests/parity/peer/write_full_size.py TASK FOLDER
 """

@@ -1,4 +1,5 @@
-"""Writes `<case>.model` and `<case>.npz` for every case of a job (JSON, see tests/parity/references.py).
+"""Writes `<case>.model` and `<case>.npz` for every case of a job (JSON, see
+tests/parity/references.py).
 
 .venv-peer/bin/python tests/parity/peer/write_references.py JOB FOLDER
 """
