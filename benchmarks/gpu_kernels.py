@@ -13,8 +13,8 @@ from mhff.model.mace import MACE
 from mhff_deploy.cuda import TritonKernels
 from mhff_deploy.folders import kernel_folder
 from mhff_deploy.kernels import Edges
-from mhff_deploy.lowered import LoweredMACE
-from mhff_deploy.radial import R_MIN
+from mhff_deploy.lowering.network import LoweredMACE
+from mhff_deploy.lowering.radial import R_MIN
 
 INTERVALS = {"float32": 128, "float64": 384}
 """Of tables, as the default errors of forces want them."""

@@ -29,7 +29,7 @@ from mhff.modelfile import Model, load
 from mhff.ops.ghosts import no_ghosts
 from mhff_deploy.build import build
 from mhff_deploy.folders import kernel_folder
-from mhff_deploy.lower import TABLE_ERROR, lower
+from mhff_deploy.lowering.lower import TABLE_ERROR, lower
 from mhff_deploy.products import use_kernel
 from mhff_deploy.runtime import load_artefact
 from mhff_deploy.targets import AOTI

@@ -22,8 +22,8 @@ from mhff.model.mace import MACE
 from mhff.ops.triton.module import REGISTERS
 from mhff_deploy.cuda import TritonKernels
 from mhff_deploy.kernels import Edges, Kernels
-from mhff_deploy.lowered import LoweredMACE
-from mhff_deploy.radial import R_MIN
+from mhff_deploy.lowering.network import LoweredMACE
+from mhff_deploy.lowering.radial import R_MIN
 
 SMALL: dict[str, Any] = {
     "elements": ("H", "O"),

@@ -25,7 +25,7 @@ from mhff.graph import Graph, graph_from_atoms
 from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.ops.ghosts import owner_plan
 from mhff_deploy.cuda import TritonKernels
-from mhff_deploy.lowered import LoweredMACE
+from mhff_deploy.lowering.network import LoweredMACE
 
 INTERVALS = 32
 R_MAX = 4.0

@@ -16,7 +16,7 @@ from mhff.state import given_state
 from mhff_deploy.aoti import compile_aoti
 from mhff_deploy.artefact import CONSTANTS, ISAS, KERNELS, NATIVE, Form, Manifest, pack
 from mhff_deploy.folders import kernel_folder
-from mhff_deploy.lower import TABLE_ERROR, lower
+from mhff_deploy.lowering.lower import TABLE_ERROR, lower
 from mhff_deploy.products import use_kernel
 from mhff_deploy.runtime import load_artefact, processor
 from mhff_deploy.targets import Target

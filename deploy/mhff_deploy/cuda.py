@@ -18,10 +18,10 @@ from mhff.ops.triton.module import REGISTERS
 from mhff.ops.triton.operators import make_contraction, make_convolution, make_geometry, sort_edges
 from mhff.ops.triton.spline import Spline
 from mhff_deploy.kernels import Edges
-from mhff_deploy.linear import Maps
-from mhff_deploy.lowered import LoweredMACE
+from mhff_deploy.lowering.linear import Maps
+from mhff_deploy.lowering.network import LoweredMACE
+from mhff_deploy.lowering.radial import RadialTables
 from mhff_deploy.native import shapes
-from mhff_deploy.radial import RadialTables
 
 
 class TritonKernels:

@@ -17,9 +17,9 @@ from mhff.model.layers import pack_degrees
 from mhff.ops.contraction import contraction_operator
 from mhff.ops.convolution import convolution_operator, sum_over_edges
 from mhff.ops.flat import split_degrees
-from mhff_deploy.linear import Maps
-from mhff_deploy.radial import RadialTables
-from mhff_deploy.tables import interpolate
+from mhff_deploy.lowering.linear import Maps
+from mhff_deploy.lowering.radial import RadialTables
+from mhff_deploy.lowering.tables import interpolate
 
 
 class Edges(NamedTuple):

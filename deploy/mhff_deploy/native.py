@@ -17,9 +17,9 @@ from mhff.ops.native.build import build
 from mhff.ops.native.operators import load
 from mhff.ops.native.parts import Contraction, Geometry, Part
 from mhff_deploy.kernels import Edges
-from mhff_deploy.linear import Maps
-from mhff_deploy.lowered import LoweredMACE
-from mhff_deploy.radial import RadialTables
+from mhff_deploy.lowering.linear import Maps
+from mhff_deploy.lowering.network import LoweredMACE
+from mhff_deploy.lowering.radial import RadialTables
 
 
 class NativeKernels:

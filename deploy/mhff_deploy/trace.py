@@ -20,7 +20,7 @@ from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.model.mace import MACE
 from mhff.model.state import DEFAULT_STATE
 from mhff.ops.ghosts import owner_plan
-from mhff_deploy.lowered import LoweredMACE
+from mhff_deploy.lowering.network import LoweredMACE
 
 INPUTS = ("edge_vectors", "edge_index", "species", "head_weights", "ghost_plan", "state")
 

@@ -2,41 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
-import numpy as np
 import torch
-from ase import Atoms
 
 from mhff.errors import MHFFError
 from mhff.evaluator import EagerEvaluator, Evaluator
 from mhff.graph import graph_from_atoms
 from mhff.modelfile import Model
 from mhff.ops.ghosts import owner_plan
+from mhff_deploy.lowering.structures import check_structures
 
 ENERGY_TOLERANCE = {"float32": 1e-4, "float64": 1e-9}
 """Largest error of a node energy, eV, relative to max(1, largest edge gradient in eV/A)."""
 GRADIENT_TOLERANCE = {"float32": 1e-4, "float64": 1e-8}
 """Largest error of an edge gradient, eV/A, relative to max(1, largest edge gradient)."""
-SIZES = (1, 2, 9, 64)
-SPACING = 2.3
-"""Distance between neighbours of the test structures before rattling, A."""
-
-
-def check_structures(elements: Sequence[str]) -> Iterator[Atoms]:
-    """Rattled simple-cubic crystals and clusters of random species, one atom alone among them."""
-    rng = np.random.default_rng(0)
-    for n_atoms in SIZES:
-        side = int(np.ceil(n_atoms ** (1 / 3)))
-        grid = np.stack(np.meshgrid(*[np.arange(side)] * 3), -1).reshape(-1, 3)[:n_atoms] * SPACING
-        positions = grid + rng.normal(0, 0.12, grid.shape)
-        for periodic in (False, True):
-            yield Atoms(
-                rng.choice(list(elements), n_atoms),
-                positions,
-                cell=np.eye(3) * side * SPACING,
-                pbc=periodic,
-            )
 
 
 def largest_errors(model: Model, program: Evaluator) -> dict[str, float]:

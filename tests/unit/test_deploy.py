@@ -26,7 +26,7 @@ from mhff_deploy import build as build_module
 from mhff_deploy.artefact import MEMBER, Manifest, checksum, read_manifest
 from mhff_deploy.build import build
 from mhff_deploy.cache import compiled
-from mhff_deploy.lower import pruned
+from mhff_deploy.lowering.lower import pruned
 from mhff_deploy.runtime import load_artefact
 from mhff_deploy.targets import AOTI, TORCHSCRIPT, find_target
 from mhff_deploy.trace import example_inputs, trace

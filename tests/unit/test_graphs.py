@@ -36,7 +36,7 @@ from mhff_deploy.graphs import (
     Slot,
     padded_sizes,
 )
-from mhff_deploy.lowered import LoweredMACE
+from mhff_deploy.lowering.network import LoweredMACE
 from mhff_deploy.runtime import check_manifest
 
 R_MAX = 4.0

@@ -21,7 +21,7 @@ from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.ops.native.build import build
 from mhff.ops.native.operators import load
 from mhff_deploy.folders import kernel_folder
-from mhff_deploy.lowered import LoweredMACE
+from mhff_deploy.lowering.network import LoweredMACE
 from mhff_deploy.native import NativeKernels
 
 MORE_THREADS = 9

@@ -29,8 +29,8 @@ from mhff.ops.triton.convolution_code import ConvolutionCode
 from mhff.ops.triton.module import REGISTERS, load, tile_of
 from mhff.ops.triton.spline import Spline
 from mhff_deploy.cuda import TritonKernels
-from mhff_deploy.lower import lower
-from mhff_deploy.lowered import LoweredMACE
+from mhff_deploy.lowering.lower import lower
+from mhff_deploy.lowering.network import LoweredMACE
 from mhff_deploy.trace import example_inputs, trace
 
 DOUBLE, SINGLE = Tolerance(1e-12, 0.0), Tolerance(1e-5, 0.0)

@@ -15,7 +15,7 @@ from torch import nn
 from mhff.model.interaction import Edges, Interaction
 from mhff.model.mace import MACE
 from mhff.model.radial import RadialBasis
-from mhff_deploy.tables import Functions, Table, interpolate, tabulate
+from mhff_deploy.lowering.tables import Functions, Table, interpolate, tabulate
 
 R_MIN = 0.4
 """Where tables begin, A; at shorter distances radial functions keep their value, and the pair

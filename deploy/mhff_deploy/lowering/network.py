@@ -18,9 +18,9 @@ from mhff.model.state import DEFAULT_STATE
 from mhff.ops.flat import split_degrees
 from mhff.ops.ghosts import exchange_ghosts
 from mhff_deploy.kernels import Edges, TorchKernels
-from mhff_deploy.linear import Maps, matrices
-from mhff_deploy.mixing import Skip, build_mixing
-from mhff_deploy.radial import RadialNetworks, RadialTables
+from mhff_deploy.lowering.linear import Maps, matrices
+from mhff_deploy.lowering.mixing import Skip, build_mixing
+from mhff_deploy.lowering.radial import RadialNetworks, RadialTables
 
 
 class OfAtoms(NamedTuple):

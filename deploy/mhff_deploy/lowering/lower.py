@@ -26,12 +26,12 @@ from mhff.model.readout import ReferenceEnergies
 from mhff.modelfile import Model
 from mhff.ops.native import build
 from mhff.ops.triton import module as triton_module
-from mhff_deploy.accuracy import Tabulated, lower_to_error
 from mhff_deploy.artefact import Form
 from mhff_deploy.cuda import TritonKernels
-from mhff_deploy.lowered import LoweredMACE
+from mhff_deploy.lowering.accuracy import Tabulated, lower_to_error
+from mhff_deploy.lowering.network import LoweredMACE
+from mhff_deploy.lowering.radial import depends_on_pair
 from mhff_deploy.native import NativeKernels
-from mhff_deploy.radial import depends_on_pair
 
 TABLE_ERROR = {"float32": 1e-6, "float64": 1e-9}
 """Error of forces, eV/A, that tables may make, by the program's precision."""

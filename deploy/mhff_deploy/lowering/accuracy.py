@@ -17,8 +17,8 @@ from mhff.graph import Graph, graph_from_atoms
 from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.model.mace import MACE
 from mhff.model.state import DEFAULT_STATE
-from mhff_deploy.lowered import LoweredMACE
-from mhff_deploy.verify import check_structures
+from mhff_deploy.lowering.network import LoweredMACE
+from mhff_deploy.lowering.structures import check_structures
 
 FIRST, MOST = 64, 2048
 """Intervals of a table: the first trial, and more than any model needs."""

@@ -14,7 +14,7 @@ from torch import nn
 
 from mhff.model.interaction import ClassicInteraction, Interaction, NonLinearResidualInteraction
 from mhff.ops.flat import join_degrees, split_degrees
-from mhff_deploy.linear import ElementMaps, Maps, element_matrices, matrices
+from mhff_deploy.lowering.linear import ElementMaps, Maps, element_matrices, matrices
 
 
 class NonLinearMixing(nn.Module):
