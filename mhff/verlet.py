@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from mhff.errors import MHFFError
-from mhff.graph import check_distances, neighbour_list
+from mhff.neighbours import check_distances, neighbour_list
 
 
 class VerletList:
@@ -39,7 +39,7 @@ class VerletList:
 
         `positions [n, 3]` need not be wrapped into the cell; `cell [3, 3]`, rows are lattice
         vectors; `pbc [3]`. Raises MHFFError for what has no neighbour list
-        (`mhff.graph.neighbour_list`).
+        (`mhff.neighbours.neighbour_list`).
         """
         known = (
             np.array_equal(pbc, self._pbc)

@@ -24,8 +24,9 @@ from mhff.bench.report import Floor, Point, Report
 from mhff.bench.systems import DEFAULT_SIZES, find_system
 from mhff.errors import MHFFError
 from mhff.evaluator import open_evaluator
-from mhff.graph import neighbour_list, species_indices
+from mhff.graph import species_indices
 from mhff.modelfile import is_model_file, load, model_path
+from mhff.neighbours import neighbour_list
 
 SAME_ENERGY = {"float32": 1e-4, "float64": 1e-6}
 """Largest difference of the contenders' energies, eV per atom, beside the precision of a large

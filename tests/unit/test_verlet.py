@@ -11,8 +11,8 @@ from models import random_model
 from structures import rattled_bulk, slab, water_cluster
 
 from mhff import MHFFCalculator, MHFFError
-from mhff.graph import neighbour_list
 from mhff.modelfile import Model
+from mhff.neighbours import neighbour_list
 from mhff.verlet import VerletList
 
 R_MAX = 3.0
