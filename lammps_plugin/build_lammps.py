@@ -17,11 +17,18 @@ import tempfile
 import time
 from pathlib import Path
 
-from build.compiling import build_lammps, find_cached
-from build.debian_source import EXPECTED
-from build.environment import BuildError, Environment, inspect_environment, say
-from build.linking import Lammps, cached_lammps, describe_program, is_linked, link, programs_on_path
-from build.probe import probe
+from lammps_build.compiling import build_lammps, find_cached
+from lammps_build.debian_source import EXPECTED
+from lammps_build.environment import BuildError, Environment, inspect_environment, say
+from lammps_build.linking import (
+    Lammps,
+    cached_lammps,
+    describe_program,
+    is_linked,
+    link,
+    programs_on_path,
+)
+from lammps_build.probe import probe
 
 
 def lammps_on_path(environment: Environment) -> Lammps | None:

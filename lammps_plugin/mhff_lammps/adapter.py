@@ -16,7 +16,8 @@ import torch
 
 from mhff.errors import MHFFError
 from mhff.evaluator import Evaluator
-from mhff_lammps.instance import Instances, check_coupling, check_settings
+from mhff_lammps.checks import check_coupling, check_settings
+from mhff_lammps.instance import Instances
 from mhff_lammps.labels import Labels
 
 

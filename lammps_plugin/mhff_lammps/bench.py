@@ -15,7 +15,7 @@ from mhff.modelfile import is_model_file
 from mhff_deploy.artefact import is_artefact
 from mhff_deploy.cache import compiled
 from mhff_lammps.driver import load_model, read_model
-from mhff_lammps.target import wrap
+from mhff_lammps.engine import wrap
 
 TEMPERATURE = 300
 """Of the dynamics, K."""

@@ -18,7 +18,7 @@ from structures import ELEMENTS, MGO_LATTICE, tiny_cell
 from mhff import MHFFCalculator
 from mhff_deploy.artefact import Form
 from mhff_deploy.cache import compiled
-from mhff_lammps.target import LAMMPS
+from mhff_lammps.engine import TARGET
 
 ENERGY_TOLERANCE = 1e-9
 """eV per atom, between engines, float64."""
@@ -153,7 +153,7 @@ def read(folder: Path, name: str) -> Result:
 @cache
 def lammps_file(form: Form) -> bytes:
     """The bundled model's file for LAMMPS, float64, without a default head."""
-    return LAMMPS.wrap(compiled("mini", dtype="float64", form=form).read_bytes())
+    return TARGET.wrap(compiled("mini", dtype="float64", form=form).read_bytes())
 
 
 def folder_with_model(folder: Path, form: Form = "torchscript") -> Path:

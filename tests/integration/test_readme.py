@@ -13,7 +13,7 @@ from openmm import app, unit
 
 from mhff import load
 from mhff_deploy.build import build
-from mhff_lammps.target import LAMMPS
+from mhff_lammps.engine import TARGET
 from mhff_openmm.demo import topology_of, water_ring
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +40,7 @@ def test_examples_are_short(beginning: str) -> None:
 
 
 def test_the_lammps_example_runs(tmp_path: Path) -> None:
-    content, _ = build(load("mini"), LAMMPS, head="surfaces", form="torchscript")
+    content, _ = build(load("mini"), TARGET, head="surfaces", form="torchscript")
     (tmp_path / "mini.mliap").write_bytes(content)
     shutil.copy(ROOT / "examples" / "lammps" / "co-on-mgo.data", tmp_path)
     (tmp_path / "in.readme").write_text(

@@ -18,8 +18,7 @@ from mhff.cli import main
 from mhff.describe import describe_file
 from mhff_deploy.artefact import MEMBER, Manifest, pack
 from mhff_deploy.describe import describe_artefact
-from mhff_lammps.describe import describe_lammps_file
-from mhff_lammps.target import wrap
+from mhff_lammps.engine import describe_lammps_file, wrap
 
 TABLES = {"asked": 1e-6, "measured": 1.8e-7, "intervals": 384.0}
 ERRORS = {"node_energies": 5.6e-7, "edge_gradients": 2.4e-6}

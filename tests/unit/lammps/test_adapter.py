@@ -22,11 +22,12 @@ from mhff.heads import Head, Heads
 from mhff_deploy.artefact import Manifest, pack
 from mhff_lammps import reporting
 from mhff_lammps.adapter import Adapter, owners, read_step, write_step
+from mhff_lammps.checks import check_settings
 from mhff_lammps.driver import read_model
-from mhff_lammps.instance import Instances, check_settings
+from mhff_lammps.engine import TARGET
+from mhff_lammps.instance import Instances
 from mhff_lammps.labels import Labels
 from mhff_lammps.model import MHFFModel
-from mhff_lammps.target import LAMMPS
 
 ELEMENTS = ("H", "O")
 HEADS = Heads([Head(name="bulk"), Head(name="gas", elements=("H",))])
@@ -58,7 +59,7 @@ def artefact(default_head: str | None = "gas") -> bytes:
 
 class TestFile:
     def test_holds_one_class_and_what_lammps_asks_for(self, capsys):
-        content = LAMMPS.wrap(artefact())
+        content = TARGET.wrap(artefact())
         model = pickle.loads(content)
         strings = [
             argument for _, argument, _ in pickletools.genops(content) if isinstance(argument, str)
@@ -77,8 +78,8 @@ class TestFile:
 
     def test_is_written_without_lammps(self):
         code = (
-            "import sys; sys.modules['lammps'] = None; from mhff_lammps.target import LAMMPS; "
-            "print(LAMMPS.name)"
+            "import sys; sys.modules['lammps'] = None; from mhff_lammps.engine import TARGET; "
+            "print(TARGET.name)"
         )
         assert subprocess.check_output([sys.executable, "-c", code], text=True) == "lammps\n"
 
@@ -87,11 +88,11 @@ class TestFile:
         with pytest.raises(
             MHFFError, match=r"does not end in .pt or .pth.*give another ending, as -o .*\.mliap"
         ):
-            LAMMPS.check_output(name)
+            TARGET.check_output(name)
 
     @pytest.mark.parametrize("name", ["mini", "mini.mliap", "mini.pt2", "pt"])
     def test_any_other_name_is_fine(self, name):
-        LAMMPS.check_output(name)
+        TARGET.check_output(name)
 
     @pytest.mark.parametrize(
         ("change", "sentence"),
@@ -119,7 +120,7 @@ class TestFile:
             b"text",
             pickle.dumps(print),
             pickle.dumps({}),
-            LAMMPS.wrap(artefact())[:-20],
+            TARGET.wrap(artefact())[:-20],
         ):
             file.write_bytes(content)
             with pytest.raises(MHFFError, match="not a file of mhff compile --target lammps"):
