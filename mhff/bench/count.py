@@ -98,13 +98,13 @@ def linear_maps(config: ModelConfig, layer: int) -> int:
     total += _maps([channels] * (config.output_lmax(layer) + 1), channels)  # after the product
     if not constant:
         total += _maps([channels for _ in sent], edge_channels)  # before the convolution
-    if block == "nonlinear_residual":
+    if block.is_nonlinear:
         total += _maps([channels] * len(degrees), channels)
         if not constant:
             total += sum(
                 (2 * degree + 1) * edge_channels * _mapped(config, layer)[degree] for degree in sent
             )
-    if block in ("plain", "density"):
+    if not block.is_residual:
         total += _maps([channels] * len(degrees), channels)  # of each element
     elif not constant:
         total += _maps(
@@ -124,9 +124,8 @@ def message_map(config: ModelConfig, layer: int) -> int:
 
 def _mapped(config: ModelConfig, layer: int) -> list[int]:
     """Channels of each degree after that map: in the non-linear block, gates are among the scalars."""
-    scalars = config.n_channels * (
-        1 + config.l_max if config.block(layer) == "nonlinear_residual" else 1
-    )
+    n_gates = config.l_max if config.block(layer).is_nonlinear else 0
+    scalars = config.n_channels * (1 + n_gates)
     return [scalars, *[config.n_channels] * config.l_max]
 
 

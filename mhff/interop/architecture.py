@@ -11,15 +11,15 @@ from pydantic import ValidationError
 
 from mhff.interop.reading import Reading, UnknownModelError, expect, natural, words
 from mhff.interop.records import function_name, irreps
-from mhff.model.config import ModelConfig
+from mhff.model.config import Block, ModelConfig
 
 MODELS = ("ScaleShiftMACE", "MACE")
 BLOCKS = {
-    "RealAgnosticInteractionBlock": "plain",
-    "RealAgnosticResidualInteractionBlock": "residual",
-    "RealAgnosticDensityInteractionBlock": "density",
-    "RealAgnosticDensityResidualInteractionBlock": "density_residual",
-    "RealAgnosticResidualNonLinearInteractionBlock": "nonlinear_residual",
+    "RealAgnosticInteractionBlock": Block.PLAIN,
+    "RealAgnosticResidualInteractionBlock": Block.RESIDUAL,
+    "RealAgnosticDensityInteractionBlock": Block.DENSITY,
+    "RealAgnosticDensityResidualInteractionBlock": Block.DENSITY_RESIDUAL,
+    "RealAgnosticResidualNonLinearInteractionBlock": Block.NONLINEAR_RESIDUAL,
 }
 RADIAL = {"BesselBasis": "bessel", "GaussianBasis": "gaussian", "ChebychevBasis": "chebyshev"}
 TRANSFORMS = {"AgnesiTransform": "agnesi", "SoftTransform": "soft"}
@@ -265,7 +265,7 @@ def _check_layouts(reading: Reading, config: ModelConfig) -> None:
         _same(reading, f"products.{layer}.symmetric_contractions", "irreps_in", target)
         _same(reading, f"products.{layer}.symmetric_contractions", "irreps_out", output)
         # mace-torch adds the skip term only where this flag is set
-        skips = config.block(layer).endswith("residual")
+        skips = config.block(layer).is_residual
         expect(
             not skips or reading.typed(f"products.{layer}", "use_sc", bool),
             f"products.{layer} leaves the skip term out",

@@ -137,7 +137,7 @@ def _activations(reading: Reading, config: ModelConfig) -> dict[str, torch.Tenso
     found: dict[str, set[float]] = {"silu": set(), "sigmoid": set(), "readout": set()}
     for layer in range(config.n_layers):
         place = f"interactions.{layer}"
-        if config.block(layer) == "nonlinear_residual":
+        if config.block(layer).is_nonlinear:
             scalar, gate = _gate_factors(reading, f"{place}.equivariant_nonlin")
             found["silu"].add(scalar)
             found["sigmoid"].add(gate)

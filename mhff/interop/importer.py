@@ -104,7 +104,7 @@ def _provenance(path: Path, reading: Reading, described: HeadInfo) -> dict[str, 
 def _report(reading: Reading, model: Model) -> tuple[str, ...]:
     config = model.network.config
     n_weights = sum(parameter.numel() for parameter in model.network.parameters())
-    blocks = [config.block(layer) for layer in range(config.n_layers)]
+    blocks = [config.block(layer).value for layer in range(config.n_layers)]
     return (
         f"{reading.root.class_name} with {n_weights:,} weights in "
         f"{str(model.network.dtype).removeprefix('torch.')}",

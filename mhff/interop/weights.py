@@ -28,10 +28,8 @@ def read_weights(reading: Reading, config: ModelConfig) -> Weights:
     }
     weights |= _references(reading, config)
     for layer in range(config.n_layers):
-        nonlinear = config.block(layer) == "nonlinear_residual"
-        block = (
-            _nonlinear(reading, config, layer) if nonlinear else _classic(reading, config, layer)
-        )
+        read_block = _nonlinear if config.block(layer).is_nonlinear else _classic
+        block = read_block(reading, config, layer)
         weights |= _prefixed(f"layers.{layer}.interaction.", block)
         weights |= _prefixed(f"layers.{layer}.product.", _product(reading, config, layer))
         path = readout_path(reading, layer)
@@ -184,13 +182,13 @@ def _classic(reading: Reading, config: ModelConfig, layer: int) -> Weights:
     numel = reading.typed(f"{path}.conv_tp", "weight_numel", int)
     weights = _degrees("linear_up", matrices(reading, f"{path}.linear_up", n_sent))
     weights |= _degrees("linear", matrices(reading, f"{path}.linear", n_degrees))
-    mix, size = ("skip", n_skips) if block.endswith("residual") else ("mix", n_degrees)
+    mix, size = ("skip", n_skips) if block.is_residual else ("mix", n_degrees)
     weights |= _degrees(mix, matrices(reading, f"{path}.skip_tp", size, n_elements))
     radial = [config.n_radial, *config.radial_mlp, numel]
     weights |= _prefixed(
         "radial_network.", _radial_network(reading, f"{path}.conv_tp_weights", radial)
     )
-    if block.startswith("density"):
+    if block.has_density:
         weights |= _prefixed(
             "density_network.", _radial_network(reading, f"{path}.density_fn", [config.n_radial, 1])
         )

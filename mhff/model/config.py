@@ -2,14 +2,40 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Annotated, Literal
 
 from ase.data import atomic_numbers
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
 
-Block = Literal["plain", "residual", "density", "density_residual", "nonlinear_residual"]
-"""Interaction blocks (`mhff.model.interaction`)."""
 Correlation = Annotated[int, Field(ge=1, le=4)]
+
+
+class Block(Enum):
+    """An interaction block (`mhff.model.interaction`). Its value is its name in files."""
+
+    # name in files, has_density, is_residual, is_nonlinear
+    PLAIN = ("plain", False, False, False)
+    RESIDUAL = ("residual", False, True, False)
+    DENSITY = ("density", True, False, False)
+    DENSITY_RESIDUAL = ("density_residual", True, True, False)
+    NONLINEAR_RESIDUAL = ("nonlinear_residual", True, True, True)
+
+    has_density: bool
+    """Whether a learned density of the edges normalises the messages, instead of their mean number."""
+    is_residual: bool
+    """Whether a skip connection leads past the product; a block without one mixes by element."""
+    is_nonlinear: bool
+    """Whether a gate follows the messages, and the radial network sees both elements of an edge."""
+
+    def __new__(cls, name: str, has_density: bool, is_residual: bool, is_nonlinear: bool) -> Block:
+        """The member called `name` in files."""
+        block = object.__new__(cls)
+        block._value_ = name
+        block.has_density = has_density
+        block.is_residual = is_residual
+        block.is_nonlinear = is_nonlinear
+        return block
 
 
 class StateEmbedding(BaseModel):
@@ -67,7 +93,7 @@ class ModelConfig(BaseModel):
     """Largest degree of the spherical harmonics, and of the features that enter the product."""
     correlation: Correlation | tuple[Correlation, ...] = 3
     """Largest body order of the symmetric contraction (nu), for all layers or one for each."""
-    interaction: Block = "nonlinear_residual"
+    interaction: Block = Block.NONLINEAR_RESIDUAL
     first_interaction: Block | None = None
     """Block of the first layer; None means `interaction`."""
     agnostic_product: bool = True
@@ -145,10 +171,12 @@ class ModelConfig(BaseModel):
 
     @property
     def jumps_at_cutoff(self) -> bool:
-        """Whether the energy jumps at r_max: the non-linear block has biases, which only an
-        envelope on its weights ends.
+        """Whether the energy jumps at r_max, because the biases of a non-linear block have no
+        envelope.
         """
-        return self.apply_cutoff and "nonlinear_residual" in (self.interaction, self.block(0))
+        return self.apply_cutoff and any(
+            self.block(layer).is_nonlinear for layer in range(self.n_layers)
+        )
 
     @property
     def atomic_numbers(self) -> tuple[int, ...]:

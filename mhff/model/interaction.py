@@ -251,12 +251,10 @@ class ClassicInteraction(Interaction):
         self.radial_network = RadialNetwork(widths, constants, generator)
         self.linear = PackedLinear(self.message_channels, [channels] * n_degrees, generator)
         self.density_network = (
-            RadialNetwork([config.n_radial, 1], constants, generator)
-            if block.startswith("density")
-            else None
+            RadialNetwork([config.n_radial, 1], constants, generator) if block.has_density else None
         )
         self.skip, self.mix = None, None
-        if block.endswith("residual"):
+        if block.is_residual:
             self.skip = ElementLinear(
                 n_elements, [channels] * n_skips, [channels] * n_skips, generator
             )
@@ -304,9 +302,6 @@ def build_interaction(
     generator: torch.Generator,
 ) -> Interaction:
     """The interaction block of a layer."""
-    block = (
-        NonLinearResidualInteraction
-        if config.block(layer) == "nonlinear_residual"
-        else ClassicInteraction
-    )
-    return block(config, layer, constants, generator)
+    is_nonlinear = config.block(layer).is_nonlinear
+    interaction = NonLinearResidualInteraction if is_nonlinear else ClassicInteraction
+    return interaction(config, layer, constants, generator)

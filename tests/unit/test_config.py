@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from mhff.model.config import ModelConfig
+from mhff.interop.architecture import BLOCKS
+from mhff.model.config import Block, ModelConfig
 
 
 def config(**settings: Any) -> ModelConfig:
@@ -54,9 +55,9 @@ def test_layers() -> None:
         first_interaction="density",
     )
     assert [three.block(layer) for layer in range(3)] == [
-        "density",
-        "nonlinear_residual",
-        "nonlinear_residual",
+        Block.DENSITY,
+        Block.NONLINEAR_RESIDUAL,
+        Block.NONLINEAR_RESIDUAL,
     ]
     assert [three.edge_channels(layer) for layer in range(3)] == [8, 4, 4]
     assert [three.input_lmax(layer) for layer in range(3)] == [0, 2, 2]
@@ -81,3 +82,14 @@ def test_which_models_jump_at_the_cutoff() -> None:
     ).jumps_at_cutoff
     assert not config(apply_cutoff=False).jumps_at_cutoff
     assert not config(apply_cutoff=True, interaction="residual").jumps_at_cutoff
+
+
+def test_blocks_are_names_in_files_only() -> None:
+    written = config(interaction="residual", first_interaction=Block.PLAIN).model_dump_json()
+    assert '"interaction":"residual","first_interaction":"plain"' in written
+    read = ModelConfig.model_validate_json(written)
+    assert (read.interaction, read.first_interaction) == (Block.RESIDUAL, Block.PLAIN)
+
+
+def test_importer_knows_every_block() -> None:
+    assert set(BLOCKS.values()) == set(Block)

@@ -72,10 +72,7 @@ class LoweredMACE(nn.Module):
         self.skips = nn.ModuleList(Skip(layer.interaction) for layer in network.layers)
         self.mixings = nn.ModuleList(build_mixing(layer.interaction) for layer in network.layers)
         self.radial = RadialTables(network, n_intervals) if n_intervals else RadialNetworks(network)
-        having = [
-            "density" in config.block(layer) or "nonlinear" in config.block(layer)
-            for layer in range(config.n_layers)
-        ]
+        having = [config.block(layer).has_density for layer in range(config.n_layers)]
         self.density_columns = [
             sum(having[:layer]) if has else None for layer, has in enumerate(having)
         ]

@@ -98,8 +98,8 @@ class RadialNetworks(nn.Module):
 def depends_on_pair(network: MACE) -> bool:
     """Whether the radial functions depend on the elements of both ends."""
     config = network.config
-    blocks = {config.block(layer) for layer in range(config.n_layers)}
-    return config.distance_transform != "none" or "nonlinear_residual" in blocks
+    nonlinear = any(config.block(layer).is_nonlinear for layer in range(config.n_layers))
+    return config.distance_transform != "none" or nonlinear
 
 
 def table_of(network: MACE) -> torch.Tensor:
