@@ -10,11 +10,11 @@ import torch
 from mhff.bench.count import convolution, product
 from mhff.graph import Graph
 from mhff.model.mace import MACE
-from mhff_deploy.cuda import TritonKernels
 from mhff_deploy.folders import kernel_folder
-from mhff_deploy.kernels import Edges
+from mhff_deploy.kernels.gpu import TritonKernels
 from mhff_deploy.lowering.network import LoweredMACE
 from mhff_deploy.lowering.radial import R_MIN
+from mhff_deploy.lowering.reference import Edges
 
 INTERVALS = {"float32": 128, "float64": 384}
 """Of tables, as the default errors of forces want them."""

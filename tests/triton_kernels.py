@@ -4,7 +4,7 @@
     python tests/triton_kernels.py CASE float64 cuda                        on a GPU
 
 A process of its own, because TRITON_INTERPRET must be set before Triton is imported:
-tests/unit/test_triton.py runs it.
+tests/unit/ops/test_gpu.py runs it.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ import torch
 from models import random_network
 
 from mhff.model.mace import MACE
-from mhff.ops.triton.module import REGISTERS
-from mhff_deploy.cuda import TritonKernels
-from mhff_deploy.kernels import Edges, Kernels
+from mhff.ops.gpu.module import REGISTERS
+from mhff_deploy.kernels.gpu import TritonKernels
 from mhff_deploy.lowering.network import LoweredMACE
 from mhff_deploy.lowering.radial import R_MIN
+from mhff_deploy.lowering.reference import Edges, Kernels
 
 SMALL: dict[str, Any] = {
     "elements": ("H", "O"),

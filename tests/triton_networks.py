@@ -5,7 +5,7 @@ differences as JSON.
     python tests/triton_networks.py ARCHITECTURE float64 cuda                                  on a GPU, all structures
 
 A process of its own, because TRITON_INTERPRET must be set before Triton is imported:
-tests/unit/test_triton.py runs it. Architectures are those of `models.CONFIGS`, structures those of
+tests/unit/ops/test_gpu.py runs it. Architectures are those of `models.CONFIGS`, structures those of
 `structures.STRUCTURES`.
 """
 
@@ -24,7 +24,7 @@ from structures import STRUCTURES
 from mhff.graph import Graph, graph_from_atoms
 from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.ops.ghosts import owner_plan
-from mhff_deploy.cuda import TritonKernels
+from mhff_deploy.kernels.gpu import TritonKernels
 from mhff_deploy.lowering.network import LoweredMACE
 
 INTERVALS = 32

@@ -11,12 +11,12 @@ from __future__ import annotations
 import torch
 from torch.fx import GraphModule, Node
 
-from mhff.ops.native.operators import operators
+from mhff.ops.cpu.operators import operators
 
 
 def use_kernel(program: GraphModule, namespace: str) -> None:
     """Exchange the products with a constant matrix, in place; `namespace`: of the kernels'
-    operators (`mhff.ops.native`).
+    operators (`mhff.ops.cpu`).
     """
     kernels = operators(namespace)
     for index, node in enumerate(list(program.graph.nodes)):

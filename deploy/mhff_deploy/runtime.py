@@ -18,7 +18,7 @@ from mhff.evaluator import resolve_dtype
 from mhff.heads import Heads
 from mhff.inputs import check_inputs
 from mhff.ops import contraction, convolution, ghosts  # noqa: F401  (programs call the operators these register)
-from mhff.ops.native.operators import load_library, operators
+from mhff.ops.cpu.operators import load_library, operators
 from mhff.state import check_state
 from mhff_deploy.artefact import (
     CONSTANTS,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mhff.model.coupling import convolution_paths
 from mhff.model.mace import MACE
-from mhff.ops.native.parts import Convolution
+from mhff.ops.cpu.parts import Convolution
 
 
 def convolution_part(network: MACE, layer: int, mapped: Sequence[int] = ()) -> Convolution:

@@ -8,9 +8,9 @@ import torch
 
 from mhff.model.kernels import convolution_part
 from mhff.model.mace import MACE
-from mhff.ops.native.build import CompilerError, build, why_not
-from mhff.ops.native.operators import load
-from mhff.ops.native.training import KernelConvolution
+from mhff.ops.cpu.build import CompilerError, build, why_not
+from mhff.ops.cpu.operators import load
+from mhff.ops.cpu.training import KernelConvolution
 
 
 def use_kernels(network: MACE, device: torch.device, folder: Path) -> str:

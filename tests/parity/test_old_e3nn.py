@@ -19,10 +19,10 @@ sys.exit(pytest.main(["-q", "--no-header", "-p", "no:cacheprovider", *sys.argv[1
 """
 TESTS = (
     "tests/physics",
-    "tests/unit/test_coupling.py",
-    "tests/unit/test_layers.py",
+    "tests/unit/model/test_coupling.py",
+    "tests/unit/model/test_layers.py",
     "tests/unit/test_modelfile.py",
-    "tests/unit/test_operators.py",
+    "tests/unit/ops/test_operators.py",
     "tests/unit/test_radial.py",
 )
 

@@ -21,14 +21,14 @@ from mhff.errors import MHFFError
 from mhff.graph import Graph, graph_from_atoms
 from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.model.mace import MACE
-from mhff.ops.native import build
+from mhff.ops.cpu import build
 from mhff_deploy.folders import kernel_folder
+from mhff_deploy.kernels.cpu import NativeKernels
 from mhff_deploy.lowering.accuracy import check_graphs, force_error, lower_to_error
 from mhff_deploy.lowering.lower import lower, select_elements, why_no_kernels, why_no_tables
 from mhff_deploy.lowering.network import LoweredMACE
 from mhff_deploy.lowering.radial import R_MIN
 from mhff_deploy.lowering.tables import interpolate, tabulate
-from mhff_deploy.native import NativeKernels
 
 TABLE_ERROR = 1e-9
 """eV/A, asked of the tables in these tests."""

@@ -24,14 +24,14 @@ from mhff.model.mace import MACE
 from mhff.model.product import Product
 from mhff.model.readout import ReferenceEnergies
 from mhff.modelfile import Model
-from mhff.ops.native import build
-from mhff.ops.triton import module as triton_module
+from mhff.ops.cpu import build
+from mhff.ops.gpu import module as triton_module
 from mhff_deploy.artefact import Form
-from mhff_deploy.cuda import TritonKernels
+from mhff_deploy.kernels.cpu import NativeKernels
+from mhff_deploy.kernels.gpu import TritonKernels
 from mhff_deploy.lowering.accuracy import Tabulated, lower_to_error
 from mhff_deploy.lowering.network import LoweredMACE
 from mhff_deploy.lowering.radial import depends_on_pair
-from mhff_deploy.native import NativeKernels
 
 TABLE_ERROR = {"float32": 1e-6, "float64": 1e-9}
 """Error of forces, eV/A, that tables may make, by the program's precision."""

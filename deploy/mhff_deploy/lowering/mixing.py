@@ -23,7 +23,7 @@ class NonLinearMixing(nn.Module):
     """
 
     before: Maps
-    """The map of the messages, which kernels take in (`kernels.Kernels.convolution`)."""
+    """The map of the messages, which kernels take in (`reference.Kernels.convolution`)."""
 
     alpha: torch.Tensor
     beta: torch.Tensor
@@ -69,7 +69,7 @@ class ClassicMixing(nn.Module):
     """Mapped messages to the features of the product in the four classic blocks."""
 
     before: Maps
-    """The map of the messages, which kernels take in (`kernels.Kernels.convolution`)."""
+    """The map of the messages, which kernels take in (`reference.Kernels.convolution`)."""
 
     def __init__(self, interaction: ClassicInteraction) -> None:
         super().__init__()

@@ -17,10 +17,10 @@ from mhff.model.mace import MACE
 from mhff.model.state import DEFAULT_STATE
 from mhff.ops.flat import split_degrees
 from mhff.ops.ghosts import exchange_ghosts
-from mhff_deploy.kernels import Edges, TorchKernels
 from mhff_deploy.lowering.linear import Maps, matrices
 from mhff_deploy.lowering.mixing import Skip, build_mixing
 from mhff_deploy.lowering.radial import RadialNetworks, RadialTables
+from mhff_deploy.lowering.reference import Edges, TorchKernels
 
 
 class OfAtoms(NamedTuple):
@@ -48,7 +48,7 @@ class LoweredMACE(nn.Module):
     readouts: Any
     elements: torch.Tensor
     kernels: Any
-    """A `mhff_deploy.kernels.Kernels`: plain torch until another takes its place."""
+    """A `mhff_deploy.lowering.reference.Kernels`: plain torch until another takes its place."""
 
     def __init__(self, network: MACE, n_intervals: int) -> None:
         """`network`: in float64 on the CPU, its parameters without gradients; `n_intervals` of the

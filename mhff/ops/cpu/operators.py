@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from mhff.ops.native.parts import Contraction, Convolution, Geometry, Part
+from mhff.ops.cpu.parts import Contraction, Convolution, Geometry, Part
 
 _LOADED: set[str] = set()
 """Namespaces of libraries that this process has loaded; torch refuses a second one."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import torch
 
-from mhff.ops.native.parts import SMALL, Geometry
-from mhff.ops.triton.module import JIT, TYPES, indented
+from mhff.ops.cpu.parts import SMALL, Geometry
+from mhff.ops.gpu.module import JIT, TYPES, indented
 
 EDGES_AT_ONCE = 128
 

@@ -1,7 +1,7 @@
 """Code that evaluates radial functions from tables: a quintic B-spline has six weights at any
 place.
 
-The same weights as in `cpp/table.h`, without divisions, which are slow.
+The same weights as in `cpu/include/table.h`, without divisions, which are slow.
 """
 
 from __future__ import annotations

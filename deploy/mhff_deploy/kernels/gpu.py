@@ -12,20 +12,20 @@ import torch
 
 from mhff.model.mace import MACE
 from mhff.ops.convolution import sum_over_edges
+from mhff.ops.cpu.parts import Contraction, Convolution, Geometry
 from mhff.ops.flat import split_degrees
-from mhff.ops.native.parts import Contraction, Convolution, Geometry
-from mhff.ops.triton.module import REGISTERS
-from mhff.ops.triton.operators import make_contraction, make_convolution, make_geometry, sort_edges
-from mhff.ops.triton.spline import Spline
-from mhff_deploy.kernels import Edges
+from mhff.ops.gpu.module import REGISTERS
+from mhff.ops.gpu.operators import make_contraction, make_convolution, make_geometry, sort_edges
+from mhff.ops.gpu.spline import Spline
+from mhff_deploy.kernels.cpu import shapes
 from mhff_deploy.lowering.linear import Maps
 from mhff_deploy.lowering.network import LoweredMACE
 from mhff_deploy.lowering.radial import RadialTables
-from mhff_deploy.native import shapes
+from mhff_deploy.lowering.reference import Edges
 
 
 class TritonKernels:
-    """The heavy operations of a lowered network as operators of Triton; `kernels.Kernels` on a GPU."""
+    """The heavy operations of a lowered network as operators of Triton; `reference.Kernels` on a GPU."""
 
     def __init__(
         self,

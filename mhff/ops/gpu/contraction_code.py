@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import torch
 
-from mhff.ops.native.contraction_code import Node, coefficient_order, nested
-from mhff.ops.native.parts import Contraction
-from mhff.ops.triton.module import JIT, LANES, TYPES, indented, power_of_2
+from mhff.ops.cpu.contraction_code import Node, coefficient_order, nested
+from mhff.ops.cpu.parts import Contraction
+from mhff.ops.gpu.module import JIT, LANES, TYPES, indented, power_of_2
 
 
 class ContractionCode:

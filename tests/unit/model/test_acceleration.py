@@ -26,10 +26,10 @@ from mhff.model.interaction import Convolution
 from mhff.model.kernels import convolution_part
 from mhff.model.mace import MACE
 from mhff.ops.convolution import convolution
-from mhff.ops.native import build as build_module
-from mhff.ops.native.build import build
-from mhff.ops.native.operators import load
-from mhff.ops.native.training import KernelConvolution
+from mhff.ops.cpu import build as build_module
+from mhff.ops.cpu.build import build
+from mhff.ops.cpu.operators import load
+from mhff.ops.cpu.training import KernelConvolution
 from mhff.train.kernels import use_kernels
 from mhff.train.recorder import CHECKPOINT
 from mhff.train.run import Run

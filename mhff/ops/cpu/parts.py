@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from mhff.ops.native.contraction_code import contraction_code
+from mhff.ops.cpu.contraction_code import contraction_code
 
 SMALL = 1e-12
 """Coupling coefficients below are zeros of the exact tensors."""

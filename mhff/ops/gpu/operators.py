@@ -14,13 +14,13 @@ from typing import Any
 import torch
 from torch.library import triton_op, wrap_triton
 
+from mhff.ops.cpu.parts import Contraction, Convolution, Geometry
 from mhff.ops.flat import split_degrees
-from mhff.ops.native.parts import Contraction, Convolution, Geometry
-from mhff.ops.triton.contraction_code import ContractionCode
-from mhff.ops.triton.convolution_code import ConvolutionCode
-from mhff.ops.triton.geometry_code import EDGES_AT_ONCE, GeometryCode
-from mhff.ops.triton.module import REGISTERS, load
-from mhff.ops.triton.spline import Spline
+from mhff.ops.gpu.contraction_code import ContractionCode
+from mhff.ops.gpu.convolution_code import ConvolutionCode
+from mhff.ops.gpu.geometry_code import EDGES_AT_ONCE, GeometryCode
+from mhff.ops.gpu.module import REGISTERS, load
+from mhff.ops.gpu.spline import Spline
 
 
 def sort_edges(atoms: torch.Tensor, n_atoms: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -18,11 +18,11 @@ from tolerances import ROUNDING, SINGLE_PRECISION, assert_close
 
 from mhff.graph import graph_from_atoms
 from mhff.model.derivatives import energies_and_edge_gradients
-from mhff.ops.native.build import build
-from mhff.ops.native.operators import load
+from mhff.ops.cpu.build import build
+from mhff.ops.cpu.operators import load
 from mhff_deploy.folders import kernel_folder
+from mhff_deploy.kernels.cpu import NativeKernels
 from mhff_deploy.lowering.network import LoweredMACE
-from mhff_deploy.native import NativeKernels
 
 MORE_THREADS = 9
 """Than there are copies of a gradient: the adjoint of a convolution walks along the senders then.

@@ -22,20 +22,20 @@ from triton_kernels import CASES, RESIDUAL, SIZES
 from mhff import MHFFError
 from mhff.model.coupling import convolution_coupling, convolution_paths, product_basis
 from mhff.model.mace import MACE
-from mhff.ops.native.parts import Contraction, Convolution
-from mhff.ops.triton import module as module_of_code
-from mhff.ops.triton.contraction_code import ContractionCode
-from mhff.ops.triton.convolution_code import ConvolutionCode
-from mhff.ops.triton.module import REGISTERS, load, tile_of
-from mhff.ops.triton.spline import Spline
-from mhff_deploy.cuda import TritonKernels
+from mhff.ops.cpu.parts import Contraction, Convolution
+from mhff.ops.gpu import module as module_of_code
+from mhff.ops.gpu.contraction_code import ContractionCode
+from mhff.ops.gpu.convolution_code import ConvolutionCode
+from mhff.ops.gpu.module import REGISTERS, load, tile_of
+from mhff.ops.gpu.spline import Spline
+from mhff_deploy.kernels.gpu import TritonKernels
 from mhff_deploy.lowering.lower import lower
 from mhff_deploy.lowering.network import LoweredMACE
 from mhff_deploy.trace import example_inputs, trace
 
 DOUBLE, SINGLE = Tolerance(1e-12, 0.0), Tolerance(1e-5, 0.0)
 """Of kernels against plain torch in float64, relative to the largest value."""
-TESTS = Path(__file__).parents[1]
+TESTS = Path(__file__).parents[2]
 NUMBERS = ("n_local", "n_all", "n_edges", "n_species", "n_atoms")
 INTEGERS = {
     "edge_index": "*i64",
@@ -264,7 +264,7 @@ def test_without_triton_one_sentence_says_what_to_install(
 def test_nothing_imports_triton_before_kernels_are_made() -> None:
     imported = run(
         "-c",
-        "import sys, mhff_deploy.cuda; print('triton' in sys.modules, 'triton.language' in "
+        "import sys, mhff_deploy.kernels.gpu; print('triton' in sys.modules, 'triton.language' in "
         "sys.modules)",
     )
     assert imported.split() == ["False", "False"]

@@ -1,5 +1,5 @@
 """What a lowered network does per edge and per atom: one interface, plain torch here (the
-reference), C++ in `native`.
+reference), C++ in `kernels.cpu`.
 
 Messages and products are flat and ordered by degree: for each l a block `[n, 2l + 1, width]`, so
 that each degree's linear map is one product of matrices on a view.

@@ -13,17 +13,17 @@ import torch
 
 from mhff.model.kernels import convolution_part
 from mhff.model.mace import MACE
-from mhff.ops.native.build import build
-from mhff.ops.native.operators import load
-from mhff.ops.native.parts import Contraction, Geometry, Part
-from mhff_deploy.kernels import Edges
+from mhff.ops.cpu.build import build
+from mhff.ops.cpu.operators import load
+from mhff.ops.cpu.parts import Contraction, Geometry, Part
 from mhff_deploy.lowering.linear import Maps
 from mhff_deploy.lowering.network import LoweredMACE
 from mhff_deploy.lowering.radial import RadialTables
+from mhff_deploy.lowering.reference import Edges
 
 
 class NativeKernels:
-    """The heavy operations of a lowered network as operators of a shared library; `kernels.Kernels`
+    """The heavy operations of a lowered network as operators of a shared library; `reference.Kernels`
     in C++.
     """
 

@@ -26,9 +26,9 @@ from dataclasses import dataclass
 
 import torch
 
-from mhff.ops.native.parts import SMALL, Convolution
-from mhff.ops.triton.module import JIT, MOST_REGISTERS, TYPES, indented, tile_of
-from mhff.ops.triton.spline import TAPS, WEIGHTS, Spline, names, place, slopes, taps
+from mhff.ops.cpu.parts import SMALL, Convolution
+from mhff.ops.gpu.module import JIT, MOST_REGISTERS, TYPES, indented, tile_of
+from mhff.ops.gpu.spline import TAPS, WEIGHTS, Spline, names, place, slopes, taps
 
 EDGES = "harmonics, edge_index, order, begin, r, species, table_of, tables"
 SIZES = "n_local, n_all, n_edges, n_species"

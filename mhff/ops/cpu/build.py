@@ -13,9 +13,9 @@ from pathlib import Path
 import torch
 
 from mhff.errors import MHFFError
-from mhff.ops.native.parts import Part, Target, program_code
+from mhff.ops.cpu.parts import Part, Target, program_code
 
-SOURCES = Path(__file__).parents[1] / "cpp"
+SOURCES = Path(__file__).parent / "include"
 OLDEST_TORCH = (2, 11)
 """The first version whose stable interface, which kernels are registered through, has tensors of
 given memory.

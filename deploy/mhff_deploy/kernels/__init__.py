@@ -1,0 +1,1 @@
+"""The kernels of a lowered network: compiled C++ on CPUs, Triton on NVIDIA GPUs."""
