@@ -34,10 +34,10 @@ from mhff.heads import Head, Heads
 from mhff.model.config import ModelConfig
 from mhff.model.mace import MACE
 from mhff.modelfile import Model, load
-from mhff_deploy.build import build
-from mhff_deploy.graphs import WAIT, GraphedProgram
-from mhff_deploy.runtime import load_artefact
-from mhff_deploy.targets import AOTI
+from mhff_deploy.artefact.cuda_graphs import WAIT, GraphedProgram
+from mhff_deploy.artefact.runtime import load_artefact
+from mhff_deploy.compiling.build import build
+from mhff_deploy.compiling.targets import AOTI
 
 HEADS = ("materials", "surfaces", "molecules")
 ELEMENTS = ("O", "Mg")

@@ -27,13 +27,13 @@ from mhff.graph import graph_from_atoms
 from mhff.model.config import ModelConfig
 from mhff.modelfile import Model, load
 from mhff.ops.ghosts import no_ghosts
-from mhff_deploy.build import build
+from mhff_deploy.artefact.runtime import load_artefact
+from mhff_deploy.compiling.build import build
+from mhff_deploy.compiling.products import use_kernel
+from mhff_deploy.compiling.targets import AOTI
+from mhff_deploy.compiling.trace import trace
 from mhff_deploy.folders import kernel_folder
 from mhff_deploy.lowering.lower import TABLE_ERROR, lower
-from mhff_deploy.products import use_kernel
-from mhff_deploy.runtime import load_artefact
-from mhff_deploy.targets import AOTI
-from mhff_deploy.trace import trace
 
 CASES = (("mp", "float32"), ("mp", "float64"), ("mh1", "float32"), ("mini", "float32"))
 N_ATOMS = 216

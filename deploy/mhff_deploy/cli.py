@@ -46,8 +46,8 @@ def compile_command(
 
     from mhff.errors import MHFFError
     from mhff.modelfile import check_place, load, write_atomically
-    from mhff_deploy.build import build, choose_form
-    from mhff_deploy.targets import find_target
+    from mhff_deploy.compiling.build import build, choose_form
+    from mhff_deploy.compiling.targets import find_target
 
     console = Console(stderr=True)
     start = time.monotonic()

@@ -12,8 +12,8 @@ import ase.io
 from mhff.bench.engines import Engine, atoms_of
 from mhff.errors import MHFFError
 from mhff.modelfile import is_model_file
-from mhff_deploy.artefact import is_artefact
-from mhff_deploy.cache import compiled
+from mhff_deploy.artefact.content import is_artefact
+from mhff_deploy.compiling.cache import compiled
 from mhff_lammps.driver import load_model, read_model
 from mhff_lammps.engine import wrap
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from mhff.describe import Description
 from mhff.errors import MHFFError
-from mhff_deploy.describe import describe_content
-from mhff_deploy.targets import Target
+from mhff_deploy.artefact.describe import describe_content
+from mhff_deploy.compiling.targets import Target
 from mhff_lammps.model import MHFFModel
 
 PICKLE_PROTOCOL = 4

@@ -10,7 +10,7 @@ import hashlib
 from typing import Any
 
 from mhff.errors import MHFFError
-from mhff_deploy.artefact import Manifest, read_manifest
+from mhff_deploy.artefact.content import Manifest, read_manifest
 from mhff_lammps.labels import Labels
 from mhff_lammps.reporting import reported
 
@@ -78,7 +78,7 @@ class MHFFModel:
         """Energies and forces of one step, into `data`; loads the program at the first one."""
         with reported():
             if self._adapter is None:
-                from mhff_deploy.runtime import load_artefact
+                from mhff_deploy.artefact.runtime import load_artefact
                 from mhff_lammps.adapter import Adapter
 
                 self._adapter = Adapter(load_artefact(self._artefact, FILE), self.labels)

@@ -65,7 +65,7 @@ def _evaluator(path: Path, program: Program) -> Evaluator:
     from mhff.evaluator import open_evaluator
 
     if program.form in ("aoti", "torchscript"):
-        from mhff_deploy.cache import compiled
+        from mhff_deploy.compiling.cache import compiled
 
         path = compiled(
             path,

@@ -2,6 +2,6 @@
 in place of a model.
 """
 
-from mhff_deploy.targets import Target
+from mhff_deploy.compiling.targets import Target
 
 OPENMM = Target("openmm", ("aoti", "torchscript"))

@@ -16,8 +16,8 @@ from ase import Atoms, build
 from structures import ELEMENTS, MGO_LATTICE, tiny_cell
 
 from mhff import MHFFCalculator
-from mhff_deploy.artefact import Form
-from mhff_deploy.cache import compiled
+from mhff_deploy.artefact.content import Form
+from mhff_deploy.compiling.cache import compiled
 from mhff_lammps.engine import TARGET
 
 ENERGY_TOLERANCE = 1e-9

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from lammps_runs import run_mhff, succeeded
 
-from mhff_deploy.cache import compiled
+from mhff_deploy.compiling.cache import compiled
 
 
 def test_a_model_in_every_engine(tmp_path: Path) -> None:

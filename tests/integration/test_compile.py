@@ -15,9 +15,9 @@ from tolerances import ROUNDING, SINGLE_PRECISION, assert_close, assert_close_to
 from mhff import MHFFCalculator
 from mhff.evaluator import open_evaluator
 from mhff.graph import graph_from_atoms
-from mhff_deploy.artefact import read_manifest
-from mhff_deploy.cache import compiled
-from mhff_deploy.runtime import Package, load_kernels
+from mhff_deploy.artefact.content import read_manifest
+from mhff_deploy.artefact.runtime import Package, load_kernels
+from mhff_deploy.compiling.cache import compiled
 
 CACHE_LINE = 64
 """Bytes."""

@@ -10,7 +10,7 @@ from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from ase.md.verlet import VelocityVerlet
 
 from mhff import MHFFCalculator
-from mhff_deploy.cache import compiled
+from mhff_deploy.compiling.cache import compiled
 
 STEPS, EVERY = 400, 10
 TIME_STEP = 0.5

@@ -29,8 +29,8 @@ from references import references
 from tolerances import ROUNDING, assert_close
 
 from mhff import MHFFCalculator, load
-from mhff_deploy.build import build
-from mhff_deploy.targets import TORCHSCRIPT
+from mhff_deploy.compiling.build import build
+from mhff_deploy.compiling.targets import TORCHSCRIPT
 
 MHFF = Path(sys.executable).parent / "mhff"
 STATE = {"omol": {"charge": 1, "spin": 2}}

@@ -30,7 +30,7 @@ from structures import (
 
 from mhff import MHFFCalculator, MHFFError
 from mhff.heads import Head, Heads
-from mhff_deploy.cache import compiled
+from mhff_deploy.compiling.cache import compiled
 from mhff_openmm import add_mhff_force
 from mhff_openmm.units import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV
 

@@ -12,7 +12,7 @@ from lammps_runs import LMP
 from openmm import app, unit
 
 from mhff import load
-from mhff_deploy.build import build
+from mhff_deploy.compiling.build import build
 from mhff_lammps.engine import TARGET
 from mhff_openmm.demo import topology_of, water_ring
 

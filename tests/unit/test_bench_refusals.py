@@ -98,7 +98,7 @@ def test_a_system_with_elements_that_the_model_lacks(
 def test_an_artefact_has_its_own_form(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    from mhff_deploy.cache import compiled
+    from mhff_deploy.compiling.cache import compiled
 
     path = compiled(random_model("one_layer"), form="torchscript", folder=tmp_path)
     found = refusal(monkeypatch, capsys, str(path), "--dtype", "float64")

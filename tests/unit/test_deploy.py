@@ -22,14 +22,14 @@ from mhff.graph import graph_from_atoms
 from mhff.model.inference import use_operators
 from mhff.model.mace import MACE
 from mhff.ops.ghosts import no_ghosts, owner_plan
-from mhff_deploy import build as build_module
-from mhff_deploy.artefact import MEMBER, Manifest, checksum, read_manifest
-from mhff_deploy.build import build
-from mhff_deploy.cache import compiled
+from mhff_deploy.artefact.content import MEMBER, Manifest, checksum, read_manifest
+from mhff_deploy.artefact.runtime import load_artefact
+from mhff_deploy.compiling import build as build_module
+from mhff_deploy.compiling.build import build
+from mhff_deploy.compiling.cache import compiled
+from mhff_deploy.compiling.targets import AOTI, TORCHSCRIPT, find_target
+from mhff_deploy.compiling.trace import example_inputs, trace
 from mhff_deploy.lowering.lower import pruned
-from mhff_deploy.runtime import load_artefact
-from mhff_deploy.targets import AOTI, TORCHSCRIPT, find_target
-from mhff_deploy.trace import example_inputs, trace
 
 SUBSET = ("O", "Mg")
 SIZES = [(7, 5, 53), (1, 0, 0), (0, 0, 0), (2, 0, 1), (40, 90, 700)]

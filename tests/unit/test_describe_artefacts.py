@@ -16,8 +16,8 @@ from models import random_model
 from mhff import MHFFError, Model
 from mhff.cli import main
 from mhff.describe import describe_file
-from mhff_deploy.artefact import MEMBER, Manifest, pack
-from mhff_deploy.describe import describe_artefact
+from mhff_deploy.artefact.content import MEMBER, Manifest, pack
+from mhff_deploy.artefact.describe import describe_artefact
 from mhff_lammps.engine import describe_lammps_file, wrap
 
 TABLES = {"asked": 1e-6, "measured": 1.8e-7, "intervals": 384.0}

@@ -17,10 +17,10 @@ from models import random_model
 from tolerances import ROUNDING, SINGLE_PRECISION, assert_close, assert_close_to_scale
 
 from mhff import MHFFCalculator, Model
-from mhff_deploy.artefact import Manifest
-from mhff_deploy.build import build
-from mhff_deploy.runtime import load_artefact
-from mhff_deploy.targets import TORCHSCRIPT
+from mhff_deploy.artefact.content import Manifest
+from mhff_deploy.artefact.runtime import load_artefact
+from mhff_deploy.compiling.build import build
+from mhff_deploy.compiling.targets import TORCHSCRIPT
 
 MHFF = Path(sys.executable).parent / "mhff"
 MANY = tuple(chemical_symbols[1:90])

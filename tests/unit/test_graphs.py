@@ -21,9 +21,8 @@ from mhff.graph import Graph, graph_from_atoms
 from mhff.heads import Head
 from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.ops.ghosts import no_ghosts, owner_plan
-from mhff_deploy.artefact import Manifest
-from mhff_deploy.cache import compiled
-from mhff_deploy.graphs import (
+from mhff_deploy.artefact.content import Manifest
+from mhff_deploy.artefact.cuda_graphs import (
     EDGES_OF_PADDING_ATOM,
     LEAST_STEP,
     MOST_GRAPHS,
@@ -36,8 +35,9 @@ from mhff_deploy.graphs import (
     Slot,
     padded_sizes,
 )
+from mhff_deploy.artefact.runtime import check_manifest
+from mhff_deploy.compiling.cache import compiled
 from mhff_deploy.lowering.network import LoweredMACE
-from mhff_deploy.runtime import check_manifest
 
 R_MAX = 4.0
 INPUTS = tuple[torch.Tensor, ...]

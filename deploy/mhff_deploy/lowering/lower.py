@@ -26,7 +26,7 @@ from mhff.model.readout import ReferenceEnergies
 from mhff.modelfile import Model
 from mhff.ops.cpu import build
 from mhff.ops.gpu import module as triton_module
-from mhff_deploy.artefact import Form
+from mhff_deploy.artefact.content import Form
 from mhff_deploy.kernels.cpu import NativeKernels
 from mhff_deploy.kernels.gpu import TritonKernels
 from mhff_deploy.lowering.accuracy import Tabulated, lower_to_error

@@ -19,7 +19,7 @@ import torch
 
 from mhff.errors import MHFFError
 from mhff.heads import Head, Heads
-from mhff_deploy.artefact import Manifest, pack
+from mhff_deploy.artefact.content import Manifest, pack
 from mhff_lammps import reporting
 from mhff_lammps.adapter import Adapter, owners, read_step, write_step
 from mhff_lammps.checks import check_settings

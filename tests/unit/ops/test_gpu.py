@@ -28,10 +28,10 @@ from mhff.ops.gpu.contraction_code import ContractionCode
 from mhff.ops.gpu.convolution_code import ConvolutionCode
 from mhff.ops.gpu.module import REGISTERS, load, tile_of
 from mhff.ops.gpu.spline import Spline
+from mhff_deploy.compiling.trace import example_inputs, trace
 from mhff_deploy.kernels.gpu import TritonKernels
 from mhff_deploy.lowering.lower import lower
 from mhff_deploy.lowering.network import LoweredMACE
-from mhff_deploy.trace import example_inputs, trace
 
 DOUBLE, SINGLE = Tolerance(1e-12, 0.0), Tolerance(1e-5, 0.0)
 """Of kernels against plain torch in float64, relative to the largest value."""

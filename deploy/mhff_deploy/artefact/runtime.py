@@ -20,7 +20,7 @@ from mhff.inputs import check_inputs
 from mhff.ops import contraction, convolution, ghosts  # noqa: F401  (programs call the operators these register)
 from mhff.ops.cpu.operators import load_library, operators
 from mhff.state import check_state
-from mhff_deploy.artefact import (
+from mhff_deploy.artefact.content import (
     CONSTANTS,
     KERNELS,
     NATIVE,
@@ -29,7 +29,7 @@ from mhff_deploy.artefact import (
     read_manifest,
     read_member,
 )
-from mhff_deploy.graphs import GraphedProgram
+from mhff_deploy.artefact.cuda_graphs import GraphedProgram
 
 Program = Callable[..., tuple[torch.Tensor, torch.Tensor]]
 

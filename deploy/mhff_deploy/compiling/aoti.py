@@ -17,13 +17,13 @@ from torch.fx import GraphModule
 from torch.fx.experimental import _config as fx_config
 
 from mhff.errors import MHFFError
-from mhff_deploy.artefact import NATIVE
+from mhff_deploy.artefact.content import NATIVE
 
 
 def compile_aoti(
     program: GraphModule, example: tuple[torch.Tensor, ...], isa: str = NATIVE
 ) -> tuple[bytes, dict[str, torch.Tensor]]:
-    """Content of the `.pt2` package of a traced program (`mhff_deploy.trace`), and its constants;
+    """Content of the `.pt2` package of a traced program (`mhff_deploy.compiling.trace`), and its constants;
     takes tens of seconds.
 
     `isa`: instruction set (`artefact.ISAS`). Raises MHFFError where there is no C++ compiler.

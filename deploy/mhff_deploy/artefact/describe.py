@@ -11,8 +11,8 @@ from rich.text import Text
 
 from mhff.describe import Description, head_table, pairs, state_words
 from mhff.errors import MHFFError, listing
-from mhff_deploy.artefact import is_artefact, read_manifest
-from mhff_deploy.runtime import check_manifest
+from mhff_deploy.artefact.content import is_artefact, read_manifest
+from mhff_deploy.artefact.runtime import check_manifest
 
 
 def describe_artefact(path: Path) -> Description | None:

@@ -119,7 +119,7 @@ class GraphedProgram:
         self.works = True
 
     def __call__(self, *inputs: torch.Tensor) -> Results:
-        """The program's results; its inputs as `mhff_deploy.trace` lists them."""
+        """The program's results; its inputs as `mhff_deploy.compiling.trace` lists them."""
         edge_vectors, _, species, head_weights, ghost_plan, _ = inputs
         n_atoms, n_edges = len(head_weights), len(edge_vectors)
         no_ghosts = len(ghost_plan) == 1 and len(species) == n_atoms

@@ -13,16 +13,16 @@ from mhff.errors import MHFFError, listing
 from mhff.evaluator import resolve_device, resolve_dtype
 from mhff.modelfile import UNITS, Model
 from mhff.state import given_state
-from mhff_deploy.aoti import compile_aoti
-from mhff_deploy.artefact import CONSTANTS, ISAS, KERNELS, NATIVE, Form, Manifest, pack
+from mhff_deploy.artefact.content import CONSTANTS, ISAS, KERNELS, NATIVE, Form, Manifest, pack
+from mhff_deploy.artefact.runtime import load_artefact, processor
+from mhff_deploy.compiling.aoti import compile_aoti
+from mhff_deploy.compiling.products import use_kernel
+from mhff_deploy.compiling.targets import Target
+from mhff_deploy.compiling.torchscript import compile_torchscript
+from mhff_deploy.compiling.trace import example_inputs, trace
+from mhff_deploy.compiling.verify import verify
 from mhff_deploy.folders import kernel_folder
 from mhff_deploy.lowering.lower import TABLE_ERROR, lower
-from mhff_deploy.products import use_kernel
-from mhff_deploy.runtime import load_artefact, processor
-from mhff_deploy.targets import Target
-from mhff_deploy.torchscript import compile_torchscript
-from mhff_deploy.trace import example_inputs, trace
-from mhff_deploy.verify import verify
 
 ON_GPU = (499, 211, 40009)
 """Local atoms, ghosts and edges that a compiler for GPUs suits its kernels to; programs run with

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 
 from mhff.errors import MHFFError, listing
-from mhff_deploy.artefact import Form
+from mhff_deploy.artefact.content import Form
 
 
 def _as_it_is(artefact: bytes) -> bytes:

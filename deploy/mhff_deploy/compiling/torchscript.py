@@ -15,7 +15,7 @@ neighbours.
 
 
 def compile_torchscript(program: GraphModule) -> bytes:
-    """Content of a TorchScript file of a traced program (`mhff_deploy.trace`)."""
+    """Content of a TorchScript file of a traced program (`mhff_deploy.compiling.trace`)."""
     module = torch.fx.GraphModule(program, _scriptable(program))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch.jit is deprecated; openmm-torch needs it

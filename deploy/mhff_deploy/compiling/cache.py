@@ -19,11 +19,11 @@ from pathlib import Path
 import torch
 
 from mhff.modelfile import Model, load, write_atomically
-from mhff_deploy.artefact import Form
-from mhff_deploy.build import build
+from mhff_deploy.artefact.content import Form
+from mhff_deploy.compiling.build import build
+from mhff_deploy.compiling.targets import AOTI, TORCHSCRIPT
 from mhff_deploy.folders import artefact_folder
 from mhff_deploy.lowering.lower import LARGEST_TABLES, table_bytes
-from mhff_deploy.targets import AOTI, TORCHSCRIPT
 
 
 def compiled(
