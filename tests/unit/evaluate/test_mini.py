@@ -16,7 +16,7 @@ from mhff.modelfile import load, model_path
 from mhff.train.run import Run
 from mhff.train.settings import read_settings
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 LARGEST_FILE = 3_000_000
 """Bytes."""
 LARGEST_FORCE_ERROR = 85.0
