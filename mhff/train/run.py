@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Trainer
+from lightning.pytorch.plugins.environments import LightningEnvironment
 from rich.console import Console
 
 from mhff import __version__
@@ -111,6 +112,8 @@ class Run:
         return Trainer(
             accelerator="gpu" if device.type == "cuda" else device.type,
             devices=1 if device.index is None or device.type == "cpu" else [device.index],
+            # one process; Lightning would look for a cluster, and load MPI for that
+            plugins=[LightningEnvironment()],
             max_epochs=run.epochs,
             callbacks=callbacks,
             gradient_clip_val=self.settings.optimiser.gradient_clip,
