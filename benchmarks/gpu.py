@@ -27,13 +27,13 @@ from ase.build import bulk
 from gpu_kernels import works
 from gpu_table import table
 
-from mhff.bench.count import multiply_adds
-from mhff.bench.systems import DISPLACEMENT, LATTICE_CONSTANT, magnesia
 from mhff.graph import graph_from_atoms
 from mhff.heads import Head, Heads
 from mhff.model.config import ModelConfig
 from mhff.model.mace import MACE
 from mhff.modelfile import Model, load
+from mhff_bench.count import multiply_adds
+from mhff_bench.systems import DISPLACEMENT, LATTICE_CONSTANT, magnesia
 from mhff_deploy.artefact.cuda_graphs import WAIT, GraphedProgram
 from mhff_deploy.artefact.runtime import load_artefact
 from mhff_deploy.compiling.build import build

@@ -21,12 +21,12 @@ from peers import FOLDER
 from run import RESULTS
 from torch.profiler import ProfilerActivity, profile
 
-from mhff.bench import count
-from mhff.bench.systems import find_system
 from mhff.graph import graph_from_atoms
 from mhff.model.config import ModelConfig
 from mhff.modelfile import Model, load
 from mhff.ops.ghosts import no_ghosts
+from mhff_bench import count
+from mhff_bench.systems import find_system
 from mhff_deploy.artefact.runtime import load_artefact
 from mhff_deploy.compiling.build import build
 from mhff_deploy.compiling.products import use_kernel

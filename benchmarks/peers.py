@@ -15,10 +15,10 @@ from pathlib import Path
 
 import platformdirs
 
-from mhff.bench.contenders import Choice, contenders
-from mhff.bench.measure import as_request
-from mhff.bench.systems import find_system
 from mhff.interop.importer import import_model
+from mhff_bench.contenders import Choice, contenders
+from mhff_bench.systems import find_system
+from mhff_bench.turns import as_request
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = ROOT / ".venv-peer" / "bin" / "python"

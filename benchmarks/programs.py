@@ -21,11 +21,11 @@ from typing import Any
 from peers import FOLDER, HEADS
 from run import RESULTS
 
-from mhff.bench.client import OWN, Worker
-from mhff.bench.count import multiply_adds
-from mhff.bench.measure import as_request
-from mhff.bench.systems import find_system
 from mhff.modelfile import load
+from mhff_bench.count import multiply_adds
+from mhff_bench.systems import find_system
+from mhff_bench.turns import as_request
+from mhff_bench.worker import OWN, Worker
 
 PROGRAMS = (
     ("mini", "aoti", "float32"),

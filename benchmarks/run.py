@@ -16,9 +16,9 @@ from pathlib import Path
 from peers import choice
 from tables import write_tables
 
-from mhff.bench.contenders import Choice
-from mhff.bench.plot import scaling_plot
-from mhff.bench.run import Plan, bench
+from mhff_bench.benchmark import Plan, bench
+from mhff_bench.contenders import Choice
+from mhff_bench.plot import scaling_plot
 
 RESULTS = Path(__file__).parent / "results"
 MGO = (8, 64, 216, 512, 1000, 1728, 4096)

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mhff.bench.statistics import ratio
-from mhff.bench.tables import markdown
+from mhff_bench.report_table import markdown
+from mhff_bench.statistics import ratio
 
 Object = dict[str, Any]
 RESULTS = Path(__file__).parent / "results"

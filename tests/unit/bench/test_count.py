@@ -6,7 +6,9 @@ import pytest
 from models import CONFIGS, random_model
 from torch import nn
 
-from mhff.bench.count import (
+from mhff.model.config import ModelConfig
+from mhff.model.layers import ElementLinear, PackedLinear
+from mhff_bench.count import (
     Count,
     convolution,
     floor,
@@ -16,8 +18,6 @@ from mhff.bench.count import (
     product,
     readout,
 )
-from mhff.model.config import ModelConfig
-from mhff.model.layers import ElementLinear, PackedLinear
 
 MP = ModelConfig(
     elements=("H", "C", "N", "O", "Mg"),

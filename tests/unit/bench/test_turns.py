@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from mhff.bench.client import Worker
-from mhff.bench.contenders import Contender
-from mhff.bench.measure import as_request, peak_memory, steps_of_a_block, take_turns
-from mhff.bench.report import Floor, Point, Report
-from mhff.bench.run import check_energies
-from mhff.bench.statistics import ratio, spread
-from mhff.bench.systems import DEFAULT_SIZES, SYSTEMS, factors
-from mhff.bench.tables import header, rows
 from mhff.errors import MHFFError
+from mhff_bench.benchmark import check_energies
+from mhff_bench.contenders import Contender
+from mhff_bench.report import Floor, Point, Report
+from mhff_bench.report_table import header, rows
+from mhff_bench.statistics import ratio, spread
+from mhff_bench.systems import DEFAULT_SIZES, SYSTEMS, factors
+from mhff_bench.turns import as_request, peak_memory, steps_of_a_block, take_turns
+from mhff_bench.worker import Worker
 
 MEGABYTE = 2**20
 
@@ -100,7 +100,7 @@ def report() -> Report:
         for n_atoms in (8, 64)
         for who, factor in ((own, 1.0), (peer, 10.0 if n_atoms == 8 else 20.0), (other, 30.0))
     ]
-    from mhff.bench.count import Count
+    from mhff_bench.count import Count
 
     floors = [
         Floor(n_atoms, "float32", 1, Count(300.0, 100.0, 50.0, 50.0), [1e9, 0.5e9, 1e9])
@@ -187,7 +187,7 @@ def test_factors_are_near_each_other() -> None:
 
 
 WORKER = """
-from mhff.bench.workers.serving import serve
+from mhff_bench.workers.serving import serve
 class Held:
     about = {"name": "held"}
     def prepare(self, system):

@@ -4,7 +4,7 @@ in turns.
 A contender is one way to evaluate a model: an engine, a form of the program, a precision. Each
 lives in a process of its own
 (`workers/`), which answers requests and times itself, so that any interpreter can take part.
-`measure.py` lets them take turns, `statistics.py` says what the times mean, `count.py` counts what
+`turns.py` lets them take turns, `statistics.py` says what the times mean, `count.py` counts what
 a step must compute. The components contribute their engines by the entry-point group
 `mhff.benches`.
 """

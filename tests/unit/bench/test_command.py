@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from models import random_model
 
-from mhff.bench import engines
 from mhff.cli import main
+from mhff_bench import engines
 
 
 def refusal(

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from mhff.bench.contenders import Contender
-from mhff.bench.count import Count, floor
-from mhff.bench.statistics import Spread, ratio, spread
+from mhff_bench.contenders import Contender
+from mhff_bench.count import Count, floor
+from mhff_bench.statistics import Spread, ratio, spread
 
 FORMAT_VERSION = 1
 MICROSECONDS = 1e6
@@ -31,7 +31,7 @@ class Point:
     cpu: list[float]
     """Processor seconds per step of all threads, for each round."""
     memory: dict[str, int] | None = None
-    """See `mhff.bench.measure.peak_memory`."""
+    """See `mhff_bench.turns.peak_memory`."""
 
     @property
     def seconds(self) -> Spread:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from ase import Atoms
 
-from mhff.bench.contenders import Contender
+from mhff_bench.contenders import Contender
 
 MOST_STEPS = 2000
 """Of a block."""
@@ -20,7 +20,7 @@ class Runner(Protocol):
     """What takes turns: a worker."""
 
     def ask(self, request: str, value: Any) -> dict[str, Any]:
-        """See `mhff.bench.client.Worker.ask`."""
+        """See `mhff_bench.worker.Worker.ask`."""
         ...
 
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import platformdirs
 
-from mhff.bench.client import OWN, PEER_SCRIPT, Worker
-from mhff.bench.engines import MATRIX_PRODUCT, engine_names, find_engine
 from mhff.errors import MHFFError, listing
 from mhff.evaluator import FORMS, open_evaluator, resolve_dtype
 from mhff.modelfile import is_model_file, model_path
+from mhff_bench.engines import MATRIX_PRODUCT, engine_names, find_engine
+from mhff_bench.worker import OWN, PEER_SCRIPT, Worker
 
 PEERS = ("mace-torch", "symmetrix-xl")
 PEER_ENGINES = ("python", "ase")

@@ -58,10 +58,10 @@ def bench(
 
     from rich.console import Console
 
-    from mhff.bench.contenders import Choice
-    from mhff.bench.run import Plan
-    from mhff.bench.run import bench as run
-    from mhff.bench.tables import terminal
+    from mhff_bench.benchmark import Plan
+    from mhff_bench.benchmark import bench as run
+    from mhff_bench.contenders import Choice
+    from mhff_bench.report_table import terminal
 
     choice = Choice(
         model=model,
@@ -132,6 +132,6 @@ def _plotting() -> None:
 
 
 def _plot(report: dict[str, Any], path: Path) -> None:
-    from mhff.bench.plot import scaling_plot
+    from mhff_bench.plot import scaling_plot
 
     scaling_plot(report, path)

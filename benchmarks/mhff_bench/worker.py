@@ -16,7 +16,7 @@ from typing import Any
 
 from mhff.errors import MHFFError
 
-OWN = (sys.executable, "-P", "-m", "mhff.bench.workers.own")
+OWN = (sys.executable, "-P", "-m", "mhff_bench.workers.own")
 PEER_SCRIPT = Path(__file__).parent / "workers" / "peer.py"
 
 

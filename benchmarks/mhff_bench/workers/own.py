@@ -1,11 +1,11 @@
-"""A worker with one of our engines: `python -m mhff.bench.workers.own`."""
+"""A worker with one of our engines: `python -m mhff_bench.workers.own`."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from mhff.bench.engines import find_engine
-from mhff.bench.workers.serving import Contender, serve
+from mhff_bench.engines import find_engine
+from mhff_bench.workers.serving import Contender, serve
 
 
 def open_contender(options: dict[str, Any]) -> Contender:

@@ -15,18 +15,18 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
-from mhff.bench.client import Worker
-from mhff.bench.contenders import Choice, Contender, contenders
-from mhff.bench.count import Count, multiply_adds
-from mhff.bench.engines import MATRIX_PRODUCT, MULTIPLY_ADDS_OF_PRODUCT
-from mhff.bench.measure import as_request, peak_memory, take_turns
-from mhff.bench.report import Floor, Point, Report
-from mhff.bench.systems import DEFAULT_SIZES, find_system
 from mhff.errors import MHFFError
 from mhff.evaluator import open_evaluator
 from mhff.graph import species_indices
 from mhff.modelfile import is_model_file, load, model_path
 from mhff.neighbours import neighbour_list
+from mhff_bench.contenders import Choice, Contender, contenders
+from mhff_bench.count import Count, multiply_adds
+from mhff_bench.engines import MATRIX_PRODUCT, MULTIPLY_ADDS_OF_PRODUCT
+from mhff_bench.report import Floor, Point, Report
+from mhff_bench.systems import DEFAULT_SIZES, find_system
+from mhff_bench.turns import as_request, peak_memory, take_turns
+from mhff_bench.worker import Worker
 
 SAME_ENERGY = {"float32": 1e-4, "float64": 1e-6}
 """Largest difference of the contenders' energies, eV per atom, beside the precision of a large
