@@ -1,5 +1,4 @@
-"""Structures and labels as tensors: samples, batches of them, and predictions in the shape of the
-labels.
+"""Structures and labels as tensors: one sample per structure, batches of several.
 
 | field          | shape     | dtype   | unit   | meaning                                     |
 |----------------|-----------|---------|--------|---------------------------------------------|
@@ -11,31 +10,25 @@ labels.
 | has_forces     | [S]       | bool    |        | whether the forces are labelled             |
 | stress         | [S, 3, 3] | float   | eV/A^3 | zero where not labelled                     |
 | has_stress     | [S]       | bool    |        | whether the stress is labelled              |
+| config_types   | S strings |         |        | kind of each structure, for error tables    |
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import chain
+from typing import Any
 
 import torch
 
 from mhff.data.reading import LabelledStructure
 from mhff.graph import Graph, collate, graph_from_atoms
-from mhff.model import derivatives
-
-Evaluate = Callable[..., tuple[torch.Tensor, torch.Tensor]]
-"""Edge vectors, edge index, species, head weights and `state` to node energies and edge gradients:
-`Evaluator.evaluate`.
-"""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One labelled structure, or several side by side; the fields are in the table at the top of
-    this module.
-    """
+    """One labelled structure, or several side by side; the fields are in the table above."""
 
     graph: Graph
     head: torch.Tensor
@@ -45,6 +38,7 @@ class Batch:
     has_forces: torch.Tensor
     stress: torch.Tensor
     has_stress: torch.Tensor
+    config_types: tuple[str, ...]
 
     @property
     def n_atoms(self) -> torch.Tensor:
@@ -57,28 +51,21 @@ class Batch:
         return rows.index_select(0, self.graph.structure)
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Batch:
-        """The same batch on a device, floats in `dtype` but for the energies."""
-        return Batch(
-            self.graph.to(device, dtype),
-            self.head.to(device),
-            self.weight.to(device, dtype),
-            self.energy.to(device),
-            self.forces.to(device, dtype),
-            self.has_forces.to(device),
-            self.stress.to(device, dtype),
-            self.has_stress.to(device),
-        )
+        """The same batch on a device; floats in `dtype`, except for the energies."""
+        moved: dict[str, Any] = {
+            name: value.to(device, dtype) if name in _FLOATS else value.to(device)
+            for name, value in self._tensors().items()
+        }
+        return replace(self, graph=self.graph.to(device, dtype), **moved)
+
+    def _tensors(self) -> dict[str, torch.Tensor]:
+        """The tensors beside the graph, by name."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if isinstance(value, torch.Tensor)}
 
 
-class Prediction(NamedTuple):
-    """A model's numbers for a batch."""
-
-    energy: torch.Tensor
-    """`[S]`, eV, float64."""
-    forces: torch.Tensor
-    """`[n, 3]`, eV/A."""
-    stress: torch.Tensor
-    """`[K, 3, 3]`, eV/A^3, of the K structures whose stress is labelled."""
+_FLOATS = ("weight", "forces", "stress")
+"""Fields in the model's precision."""
 
 
 def sample(
@@ -89,48 +76,37 @@ def sample(
     weight: float = 1.0,
 ) -> Batch:
     """A batch of one structure, floats in float64; `head` is the head's column."""
-    n, forces, stress = len(structure.atoms), structure.forces, structure.stress
+    n = len(structure.atoms)
+    forces = torch.zeros(n, 3, dtype=torch.float64)
+    if structure.forces is not None:
+        forces = torch.from_numpy(structure.forces)
+    stress = torch.zeros(3, 3, dtype=torch.float64)
+    if structure.stress is not None:
+        stress = torch.from_numpy(structure.stress)
     return Batch(
         graph=graph_from_atoms(structure.atoms, elements, r_max),
         head=torch.tensor([head]),
         weight=torch.tensor([weight], dtype=torch.float64),
         energy=torch.tensor([structure.energy], dtype=torch.float64),
-        forces=torch.zeros(n, 3, dtype=torch.float64)
-        if forces is None
-        else torch.from_numpy(forces),
-        has_forces=torch.tensor([forces is not None]),
-        stress=(
-            torch.zeros(3, 3, dtype=torch.float64) if stress is None else torch.from_numpy(stress)
-        ).unsqueeze(0),
-        has_stress=torch.tensor([stress is not None]),
+        forces=forces,
+        has_forces=torch.tensor([structure.forces is not None]),
+        stress=stress.unsqueeze(0),
+        has_stress=torch.tensor([structure.stress is not None]),
+        config_types=(structure.config_type,),
     )
 
 
 def join(batches: Sequence[Batch]) -> Batch:
     """Several batches side by side."""
-    names = [field.name for field in fields(Batch) if field.name != "graph"]
-    joined = {name: torch.cat([getattr(batch, name) for batch in batches]) for name in names}
-    return Batch(graph=collate([batch.graph for batch in batches]), **joined)
+    tensors = [batch._tensors() for batch in batches]
+    return Batch(
+        graph=collate([batch.graph for batch in batches]),
+        config_types=tuple(chain.from_iterable(batch.config_types for batch in batches)),
+        **{name: torch.cat([each[name] for each in tensors]) for name in tensors[0]},
+    )
 
 
 def in_batches(samples: Sequence[Batch], batch_size: int) -> Iterator[Batch]:
     """The samples in their order, `batch_size` at a time."""
     for start in range(0, len(samples), batch_size):
         yield join(samples[start : start + batch_size])
-
-
-def predict(evaluate: Evaluate, batch: Batch, n_heads: int) -> Prediction:
-    """Energies, forces and stresses of a batch; differentiable where `evaluate` is."""
-    graph, head_weights = batch.graph, batch.head_weights(n_heads)
-    node_energies, gradients = evaluate(
-        graph.edge_vectors, graph.edge_index, graph.species, head_weights, state=graph.state_of_atom
-    )
-    atomic = (head_weights * node_energies).sum(1)
-    virials = derivatives.virial(
-        gradients, graph.edge_vectors, graph.structure_of_edge, graph.n_structures
-    )
-    return Prediction(
-        energy=atomic.new_zeros(graph.n_structures).index_add(0, graph.structure, atomic),
-        forces=derivatives.forces(gradients, graph.edge_index, graph.n_atoms),
-        stress=derivatives.stress(virials[batch.has_stress], graph.cells[batch.has_stress]),
-    )

@@ -7,8 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 import numpy as np
+import torch
 
-from mhff.data.batch import Batch, Prediction
+from mhff.data.batch import Batch
+from mhff.evaluate.prediction import Prediction
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -61,30 +63,33 @@ class Errors:
         return {names.get(name, name): value for name, value in asdict(self).items()}
 
 
-def compare(
-    prediction: Prediction, batch: Batch, heads: Sequence[str], config_types: Sequence[str]
-) -> list[Comparison]:
-    """Comparisons of the structures of a batch, in their order."""
+def compare(prediction: Prediction, batch: Batch, heads: Sequence[str]) -> list[Comparison]:
+    """Comparisons of the structures of a batch, in their order; `heads` names the heads' columns."""
     sizes = batch.n_atoms.tolist()
-    predicted_forces = prediction.forces.detach().cpu().double().split(sizes)
-    labelled_forces = batch.forces.cpu().double().split(sizes)
+    forces = zip(_split(batch.forces, sizes), _split(prediction.forces, sizes), strict=True)
     species = batch.graph.species.cpu().split(sizes)
-    stresses = iter(prediction.stress.detach().cpu().double())
+    stresses = zip(_arrays(batch.stress[batch.has_stress]), _arrays(prediction.stress), strict=True)
     return [
         Comparison(
             head=heads[int(batch.head[index])],
-            config_type=config_types[index],
+            config_type=batch.config_types[index],
             species=species[index].numpy(),
             energy=(float(batch.energy[index]), float(prediction.energy[index])),
-            forces=(labelled_forces[index].numpy(), predicted_forces[index].numpy())
-            if batch.has_forces[index]
-            else None,
-            stress=(batch.stress[index].cpu().double().numpy(), next(stresses).numpy())
-            if batch.has_stress[index]
-            else None,
+            forces=pair if batch.has_forces[index] else None,
+            stress=next(stresses) if batch.has_stress[index] else None,
         )
-        for index in range(len(sizes))
+        for index, pair in enumerate(forces)
     ]
+
+
+def _split(values: torch.Tensor, sizes: Sequence[int]) -> list[np.ndarray]:
+    """The rows of each structure."""
+    return [part.numpy() for part in values.detach().cpu().double().split(list(sizes))]
+
+
+def _arrays(values: torch.Tensor) -> list[np.ndarray]:
+    """One array per structure."""
+    return list(values.detach().cpu().double().numpy())
 
 
 def errors(comparisons: Sequence[Comparison]) -> Errors:

@@ -4,30 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mhff.data.batch import Batch, in_batches, predict, sample
+from mhff.data.batch import Batch, in_batches, sample
 from mhff.data.reading import LabelledStructure
 from mhff.errors import MHFFError, listing
 from mhff.evaluate.errors import Comparison, compare
+from mhff.evaluate.prediction import predict
 from mhff.evaluator import Evaluator
 
 BATCH_SIZE = 8
 
 
-def evaluate_samples(
-    evaluator: Evaluator, samples: Sequence[Batch], config_types: Sequence[str]
-) -> list[Comparison]:
+def evaluate_samples(evaluator: Evaluator, samples: Sequence[Batch]) -> list[Comparison]:
     """Comparisons of samples made with the evaluator's elements, cutoff and heads, in their order."""
     comparisons: list[Comparison] = []
     for batch in in_batches(samples, BATCH_SIZE):
         moved = batch.to(evaluator.device, evaluator.dtype)
         prediction = predict(evaluator.evaluate, moved, len(evaluator.heads))
-        done = len(comparisons)
-        comparisons += compare(
-            prediction,
-            batch,
-            evaluator.heads.names,
-            config_types[done : done + batch.graph.n_structures],
-        )
+        comparisons += compare(prediction, batch, evaluator.heads.names)
     return comparisons
 
 
@@ -50,7 +43,7 @@ def evaluate_structures(
         sample(item, evaluator.elements, evaluator.r_max, column)
         for item, column in zip(chosen, columns, strict=True)
     ]
-    return evaluate_samples(evaluator, samples, [structure.config_type for structure in chosen])
+    return evaluate_samples(evaluator, samples)
 
 
 def _head_of(structure: LabelledStructure, head: str | None, evaluator: Evaluator) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch.nn.functional import huber_loss
 
-from mhff.data.batch import Batch, Prediction
+from mhff.data.batch import Batch
+from mhff.evaluate.prediction import Prediction
 from mhff.train.settings import LossSettings
 
 

@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule
 
-from mhff.data.batch import Batch, in_batches, predict
+from mhff.data.batch import Batch, in_batches
 from mhff.errors import MHFFError
 from mhff.evaluate.errors import Comparison, Errors, compare, grouped
+from mhff.evaluate.prediction import Prediction, predict
 from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.model.mace import MACE
 from mhff.train.loss import loss
@@ -99,8 +100,7 @@ class TrainingModule(LightningModule):
 
     def training_step(self, batch: Batch, _: int) -> torch.Tensor:
         """Loss of a batch."""
-        evaluate = partial(energies_and_edge_gradients, self.network, training=True)
-        value = loss(predict(evaluate, batch, len(self.heads)), batch, self.settings.loss)
+        value = loss(self._predict(batch, training=True), batch, self.settings.loss)
         self._train_losses.append(value.detach())
         return value
 
@@ -115,13 +115,13 @@ class TrainingModule(LightningModule):
 
     def validation_step(self, batch: Batch, _: int) -> None:
         """Predictions of a batch, compared with the labels."""
-        prediction = predict(
-            partial(energies_and_edge_gradients, self.network), batch, len(self.heads)
-        )
+        prediction = self._predict(batch, training=False)
         self._valid_losses.append(loss(prediction, batch, self.settings.loss))
-        self._comparisons += compare(
-            prediction, batch, self.heads, ["unknown"] * batch.graph.n_structures
-        )
+        self._comparisons += compare(prediction, batch, self.heads)
+
+    def _predict(self, batch: Batch, training: bool) -> Prediction:
+        evaluate = partial(energies_and_edge_gradients, self.network, training=training)
+        return predict(evaluate, batch, len(self.heads))
 
     def on_validation_epoch_end(self) -> None:
         """Back to the weights in training."""

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import logging
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import Trainer
-from lightning.pytorch.plugins.environments import LightningEnvironment
 from rich.console import Console
 
 from mhff import __version__
@@ -28,6 +25,7 @@ from mhff.folders import kernel_folder
 from mhff.heads import Heads
 from mhff.model.mace import MACE
 from mhff.modelfile import Model, load, write_atomically
+from mhff.quiet import quiet
 from mhff.train.kernels import use_kernels
 from mhff.train.module import TrainingModule
 from mhff.train.prepare import (
@@ -84,7 +82,8 @@ class Run:
             self.network, self.settings, self.samples["train"], self.samples["valid"]
         )
         recorder = Recorder(self.folder, self.fingerprint(), self._save_best)
-        with _quiet_lightning():
+        with quiet("lightning.pytorch", "lightning.fabric"), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"lightning\..*")
             trainer = self._trainer([ProgressReport(console), recorder])
             trainer.fit(module, ckpt_path=checkpoint if checkpoint.is_file() else None)
 
@@ -191,10 +190,7 @@ class Run:
         return report
 
     def _errors(self, evaluator: EagerEvaluator, part: Part) -> dict[tuple[str, ...], Errors]:
-        config_types = [
-            structure.config_type for head in self.heads for structure in head.parts[part]
-        ]
-        return grouped(evaluate_samples(evaluator, self.samples[part], config_types), group_by_head)
+        return grouped(evaluate_samples(evaluator, self.samples[part]), group_by_head)
 
     def _markdown(self, report: Report) -> str:
         title = f"# Errors of {self.settings.name}"
@@ -216,19 +212,3 @@ def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
             else {f"{prefix}{key}": value}
         )
     return flat
-
-
-@contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    """Lightning's hints are about choices that are made here on purpose."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module=r"lightning\..*")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

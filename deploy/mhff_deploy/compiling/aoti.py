@@ -4,7 +4,6 @@ ghosts and edges.
 
 from __future__ import annotations
 
-import logging
 import shutil
 import subprocess
 import tempfile
@@ -17,6 +16,7 @@ from torch.fx import GraphModule
 from torch.fx.experimental import _config as fx_config
 
 from mhff.errors import MHFFError
+from mhff.quiet import quiet
 from mhff_deploy.artefact.content import NATIVE
 
 
@@ -38,7 +38,7 @@ def compile_aoti(
         torch.export.Dim(name, min=0) for name in ("n_edges", "n_all", "n_local", "n_plan")
     )
     shapes = ({0: edges}, {1: edges}, {0: atoms}, {0: local}, {0: plan}, {0: atoms})
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), _quiet():
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), quiet(*_LOGGERS):
         warnings.simplefilter("ignore")
         with fx_config.patch(use_duck_shape=False):  # type: ignore[attr-defined]  # installed at import
             exported = torch.export.export(program, example, dynamic_shapes=shapes)
@@ -94,19 +94,5 @@ _ON_GPU: dict[str, Any] = {"shape_padding": False}
 """Whether to pad matrix products would be found out by timing them, differently from one
 compilation to the next.
 """
-
-
-class _quiet:  # noqa: N801 - used as a statement
-    """Keep the compiler's own notes off the user's screen while it works."""
-
-    def __enter__(self) -> None:
-        self.loggers = [
-            logging.getLogger(name) for name in ("torch._inductor", "torch.export", "torch.fx")
-        ]
-        self.levels = [logger.level for logger in self.loggers]
-        for logger in self.loggers:
-            logger.setLevel(logging.ERROR)
-
-    def __exit__(self, *_: object) -> None:
-        for logger, level in zip(self.loggers, self.levels, strict=True):
-            logger.setLevel(level)
+_LOGGERS = ("torch._inductor", "torch.export", "torch.fx")
+"""The compiler's own notes, which are not for users."""

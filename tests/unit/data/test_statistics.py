@@ -1,19 +1,12 @@
-"""E0s, shift, scale and elements against values computed by hand; batches against their structures."""
+"""E0s, shift, scale and elements against values computed by hand."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from ase import Atoms
-from labelled import write_data
-from models import HEADS, random_model
-from structures import ELEMENTS, rattled_bulk, triclinic
-from tolerances import ROUNDING, assert_close
 
-from mhff.calculator import MHFFCalculator
-from mhff.data.batch import in_batches, join, predict, sample
-from mhff.data.reading import LabelledStructure, read_structures
+from mhff.data.reading import LabelledStructure
 from mhff.data.statistics import (
     check_E0s,
     elements_of,
@@ -22,7 +15,6 @@ from mhff.data.statistics import (
     isolated_energies,
 )
 from mhff.errors import MHFFError
-from mhff.evaluator import EagerEvaluator
 
 WATER = LabelledStructure(
     Atoms("OH2", positions=[[0, 0, 0], [0, 0, 1], [0, 1, 0]]), -31.0, forces=np.full((3, 3), 2.0)
@@ -66,40 +58,3 @@ def test_elements_leave_out_isolated_atoms() -> None:
     assert elements_of(
         [WATER, OXYGEN_ATOM, LabelledStructure(Atoms("Mg"), 0.0, config_type="IsolatedAtom")]
     ) == ("H", "O")
-
-
-def test_a_batch_predicts_what_the_calculator_says() -> None:
-    """Crystals and a molecule, with and without stress, each with its own head, side by side."""
-    model = random_model()
-    frames = [rattled_bulk(), WATER.atoms, triclinic(), rattled_bulk()]
-    stresses = [np.eye(3), None, None, np.eye(3)]
-    heads = [0, 2, 1, 1]
-    samples = [
-        sample(LabelledStructure(atoms, 0.0, stress=stress), ELEMENTS, model.r_max, head)
-        for atoms, stress, head in zip(frames, stresses, heads, strict=True)
-    ]
-    prediction = predict(EagerEvaluator(model).evaluate, join(samples), len(HEADS))
-    calculator, forces, stress = MHFFCalculator(model, head=HEADS[0]), [], []
-    for place, (atoms, head) in enumerate(zip(frames, heads, strict=True)):
-        calculator.set_head(HEADS[head])
-        atoms.calc = calculator
-        assert_close(prediction.energy[place], atoms.get_potential_energy(), ROUNDING)
-        forces.append(atoms.get_forces())
-        if stresses[place] is not None:
-            stress.append(atoms.get_stress(voigt=False))
-    assert_close(prediction.forces, np.concatenate(forces), ROUNDING)
-    assert_close(prediction.stress, stress, ROUNDING)
-
-
-def test_batches_hold_every_sample_once(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    structures = [
-        item
-        for item in read_structures(write_data(tmp_path, "loose", 5))
-        if not item.is_isolated_atom
-    ]
-    batches = list(in_batches([sample(item, ("H", "O"), 3.0) for item in structures], 2))
-    assert [batch.graph.n_structures for batch in batches] == [2, 2, 1]
-    assert torch.equal(
-        torch.cat([batch.energy for batch in batches]),
-        torch.tensor([s.energy for s in structures], dtype=torch.float64),
-    )

@@ -7,7 +7,8 @@ import torch
 from models import random_network
 from torch import nn
 
-from mhff.data.batch import Batch, Prediction
+from mhff.data.batch import Batch
+from mhff.evaluate.prediction import Prediction
 from mhff.graph import Graph
 from mhff.train.loss import loss
 from mhff.train.optimiser import MovingAverage, decayed_parameters, learning_rate_factor
@@ -40,6 +41,7 @@ def two_structures() -> Batch:
         has_forces=torch.tensor([True, False]),
         stress=zeros(2, 3, 3, dtype=torch.float64),
         has_stress=torch.tensor([True, False]),
+        config_types=("unknown", "unknown"),
     )
 
 

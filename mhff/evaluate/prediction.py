@@ -1,0 +1,55 @@
+"""A model's predictions for a batch, in the shape of the labels."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import torch
+
+from mhff.data.batch import Batch
+from mhff.model import derivatives
+
+
+class Evaluate(Protocol):
+    """Node energies and edge gradients of a graph: `mhff.evaluator.Evaluator.evaluate`."""
+
+    def __call__(
+        self,
+        edge_vectors: torch.Tensor,
+        edge_index: torch.Tensor,
+        species: torch.Tensor,
+        head_weights: torch.Tensor,
+        *,
+        state: torch.Tensor | None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Energies `[n, n_heads]`, eV, and gradients `[E, 3]`, eV/A."""
+        ...
+
+
+class Prediction(NamedTuple):
+    """A model's numbers for a batch of S structures with n atoms."""
+
+    energy: torch.Tensor
+    """`[S]`, eV, float64."""
+    forces: torch.Tensor
+    """`[n, 3]`, eV/A."""
+    stress: torch.Tensor
+    """`[K, 3, 3]`, eV/A^3, of the K structures whose stress is labelled."""
+
+
+def predict(evaluate: Evaluate, batch: Batch, n_heads: int) -> Prediction:
+    """Energies, forces and stresses of a batch; differentiable where `evaluate` is."""
+    graph = batch.graph
+    head_weights = batch.head_weights(n_heads)
+    node_energies, gradients = evaluate(
+        graph.edge_vectors, graph.edge_index, graph.species, head_weights, state=graph.state_of_atom
+    )
+    atomic = (head_weights * node_energies).sum(1)
+    virials = derivatives.virial(
+        gradients, graph.edge_vectors, graph.structure_of_edge, graph.n_structures
+    )
+    return Prediction(
+        energy=atomic.new_zeros(graph.n_structures).index_add(0, graph.structure, atomic),
+        forces=derivatives.forces(gradients, graph.edge_index, graph.n_atoms),
+        stress=derivatives.stress(virials[batch.has_stress], graph.cells[batch.has_stress]),
+    )
