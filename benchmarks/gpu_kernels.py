@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import torch
 
+from mhff.files import kernel_folder
 from mhff.graph import Graph
 from mhff.model.mace import MACE
 from mhff_bench.count import convolution, product
-from mhff_deploy.folders import kernel_folder
 from mhff_deploy.kernels.gpu import TritonKernels
 from mhff_deploy.lowering.network import LoweredMACE
 from mhff_deploy.lowering.radial import R_MIN

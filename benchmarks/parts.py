@@ -21,6 +21,7 @@ from peers import FOLDER
 from run import RESULTS
 from torch.profiler import ProfilerActivity, profile
 
+from mhff.files import kernel_folder
 from mhff.graph import graph_from_atoms
 from mhff.model.config import ModelConfig
 from mhff.modelfile import Model, load
@@ -32,7 +33,6 @@ from mhff_deploy.compiling.build import build
 from mhff_deploy.compiling.products import use_kernel
 from mhff_deploy.compiling.targets import AOTI
 from mhff_deploy.compiling.trace import trace
-from mhff_deploy.folders import kernel_folder
 from mhff_deploy.lowering.lower import TABLE_ERROR, lower
 
 CASES = (("mp", "float32"), ("mp", "float64"), ("mh1", "float32"), ("mini", "float32"))

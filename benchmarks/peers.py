@@ -13,8 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import platformdirs
-
+from mhff.files import cache_folder
 from mhff.interop.importer import import_model
 from mhff_bench.contenders import Choice, contenders
 from mhff_bench.systems import find_system
@@ -22,7 +21,7 @@ from mhff_bench.turns import as_request
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = ROOT / ".venv-peer" / "bin" / "python"
-FOLDER = Path(platformdirs.user_cache_dir("mhff")) / "benchmarks"
+FOLDER = cache_folder() / "benchmarks"
 SYMMETRIX = "symmetrix-xl==0.1.1"
 HEADS = {"mp": "materials", "mh1": "omat_pbe"}
 """Heads that are measured, by shape."""

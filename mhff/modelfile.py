@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ from safetensors.torch import load as parse_tensors
 from safetensors.torch import save as serialise_tensors
 
 from mhff.errors import MHFFError, listing
+from mhff.files import read_file, write_atomically
 from mhff.heads import Head, Heads
 from mhff.model.config import ModelConfig
 from mhff.model.constants import check_constants
@@ -113,7 +113,7 @@ def load(name: str | os.PathLike[str]) -> Model:
     newer than this mhff.
     """
     path = model_path(name)
-    return from_bytes(path.read_bytes(), str(path))
+    return from_bytes(read_file(path), str(path))
 
 
 def from_bytes(content: bytes, name: str) -> Model:
@@ -196,7 +196,7 @@ def _reason(error: Exception) -> str:
 def read_header(name: str | os.PathLike[str]) -> dict[str, Any]:
     """The JSON object of a `.mhff` file, without building the model."""
     path = model_path(name)
-    header, _ = _metadata(path.read_bytes(), str(path))
+    header, _ = _metadata(read_file(path), str(path))
     result: dict[str, Any] = json.loads(header)
     return result
 
@@ -259,48 +259,3 @@ def _checksum(header: str, tensors: Mapping[str, torch.Tensor]) -> str:
         digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
         digest.update(tensor.numpy().tobytes())
     return digest.hexdigest()
-
-
-def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file whole or not at all."""
-    target = Path(path)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            dir=target.parent, prefix=f".{target.name}.", delete=False
-        ) as stream:
-            temporary = Path(stream.name)
-            try:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-                temporary.chmod(0o666 & ~_umask())
-                temporary.replace(target)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
-    except OSError as error:
-        raise MHFFError(
-            f"cannot write '{target}' ({error.strerror}); choose another place with -o"
-        ) from error
-
-
-def check_place(path: str) -> None:
-    """Raise MHFFError where no file can be written, before somebody works for its content."""
-    target = Path(path)
-    if not path or target.is_dir():
-        raise MHFFError(
-            "expected the name of a file to write, got "
-            f"{f'the folder {path!r}' if path else 'nothing'}; name one with -o"
-        )
-    folder = next(parent for parent in target.absolute().parents if parent.exists())
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise MHFFError(
-            f"cannot write '{target}' (no permission in '{folder}'); choose another place with -o"
-        )
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -58,6 +58,7 @@ def bench(
 
     from rich.console import Console
 
+    from mhff.files import check_output
     from mhff_bench.benchmark import Plan
     from mhff_bench.benchmark import bench as run
     from mhff_bench.contenders import Choice
@@ -76,6 +77,7 @@ def bench(
     )
     plan = Plan(choice, system, _sizes(sizes), rounds, longest=longest, memory=memory)
     if plot is not None:
+        check_output(plot, [model, peer_model] if peer_model else [model], "--plot")
         _plotting()
     notes = Console(stderr=True, highlight=False)
     with notes.status("") as status:

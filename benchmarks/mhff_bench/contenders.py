@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from mhff.errors import MHFFError, listing
 from mhff.evaluator import FORMS, open_evaluator, resolve_dtype
+from mhff.files import cache_folder
 from mhff.modelfile import is_model_file, model_path
 from mhff_bench.engines import MATRIX_PRODUCT, engine_names, find_engine
 from mhff_bench.worker import OWN, PEER_SCRIPT, Worker
@@ -185,7 +184,7 @@ def _peers(choice: Choice, dtypes: Sequence[str], threads: int) -> Iterator[Cont
             f"{choice.peer_model or 'none'}; "
             "give it with --peer-model FILE.model"
         )
-    folder = Path(platformdirs.user_cache_dir("mhff")) / "bench"
+    folder = cache_folder() / "bench"
     common = {
         "model": str(choice.peer_model.resolve()),
         "head": choice.head,

@@ -15,7 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator, ScalarFormatter
 
-from mhff.modelfile import write_atomically
+from mhff.files import write_atomically
 from mhff_bench.report_table import shown, title
 
 COLOURS = ("#2a6f97", "#5b8e55", "#6d597a", "#3aa6a0", "#4f5d75", "#8d6b4f")

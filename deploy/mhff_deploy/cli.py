@@ -45,7 +45,8 @@ def compile_command(
     from rich.console import Console
 
     from mhff.errors import MHFFError
-    from mhff.modelfile import check_place, load, write_atomically
+    from mhff.files import check_output, write_atomically
+    from mhff.modelfile import load, model_path
     from mhff_deploy.compiling.build import build, choose_form
     from mhff_deploy.compiling.targets import find_target
 
@@ -53,7 +54,7 @@ def compile_command(
     start = time.monotonic()
     found = find_target(target)
     found.check_output(output)
-    check_place(output)
+    check_output(output, [model_path(model)])
     choose_form(found, form)
     loaded = load(model)
     chosen = loaded.heads.complete(head) if head is not None else None

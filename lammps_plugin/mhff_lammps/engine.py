@@ -5,13 +5,13 @@ A file for LAMMPS is a pickle of one `MHFFModel`, which holds the bytes of a com
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 import pickletools
 from pathlib import Path
 
 from mhff.describe import Description
 from mhff.errors import MHFFError
+from mhff.files import sha256
 from mhff_deploy.artefact.describe import describe_content
 from mhff_deploy.compiling.targets import Target
 from mhff_lammps.model import MHFFModel
@@ -56,7 +56,7 @@ def describe_lammps_file(path: Path) -> Description | None:
         (artefact,) = (argument for argument in arguments if isinstance(argument, bytes))
     except Exception as error:  # a damaged pickle can make pickletools raise anything
         raise MHFFError(f"'{path}' is truncated or damaged ({error}); compile it again") from error
-    if hashlib.sha256(artefact).hexdigest() not in arguments:
+    if sha256(artefact) not in arguments:
         raise MHFFError(
             f"'{path}' is damaged: its checksum does not fit its content; compile it again"
         )

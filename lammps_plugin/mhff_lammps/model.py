@@ -6,10 +6,10 @@ that content's checksum.
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 from mhff.errors import MHFFError
+from mhff.files import sha256
 from mhff_deploy.artefact.content import Manifest, read_manifest
 from mhff_lammps.labels import Labels
 from mhff_lammps.reporting import reported
@@ -49,8 +49,8 @@ class MHFFModel:
 
     def __getstate__(self) -> dict[str, Any]:
         """What is in the file."""
-        sha256 = hashlib.sha256(self._artefact).hexdigest()
-        return {"format_version": FORMAT_VERSION, "sha256": sha256, "artefact": self._artefact}
+        checksum = sha256(self._artefact)
+        return {"format_version": FORMAT_VERSION, "sha256": checksum, "artefact": self._artefact}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Check the file, and print the labels that it knows."""
@@ -61,7 +61,7 @@ class MHFFModel:
                     f"version {FORMAT_VERSION}; "
                     "compile it again with this mhff"
                 )
-            if hashlib.sha256(state["artefact"]).hexdigest() != state["sha256"]:
+            if sha256(state["artefact"]) != state["sha256"]:
                 raise MHFFError(
                     f"{FILE} is damaged: its checksum does not fit its content; compile it again"
                 )

@@ -25,6 +25,8 @@ def demo(
 
     import torch
 
+    from mhff.files import check_output
+
     torch.set_num_threads(
         1
     )  # these systems are small: a second thread would only wait for the first
@@ -46,9 +48,11 @@ def demo(
         raise MHFFError(
             f"cannot make the folder '{out}' ({error.strerror}); choose another with --out"
         ) from error
+    figure_file = out / "demo.png"
+    check_output(figure_file, option="--out")
     panels = []
     for part in parts:
         panels.append(part(out, typer.echo))
         typer.echo("")
-    figure = draw_figure(panels, out / "demo.png")
+    figure = draw_figure(panels, figure_file)
     typer.echo(f"figure: {figure} ({time.monotonic() - start:.0f} s in all)")

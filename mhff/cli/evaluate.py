@@ -43,7 +43,11 @@ def evaluate(
     from mhff.evaluate.evaluation import evaluate_structures
     from mhff.evaluate.table import terminal
     from mhff.evaluator import open_evaluator
+    from mhff.files import check_output
+    from mhff.modelfile import model_path
 
+    if plot is not None:
+        check_output(plot, [model_path(model), data], "--plot")
     evaluator = open_evaluator(model, device, dtype)
     taken = None if head is None else evaluator.heads.complete(head)
     structures = read_structures(

@@ -26,8 +26,10 @@ def import_mace(
     """Import a mace-torch model: the same numbers, without mace-torch and without running the file."""
     from rich.console import Console
 
+    from mhff.files import check_output
     from mhff.interop.importer import import_model
 
+    check_output(output, [file] if head_info is None else [file, head_info])
     imported = import_model(file, head_info)
     imported.model.save(output)
     console = Console(highlight=False, soft_wrap=True)

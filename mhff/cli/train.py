@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -31,6 +32,7 @@ def train(
 
     console = Console()
     run = Run(read_settings(config))
+    run.check_outputs([Path(config)])
     run.train(console, restart)
     for part, rows in run.report().items():
         console.print(terminal(rows, ["head"], f"mean absolute errors, {part}"))

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mhff.evaluate.errors import Comparison, errors
-from mhff.modelfile import write_atomically
+from mhff.files import write_atomically
 
 COLOURS = ("#2a6f97", "#c1666b", "#5b8e55", "#b58a2c", "#6d597a", "#4f5d75")
 STYLE: Any = {

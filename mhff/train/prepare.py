@@ -4,7 +4,6 @@ start from.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,6 +21,7 @@ from mhff.data.statistics import (
     isolated_energies,
 )
 from mhff.errors import MHFFError, listing
+from mhff.files import sha256
 from mhff.heads import Head
 from mhff.model.config import ModelConfig
 from mhff.model.mace import MACE
@@ -96,7 +96,7 @@ def read_head(name: str, settings: Settings) -> HeadData:
             f"head '{name}' has no structures to train on in {listing(head.files)}; add some that "
             "are not isolated atoms"
         )
-    checksums = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in head.files}
+    checksums = {path.name: sha256(path.read_bytes()) for path in head.files}
     return HeadData(name, head, E0s, parts, checksums)
 
 

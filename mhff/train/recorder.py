@@ -13,7 +13,7 @@ from typing import Any
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
-from mhff.modelfile import write_atomically
+from mhff.files import write_atomically
 from mhff.train.module import TrainingModule
 
 CHECKPOINT, LOG = "last.ckpt", "epochs.jsonl"

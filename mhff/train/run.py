@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,10 @@ from mhff.evaluate.errors import Errors, group_by_head, grouped
 from mhff.evaluate.evaluation import evaluate_samples
 from mhff.evaluate.table import markdown
 from mhff.evaluator import DTYPES, EagerEvaluator
-from mhff.folders import kernel_folder
+from mhff.files import check_output, kernel_folder, write_atomically
 from mhff.heads import Heads
 from mhff.model.mace import MACE
-from mhff.modelfile import Model, load, write_atomically
+from mhff.modelfile import Model, load
 from mhff.quiet import quiet
 from mhff.train.kernels import use_kernels
 from mhff.train.module import TrainingModule
@@ -37,7 +38,7 @@ from mhff.train.prepare import (
     read_head,
 )
 from mhff.train.progress import ProgressReport
-from mhff.train.recorder import CHECKPOINT, Recorder
+from mhff.train.recorder import CHECKPOINT, LOG, Recorder
 from mhff.train.settings import Settings
 
 Report = dict[Part, dict[tuple[str, ...], Errors]]
@@ -50,6 +51,7 @@ class Run:
     def __init__(self, settings: Settings) -> None:
         """Read the data and build the network; raises MHFFError for what is wrong with either."""
         self.settings, self.folder = settings, settings.run.out
+        self.check_outputs(file for head in settings.heads.values() for file in head.files)
         self.heads: list[HeadData] = [read_head(name, settings) for name in settings.heads]
         elements = all_elements(self.heads, settings)
         dtype = DTYPES[settings.run.dtype]
@@ -64,6 +66,13 @@ class Run:
     def model_file(self) -> Path:
         """The best model so far."""
         return self.folder / f"{self.settings.name}.mhff"
+
+    def check_outputs(self, inputs: Iterable[Path]) -> None:
+        """Raise MHFFError where the run could not write its files, or would overwrite `inputs`."""
+        kept = tuple(inputs)
+        names = (self.model_file.name, "errors.json", "errors.md", LOG, CHECKPOINT)
+        for name in names:
+            check_output(self.folder / name, kept, "run.out")
 
     def train(self, console: Console, restart: bool = False) -> None:
         """Train from the start, or from the last checkpoint of the same run.

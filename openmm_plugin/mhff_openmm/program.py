@@ -4,13 +4,13 @@ loaded.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from mhff.errors import MHFFError
+from mhff.files import read_file, sha256
 
 if TYPE_CHECKING:
     from mhff.evaluator import Evaluator
@@ -40,8 +40,7 @@ class Program(NamedTuple):
 
 def checksum(path: Path) -> str:
     """SHA-256 of a file's content."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return sha256(read_file(path))
 
 
 @lru_cache(maxsize=LOADED_PROGRAMS)

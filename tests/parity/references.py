@@ -14,13 +14,14 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 from cases import CASES, Case
 from environment import PYTHON, is_ready, requirements
 from geometries import to_json
 
+from mhff.files import cache_folder
+
 PEER = Path(__file__).resolve().parent / "peer"
-CACHE = Path(platformdirs.user_cache_dir("mhff")) / "parity"
+CACHE = cache_folder() / "parity"
 """One folder for each state of the peer's scripts and cases; any of them may be deleted."""
 
 

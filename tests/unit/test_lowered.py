@@ -18,11 +18,11 @@ from models import CONFIGS, random_model
 from tolerances import FINITE_DIFFERENCES, ROUNDING, assert_close
 
 from mhff.errors import MHFFError
+from mhff.files import kernel_folder
 from mhff.graph import Graph, graph_from_atoms
 from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.model.mace import MACE
 from mhff.ops.cpu import build
-from mhff_deploy.folders import kernel_folder
 from mhff_deploy.kernels.cpu import NativeKernels
 from mhff_deploy.lowering.accuracy import check_graphs, force_error, lower_to_error
 from mhff_deploy.lowering.lower import lower, select_elements, why_no_kernels, why_no_tables

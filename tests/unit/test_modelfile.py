@@ -18,6 +18,7 @@ import torch
 from models import random_model
 from safetensors.torch import load as parse_tensors
 from safetensors.torch import save as serialise_tensors
+from tolerances import SINGLE_PRECISION, assert_close_to_scale
 
 import mhff
 from mhff.errors import MHFFError
@@ -108,7 +109,11 @@ def test_a_loaded_model_computes_the_same(model: Model, content: bytes) -> None:
         torch.tensor([0, 1]),
         2,
     )
-    assert torch.equal(from_bytes(content, "M.mhff").network(*arguments), model.network(*arguments))
+    loaded = from_bytes(content, "M.mhff").network
+    # float32 tensors at other addresses take other vector instructions
+    assert_close_to_scale(
+        loaded(*arguments).detach(), model.network(*arguments).detach(), SINGLE_PRECISION
+    )
 
 
 def test_constants_of_the_file_are_used(content: bytes) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 
 import safetensors.torch
@@ -11,6 +10,7 @@ import torch
 import mhff
 from mhff.errors import MHFFError, listing
 from mhff.evaluator import resolve_device, resolve_dtype
+from mhff.files import kernel_folder, sha256
 from mhff.modelfile import UNITS, Model
 from mhff.state import given_state
 from mhff_deploy.artefact.content import CONSTANTS, ISAS, KERNELS, NATIVE, Form, Manifest, pack
@@ -21,7 +21,6 @@ from mhff_deploy.compiling.targets import Target
 from mhff_deploy.compiling.torchscript import compile_torchscript
 from mhff_deploy.compiling.trace import example_inputs, trace
 from mhff_deploy.compiling.verify import verify
-from mhff_deploy.folders import kernel_folder
 from mhff_deploy.lowering.lower import TABLE_ERROR, lower
 
 ON_GPU = (499, 211, 40009)
@@ -102,7 +101,7 @@ def build(
         dtype="float32" if dtype == "float32" else "float64",
         device=str(network.device),
         units=UNITS,
-        model_sha256=hashlib.sha256(model.to_bytes()).hexdigest(),
+        model_sha256=sha256(model.to_bytes()),
         torch_version=torch.__version__,
         mhff_version=mhff.__version__,
         kernels=lowered.namespace,

@@ -18,11 +18,11 @@ from pathlib import Path
 
 import torch
 
-from mhff.modelfile import Model, load, write_atomically
+from mhff.files import artefact_folder, sha256, write_atomically
+from mhff.modelfile import Model, load
 from mhff_deploy.artefact.content import Form
 from mhff_deploy.compiling.build import build
 from mhff_deploy.compiling.targets import AOTI, TORCHSCRIPT
-from mhff_deploy.folders import artefact_folder
 from mhff_deploy.lowering.lower import LARGEST_TABLES, table_bytes
 
 
@@ -59,7 +59,7 @@ def _key(
     model: Model, device: str, dtype: str, form: Form, elements: tuple[str, ...] | None
 ) -> str:
     parts = {
-        "model": hashlib.sha256(model.to_bytes()).hexdigest(),
+        "model": sha256(model.to_bytes()),
         "options": [device, dtype, form, elements],
         "torch": torch.__version__,
         "source": _source_checksum(),
@@ -69,7 +69,7 @@ def _key(
             _accelerator(device),
         ],
     }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+    return sha256(json.dumps(parts, sort_keys=True).encode())[:32]
 
 
 def _accelerator(device: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import subprocess
@@ -13,6 +12,7 @@ from pathlib import Path
 import torch
 
 from mhff.errors import MHFFError
+from mhff.files import sha256
 from mhff.ops.cpu.parts import Part, Target, program_code
 
 SOURCES = Path(__file__).parent / "include"
@@ -77,7 +77,7 @@ def build(
     target = Target(dtype, vector_bytes)
     headers = "".join(path.read_text() for path in sorted(SOURCES.glob("*.h")))
     content = "\0".join([program_code(parts, target, ""), headers, macros, *flags])
-    namespace = "mhff_" + hashlib.sha256(content.encode()).hexdigest()[:16]
+    namespace = "mhff_" + sha256(content.encode())[:16]
     library = folder / f"{namespace}.so"
     try:
         if not library.exists():

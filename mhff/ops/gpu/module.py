@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -10,7 +9,7 @@ from types import ModuleType
 import torch
 
 from mhff.errors import MHFFError
-from mhff.modelfile import write_atomically
+from mhff.files import sha256, write_atomically
 
 LANES = 32
 """Threads of a warp."""
@@ -66,7 +65,7 @@ def load(code: str, folder: Path) -> ModuleType:
     if reason := why_not():
         raise MHFFError(f"no kernels for a GPU can be made, {reason}")
     code = HEAD + code
-    name = "mhff_triton_" + hashlib.sha256(code.encode()).hexdigest()[:16]
+    name = "mhff_triton_" + sha256(code.encode())[:16]
     file = folder / f"{name}.py"
     if not file.exists():
         folder.mkdir(parents=True, exist_ok=True)

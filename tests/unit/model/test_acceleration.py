@@ -19,7 +19,7 @@ from models import CONFIGS, random_network
 from rich.console import Console
 from tolerances import ROUNDING, SINGLE_PRECISION, Tolerance, assert_close_to_scale
 
-from mhff.folders import kernel_folder
+from mhff.files import kernel_folder
 from mhff.graph import collate, graph_from_atoms
 from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.model.interaction import Convolution

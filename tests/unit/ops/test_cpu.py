@@ -16,11 +16,11 @@ import torch
 from models import random_model
 from tolerances import ROUNDING, SINGLE_PRECISION, assert_close
 
+from mhff.files import kernel_folder
 from mhff.graph import graph_from_atoms
 from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.ops.cpu.build import build
 from mhff.ops.cpu.operators import load
-from mhff_deploy.folders import kernel_folder
 from mhff_deploy.kernels.cpu import NativeKernels
 from mhff_deploy.lowering.network import LoweredMACE
 
