@@ -1,4 +1,9 @@
-"""Which atoms are neighbours: pairs closer than a cutoff, and structures that have no such list."""
+"""Pairs of neighbours: atoms, and periodic images of atoms, that are closer than a cutoff.
+
+Sender j in the image S (whole numbers; the rows of `lattice` are the periodic lattice vectors) has
+the edge vector x_i - x_j - S @ lattice to receiver i. It points from the neighbour to the centre;
+neighbour lists elsewhere return its negative, D.
+"""
 
 from __future__ import annotations
 
@@ -8,27 +13,49 @@ from vesin import NeighborList
 
 from mhff.errors import MHFFError
 
-FLAT = 1e-9
-"""A lattice vector closer than this, relative to the longest, to the plane or line of the others
-depends on them.
+MIN_DISTANCE = 1e-3
+"""Two atoms closer than this coincide, A: rounding separates them, not chemistry."""
+MIN_INDEPENDENCE = 1e-9
+"""A lattice vector is independent of the others if it lies farther from their plane or line than
+this, relative to the longest.
 """
+MAX_CELLS = 20_000
+MAX_CELLS_IN_A_ROW = 100
+"""A structure that spans more cells of the cutoff's size is sparse. A cell list visits all of them,
+and the one of vesin 0.6.2 divides by zero when they are too many.
+"""
+MAX_WRAPS = 1e6
+"""A cell list counts in 32 bits how many cells away from the first one an atom is."""
+MARGIN = 1e-6
+"""Relative widening of a search whose positions are rounded; exact distances decide afterwards."""
 
 
 def neighbour_list(
     positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, r_max: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`edge_index [2, E]` sorted by receiver and `edge_vectors [E, 3]` of all pairs closer than
-    `r_max`, A.
+    """`edge_index [2, E]`, sorted by receiver, and `edge_vectors [E, 3]` of pairs within `r_max`.
 
-    Any cell will do: triclinic, smaller than the cutoff, periodic in some directions only, or none.
+    `positions [n, 3]` (A) may be anywhere, inside the cell or not, and any distance apart.
+    `cell [3, 3]` may be triclinic or smaller than the cutoff; only its rows in periodic directions
+    (`pbc [3]`) matter. Raises MHFFError if positions or cell are not finite, if lattice vectors
+    depend on one another, or if atoms coincide.
     """
-    _check_geometry(positions, cell, pbc)
+    if not np.isfinite(positions).all() or not np.isfinite(cell).all():
+        raise MHFFError(
+            "expected finite positions and cell, got NaN or infinity; check the structure"
+        )
+    inverse = _inverse(cell, pbc)
     if len(positions) == 0:
         return np.zeros((2, 0), dtype=np.int64), np.zeros((0, 3))
-    search = NeighborList(cutoff=r_max, full_list=True, sorted=True, n_threads=1)
-    receiver, sender, distance, vectors = search.compute(positions, cell, pbc, quantities="ijdD")
-    check_distances(distance, sender, receiver)
-    inside = distance < r_max
+    if _is_sparse(positions @ inverse, inverse, pbc.sum(), r_max):
+        receiver, sender, vectors, distances = _search_tree(positions, cell[pbc], inverse, r_max)
+    else:
+        search = NeighborList(cutoff=r_max, full_list=True, sorted=True, n_threads=1)
+        receiver, sender, vectors, distances = search.compute(
+            positions, cell, pbc, quantities="ijDd"
+        )
+    check_distances(distances, sender, receiver)
+    inside = distances < r_max
     return np.stack([sender[inside], receiver[inside]]).astype(np.int64), -vectors[inside]
 
 
@@ -37,27 +64,104 @@ def check_distances(
     sender: np.ndarray | torch.Tensor,
     receiver: np.ndarray | torch.Tensor,
 ) -> None:
-    """Raise MHFFError if the two atoms of an edge are at the same place; all arguments are `[E]`."""
-    if (distances == 0).any():
+    """Raise MHFFError if an edge is shorter than `MIN_DISTANCE`, A; all arguments are `[E]`."""
+    if (distances < MIN_DISTANCE).any():
         first = int(distances.argmin())
         raise MHFFError(
-            f"expected atoms at different places, got atoms {sender[first]} and {receiver[first]} "
-            "(or their images) at the "
-            "same one; move or remove one of them"
+            f"atoms {sender[first]} and {receiver[first]} (or periodic images of them) coincide: "
+            f"they are {float(distances[first]):.1g} A apart; move or remove one of them"
         )
 
 
-def _check_geometry(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -> None:
-    if not np.isfinite(positions).all() or not np.isfinite(cell).all():
-        raise MHFFError(
-            "expected finite positions and cell, got NaN or infinity; check the structure"
-        )
+def _inverse(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
+    """`[3, 3]`: Cartesian to fractional coordinates along the periodic lattice vectors, which come
+    first, and to Cartesian ones along open directions perpendicular to them.
+
+    Raises MHFFError if a lattice vector depends on the others.
+    """
     lattice = cell[pbc]
-    if pbc.any() and np.linalg.matrix_rank(
-        lattice, tol=FLAT * np.linalg.norm(lattice, axis=1).max()
-    ) < len(lattice):
+    n_periodic = len(lattice)
+    basis = cell
+    if n_periodic < 3:
+        directions, _ = np.linalg.qr(lattice.T, mode="complete")
+        basis = np.concatenate([lattice, directions.T[n_periodic:]])
+    try:
+        inverse: np.ndarray = np.linalg.inv(basis)
+    except np.linalg.LinAlgError:
+        independent = False
+    else:
+        longest = np.linalg.norm(lattice, axis=1).max(initial=0)
+        independent = bool((_heights(inverse)[:n_periodic] > MIN_INDEPENDENCE * longest).all())
+    if not independent:
         raise MHFFError(
             "expected independent lattice vectors for the periodic directions (pbc "
-            f"{pbc.tolist()}), "
-            f"got the cell {cell.tolist()}; set the cell, or pbc=False"
+            f"{pbc.tolist()}), got the cell {cell.tolist()}; set the cell, or pbc=False"
         )
+    return inverse
+
+
+def _heights(inverse: np.ndarray) -> np.ndarray:
+    """Distance between opposite faces of the cell, `[3]`."""
+    return 1 / np.sqrt(np.einsum("xd,xd->d", inverse, inverse))
+
+
+def _is_sparse(coordinates: np.ndarray, inverse: np.ndarray, n_periodic: int, r_max: float) -> bool:
+    """Whether a cell list is slow or unsafe: too many cells, or atoms too far outside the cell."""
+    lowest, highest = coordinates.min(axis=0), coordinates.max(axis=0)
+    extents = np.where(np.arange(3) < n_periodic, _heights(inverse), highest - lowest)
+    n_cells = np.maximum(extents / r_max, 1)
+    n_wraps = np.maximum(-lowest, highest)[:n_periodic].max(initial=0)
+    return bool(
+        n_cells.max() > MAX_CELLS_IN_A_ROW or n_cells.prod() > MAX_CELLS or n_wraps > MAX_WRAPS
+    )
+
+
+def _search_tree(
+    positions: np.ndarray, lattice: np.ndarray, inverse: np.ndarray, r_max: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Receiver, sender, x_sender(image) - x_receiver and distance of pairs, by a k-d tree.
+
+    Its cost depends on the number of atoms and pairs, not on the space between them.
+    """
+    from scipy.spatial import cKDTree  # takes 0.7 s to import, and few structures need it
+
+    n_atoms = len(positions)
+    reach = r_max * (1 + MARGIN)
+    n_periodic = len(lattice)
+    reach_in_cells = (reach / _heights(inverse))[:n_periodic]
+    atom, shifts = _images((positions @ inverse)[:, :n_periodic], reach_in_cells)
+    points = positions[atom] + shifts @ lattice
+    pairs = cKDTree(points[:n_atoms]).sparse_distance_matrix(
+        cKDTree(points), reach, output_type="ndarray"
+    )
+    pairs = pairs[pairs["i"] != pairs["j"]]
+    pairs = pairs[np.argsort(pairs["i"], kind="stable")]
+    receiver = pairs["i"]
+    sender = atom[pairs["j"]]
+    shift = shifts[pairs["j"]] - shifts[receiver]
+    vectors = positions[sender] - positions[receiver] + shift @ lattice
+    return receiver, sender, vectors, np.linalg.norm(vectors, axis=1)
+
+
+def _images(fractions: np.ndarray, reach: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Atoms inside the cell, first and in order, and images within `reach` (in cells) of its faces.
+
+    `fractions [n, n_periodic]`, `reach [n_periodic]`. Returns the atom of each, `[m]`, and by how
+    many lattice vectors it is shifted, `[m, n_periodic]`.
+    """
+    shifts = -np.floor(fractions)
+    fractions = fractions + shifts
+    atom = np.arange(len(fractions))
+    for direction, depth in enumerate(reach):
+        farthest = int(np.ceil(depth))
+        chosen, counts = [], []
+        for count in (0, *range(-farthest, 0), *range(1, farthest + 1)):
+            along = fractions[:, direction] + count
+            near = np.nonzero((along > -depth) & (along < 1 + depth))[0]
+            chosen.append(near)
+            counts.append(np.full(len(near), float(count)))
+        order = np.concatenate(chosen)
+        atom, shifts, fractions = atom[order], shifts[order], fractions[order]
+        shifts[:, direction] += np.concatenate(counts)
+        fractions[:, direction] += np.concatenate(counts)
+    return atom, shifts
