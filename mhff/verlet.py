@@ -1,8 +1,8 @@
-"""Neighbours along a trajectory: a list with a skin, built anew only when an atom has moved far
-enough.
-"""
+"""Neighbours along a trajectory: a list with a skin, searched anew only when an atom has moved."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,77 +12,99 @@ from mhff.neighbours import check_distances, neighbour_list
 
 
 class VerletList:
-    """Edges closer than `r_max`, taken from a list of pairs closer than `r_max` and a skin (both in
-    A).
+    """Edges shorter than `r_max`, from a list of pairs within `r_max` + `skin`, A.
 
-    The list is complete while no atom has moved more than skin / 2 from where it was when the list
-    was built, in the same cell. In between, edge vectors follow from the displacements u: x_i - x_j
-    changes by u_i - u_j, whatever the image of j. The first list in a cell has no skin: structures
-    that are no trajectory, and cells that change at every step, need none.
+    The list holds every edge while no atom has moved by more than skin / 2 since the search, in the
+    same cell. In between, edge vectors follow from the displacements u: x_i - x_j changes by
+    u_i - u_j, whatever the image of j. The first list in a cell has no skin: single structures and
+    cells that change at every step do not benefit from one.
+
+    Threads may share a list: each call works on one search from beginning to end.
     """
 
     def __init__(self, r_max: float, skin: float, device: torch.device | str = "cpu") -> None:
-        self.r_max, self.skin, self.device = r_max, skin, device
+        self.r_max = r_max
+        self.skin = skin
+        self.device = device
         self.n_builds = 0
-        self._margin = 0.0  # how far an atom may move before the list is built anew
-        self._positions, self._cell, self._pbc = (
-            np.empty((0, 3)),
-            np.empty((0, 3)),
-            np.empty(0, bool),
-        )
+        self._pairs: _Pairs | None = None
 
     def edges(
         self, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """`edge_vectors [E, 3]`, float64, and `edge_index [2, E]` (`mhff.graph`), on the device,
-        sorted by receiver.
+        """`edge_vectors [E, 3]`, float64, and `edge_index [2, E]`, sorted by receiver.
 
-        `positions [n, 3]` need not be wrapped into the cell; `cell [3, 3]`, rows are lattice
-        vectors; `pbc [3]`. Raises MHFFError for what has no neighbour list
-        (`mhff.neighbours.neighbour_list`).
+        Both are on the device. `mhff.neighbours.neighbour_list` describes the arguments, and what
+        raises MHFFError.
         """
-        known = (
-            np.array_equal(pbc, self._pbc)
-            and np.array_equal(cell, self._cell)
-            and len(positions) == len(self._positions)
-        )
-        displacements = positions - self._positions if known else None
-        if (
-            displacements is None or not _farthest(displacements) <= self._margin
-        ):  # not so for NaN, which is refused then
-            self._build(positions, cell, pbc, self.skin if known else 0.0)
-            vectors = self._vectors
-        else:
-            moved = torch.from_numpy(displacements).to(self.device)
-            vectors = (
-                self._vectors
-                + moved.index_select(0, self._index[1])
-                - moved.index_select(0, self._index[0])
-            )
-        if self._margin == 0:
-            return vectors, self._index
-        distances = torch.linalg.vector_norm(vectors, dim=1)
-        check_distances(distances, *self._index)
-        inside = torch.nonzero(distances < self.r_max).squeeze(1)
-        return vectors.index_select(0, inside), self._index.index_select(1, inside)
+        pairs = self._pairs
+        if pairs is None or not pairs.belong_to(len(positions), cell, pbc):
+            pairs = self._search(positions, cell, pbc, skin=0.0)
+        elif not pairs.hold_at(positions):
+            pairs = self._search(positions, cell, pbc, self.skin)
+        return pairs.edges(positions, self.r_max)
 
-    def _build(self, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, skin: float) -> None:
+    def _search(
+        self, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, skin: float
+    ) -> _Pairs:
         edge_index, edge_vectors = neighbour_list(positions, cell, pbc, self.r_max + skin)
-        self._index = torch.from_numpy(edge_index).to(self.device)
-        self._vectors = torch.from_numpy(edge_vectors).to(self.device)
-        self._positions, self._cell, self._pbc = positions.copy(), cell.copy(), pbc.copy()
-        self._margin = skin / 2
+        pairs = _Pairs(
+            positions.copy(),
+            cell.copy(),
+            pbc.copy(),
+            skin,
+            torch.from_numpy(edge_vectors).to(self.device),
+            torch.from_numpy(edge_index).to(self.device),
+        )
         self.n_builds += 1
+        self._pairs = pairs
+        return pairs
 
 
-def check_skin(skin: float, usual: float) -> None:
-    """Raise MHFFError for what is not the width of a skin, A, naming the usual one."""
+@dataclass(frozen=True)
+class _Pairs:
+    """What one search found, and where the atoms were."""
+
+    positions: np.ndarray
+    cell: np.ndarray
+    pbc: np.ndarray
+    skin: float
+    vectors: torch.Tensor
+    index: torch.Tensor
+
+    def belong_to(self, n_atoms: int, cell: np.ndarray, pbc: np.ndarray) -> bool:
+        """Whether the number of atoms and the cell are those of the search."""
+        return (
+            n_atoms == len(self.positions)
+            and np.array_equal(pbc, self.pbc)
+            and np.array_equal(cell, self.cell)
+        )
+
+    def hold_at(self, positions: np.ndarray) -> bool:
+        """Whether the atoms have moved little enough; never for NaN, which a new search refuses."""
+        moved = positions - self.positions
+        farthest = np.einsum("ij,ij->i", moved, moved).max(initial=0.0) ** 0.5
+        return bool(farthest <= self.skin / 2)
+
+    def edges(self, positions: np.ndarray, r_max: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `VerletList.edges`, at positions where the pairs hold."""
+        if self.skin == 0:  # the positions are those of the search
+            return self.vectors, self.index
+        moved = torch.from_numpy(positions - self.positions).to(self.vectors.device)
+        vectors = (
+            self.vectors
+            + moved.index_select(0, self.index[1])
+            - moved.index_select(0, self.index[0])
+        )
+        distances = torch.linalg.vector_norm(vectors, dim=1)
+        check_distances(distances, *self.index)
+        inside = torch.nonzero(distances < r_max).squeeze(1)
+        return vectors.index_select(0, inside), self.index.index_select(1, inside)
+
+
+def check_skin(skin: float, default: float) -> None:
+    """Raise MHFFError unless `skin`, A, is finite and non-negative; `default` is the advice."""
     if not 0 <= skin < float("inf"):
         raise MHFFError(
-            f"expected a skin of 0 A or more, got {skin}; {usual:g} A suits most simulations"
+            f"expected a skin of 0 A or more, got {skin}; {default:g} A suits most simulations"
         )
-
-
-def _farthest(displacements: np.ndarray) -> float:
-    """Length of the longest of `[n, 3]`."""
-    return float(np.einsum("ij,ij->i", displacements, displacements).max(initial=0.0)) ** 0.5

@@ -4,9 +4,14 @@ often than it must be.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
+from all_pairs import all_pairs, assert_same_edges
 from ase import Atoms
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from models import random_model
 from structures import rattled_bulk, slab, water_cluster
 
@@ -17,6 +22,7 @@ from mhff.verlet import VerletList
 
 R_MAX = 3.0
 ROUNDING = 1e-12
+"""A, of vectors that follow from displacements."""
 OPEN = np.zeros((3, 3)), np.zeros(3, bool)
 PERIODIC = np.ones(3, bool)
 TRICLINIC = np.array([[8.0, 0, 0], [3.0, 7.0, 0], [-2.0, 2.5, 7.5]])
@@ -29,23 +35,12 @@ CELLS = {
 }
 
 
-def in_order(edge_vectors: np.ndarray, edge_index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Edges in one order, whatever order they came in."""
-    order = np.lexsort([*np.round(edge_vectors.T, 6), *edge_index])
-    return edge_vectors[order], edge_index[:, order]
-
-
 def assert_complete(
     verlet: VerletList, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray
 ) -> None:
-    fresh_index, fresh_vectors = neighbour_list(positions, cell, pbc, R_MAX)
     vectors, index = (tensor.numpy() for tensor in verlet.edges(positions, cell, pbc))
     assert (np.diff(index[1]) >= 0).all()
-    for found, fresh in zip(
-        in_order(vectors, index), in_order(fresh_vectors, fresh_index), strict=True
-    ):
-        assert found.shape == fresh.shape
-        assert np.abs(found - fresh).max(initial=0.0) < ROUNDING
+    assert_same_edges((index, vectors), all_pairs(positions, cell, pbc, R_MAX), ROUNDING)
 
 
 @pytest.mark.parametrize(("cell", "pbc"), CELLS.values(), ids=CELLS.keys())
@@ -59,6 +54,62 @@ def test_a_list_is_complete_while_atoms_move(cell: np.ndarray, pbc: np.ndarray) 
         assert_complete(verlet, positions, cell, pbc)
         positions = positions + velocities
     assert 2 < verlet.n_builds < 30
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    skin=st.sampled_from([0.0, 0.1, 0.5, 2.0]),
+    steps=st.lists(
+        st.sampled_from(["rest", "tremble", "move", "jump", "wrap", "cell"]), max_size=8
+    ),
+)
+@settings(max_examples=40, deadline=None)
+def test_any_trajectory(seed: int, skin: float, steps: list[str]) -> None:
+    """Atoms tremble, move, jump and change image in a skewed cell, which changes too."""
+    rng = np.random.default_rng(seed)
+    cell = rng.normal(0, 5, (3, 3))
+    assume(1 / np.linalg.norm(np.linalg.inv(cell), axis=0).max() > 2.0)
+    pbc = rng.random(3) < 0.6
+    positions = rng.uniform(-4, 4, (rng.integers(1, 9), 3))
+    verlet = VerletList(R_MAX, skin)
+    for step in ["rest", *steps]:
+        if step in ("tremble", "move"):
+            positions = positions + rng.normal(
+                0, {"tremble": 0.02, "move": 0.2}[step], positions.shape
+            )
+        elif step == "jump":
+            positions = positions.copy()
+            positions[rng.integers(len(positions))] += rng.uniform(-6, 6, 3)
+        elif step == "wrap":
+            images = rng.integers(-2, 3, positions.shape) * pbc
+            positions = positions + images @ cell
+        elif step == "cell":
+            cell = cell * rng.uniform(0.95, 1.05)
+        assert_complete(verlet, positions, cell, pbc)
+
+
+def test_nan_is_refused_whatever_the_list_holds() -> None:
+    verlet = VerletList(R_MAX, 1.0)
+    positions = np.array([[0.0, 0, 0], [1.0, 0, 0]])
+    for shift in (0.0, 0.1, 0.15):
+        verlet.edges(positions + shift, *OPEN)
+    with pytest.raises(MHFFError, match=r"^expected finite positions and cell, got NaN"):
+        verlet.edges(positions * [1, np.nan, 1], *OPEN)
+
+
+def test_threads_may_share_a_list() -> None:
+    rng = np.random.default_rng(0)
+    verlet = VerletList(R_MAX, 0.6)
+    starts = [rng.uniform(0, 8, (30, 3)) for _ in range(4)]
+    expected = [neighbour_list(start, *OPEN, R_MAX) for start in starts]
+
+    def check(number: int) -> None:
+        for _ in range(100):
+            vectors, index = verlet.edges(starts[number], *OPEN)
+            assert_same_edges((index.numpy(), vectors.numpy()), expected[number], ROUNDING)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(check, range(4)))
 
 
 def test_it_is_built_anew_when_the_cell_changes() -> None:
@@ -111,9 +162,7 @@ def test_atoms_that_meet_between_two_searches_are_refused() -> None:
     for x in (1.0, 0.9, 0.5):
         verlet.edges(np.array([[0.0, 0, 0], [x, 0, 0], [2.5, 0, 0]]), *OPEN)
     positions[1] = 0
-    with pytest.raises(
-        MHFFError, match=r"expected atoms at different places, got atoms 1 and 0 .*at the same one"
-    ):
+    with pytest.raises(MHFFError, match=r"^atoms 1 and 0 \(or periodic images of them\) coincide"):
         verlet.edges(positions, *OPEN)
 
 
@@ -161,6 +210,6 @@ def test_a_calculator_for_other_structures_in_turn(model: Model) -> None:
 
 
 @pytest.mark.parametrize("skin", [-0.1, float("inf"), float("nan")])
-def test_a_skin_that_is_none_is_refused(model: Model, skin: float) -> None:
+def test_a_negative_or_infinite_skin_is_refused(model: Model, skin: float) -> None:
     with pytest.raises(MHFFError, match="expected a skin of 0 A or more"):
         MHFFCalculator(model, head="materials", skin=skin)
