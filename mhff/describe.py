@@ -18,8 +18,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mhff.errors import MHFFError, listing
-from mhff.modelfile import FORMAT_VERSION, UNITS, Model, is_model_file, load, model_path
+from mhff.errors import MHFFError, listing, printable
+from mhff.modelfile import UNITS, Model, is_model_file, load, model_path
+from mhff.tensorfile import FORMAT_VERSION
 
 UNKNOWN = "unknown"
 
@@ -183,7 +184,7 @@ def pairs(values: Mapping[str, Any]) -> Table:
     """Two columns of names and values; Text, because brackets in a user's words are not markup."""
     grid = Table.grid(padding=(0, 2))
     for name, value in values.items():
-        grid.add_row(Text(f"  {name}"), Text(_words(value), overflow="fold"))
+        grid.add_row(Text(printable(f"  {name}")), Text(printable(_words(value)), overflow="fold"))
     return grid
 
 

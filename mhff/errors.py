@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
+
+_NOT_SHOWN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+"""Unicode categories that are not shown as they are: controls, formats, line separators, ..."""
 
 
 class MHFFError(Exception):
@@ -15,3 +19,20 @@ class MHFFError(Exception):
 def listing(names: Iterable[object]) -> str:
     """Join names for a sentence: ``a, b, c``, or ``none``."""
     return ", ".join(str(name) for name in names) or "none"
+
+
+def printable(text: str) -> str:
+    """Text without control characters, which could steer a terminal: they are shown as escapes."""
+    return "".join(
+        letter.encode("unicode_escape").decode()
+        if unicodedata.category(letter) in _NOT_SHOWN
+        else letter
+        for letter in text
+    )
+
+
+def one_line(text: str) -> str:
+    """`text` itself; raises ValueError where it has line breaks or control characters."""
+    if printable(text) != text:
+        raise ValueError(f"expected one line without control characters, got '{printable(text)}'")
+    return text

@@ -8,14 +8,18 @@ head: a one-hot row selects, a convex row interpolates between levels of theory.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from mhff.errors import MHFFError, listing
+from mhff.errors import MHFFError, listing, one_line
 
 MIX_TOLERANCE = 1e-9
 """How far the weights of a mix given by name may be from summing to 1."""
+
+Note = Annotated[str, AfterValidator(lambda text: one_line(" ".join(text.split())))]
+"""A short text for people; line breaks become spaces."""
 
 HeadSpec = str | Mapping[str, float]
 """A head's name, or weights by head name that sum to 1."""
@@ -26,13 +30,13 @@ class Head(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
-    level_of_theory: str = "unknown"
-    domain: str = "unknown"
-    elements: tuple[str, ...] = ()
+    name: Annotated[str, AfterValidator(one_line), Field(min_length=1)]
+    level_of_theory: Note = "unknown"
+    domain: Note = "unknown"
+    elements: tuple[Note, ...] = ()
     """Elements in this head's training data; empty if unknown."""
-    licence: str = "unknown"
-    citation: str = ""
+    licence: Note = "unknown"
+    citation: Note = ""
 
 
 class Heads(Sequence[Head]):

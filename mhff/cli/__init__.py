@@ -11,7 +11,7 @@ from importlib.metadata import entry_points
 
 import typer
 
-from mhff.errors import MHFFError
+from mhff.errors import MHFFError, printable
 
 USER_ERROR = 2
 """Exit code for a user's mistake."""
@@ -39,5 +39,6 @@ def main() -> None:
     try:
         build_app()(prog_name="mhff")
     except MHFFError as error:
-        print(f"mhff: {error}", file=sys.stderr)
+        lines = [printable(line) for line in str(error).splitlines()]  # it may quote a hostile file
+        print("mhff:", "\n".join(lines), file=sys.stderr)
         raise SystemExit(USER_ERROR) from None

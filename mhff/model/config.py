@@ -8,6 +8,10 @@ from typing import Annotated, Literal
 from ase.data import atomic_numbers
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
 
+MAX_LAYERS = 16
+MIN_R_MAX = 0.1
+MAX_R_MAX = 100.0
+"""Bounds of the cutoff radius, A."""
 Correlation = Annotated[int, Field(ge=1, le=4)]
 
 
@@ -22,7 +26,7 @@ class Block(Enum):
     NONLINEAR_RESIDUAL = ("nonlinear_residual", True, True, True)
 
     has_density: bool
-    """Whether a learned density of the edges normalises the messages, instead of their mean number."""
+    """Whether a learned edge density normalises the messages, not the mean number of neighbours."""
     is_residual: bool
     """Whether a skip connection leads past the product; a block without one mixes by element."""
     is_nonlinear: bool
@@ -78,9 +82,9 @@ class ModelConfig(BaseModel):
     elements: tuple[str, ...] = Field(min_length=1)
     """Chemical symbols, in ascending atomic number; a species index is a position in this list."""
     heads: tuple[str, ...] = Field(default=("default",), min_length=1)
-    r_max: float = Field(default=6.0, gt=0, le=100)
+    r_max: float = Field(default=6.0, ge=MIN_R_MAX, le=MAX_R_MAX)
     """Cutoff radius, A."""
-    n_layers: int = Field(default=2, ge=1, le=16)
+    n_layers: int = Field(default=2, ge=1, le=MAX_LAYERS)
     n_channels: int = Field(default=512, ge=1, le=1_000_000)
     n_edge_channels: int | None = Field(default=128, ge=1, le=1_000_000)
     """Channels on edges (messages); None means n_channels."""
@@ -124,7 +128,7 @@ class ModelConfig(BaseModel):
     state_readout: bool = False
     """Whether the initial node features, which hold the state, have a linear readout of their own.
     """
-    avg_num_neighbors: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    avg_num_neighbors: float = Field(default=1.0, ge=1e-6, le=1e6)
     """Mean number of neighbours in the training data; normalises the messages of the `plain` and
     `residual` blocks.
     """
@@ -144,6 +148,8 @@ class ModelConfig(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> ModelConfig:
+        if len(set(self.heads)) != len(self.heads):
+            raise ValueError(f"expected each head once, got {', '.join(self.heads)}")
         if self.hidden_lmax > self.l_max:
             raise ValueError(f"hidden_lmax ({self.hidden_lmax}) cannot exceed l_max ({self.l_max})")
         if self.edge_lmax is not None and self.edge_lmax > self.hidden_lmax:
@@ -216,7 +222,7 @@ class ModelConfig(BaseModel):
         )
 
     def output_lmax(self, layer: int) -> int:
-        """Largest degree of the node features that leave a layer: the last one keeps scalars only."""
+        """Largest degree of the node features that leave a layer; the last one keeps scalars."""
         return self.hidden_lmax if layer < self.n_layers - 1 else 0
 
     def has_readout(self, layer: int) -> bool:

@@ -22,7 +22,8 @@ from tolerances import SINGLE_PRECISION, assert_close_to_scale
 
 import mhff
 from mhff.errors import MHFFError
-from mhff.modelfile import FORMAT_VERSION, Model, _checksum, from_bytes, read_header
+from mhff.modelfile import UNITS, Model, from_bytes, header_from_bytes, read_header
+from mhff.tensorfile import FORMAT_VERSION, content_checksum
 
 SMALL = {
     "n_channels": 2,
@@ -46,6 +47,10 @@ def content(model: Model) -> bytes:
     return model.to_bytes()
 
 
+Change = Callable[[dict[str, Any], dict[str, torch.Tensor]], None]
+"""Changes the header and the tensors of a file."""
+
+
 def refusal(content: bytes) -> str:
     """The sentence with which content is refused."""
     with pytest.raises(MHFFError) as caught:
@@ -57,9 +62,7 @@ def refusal(content: bytes) -> str:
     return sentence
 
 
-def forged(
-    content: bytes, change: Callable[[dict[str, Any], dict[str, torch.Tensor]], None]
-) -> bytes:
+def forged(content: bytes, change: Change) -> bytes:
     """The file with its header or tensors changed and a checksum that fits, as somebody with bad
     intent would write it.
     """
@@ -68,7 +71,7 @@ def forged(
     tensors = parse_tensors(content)
     change(header, tensors)
     text = json.dumps(header)
-    return serialise_tensors(tensors, {"mhff": text, "sha256": _checksum(text, tensors)})
+    return serialise_tensors(tensors, {"mhff": text, "sha256": content_checksum(text, tensors)})
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -137,9 +140,19 @@ def test_read_header(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "M.mhff"
     path.write_bytes(content)
     header = read_header(path)
-    assert header["format_version"] == FORMAT_VERSION
-    assert [head["name"] for head in header["heads"]] == ["materials", "surfaces", "molecules"]
-    assert header["units"]["energy"] == "eV"
+    assert header.architecture.elements == ("H", "O")
+    assert [head.name for head in header.heads] == ["materials", "surfaces", "molecules"]
+    assert (header.units, header.dtype) == (UNITS, "float32")
+    assert header == from_bytes(content, "M.mhff").header == header_from_bytes(content, "M.mhff")
+    assert read_header("mini").architecture == mhff.load("mini").network.config
+
+
+def test_a_header_is_as_strict_as_the_model(content: bytes) -> None:
+    for damaged in (content[:-1], content[:-4] + b"\0\0\0\0"):
+        with pytest.raises(MHFFError, match="damaged"):
+            header_from_bytes(damaged, "M.mhff")
+    with pytest.raises(MHFFError, match="expected the heads materials, surfaces, molecules, got"):
+        header_from_bytes(forged(content, HOSTILE["heads renamed"]), "M.mhff")
 
 
 def test_truncated(content: bytes) -> None:
@@ -223,29 +236,25 @@ def test_another_version(content: bytes) -> None:
 
     assert (
         refusal(forged(content, newer))
-        == "'M.mhff' has format version 3, this mhff reads version 2; update mhff"
+        == "'M.mhff' has format version 3, but this mhff reads version 2; update mhff"
     )
 
 
-def in_architecture(
-    name: str, value: Any
-) -> Callable[[dict[str, Any], dict[str, torch.Tensor]], None]:
+def in_architecture(name: str, value: Any) -> Change:
     def change(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
         header["architecture"][name] = value
 
     return change
 
 
-def in_header(name: str, value: Any) -> Callable[[dict[str, Any], dict[str, torch.Tensor]], None]:
+def in_header(name: str, value: Any) -> Change:
     def change(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
         header[name] = value
 
     return change
 
 
-def in_tensors(
-    name: str, value: torch.Tensor | None
-) -> Callable[[dict[str, Any], dict[str, torch.Tensor]], None]:
+def in_tensors(name: str, value: torch.Tensor | None) -> Change:
     def change(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
         tensors.pop(name)
         if value is not None:
@@ -254,7 +263,31 @@ def in_tensors(
     return change
 
 
-HOSTILE = {
+def in_names(name: str) -> Change:
+    """The second head gets another name, in both places."""
+
+    def change(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
+        header["heads"][1]["name"] = header["architecture"]["heads"][1] = name
+
+    return change
+
+
+def in_heads(field: str, value: Any) -> Change:
+    def change(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
+        header["heads"][0][field] = value
+
+    return change
+
+
+def nested(levels: int) -> dict[str, Any]:
+    """Dictionaries in dictionaries."""
+    value: dict[str, Any] = {}
+    for _ in range(levels):
+        value = {"a": value}
+    return value
+
+
+HOSTILE: dict[str, Change] = {
     "no architecture": in_header("architecture", None),
     "architecture is a list": in_header("architecture", [1]),
     "no heads": in_header("heads", []),
@@ -265,6 +298,19 @@ HOSTILE = {
     "heads of another number": in_architecture("heads", ["materials"]),
     "unknown field of a head": in_header("heads", [{"name": "materials", "code": "x"}]),
     "provenance is a list": in_header("provenance", []),
+    "provenance nested deeply": in_header("provenance", nested(480)),
+    "lists in provenance nested deeply": in_header("provenance", {"a": [nested(31)]}),
+    "other units": in_header("units", UNITS | {"energy": "kcal/mol"}),
+    "no units": in_header("units", None),
+    "unknown field": in_header("code", "x"),
+    "head with control characters": in_names("\x1b[2J"),
+    "head with a line break": in_names("a\nb"),
+    "head that turns the text around": in_names("\u202eb"),
+    "head with half a character": in_names("\ud800"),
+    "head without a name": in_names(""),
+    "level of theory with control characters": in_heads("level_of_theory", "PBE\x1b]0;x\x07"),
+    "element with control characters": in_heads("elements", ["H\x1b[2J"]),
+    "heads repeated in the architecture too": in_names("materials"),
     "unknown setting": in_architecture("flavour", "x"),
     "wrong type": in_architecture("n_layers", "two"),
     "negative channels": in_architecture("n_channels", -8),
@@ -281,6 +327,9 @@ HOSTILE = {
     "enormous radial basis": in_architecture("n_radial", 10**12),
     "enormous integer": in_architecture("cutoff_power", 10**400),
     "correlation 4": in_architecture("correlation", 4),
+    "tiny cutoff": in_architecture("r_max", 1e-300),
+    "few neighbours": in_architecture("avg_num_neighbors", 1e-300),
+    "many neighbours": in_architecture("avg_num_neighbors", 1e300),
     "infinite cutoff": in_architecture("r_max", float("inf")),
     "cutoff that is not a number": in_architecture("r_max", float("nan")),
     "negative cutoff": in_architecture("r_max", -1.0),
@@ -295,6 +344,12 @@ HOSTILE = {
     "integer weight": in_tensors("weights.layers.0.interaction.alpha", torch.tensor(1)),
     "mixed precision": in_tensors(
         "weights.layers.0.interaction.alpha", torch.tensor(1.0, dtype=torch.float64)
+    ),
+    "weight that is not finite": in_tensors(
+        "weights.layers.0.interaction.alpha", torch.tensor(torch.nan)
+    ),
+    "constant that is not finite": in_tensors(
+        "constants.radial.factor", torch.tensor(torch.inf, dtype=torch.float64)
     ),
     "half precision": in_tensors(
         "weights.layers.0.interaction.alpha", torch.tensor(1.0, dtype=torch.float16)
@@ -328,7 +383,7 @@ def test_reasons_name_the_setting(content: bytes) -> None:
     assert "(n_channels: Input should be greater than or equal to 1)" in refusal(
         forged(content, HOSTILE["negative channels"])
     )
-    assert "(it has no 'heads')" in refusal(
+    assert "(heads: Field required)" in refusal(
         forged(content, lambda header, tensors: header.pop("heads"))
     )
     assert "size mismatch for layers.0.interaction.alpha" in refusal(
