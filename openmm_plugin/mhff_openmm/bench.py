@@ -9,8 +9,8 @@ from ase import Atoms
 from openmm import app, unit
 
 from mhff_bench.engines import Engine, atoms_of
+from mhff_openmm.adapter import KJ_PER_MOL_PER_EV
 from mhff_openmm.force import FORMS, add_mhff_force
-from mhff_openmm.units import KJ_PER_MOL_PER_EV
 
 STEP = 0.5e-3
 """Time step, ps."""

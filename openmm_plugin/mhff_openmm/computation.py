@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     import openmm
 
-    from mhff_openmm.stepper import Stepper
+    from mhff_openmm.adapter import Adapter
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 class MHFFComputation:
     """Energy and forces of a State, for `openmm.PythonForce`."""
 
-    _stepper: Stepper | None = None
+    _adapter: Adapter | None = None
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class MHFFComputation:
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but what was loaded."""
-        return {name: value for name, value in self.__dict__.items() if name != "_stepper"}
+        return {name: value for name, value in self.__dict__.items() if name != "_adapter"}
 
     def __call__(self, state: openmm.State) -> tuple[float, np.ndarray]:
         """Energy, kJ/mol, and forces `[n, 3]`, kJ/mol/nm.
@@ -79,13 +79,13 @@ class MHFFComputation:
             # costs more than the list
             positions = state.getPositions(asNumpy=True)._value
             box = state.getPeriodicBoxVectors(asNumpy=True)._value if self.periodic else None
-            return self.stepper().evaluate(positions, box, head_weights)
+            return self.adapter().evaluate(positions, box, head_weights)
 
-    def stepper(self) -> Stepper:
+    def adapter(self) -> Adapter:
         """The loaded program; loads it if need be."""
-        if self._stepper is None:
-            from mhff_openmm.stepper import Stepper
+        if self._adapter is None:
+            from mhff_openmm.adapter import Adapter
 
             symbols = [self.program.elements[index] for index in self.species]
-            self._stepper = Stepper(load_program(self.program), symbols, self.state, self.skin)
-        return self._stepper
+            self._adapter = Adapter(load_program(self.program), symbols, self.state, self.skin)
+        return self._adapter

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from openmm import app, unit
 
 from mhff.demo import COLOURS, MODEL, Panel
+from mhff_openmm.adapter import KJ_PER_MOL_PER_EV
 from mhff_openmm.force import add_mhff_force
 
 N_WATERS = 4
@@ -114,6 +115,4 @@ def _simulation(atoms: Atoms) -> app.Simulation:
 
 
 def _electronvolts(energy: unit.Quantity) -> float:
-    from mhff_openmm.units import KJ_PER_MOL_PER_EV
-
     return float(energy.value_in_unit(unit.kilojoule_per_mole)) / KJ_PER_MOL_PER_EV

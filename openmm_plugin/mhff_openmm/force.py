@@ -22,9 +22,9 @@ except ImportError as error:
         f"mhff_openmm needs OpenMM 8.6 or newer ({error}); pip install 'mhff[openmm]'"
     ) from error
 
+from mhff_openmm.checks import resolve_periodic, selected_particles, symbols_of
 from mhff_openmm.computation import MHFFComputation
 from mhff_openmm.program import Form, Program, checksum
-from mhff_openmm.selection import resolve_periodic, selected_particles, symbols_of
 
 SKIN = 1.0
 """Of the neighbour list, A, that suits most simulations."""
@@ -96,7 +96,7 @@ def add_mhff_force(
     computation = MHFFComputation(
         program._replace(elements=elements), species, tuple(parameters), state, periodic, skin
     )
-    computation.stepper().set_head_weights(tuple(weights))
+    computation.adapter().set_head_weights(tuple(weights))
     force = PythonForce(computation, parameters, [] if atoms is None else particles)
     force.setName(name)
     force.setUsesPeriodicBoundaryConditions(periodic)

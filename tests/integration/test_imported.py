@@ -130,7 +130,7 @@ def test_openmm(case: str, model_file: Path) -> None:
     from openmm import app, unit
 
     from mhff_openmm import add_mhff_force
-    from mhff_openmm.units import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV
+    from mhff_openmm.adapter import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV
 
     atoms = structures.water_cluster()
     atoms.info.update(STATE.get(case, {}))

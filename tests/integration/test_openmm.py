@@ -32,7 +32,7 @@ from mhff import MHFFCalculator, MHFFError
 from mhff.heads import Head, Heads
 from mhff_deploy.compiling.cache import compiled
 from mhff_openmm import add_mhff_force
-from mhff_openmm.units import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV
+from mhff_openmm.adapter import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV
 
 ENERGY_TOLERANCE = 1e-9
 """eV per atom, between engines, float64."""

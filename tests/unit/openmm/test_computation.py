@@ -11,9 +11,9 @@ import pytest
 from ase import units as ase_units
 
 from mhff.errors import MHFFError
+from mhff_openmm.adapter import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV
 from mhff_openmm.computation import MHFFComputation
 from mhff_openmm.program import Program
-from mhff_openmm.units import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV
 
 CODATA = 2e-8
 """ase.units and openmm.unit use different issues of CODATA."""

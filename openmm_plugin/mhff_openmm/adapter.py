@@ -7,16 +7,22 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from openmm import unit
 
 from mhff.errors import MHFFError
 from mhff.evaluator import Evaluator
 from mhff.graph import species_indices
 from mhff.model.derivatives import forces
 from mhff.verlet import VerletList
-from mhff_openmm.units import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV
+
+KJ_PER_MOL_PER_EV = (
+    1.0 * unit.AVOGADRO_CONSTANT_NA * unit.elementary_charge * unit.volt
+).value_in_unit(unit.kilojoule_per_mole)
+"""kJ/mol in one eV per particle, from OpenMM's own constants."""
+ANGSTROM_PER_NM = (1.0 * unit.nanometer).value_in_unit(unit.angstrom)
 
 
-class Stepper:
+class Adapter:
     """A program together with what it keeps from step to step: the neighbour list and the head
     weights.
     """
