@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from mhff.files import cache_folder
-from mhff.interop.importer import import_model
+from mhff.interop.mace.importer import import_model
 from mhff_bench.contenders import Choice, contenders
 from mhff_bench.systems import find_system
 from mhff_bench.turns import as_request

@@ -27,7 +27,7 @@ def import_mace(
     from rich.console import Console
 
     from mhff.files import check_output
-    from mhff.interop.importer import import_model
+    from mhff.interop.mace.importer import import_model
 
     check_output(output, [file] if head_info is None else [file, head_info])
     imported = import_model(file, head_info)

@@ -80,7 +80,7 @@ def convolution_coupling(
     """Tensor `[(l_max + 1)^2 harmonics, rows, (input_lmax + 1)^2 features]`, with the factor sqrt(2
     l3 + 1).
 
-    `given` are coupling tensors to take in place of the exact ones (`mhff.interop.constants`).
+    `given` are coupling tensors to take in place of the exact ones (`mhff.interop.mace.constants`).
     """
     given = given or {}
     paths, rows = convolution_paths(input_lmax, l_max), message_rows(input_lmax, l_max)

@@ -29,7 +29,7 @@ from references import references
 
 from mhff import MHFFCalculator
 from mhff.evaluator import EagerEvaluator
-from mhff.interop.importer import import_model
+from mhff.interop.mace.importer import import_model
 from mhff.modelfile import Model
 
 QUANTITIES = ("energy", "energies", "forces", "stress")

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 import mhff
-from mhff.interop.importer import import_model
+from mhff.interop.mace.importer import import_model
 
 
 def peak_memory() -> float:

@@ -8,7 +8,7 @@ import pytest
 from environment import PYTHON
 
 from mhff.errors import MHFFError
-from mhff.interop.importer import import_model
+from mhff.interop.mace.importer import import_model
 from mhff_bench.benchmark import Plan, bench
 from mhff_bench.contenders import Choice
 

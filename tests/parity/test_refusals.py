@@ -10,7 +10,7 @@ import pytest
 from references import references
 
 from mhff.errors import MHFFError
-from mhff.interop.importer import import_model
+from mhff.interop.mace.importer import import_model
 
 REASONS = {
     "attention_block": "RealAgnosticAttResidualInteractionBlock",

@@ -13,9 +13,9 @@ import torch
 from references import references
 
 from mhff.errors import MHFFError
-from mhff.interop import importer
-from mhff.interop.pickled import Global
-from mhff.interop.records import ModuleRecord, read_model_file
+from mhff.interop.mace import importer
+from mhff.interop.torchfile.modules import ModuleRecord, read_model_file
+from mhff.interop.torchfile.pickled import Global
 
 Change = Callable[[ModuleRecord], ModuleRecord]
 

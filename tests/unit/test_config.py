@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from mhff.interop.architecture import BLOCKS
+from mhff.interop.mace.architecture import BLOCKS
 from mhff.model.config import Block, ModelConfig
 
 

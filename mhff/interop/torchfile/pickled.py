@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import NoneType
 from typing import Any
 
-from mhff.interop.refusals import quoted
+from mhff.interop.torchfile.refusals import quoted
 
 
 @dataclass(frozen=True, slots=True, eq=False)

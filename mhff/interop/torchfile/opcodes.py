@@ -16,8 +16,8 @@ from io import BytesIO
 from types import NoneType
 from typing import Any
 
-from mhff.interop.pickled import Global, Pairs, PersistentId, Pickled, Record, described
-from mhff.interop.refusals import DamagedError, ForeignError, quoted
+from mhff.interop.torchfile.pickled import Global, Pairs, PersistentId, Pickled, Record, described
+from mhff.interop.torchfile.refusals import DamagedError, ForeignError, quoted
 
 MOST_OPCODES = 150_000
 """A model of published size has 20 000, because its numbers are not in the pickle."""

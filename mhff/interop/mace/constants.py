@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from ase.data import atomic_numbers, covalent_radii
 
-from mhff.interop.equivariance import check_equivariant
-from mhff.interop.reading import Reading, expect, some
+from mhff.interop.mace.equivariance import check_equivariant
+from mhff.interop.mace.reading import Reading, expect, some
 from mhff.model.config import ModelConfig
 from mhff.model.constants import MOMENTS
 from mhff.model.coupling import (

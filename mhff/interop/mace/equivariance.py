@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import torch
 
-from mhff.interop.reading import expect
+from mhff.interop.mace.reading import expect
 from mhff.model.angular import SphericalHarmonics
 from mhff.model.coupling import harmonic_recursion
 

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from pickle_opcodes import NONE, NOTHING, call, name, recall, text
 
-from mhff.interop.opcodes import MOST_OPCODES, read_pickle
-from mhff.interop.pickled import Global, Pairs, PersistentId, Record
-from mhff.interop.refusals import RefusedError
+from mhff.interop.torchfile.opcodes import MOST_OPCODES, read_pickle
+from mhff.interop.torchfile.pickled import Global, Pairs, PersistentId, Record
+from mhff.interop.torchfile.refusals import RefusedError
 
 PROTOCOLS = (2, 3, 4, 5)
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mhff.errors import MHFFError, listing
 from mhff.heads import Head
-from mhff.interop.published import recognise
+from mhff.interop.mace.published import recognise
 from mhff.model.config import ModelConfig
 
 EXAMPLE = "heads: {NAME: {level_of_theory: PBE, domain: crystals, licence: MIT, citation: ...}}"

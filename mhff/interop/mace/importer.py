@@ -17,14 +17,14 @@ import torch
 import mhff
 from mhff.errors import MHFFError
 from mhff.heads import Heads
-from mhff.interop.architecture import read_architecture
-from mhff.interop.constants import read_constants
-from mhff.interop.heads import HeadInfo, describe_heads
-from mhff.interop.parts import check_all_used, check_parts
-from mhff.interop.reading import Reading, UnknownModelError
-from mhff.interop.records import read_model_file
-from mhff.interop.refusals import RefusedError
-from mhff.interop.weights import read_weights
+from mhff.interop.mace.architecture import read_architecture
+from mhff.interop.mace.constants import read_constants
+from mhff.interop.mace.heads import HeadInfo, describe_heads
+from mhff.interop.mace.parts import check_all_used, check_parts
+from mhff.interop.mace.reading import Reading, UnknownModelError
+from mhff.interop.mace.weights import read_weights
+from mhff.interop.torchfile.modules import read_model_file
+from mhff.interop.torchfile.refusals import RefusedError
 from mhff.model.config import ModelConfig
 from mhff.modelfile import Model, assemble
 

@@ -8,10 +8,10 @@ from itertools import pairwise
 
 import torch
 
-from mhff.interop.architecture import readout_path
-from mhff.interop.constants import path_orders
-from mhff.interop.reading import Reading, expect
-from mhff.interop.records import irreps
+from mhff.interop.mace.architecture import readout_path
+from mhff.interop.mace.constants import path_orders
+from mhff.interop.mace.reading import Reading, expect
+from mhff.interop.torchfile.modules import irreps
 from mhff.model.config import ModelConfig
 from mhff.model.interaction import DENSITY_WIDTH
 

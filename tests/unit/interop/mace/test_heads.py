@@ -10,8 +10,8 @@ import pytest
 from ase.data import chemical_symbols
 
 from mhff.errors import MHFFError
-from mhff.interop.heads import describe_heads
-from mhff.interop.published import MACE_MH_1, recognise
+from mhff.interop.mace.heads import describe_heads
+from mhff.interop.mace.published import MACE_MH_1, recognise
 from mhff.model.config import ModelConfig
 
 MH1_HEADS = (

@@ -16,9 +16,9 @@ from stand_in import coupling_code, saved, scripted, stand_in_model
 from torch_archive import archive, members
 
 from mhff.errors import MHFFError
-from mhff.interop.archive import Archive
-from mhff.interop.records import read_model_file
-from mhff.interop.refusals import DamagedError
+from mhff.interop.torchfile.archive import Archive
+from mhff.interop.torchfile.modules import read_model_file
+from mhff.interop.torchfile.refusals import DamagedError
 
 WITHOUT_IN_OLD_FILES = (
     "byteorder",

@@ -6,9 +6,9 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
-from mhff.interop.pickled import Global, Pairs, Record, described
-from mhff.interop.refusals import DamagedError, quoted
-from mhff.interop.tensors import Storages, is_tensor
+from mhff.interop.torchfile.pickled import Global, Pairs, Record, described
+from mhff.interop.torchfile.refusals import DamagedError, quoted
+from mhff.interop.torchfile.tensors import Storages, is_tensor
 
 MOST_VALUES = 100_000
 """Values that one file may expand to; a model of published size has about 12 000, modules included.

@@ -14,13 +14,13 @@ from typing import Any
 import torch
 
 from mhff.errors import MHFFError
-from mhff.interop.archive import Archive, read_archive
-from mhff.interop.names import TORCH_FUNCTIONS, check_names
-from mhff.interop.opcodes import read_pickle
-from mhff.interop.pickled import Global, Pairs, Record, described
-from mhff.interop.refusals import DamagedError, ForeignError, RefusedError, quoted
-from mhff.interop.tensors import Storages
-from mhff.interop.values import MOST_LEVELS, Inert, Plain
+from mhff.interop.torchfile.archive import Archive, read_archive
+from mhff.interop.torchfile.names import TORCH_FUNCTIONS, check_names
+from mhff.interop.torchfile.opcodes import read_pickle
+from mhff.interop.torchfile.pickled import Global, Pairs, Record, described
+from mhff.interop.torchfile.refusals import DamagedError, ForeignError, RefusedError, quoted
+from mhff.interop.torchfile.tensors import Storages
+from mhff.interop.torchfile.values import MOST_LEVELS, Inert, Plain
 
 _GENERATED = "torch.fx.graph_module.reduce_graph_module"
 _OF_TORCH = re.compile(

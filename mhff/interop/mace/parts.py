@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 
-from mhff.interop.reading import Reading, expect, some
+from mhff.interop.mace.reading import Reading, expect, some
 
 _MACE = {
     "models": "MACE ScaleShiftMACE",

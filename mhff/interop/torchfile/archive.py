@@ -21,7 +21,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from mhff.errors import MHFFError
-from mhff.interop.refusals import DamagedError, ForeignError, quoted
+from mhff.interop.torchfile.refusals import DamagedError, ForeignError, quoted
 
 _LARGEST_SIZE = 2**32 - 1  # beyond 4 GiB torch writes other headers, which no force field needs
 _STORED, _DEFLATED = 0, 8

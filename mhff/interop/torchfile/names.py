@@ -8,8 +8,8 @@ whole.
 
 from __future__ import annotations
 
-from mhff.interop.pickled import Global, Pickled, Record
-from mhff.interop.refusals import ForeignError, quoted
+from mhff.interop.torchfile.pickled import Global, Pickled, Record
+from mhff.interop.torchfile.refusals import ForeignError, quoted
 
 GETATTR = "builtins.getattr"
 TORCH_FUNCTIONS = "torch._C._VariableFunctionsClass"

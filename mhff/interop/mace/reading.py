@@ -12,8 +12,8 @@ from typing import Any
 import torch
 
 from mhff.errors import listing
-from mhff.interop.records import ModuleRecord, irreps
-from mhff.interop.refusals import RefusedError
+from mhff.interop.torchfile.modules import ModuleRecord, irreps
+from mhff.interop.torchfile.refusals import RefusedError
 
 Irreps = tuple[tuple[int, int, int], ...]
 """(multiplicity, degree, parity) of each entry."""

@@ -16,7 +16,7 @@ from hostile_calls import live_calls
 from stand_in import saved, stand_in_model
 
 from mhff.errors import MHFFError
-from mhff.interop.records import read_model_file
+from mhff.interop.torchfile.modules import read_model_file
 
 LIMIT = 5.0
 """Seconds that a file may take before it counts as hanging; the slowest takes a tenth, alone on its

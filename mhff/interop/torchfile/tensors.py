@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
-from mhff.interop.archive import Archive
-from mhff.interop.pickled import Global, Pairs, PersistentId, Record
-from mhff.interop.refusals import DamagedError, quoted
+from mhff.interop.torchfile.archive import Archive
+from mhff.interop.torchfile.pickled import Global, Pairs, PersistentId, Record
+from mhff.interop.torchfile.refusals import DamagedError, quoted
 
 _TENSOR = "torch._utils._rebuild_tensor_v2"
 _PARAMETERS = ("torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state")

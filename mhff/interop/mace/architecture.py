@@ -9,8 +9,8 @@ from typing import Any
 from ase.data import chemical_symbols
 from pydantic import ValidationError
 
-from mhff.interop.reading import Reading, UnknownModelError, expect, natural, words
-from mhff.interop.records import function_name, irreps
+from mhff.interop.mace.reading import Reading, UnknownModelError, expect, natural, words
+from mhff.interop.torchfile.modules import function_name, irreps
 from mhff.model.config import Block, ModelConfig
 
 MODELS = ("ScaleShiftMACE", "MACE")

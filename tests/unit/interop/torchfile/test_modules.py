@@ -19,9 +19,9 @@ from stand_in import CouplingCode, saved, stand_in_model
 from torch_archive import Parts, archive, members
 
 from mhff.errors import MHFFError
-from mhff.interop.records import ModuleRecord, function_name, irreps, read_model_file
-from mhff.interop.refusals import ForeignError, RefusedError
-from mhff.interop.values import MOST_LEVELS, Inert
+from mhff.interop.torchfile.modules import ModuleRecord, function_name, irreps, read_model_file
+from mhff.interop.torchfile.refusals import ForeignError, RefusedError
+from mhff.interop.torchfile.values import MOST_LEVELS, Inert
 
 Read = Callable[[bytes], ModuleRecord]
 
@@ -344,7 +344,7 @@ def test_an_honest_tensor_is_read(read: Read) -> None:
 
 def test_neither_e3nn_nor_mace_is_imported() -> None:
     program = (
-        "import sys, mhff.interop.records; print([m for m in sys.modules if "
+        "import sys, mhff.interop.torchfile.modules; print([m for m in sys.modules if "
         "m.partition('.')[0] in ('e3nn', 'mace', 'ase')])"
     )
     assert (
@@ -360,7 +360,7 @@ def test_reading_takes_little_more_memory_than_the_file(tmp_path: Path) -> None:
     path.write_bytes(saved(torch.nn.Linear(20_000, 1_000)))
     program = f"""
 import resource, torch
-from mhff.interop.records import read_model_file
+from mhff.interop.torchfile.modules import read_model_file
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 record = read_model_file({str(path)!r})
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
