@@ -1,0 +1,39 @@
+"""A small model in a file, and what the ASE calculator says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from models import HEADS, random_model
+from structures import ELEMENTS
+
+from mhff import MHFFCalculator
+from mhff.heads import Head, Heads
+
+
+@pytest.fixture(scope="session")
+def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small model with random weights; its molecules head was not trained on Mg."""
+    model = random_model(l_max=2, correlation=2)
+    trained = {"molecules": tuple(element for element in ELEMENTS if element != "Mg")}
+    model.heads = Heads([Head(name=name, elements=trained.get(name, ELEMENTS)) for name in HEADS])
+    path = tmp_path_factory.mktemp("model") / "random.mhff"
+    model.save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def ase_results(model_file: Path) -> Callable[..., tuple[float, np.ndarray]]:
+    calculator = MHFFCalculator(model_file, head=HEADS[0], dtype="float64")
+
+    def results(atoms: Atoms, head) -> tuple[float, np.ndarray]:  # type: ignore[no-untyped-def]
+        atoms = atoms.copy()
+        calculator.set_head(head)
+        atoms.calc = calculator
+        return atoms.get_potential_energy(), atoms.get_forces()
+
+    return results

@@ -1,0 +1,127 @@
+"""Running a real OpenMM in tests: structures to Systems, Contexts to arrays, and comparisons."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openmm
+from ase import Atoms, build
+from openmm import app, unit
+from structures import (
+    MGO_LATTICE,
+)
+
+from mhff_openmm import add_mhff_force
+from mhff_openmm.adapter import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV
+
+ENERGY_TOLERANCE = 1e-9
+"""eV per atom, between engines, float64."""
+FORCE_TOLERANCE = 1e-8
+"""eV/A, between engines, float64."""
+SAME_PROGRAM = 1e-11
+"""eV per atom and eV/A, where only the order of sums differs."""
+DRIFT_TOLERANCE = 1e-5
+"""eV per atom over 2 ps."""
+MIX = {"materials": 0.25, "molecules": 0.75}
+
+
+def waters(n: int, spacing: float = 3.0, seed: int = 1) -> Atoms:
+    """Cluster of n molecules, turned at random, on a grid."""
+    rng = np.random.default_rng(seed)
+    side = int(np.ceil(n ** (1 / 3)))
+    cluster = Atoms()
+    for index in range(n):
+        molecule = build.molecule("H2O")
+        molecule.euler_rotate(*rng.uniform(0, 360, 3), center="COM")
+        molecule.translate(spacing * np.array(np.unravel_index(index, (side, side, side))))
+        cluster += molecule
+    return cluster
+
+
+def rattled(atoms: Atoms, by: float = 0.05) -> Atoms:
+    atoms.rattle(by, seed=7)
+    return atoms
+
+
+def magnesia() -> Atoms:
+    """64 atoms, periodic."""
+    return rattled(build.bulk("MgO", "rocksalt", a=MGO_LATTICE, cubic=True) * (2, 2, 2))
+
+
+def adsorbate() -> Atoms:
+    """CO on MgO(100), periodic in all directions as OpenMM has it, with a vacuum."""
+    slab = build.surface(
+        build.bulk("MgO", "rocksalt", a=MGO_LATTICE, cubic=True),
+        (1, 0, 0),
+        2,
+        vacuum=7.0,
+        periodic=True,
+    )
+    slab = rattled(slab * (2, 2, 1))
+    top = max((atom for atom in slab if atom.symbol == "Mg"), key=lambda atom: atom.z)
+    return slab + Atoms("CO", positions=top.position + np.array([[0, 0, 2.4], [0.2, 0, 3.54]]))
+
+
+def reduced(atoms: Atoms) -> Atoms:
+    """The same structure with its box in OpenMM's reduced form (turned in space, other lattice
+    vectors).
+    """
+    if not atoms.pbc.any():
+        return atoms
+    standard, rotation = atoms.cell.standard_form()
+    box = app.internal.unitcell.reducePeriodicBoxVectors(np.asarray(standard[:]) * unit.angstrom)
+    cell = np.array([list(row.value_in_unit(unit.angstrom)) for row in box])
+    return Atoms(atoms.symbols, positions=atoms.positions @ rotation.T, cell=cell, pbc=True)
+
+
+def to_openmm(atoms: Atoms) -> tuple[openmm.System, app.Topology]:
+    system, topology = openmm.System(), app.Topology()
+    residue = topology.addResidue("ALL", topology.addChain())
+    for atom in atoms:
+        topology.addAtom(atom.symbol, app.Element.getBySymbol(atom.symbol), residue)
+        system.addParticle(atom.mass)
+    if atoms.pbc.any():
+        vectors = [openmm.Vec3(*row) for row in atoms.cell[:] / ANGSTROM_PER_NM] * unit.nanometer
+        topology.setPeriodicBoxVectors(vectors)
+        system.setDefaultPeriodicBoxVectors(*vectors)
+    return system, topology
+
+
+def add(
+    system: openmm.System, topology: app.Topology, model: Path | str, **arguments: Any
+) -> openmm.PythonForce:
+    """`add_mhff_force` without compiling."""
+    return add_mhff_force(system, topology, model, **{"form": "eager"} | arguments)
+
+
+def start(
+    system: openmm.System,
+    positions: np.ndarray,
+    platform: str = "Reference",
+    integrator: openmm.Integrator | None = None,
+) -> openmm.Context:
+    """Context of a System at positions in A."""
+    integrator = integrator or openmm.VerletIntegrator(0.0005)
+    context = openmm.Context(system, integrator, openmm.Platform.getPlatformByName(platform))
+    context.setPositions(positions / ANGSTROM_PER_NM)
+    return context
+
+
+def read(context: openmm.Context) -> tuple[float, np.ndarray]:
+    """Energy, eV, and forces, eV/A."""
+    state = context.getState(energy=True, forces=True)
+    energy = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
+    forces = state.getForces(asNumpy=True).value_in_unit(unit.kilojoule_per_mole / unit.nanometer)
+    return energy / KJ_PER_MOL_PER_EV, forces / (KJ_PER_MOL_PER_EV * ANGSTROM_PER_NM)
+
+
+def assert_same(
+    got: tuple[float, np.ndarray],
+    expected: tuple[float, np.ndarray],
+    energy: float = SAME_PROGRAM,
+    force: float = SAME_PROGRAM,
+) -> None:
+    assert abs(got[0] - expected[0]) <= energy * len(expected[1])
+    assert np.abs(got[1] - expected[1]).max() <= force

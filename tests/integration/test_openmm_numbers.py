@@ -1,0 +1,149 @@
+"""Energies and forces of mhff in real OpenMM against the ASE calculator."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import numpy as np
+import openmm
+import pytest
+from ase import Atoms
+from models import HEADS
+from openmm_runs import (
+    ENERGY_TOLERANCE,
+    FORCE_TOLERANCE,
+    MIX,
+    add,
+    adsorbate,
+    assert_same,
+    magnesia,
+    read,
+    reduced,
+    start,
+    to_openmm,
+    waters,
+)
+from structures import (
+    close_contacts,
+    far_apart,
+    one_atom,
+    tiny_cell,
+    triclinic,
+    water_cluster,
+)
+
+from mhff import MHFFCalculator, MHFFError
+from mhff_deploy.compiling.cache import compiled
+from mhff_openmm import add_mhff_force
+
+PLATFORMS = ("Reference", "CPU")
+FORMS = ("aoti", "torchscript", "eager")
+STRUCTURES: dict[str, Callable[[], Atoms]] = {
+    build.__name__: build
+    for build in (
+        water_cluster,
+        magnesia,
+        triclinic,
+        tiny_cell,
+        adsorbate,
+        close_contacts,
+        far_apart,
+        one_atom,
+    )
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("structure", STRUCTURES)
+@pytest.mark.filterwarnings("ignore:head .* was not trained on")
+def test_equals_ase_for_every_head_and_changes_head_at_run_time(structure, form):
+    atoms = reduced(STRUCTURES[structure]())
+    system, topology = to_openmm(atoms)
+    add_mhff_force(system, topology, "mini", head=MIX, dtype="float64", form=form)
+    contexts = [start(system, atoms.positions, platform) for platform in PLATFORMS]
+    atoms.calc = MHFFCalculator("mini", head=MIX, dtype="float64")
+    energies = set()
+    for head in (MIX, *HEADS):
+        weights = {head: 1.0} if isinstance(head, str) else head
+        atoms.calc.set_head(head)
+        expected = atoms.get_potential_energy(), atoms.get_forces()
+        energies.add(expected[0])
+        for context in contexts:
+            for name in HEADS:
+                context.setParameter(f"mhff_head_{name}", weights.get(name, 0.0))
+            assert_same(read(context), expected, ENERGY_TOLERANCE, FORCE_TOLERANCE)
+    assert len(energies) == 1 + len(HEADS)  # the heads differ, so the comparison means something
+
+
+def test_takes_an_artefact():
+    artefact = compiled("mini", dtype="float64", form="torchscript")
+    atoms = waters(2)
+    system, topology = to_openmm(atoms)
+    with pytest.raises(MHFFError, match="no head given: this model has the heads"):
+        add_mhff_force(system, topology, artefact, dtype="float64")
+    add_mhff_force(system, topology, artefact, head="molecules", dtype="float64")
+    atoms.calc = MHFFCalculator("mini", head="molecules", dtype="float64")
+    expected = atoms.get_potential_energy(), atoms.get_forces()
+    assert_same(read(start(system, atoms.positions)), expected, ENERGY_TOLERANCE, FORCE_TOLERANCE)
+
+
+def test_float32_is_near_float64(model_file, ase_results):
+    atoms = magnesia()
+    system, topology = to_openmm(atoms)
+    add(system, topology, model_file, head="materials")
+    assert_same(
+        read(start(system, atoms.positions)),
+        ase_results(atoms, "materials"),
+        energy=1e-5,
+        force=1e-3,
+    )
+
+
+@pytest.mark.parametrize("periodic", [False, True])
+def test_periodicity_follows_the_topology_and_can_be_overruled(periodic, model_file, ase_results):
+    atoms = magnesia()
+    system, topology = to_openmm(atoms)
+    force = add(system, topology, model_file, head="materials", dtype="float64", periodic=periodic)
+    assert (
+        system.usesPeriodicBoundaryConditions()
+        == force.usesPeriodicBoundaryConditions()
+        == periodic
+    )
+    atoms.pbc = periodic
+    assert_same(read(start(system, atoms.positions)), ase_results(atoms, "materials"))
+
+
+def test_periodic_if_the_system_is(model_file):
+    atoms = waters(2)
+    system, topology = to_openmm(atoms)
+    nonbonded = openmm.NonbondedForce()
+    nonbonded.setNonbondedMethod(openmm.NonbondedForce.CutoffPeriodic)
+    for _ in atoms:
+        nonbonded.addParticle(0, 1, 0)
+    system.addForce(nonbonded)
+    assert add(system, topology, model_file, head="molecules").usesPeriodicBoundaryConditions()
+
+
+def test_molecules_may_be_cut_by_the_box_edge_and_positions_unwrapped(model_file, ase_results):
+    atoms = waters(8, spacing=3.3)
+    atoms.set_cell([6.6, 6.6, 6.6])
+    atoms.pbc = True
+    system, topology = to_openmm(atoms)
+    add(system, topology, model_file, head="molecules", dtype="float64")
+    expected = ase_results(atoms, "molecules")
+    assert_same(read(start(system, atoms.get_positions(wrap=True))), expected)
+    strewn = atoms.positions + 6.6 * np.random.default_rng(0).integers(-5, 6, (len(atoms), 3))
+    assert_same(read(start(system, strewn)), expected)
+
+
+def test_works_where_the_caller_forbids_gradients(model_file, ase_results):
+    import torch
+
+    atoms = waters(2)
+    system, topology = to_openmm(atoms)
+    add(system, topology, model_file, head="molecules", dtype="float64")
+    expected = ase_results(atoms, "molecules")
+    for forbid in (torch.no_grad, torch.inference_mode):
+        with forbid():
+            assert_same(read(start(copy.deepcopy(system), atoms.positions)), expected)

@@ -1,0 +1,146 @@
+"""Which particles mhff acts on in OpenMM, and mistakes that are told in one sentence."""
+
+from __future__ import annotations
+
+import numpy as np
+import openmm
+import pytest
+from ase import Atoms
+from openmm_runs import (
+    add,
+    assert_same,
+    magnesia,
+    read,
+    start,
+    to_openmm,
+    waters,
+)
+
+from mhff import MHFFError
+
+
+def test_subset_acts_on_its_atoms_only_in_any_order(model_file, ase_results):
+    atoms = waters(5)
+    system, topology = to_openmm(atoms)
+    chosen = [8, 6, 7, 0, 1, 2]
+    add(system, topology, model_file, head="molecules", atoms=iter(chosen), dtype="float64")
+    energy, forces = read(start(system, atoms.positions))
+    expected_energy, expected_forces = ase_results(atoms[chosen], "molecules")
+    assert_same((energy, forces[chosen]), (expected_energy, expected_forces))
+    assert not np.delete(forces, chosen, axis=0).any()
+
+
+def test_subset_leaves_out_what_is_no_atom(model_file, ase_results):
+    atoms = waters(2)
+    system, topology = to_openmm(atoms)
+    topology.addAtom("M", None, next(topology.residues()))
+    system.addParticle(0.0)
+    system.setVirtualSite(6, openmm.TwoParticleAverageSite(0, 1, 0.5, 0.5))
+    add(system, topology, model_file, head="molecules", atoms=range(6), dtype="float64")
+    energy, forces = read(start(system, np.vstack([atoms.positions, np.zeros(3)])))
+    assert_same((energy, forces[:6]), ase_results(atoms, "molecules"))
+
+
+def test_step_that_blows_up_is_told_in_one_sentence(model_file):
+    atoms = waters(1)
+    system, topology = to_openmm(atoms)
+    add(system, topology, model_file, head="molecules")
+    context = start(system, atoms.positions)
+    context.setParameter("mhff_head_molecules", np.nan)
+    with pytest.raises(
+        openmm.OpenMMException,
+        match=r"^expected finite numbers, got the energy nan eV .* time step$",
+    ):
+        context.getState(energy=True)
+    context.setPositions(np.full((3, 3), np.nan))
+    with pytest.raises(
+        openmm.OpenMMException, match=r"^expected finite positions and cell, got NaN or infinity; "
+    ):
+        context.getState(energy=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            {"head": "omol"},
+            "unknown head 'omol': this model has the heads materials, surfaces, molecules; choose "
+            "one",
+        ),
+        ({"head": None}, "no head given: this model has the heads materials, surfaces, molecules"),
+        ({"head": {"materials": 0.5}}, "the weights of a head mix must sum to 1"),
+        (
+            {"atoms": [0, 6]},
+            "atoms has the index 6, but this topology has the atoms 0 to 5; give indices among "
+            "these",
+        ),
+        ({"atoms": [-1]}, "atoms has the index -1, but this topology has the atoms 0 to 5"),
+        ({"atoms": [3, 1, 3]}, "atoms has the index 3 more than once; give each atom once"),
+        ({"atoms": []}, "expected at least one atom for the mhff force, got none"),
+        ({"atoms": [0.5]}, "atoms must be None or indices of atoms"),
+        ({"atoms": 3}, "atoms must be None or indices of atoms"),
+        ({"dtype": "float16"}, "unknown dtype 'float16': choose one of float32, float64"),
+        ({"device": "gpu"}, "unknown device 'gpu': choose cpu or cuda"),
+        ({"skin": -1.0}, "expected a skin of 0 A or more, got -1.0"),
+        ({"form": "onnx"}, "unknown form 'onnx': choose one of aoti, torchscript, eager"),
+        ({"model": "nowhere.mhff"}, "no file 'nowhere.mhff': give a model file"),
+        ({"model": __file__, "form": None}, "is neither a model nor an artefact of mhff"),
+        (
+            {"model": __file__, "form": "aoti"},
+            "is not a .mhff model file, and only those are compiled; leave out form",
+        ),
+    ],
+)
+def test_mistakes_are_told_in_one_sentence_and_leave_the_system_alone(
+    arguments, sentence, model_file
+):
+    system, topology = to_openmm(waters(2))
+    with pytest.raises(MHFFError) as caught:
+        add(system, topology, **{"model": model_file, "head": "molecules"} | arguments)
+    assert sentence in str(caught.value)
+    assert system.getNumForces() == 0
+
+
+def test_element_that_the_model_lacks(model_file):
+    system, topology = to_openmm(Atoms("HF", positions=[[0, 0, 0], [0, 0, 1]]))
+    with pytest.raises(
+        MHFFError, match="this structure has F, but this model knows only H, C, N, O, Mg"
+    ):
+        add(system, topology, model_file, head="molecules")
+    add(system, topology, model_file, head="molecules", atoms=[0])
+
+
+def test_particles_that_are_no_atoms(model_file):
+    system, topology = to_openmm(waters(1))
+    topology.addAtom("M", None, next(topology.residues()))
+    with pytest.raises(MHFFError, match="the topology has 4 atoms but the System has 3 particles"):
+        add(system, topology, model_file, head="molecules")
+    system.addParticle(0.0)
+    with pytest.raises(
+        MHFFError, match=r"particle 3 \('M'\) is without an element; leave it out with atoms="
+    ):
+        add(system, topology, model_file, head="molecules")
+    system.setVirtualSite(3, openmm.TwoParticleAverageSite(0, 1, 0.5, 0.5))
+    with pytest.raises(
+        MHFFError, match=r"particle 3 \('M'\) is a virtual site; leave it out with atoms="
+    ):
+        add(system, topology, model_file, head="molecules")
+
+
+def test_box_that_is_not_the_systems(model_file):
+    atoms = magnesia()
+    system, topology = to_openmm(atoms)
+    system.setDefaultPeriodicBoxVectors(*(openmm.Vec3(*row) for row in 2.0 * np.eye(3)))
+    with pytest.raises(
+        MHFFError,
+        match=r"the topology's box vectors are .* nm, the System's .* nm; call system.setDefault",
+    ):
+        add(system, topology, model_file, head="materials")
+    add(system, topology, model_file, head="materials", periodic=False)
+
+
+def test_name_that_is_taken(model_file):
+    system, topology = to_openmm(waters(1))
+    add(system, topology, model_file, head="molecules")
+    with pytest.raises(MHFFError, match="give this one another name, as name='mhff_2'"):
+        add(system, topology, model_file, head="molecules")
