@@ -1,11 +1,10 @@
-"""Checks and times programs and kernels on an NVIDIA GPU, against what its memory and arithmetic
-allow.
+"""Checks and times programs and kernels on an NVIDIA GPU, against its memory and arithmetic peaks.
 
     python benchmarks/gpu.py FOLDER [--only check,mp,mh1,mini,kernels] [--dtype float32] [--seconds 560]
 
-Parts run in the order of `PARTS`; none begins that would not end in time, and what one measured is
+Parts run in the order of `PARTS`. A part begins only if there is time for it, and its results are
 written to FOLDER (a JSON file and a table as in `gpu.md`) before the next begins. `gpu.md` says
-what was measured where, and how to run this on a machine that has no mhff.
+what was measured where, and how to run this on a machine without mhff.
 """
 
 from __future__ import annotations
@@ -18,60 +17,20 @@ import sys
 import time as clock
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-from ase import Atoms
-from ase.build import bulk
 from gpu_kernels import works
+from gpu_programs import CONFIGS, ELEMENTS, SIZES, crystal, measure_programs, shape_model
 from gpu_table import table
+from gpu_timing import Peak, gpu_time, measure_peak
 
 from mhff.graph import graph_from_atoms
-from mhff.heads import Head, Heads
-from mhff.model.config import ModelConfig
-from mhff.model.mace import MACE
-from mhff.modelfile import Model, load
-from mhff_bench.count import multiply_adds
-from mhff_bench.systems import DISPLACEMENT, LATTICE_CONSTANT, magnesia
-from mhff_deploy.artefact.cuda_graphs import WAIT, GraphedProgram
-from mhff_deploy.artefact.runtime import load_artefact
-from mhff_deploy.compiling.build import build
-from mhff_deploy.compiling.targets import AOTI
 
-HEADS = ("materials", "surfaces", "molecules")
-ELEMENTS = ("O", "Mg")
-SHAPES: dict[str, dict[str, Any]] = {
-    "mp": {
-        "n_channels": 128,
-        "n_edge_channels": None,
-        "interaction": "residual",
-        "agnostic_product": False,
-        "n_radial": 8,
-        "distance_transform": "none",
-        "apply_cutoff": True,
-        "zbl": False,
-        "avg_num_neighbors": 88.0,
-    },
-    "mh1": {},
-}
-"""Changes to the default configuration, which is that of mace-mh-1; `mini` is the bundled model."""
-SIZES = {"mp": (54, 216, 1000, 10000), "mh1": (216, 1000), "mini": (54, 1000)}
-"""Numbers of atoms."""
 PARTS = {"check": 60, "mp": 150, "mh1": 200, "mini": 100, "kernels": 60}
-"""What there is, and the seconds that it may take: estimates until they are measured."""
-STEPS = 50
-"""That a time is the median of."""
-TESTS = Path(__file__).parents[1] / "tests"
-
-
-class Peak(NamedTuple):
-    """What this GPU reaches, measured: bytes per second of a copy, multiply-adds per second of a
-    matrix product.
-    """
-
-    memory: float
-    arithmetic: float
+"""Seconds that each part may take: estimates until they are measured."""
 
 
 class Results:
@@ -135,34 +94,36 @@ def main() -> None:
         "multiply-adds/s"
     )
     for part in (part for part in PARTS if part in asked):
-        calls = {
-            "check": lambda: check(results),
-            "kernels": lambda: kernels(arguments.dtype, peak, results),
-        }
-        program = lambda: programs(part, arguments.dtype, peak, results)  # noqa: B023, E731
-        results.run(part, calls.get(part, program), arguments.seconds)
+        results.run(part, partial(measure, part, arguments.dtype, peak, results), arguments.seconds)
     print(table(results.found, SIZES))
 
 
+def measure(part: str, dtype: str, peak: Peak, results: Results) -> dict[str, Any]:
+    """One part: the checks, the kernels one by one, or the programs of a shape."""
+    if part == "check":
+        return check(results)
+    if part == "kernels":
+        return kernels(dtype, peak, results)
+    return measure_programs(part, dtype, peak, results.folder, results.say)
+
+
 def check(results: Results) -> dict[str, Any]:
-    """Largest differences of kernels, and of whole networks with them, from plain torch in float64
-    on the CPU.
-    """
-    found = {}
-    for script, *arguments in (
-        ("triton_kernels.py", "l_max 3, two tiles", "float64"),
-        ("triton_kernels.py", "l_max 2, coefficients of elements", "float64"),
-        ("triton_kernels.py", "l_max 3, two tiles", "float32"),
-        ("triton_networks.py", "mh1", "float64"),
-        ("triton_networks.py", "mp", "float64"),
+    """Largest errors of kernels, and of networks with them, against plain torch in float64."""
+    found: dict[str, Any] = {}
+    for module, *arguments in (
+        ("kernels", "l_max 3, two tiles", "float64"),
+        ("kernels", "l_max 2, coefficients of elements", "float64"),
+        ("kernels", "l_max 3, two tiles", "float32"),
+        ("networks", "mh1", "float64"),
+        ("networks", "mp", "float64"),
     ):
         done = subprocess.run(
-            [sys.executable, str(TESTS / script), *arguments, "cuda"],
+            [sys.executable, "-m", f"mhff_bench.gpu_checks.{module}", *arguments, "cuda"],
             capture_output=True,
             text=True,
             check=False,
         )
-        name = f"{script.removesuffix('.py')}: {', '.join(arguments)}"
+        name = f"{module}: {', '.join(arguments)}"
         if done.returncode:
             found[name] = "failed: " + (done.stderr.strip().splitlines() or ["no message"])[-1]
             print(done.stderr[-3000:])
@@ -173,170 +134,26 @@ def check(results: Results) -> dict[str, Any]:
     return found
 
 
-def programs(shape: str, dtype: str, peak: Peak, results: Results) -> dict[str, Any]:
-    """Compile a model (which compares it with the eager one in float64 on the CPU), and time steps
-    of several sizes.
-    """
-    start = clock.monotonic()
-    model = load("mini") if shape == "mini" else random_model(shape)
-    content, manifest = build(
-        model, AOTI, elements=ELEMENTS, device="cuda", dtype=dtype, progress=results.say
-    )
-    found = {
-        "compile": clock.monotonic() - start,
-        "errors": manifest.largest_errors,
-        "tables": manifest.tables,
-        "sizes": {},
-    }
-    evaluator = load_artefact(content, "the program", device="cuda")
-    graphed = evaluator.program
-    assert isinstance(graphed, GraphedProgram)
-    results.say(
-        f"compiled in {found['compile']:.0f} s, {len(content) / 1e6:.1f} MB, errors "
-        f"{manifest.largest_errors}"
-    )
-    for n_atoms in SIZES[shape]:
-        graph = graph_from_atoms(crystal(n_atoms), evaluator.elements, evaluator.r_max)
-        vectors, edge_index = (
-            graph.edge_vectors.to("cuda", evaluator.dtype),
-            graph.edge_index.cuda(),
-        )
-        species = graph.species.cuda()
-        weights = torch.zeros(n_atoms, len(evaluator.heads), dtype=torch.float64, device="cuda")
-        weights[:, 0] = 1.0
-        floor = (
-            n_atoms
-            * multiply_adds(model.network.config, len(vectors) / n_atoms).total
-            / peak.arithmetic
-        )
-        row: dict[str, Any] = {"neighbours": len(vectors) / n_atoms, "floor": floor}
-        results_of: dict[str, tuple[torch.Tensor, ...]] = {}
-        for name, program in (("launches", graphed.program), ("graph", graphed)):
-            if name == "graph" and n_atoms > graphed.most_atoms:
-                continue
-            evaluator.program = program
-
-            def step() -> tuple[torch.Tensor, ...]:
-                return evaluator.evaluate(vectors, edge_index, species, weights)  # noqa: B023
-
-            for _ in range(WAIT + 2):
-                results_of[name] = step()
-            torch.cuda.synchronize()
-            torch.cuda.reset_peak_memory_stats()
-            row[name] = time(step, STEPS if n_atoms < 5000 else 10)
-            row[f"{name}, bytes"] = torch.cuda.max_memory_allocated()
-        if "graph" in results_of:
-            row["graphs recorded"] = len(graphed.slots)
-            pairs = zip(results_of["graph"], results_of["launches"], strict=True)
-            row["graph differs by"] = max(float((one - other).abs().max()) for one, other in pairs)
-        evaluator.program = graphed
-        results.say(f"{shape}, {n_atoms} atoms: {row}")
-        found["sizes"][n_atoms] = row
-        if n_atoms == 1000:
-            given = inputs(evaluator, vectors, edge_index, species, weights)
-            times = profile(lambda: graphed.program(*given))  # noqa: B023
-            (results.folder / f"profile-{shape}-{dtype}.txt").write_text(times)
-    return found
-
-
-def inputs(evaluator: Any, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """Inputs of a program for neutral singlets without ghosts."""
-    plan = torch.zeros(1, dtype=torch.int64, device="cuda")
-    state = torch.tensor([evaluator.default_state], dtype=torch.float64, device="cuda").repeat(
-        len(tensors[2]), 1
-    )
-    return (*tensors, plan, state)
-
-
-def profile(call: Callable[[], Any]) -> str:
-    """The GPU's time in ten steps by kernel, as torch's profiler prints it."""
-    activities = [torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
-    with torch.no_grad(), torch.profiler.profile(activities=activities) as found:
-        for _ in range(10):
-            call()
-        torch.cuda.synchronize()
-    return found.key_averages().table(
-        sort_by="self_cuda_time_total", row_limit=40, max_name_column_width=70
-    )
-
-
 def kernels(dtype: str, peak: Peak, results: Results) -> dict[str, Any]:
-    """Each kernel alone, beside the least that its traffic and its arithmetic take."""
+    """Time of each kernel alone, beside the times that its traffic and its arithmetic take."""
     found: dict[str, Any] = {}
-    for shape in SHAPES:
-        network = random_model(shape).network.double().requires_grad_(False)
+    for shape in CONFIGS:
+        network = shape_model(shape).network.double().requires_grad_(False)
         graph = graph_from_atoms(crystal(1000), ELEMENTS, network.config.r_max)
         for work in works(network, graph, dtype, torch.device("cuda")):
             seconds = gpu_time(work.call)
-            least = work.traffic / peak.memory, work.multiply_adds / peak.arithmetic
+            memory = work.traffic / peak.memory
+            arithmetic = work.multiply_adds / peak.arithmetic
             found[f"{shape}: {work.name}"] = {
                 "seconds": seconds,
-                "memory": least[0],
-                "arithmetic": least[1],
+                "memory": memory,
+                "arithmetic": arithmetic,
             }
             results.say(
-                f"{shape}, {work.name}: {seconds * 1e6:.1f} us, least {least[0] * 1e6:.1f} and "
-                f"{least[1] * 1e6:.1f}"
+                f"{shape}, {work.name}: {seconds * 1e6:.1f} us, least {memory * 1e6:.1f} and "
+                f"{arithmetic * 1e6:.1f}"
             )
     return found
-
-
-def gpu_time(call: Callable[[], Any], calls: int = 20) -> float:
-    """Seconds that the GPU works for a call; by torch's profiler, since launching from Python takes
-    longer than a kernel.
-    """
-    call()
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as found:
-        for _ in range(calls):
-            call()
-        torch.cuda.synchronize()
-    on_gpu = [
-        event
-        for event in found.key_averages()
-        if event.device_type == torch.autograd.DeviceType.CUDA
-    ]
-    return sum(event.self_device_time_total for event in on_gpu) * 1e-6 / calls
-
-
-def time(call: Callable[[], Any], steps: int) -> float:
-    """Median wall time of a call after which one waits for the GPU, seconds."""
-    times = []
-    for _ in range(steps):
-        torch.cuda.synchronize()
-        start = clock.perf_counter()
-        call()
-        torch.cuda.synchronize()
-        times.append(clock.perf_counter() - start)
-    return sorted(times)[len(times) // 2]
-
-
-def measure_peak(dtype: torch.dtype) -> Peak:
-    """What this GPU reaches in a copy of 1 GB and in a matrix product in this precision (not TF32)."""
-    x = torch.randn(2**28, device="cuda")
-    y = torch.empty_like(x)
-    matrix = torch.randn(8192, 8192, dtype=dtype, device="cuda")
-    for _ in range(3):
-        matrix @ matrix
-    memory = 2 * x.numel() * x.element_size() / time(lambda: y.copy_(x), 10)
-    return Peak(memory, len(matrix) ** 3 / time(lambda: matrix @ matrix, 10))
-
-
-def crystal(n_atoms: int) -> Atoms:
-    """Rattled MgO: as in `mhff bench` where its cubic cell fits, else of primitive cells."""
-    if n_atoms % 8 == 0:
-        return magnesia(n_atoms // 8)
-    repeat = round((n_atoms / 2) ** (1 / 3))
-    atoms = bulk("MgO", "rocksalt", a=LATTICE_CONSTANT) * (repeat, repeat, repeat)
-    if len(atoms) != n_atoms:
-        raise SystemExit(f"no crystal with {n_atoms} atoms")
-    atoms.rattle(DISPLACEMENT, seed=1)
-    return atoms
-
-
-def random_model(shape: str) -> Model:
-    """A model with random weights."""
-    config = ModelConfig(elements=ELEMENTS, heads=HEADS, **SHAPES[shape])
-    return Model(MACE(config, seed=0), Heads([Head(name=name) for name in HEADS]))
 
 
 if __name__ == "__main__":

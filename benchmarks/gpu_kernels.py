@@ -16,8 +16,8 @@ from mhff_deploy.lowering.network import LoweredMACE
 from mhff_deploy.lowering.radial import R_MIN
 from mhff_deploy.lowering.reference import Edges
 
-INTERVALS = {"float32": 128, "float64": 384}
-"""Of tables, as the default errors of forces want them."""
+N_INTERVALS = {"float32": 128, "float64": 384}
+"""Intervals of the radial tables that give the default errors of forces."""
 
 
 class Work(NamedTuple):
@@ -36,7 +36,7 @@ def works(network: MACE, graph: Graph, dtype: str, device: torch.device) -> Iter
     structure.
     """
     config, real, n_atoms = network.config, getattr(torch, dtype), graph.n_atoms
-    lowered = LoweredMACE(network, INTERVALS[dtype])
+    lowered = LoweredMACE(network, N_INTERVALS[dtype])
     made = TritonKernels(lowered, network, real, device, kernel_folder())
     vectors, edge_index = graph.edge_vectors.to(device, real), graph.edge_index.to(device)
     species = graph.species.to(device)

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from structures import ELEMENTS
 
 from mhff.heads import Head, Heads
 from mhff.model.config import ModelConfig
 from mhff.model.mace import MACE
 from mhff.modelfile import Model
+from mhff_bench.random_networks import randomise
 
 HEADS = ("materials", "surfaces", "molecules")
 SMALL: dict[str, Any] = {
@@ -102,21 +102,7 @@ def random_network(seed: int = 0, **settings: Any) -> MACE:
     matters.
     """
     network = MACE(ModelConfig(**(SMALL | settings)), seed=seed)
-    generator = torch.Generator().manual_seed(seed + 1)
-    with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            if name.endswith("alpha"):
-                parameter.fill_(2.0)
-            elif name.endswith("beta"):
-                parameter.fill_(0.5)
-            elif "norms" in name or name.endswith(("source.weight", "target.weight")):
-                parameter.add_(0.5 * torch.randn(parameter.shape, generator=generator))
-    references = network.reference_energies
-    references.E0s = 100 * torch.randn(
-        references.E0s.shape, generator=generator, dtype=torch.float64
-    )
-    references.scale = torch.linspace(0.8, 1.3, len(references.scale), dtype=torch.float64)
-    references.shift = torch.linspace(-0.4, 0.3, len(references.shift), dtype=torch.float64)
+    randomise(network, seed + 1)
     return network
 
 

@@ -14,10 +14,9 @@ from typing import Any
 
 import pytest
 import torch
-from models import random_model, random_network
+from models import random_model
 from tolerances import Tolerance
 from torch.fx.experimental import _config as fx_config
-from triton_kernels import CASES, RESIDUAL, SIZES
 
 from mhff import MHFFError
 from mhff.model.coupling import convolution_coupling, convolution_paths, product_basis
@@ -28,6 +27,8 @@ from mhff.ops.gpu.contraction_code import ContractionCode
 from mhff.ops.gpu.convolution_code import ConvolutionCode
 from mhff.ops.gpu.module import REGISTERS, load, tile_of
 from mhff.ops.gpu.spline import Spline
+from mhff_bench.gpu_checks.kernels import CASES, SIZES, TINY
+from mhff_bench.random_networks import RESIDUAL, random_network
 from mhff_deploy.compiling.trace import example_inputs, trace
 from mhff_deploy.kernels.gpu import TritonKernels
 from mhff_deploy.lowering.lower import lower
@@ -35,7 +36,6 @@ from mhff_deploy.lowering.network import LoweredMACE
 
 DOUBLE, SINGLE = Tolerance(1e-12, 0.0), Tolerance(1e-5, 0.0)
 """Of kernels against plain torch in float64, relative to the largest value."""
-TESTS = Path(__file__).parents[2]
 NUMBERS = ("n_local", "n_all", "n_edges", "n_species", "n_atoms")
 INTEGERS = {
     "edge_index": "*i64",
@@ -50,7 +50,7 @@ def run(*arguments: str, **environment: str) -> str:
     """Output of another Python process."""
     done = subprocess.run(
         [sys.executable, *arguments],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path])} | environment,
+        env=os.environ | environment,
         capture_output=True,
         text=True,
         check=False,
@@ -64,7 +64,7 @@ def run(*arguments: str, **environment: str) -> str:
 )
 def test_kernels_and_their_adjoints_are_those_of_plain_torch(case: str, dtype: str) -> None:
     differences = json.loads(
-        run(str(TESTS / "triton_kernels.py"), case, dtype, TRITON_INTERPRET="1")
+        run("-m", "mhff_bench.gpu_checks.kernels", case, dtype, TRITON_INTERPRET="1")
     )
     for size in SIZES.keys() - {"no atoms"}:  # of which there is nothing to compare but shapes
         assert f"d_sent 1, {size}" in differences
@@ -76,10 +76,11 @@ def test_kernels_and_their_adjoints_are_those_of_plain_torch(case: str, dtype: s
 
 @pytest.mark.parametrize("architecture", ["mh1", "mp", "density", "omol"])
 def test_networks_with_kernels_are_those_in_plain_torch(architecture: str) -> None:
-    structures = ("wire", "one_atom", "no_atoms")
+    structures = ("wire", "one atom", "no atoms")
     differences = json.loads(
         run(
-            str(TESTS / "triton_networks.py"),
+            "-m",
+            "mhff_bench.gpu_checks.networks",
             architecture,
             "float64",
             *structures,
@@ -148,7 +149,7 @@ def hopper() -> Iterator[None]:
 def test_export_keeps_the_operators_and_a_compiler_finds_the_kernels(
     hopper: None, tmp_path: Path
 ) -> None:
-    network = random_network(**RESIDUAL).double().requires_grad_(False)
+    network = random_network(**(TINY | RESIDUAL)).double().requires_grad_(False)
     lowered = LoweredMACE(network, 24)
     lowered.kernels = TritonKernels(lowered, network, torch.float64, torch.device("cpu"), tmp_path)
     program = trace(lowered)

@@ -1,10 +1,7 @@
 """Compares Triton's kernels with plain torch; prints the largest differences as JSON.
 
-    TRITON_INTERPRET=1 python tests/triton_kernels.py CASE float64          in Triton's interpreter, on any machine
-    python tests/triton_kernels.py CASE float64 cuda                        on a GPU
-
-A process of its own, because TRITON_INTERPRET must be set before Triton is imported:
-tests/unit/ops/test_gpu.py runs it.
+TRITON_INTERPRET=1 python -m mhff_bench.gpu_checks.kernels CASE float64    on any machine
+python -m mhff_bench.gpu_checks.kernels CASE float64 cuda                  on a GPU
 """
 
 from __future__ import annotations
@@ -16,43 +13,32 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from models import random_network
 
 from mhff.model.mace import MACE
 from mhff.ops.gpu.module import REGISTERS
+from mhff_bench.random_networks import RESIDUAL, random_network
 from mhff_deploy.kernels.gpu import TritonKernels
 from mhff_deploy.lowering.network import LoweredMACE
 from mhff_deploy.lowering.radial import R_MIN
 from mhff_deploy.lowering.reference import Edges, Kernels
 
-SMALL: dict[str, Any] = {
-    "elements": ("H", "O"),
-    "n_channels": 8,
-    "n_edge_channels": 8,
-    "correlation": 2,
-    "zbl": False,
-}
-RESIDUAL: dict[str, Any] = SMALL | {
-    "interaction": "residual",
-    "apply_cutoff": True,
-    "avg_num_neighbors": 4.0,
-    "distance_transform": "none",
-}
+TINY: dict[str, Any] = {"elements": ("H", "O"), "correlation": 2, "zbl": False}
 CASES: dict[str, tuple[dict[str, Any], int]] = {
-    "l_max 1": (SMALL | {"l_max": 1, "edge_lmax": 1}, REGISTERS),
+    "l_max 1": (TINY | {"l_max": 1, "edge_lmax": 1}, REGISTERS),
     "l_max 2, coefficients of elements": (
-        RESIDUAL | {"l_max": 2, "agnostic_product": False, "correlation": 3},
+        TINY | RESIDUAL | {"l_max": 2, "agnostic_product": False, "correlation": 3},
         REGISTERS,
     ),
     "l_max 3, two tiles": (
-        RESIDUAL | {"n_channels": 24, "n_edge_channels": 40, "correlation": 3},
+        TINY | RESIDUAL | {"n_channels": 24, "n_edge_channels": 40, "correlation": 3},
         1,
     ),
     "l_max 4, hidden 2, table of pairs": (
-        SMALL | {"l_max": 4, "hidden_lmax": 2, "edge_lmax": 2},
+        TINY | {"l_max": 4, "hidden_lmax": 2, "edge_lmax": 2},
         2,
     ),
 }
+"""Settings of a network and accumulators per thread, by name."""
 SIZES = {"system": (4, 2, 17), "no edges": (2, 0, 0), "no atoms": (0, 0, 0), "one atom": (1, 2, 5)}
 """Numbers of local atoms, ghosts and edges."""
 
@@ -150,14 +136,15 @@ def differences(case: str, dtype: torch.dtype, folder: Path, device: str) -> dic
     return largest
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Read the command line and print the differences."""
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as made:
-        case, precision, *device = sys.argv[1:]
-        print(
-            json.dumps(
-                differences(
-                    case, getattr(torch, precision), Path(made), device[0] if device else "cpu"
-                )
-            )
-        )
+    case, precision, *device = sys.argv[1:]
+    with tempfile.TemporaryDirectory() as folder:
+        dtype = getattr(torch, precision)
+        found = differences(case, dtype, Path(folder), device[0] if device else "cpu")
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

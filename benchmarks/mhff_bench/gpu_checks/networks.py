@@ -1,12 +1,7 @@
-"""Compares lowered networks that run Triton's kernels with the same networks in plain torch; prints
-differences as JSON.
+"""Compares networks that run Triton's kernels with the same networks in plain torch, as JSON.
 
-    TRITON_INTERPRET=1 python tests/triton_networks.py ARCHITECTURE float64 [STRUCTURE ...]     on any machine
-    python tests/triton_networks.py ARCHITECTURE float64 cuda                                  on a GPU, all structures
-
-A process of its own, because TRITON_INTERPRET must be set before Triton is imported:
-tests/unit/ops/test_gpu.py runs it. Architectures are those of `models.CONFIGS`, structures those of
-`structures.STRUCTURES`.
+TRITON_INTERPRET=1 python -m mhff_bench.gpu_checks.networks ARCHITECTURE float64 [STRUCTURE ...]
+python -m mhff_bench.gpu_checks.networks ARCHITECTURE float64 cuda         on a GPU, all structures
 """
 
 from __future__ import annotations
@@ -15,20 +10,50 @@ import copy
 import json
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from models import random_model
-from structures import STRUCTURES
+from ase import Atoms
+from ase.build import bulk, molecule
 
 from mhff.graph import Graph, graph_from_atoms
 from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.ops.ghosts import owner_plan
+from mhff_bench.random_networks import ARCHITECTURES, random_network
 from mhff_deploy.kernels.gpu import TritonKernels
 from mhff_deploy.lowering.network import LoweredMACE
 
-INTERVALS = 32
-R_MAX = 4.0
+N_INTERVALS = 32
+"""Intervals of the radial tables."""
+
+
+def crystal() -> Atoms:
+    """Rattled MgO, 8 atoms, in a cell that is smaller than the cutoff."""
+    atoms = bulk("MgO", "rocksalt", a=4.21, cubic=True)
+    atoms.rattle(0.1, seed=1)
+    return atoms
+
+
+def wire() -> Atoms:
+    """A chain of three elements, periodic in one direction."""
+    positions = [[0, 0, 0], [0.3, 1.7, 0.2], [1.4, 0.2, 2.2]]
+    return Atoms("OMgC", positions=positions, cell=[0, 0, 3.9], pbc=(False, False, True))
+
+
+def far_apart() -> Atoms:
+    """Three atoms without an edge."""
+    return Atoms("OHMg", positions=[[0, 0, 0], [40, 0, 0], [0, 40, 0]])
+
+
+STRUCTURES: dict[str, Callable[[], Atoms]] = {
+    "crystal": crystal,
+    "wire": wire,
+    "molecule": lambda: molecule("CH3CONH2"),
+    "far apart": far_apart,
+    "one atom": lambda: Atoms("O"),
+    "no atoms": Atoms,
+}
 
 
 def results(
@@ -61,16 +86,16 @@ def differences(
     """Largest difference of each result from plain torch in float64, relative to max(1, the largest
     gradient).
     """
-    network = (
-        random_model(name, n_channels=8, n_edge_channels=8).network.double().requires_grad_(False)
-    )
-    reference = LoweredMACE(network, INTERVALS)
+    network = random_network(**ARCHITECTURES[name]).double().requires_grad_(False)
+    reference = LoweredMACE(network, N_INTERVALS)
     kernels = TritonKernels(reference, network, dtype, torch.device(device), folder)
     lowered = copy.deepcopy(reference).to(device, dtype)
     lowered.kernels = kernels
     found = {}
     for structure in structures:
-        graph = graph_from_atoms(STRUCTURES[structure](), network.config.elements, R_MAX)
+        graph = graph_from_atoms(
+            STRUCTURES[structure](), network.config.elements, network.config.r_max
+        )
         right, values = (
             results(reference, graph, "cpu", torch.float64),
             results(lowered, graph, device, dtype),
@@ -91,20 +116,17 @@ def differences(
     return found
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Read the command line and print the differences."""
     torch.set_num_threads(1)
     architecture, precision, *chosen = sys.argv[1:]
-    on_gpu = chosen == ["cuda"]
-    names = list(STRUCTURES) if on_gpu or not chosen else chosen
-    with tempfile.TemporaryDirectory() as made:
-        print(
-            json.dumps(
-                differences(
-                    architecture,
-                    getattr(torch, precision),
-                    names,
-                    Path(made),
-                    "cuda" if on_gpu else "cpu",
-                )
-            )
-        )
+    device = "cuda" if chosen == ["cuda"] else "cpu"
+    names = chosen if chosen and device == "cpu" else list(STRUCTURES)
+    with tempfile.TemporaryDirectory() as folder:
+        dtype = getattr(torch, precision)
+        found = differences(architecture, dtype, names, Path(folder), device)
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""Compiled programs on a GPU: errors, time per step and memory, for `gpu.py`."""
+
+from __future__ import annotations
+
+import time as clock
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from ase import Atoms
+from ase.build import bulk
+from gpu_timing import Peak, profile, wall_time
+
+from mhff.graph import graph_from_atoms
+from mhff.model.config import Block, ModelConfig
+from mhff.modelfile import Model, load
+from mhff_bench.count import multiply_adds
+from mhff_bench.random_networks import random_model
+from mhff_bench.systems import DISPLACEMENT, LATTICE_CONSTANT, magnesia
+from mhff_deploy.artefact.cuda_graphs import WAIT, GraphedProgram
+from mhff_deploy.artefact.runtime import ArtefactEvaluator, load_artefact
+from mhff_deploy.compiling.build import build
+from mhff_deploy.compiling.targets import AOTI
+
+HEADS = ("materials", "surfaces", "molecules")
+ELEMENTS = ("O", "Mg")
+CONFIGS = {
+    "mp": ModelConfig(
+        elements=ELEMENTS,
+        heads=HEADS,
+        n_channels=128,
+        n_edge_channels=None,
+        interaction=Block.RESIDUAL,
+        agnostic_product=False,
+        n_radial=8,
+        distance_transform="none",
+        apply_cutoff=True,
+        zbl=False,
+        avg_num_neighbors=88.0,
+    ),
+    "mh1": ModelConfig(elements=ELEMENTS, heads=HEADS),
+}
+"""Shapes of the random models; the default configuration is that of mace-mh-1."""
+SIZES = {"mp": (54, 216, 1000, 10000), "mh1": (216, 1000), "mini": (54, 1000)}
+"""Numbers of atoms by shape; `mini` is the bundled model."""
+N_STEPS = 50
+"""Steps that a median is taken of."""
+N_STEPS_LARGE = 10
+"""The same for systems of `LARGE` atoms and more."""
+LARGE = 5000
+PROFILED = 1000
+"""Number of atoms of the system whose kernels are profiled."""
+Say = Callable[[str], None]
+
+
+def shape_model(shape: str) -> Model:
+    """The bundled model, or a random one of this shape."""
+    return load("mini") if shape == "mini" else random_model(CONFIGS[shape])
+
+
+def measure_programs(shape: str, dtype: str, peak: Peak, folder: Path, say: Say) -> dict[str, Any]:
+    """Compile a model, which compares it with the eager one, and time steps of several sizes."""
+    start = clock.monotonic()
+    model = shape_model(shape)
+    content, manifest = build(
+        model, AOTI, elements=ELEMENTS, device="cuda", dtype=dtype, progress=say
+    )
+    seconds = clock.monotonic() - start
+    errors = manifest.largest_errors
+    say(f"compiled in {seconds:.0f} s, {len(content) / 1e6:.1f} MB, errors {errors}")
+    evaluator = load_artefact(content, "the program", device="cuda")
+    sizes = {}
+    for n_atoms in SIZES[shape]:
+        step = Step(evaluator, n_atoms)
+        count = multiply_adds(model.network.config, step.neighbours).total
+        row = {
+            "neighbours": step.neighbours,
+            "floor": n_atoms * count / peak.arithmetic,
+            **measure_step(step),
+        }
+        say(f"{shape}, {n_atoms} atoms: {row}")
+        sizes[n_atoms] = row
+        if n_atoms == PROFILED:
+            (folder / f"profile-{shape}-{dtype}.txt").write_text(profile(step.launch))
+    return {"compile": seconds, "errors": errors, "tables": manifest.tables, "sizes": sizes}
+
+
+class Step:
+    """One step of MgO: a program and its inputs on the GPU."""
+
+    def __init__(self, evaluator: ArtefactEvaluator, n_atoms: int) -> None:
+        if not isinstance(evaluator.program, GraphedProgram):
+            raise SystemExit("expected a program that records CUDA graphs")
+        graph = graph_from_atoms(crystal(n_atoms), evaluator.elements, evaluator.r_max)
+        self.evaluator = evaluator
+        self.graphed = evaluator.program
+        self.n_atoms = n_atoms
+        self.vectors = graph.edge_vectors.to("cuda", evaluator.dtype)
+        self.edge_index = graph.edge_index.cuda()
+        self.species = graph.species.cuda()
+        self.weights = torch.zeros(
+            n_atoms, len(evaluator.heads), dtype=torch.float64, device="cuda"
+        )
+        self.weights[:, 0] = 1.0
+
+    @property
+    def neighbours(self) -> float:
+        """Edges per atom."""
+        return len(self.vectors) / self.n_atoms
+
+    def evaluate(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Node energies and edge gradients as the evaluator gives them."""
+        return self.evaluator.evaluate(self.vectors, self.edge_index, self.species, self.weights)
+
+    def launch(self) -> Any:
+        """Call the program itself, without a CUDA graph: a neutral singlet without ghosts."""
+        plan = torch.zeros(1, dtype=torch.int64, device="cuda")
+        state = torch.tensor([self.evaluator.default_state], dtype=torch.float64, device="cuda")
+        inputs = (self.vectors, self.edge_index, self.species, self.weights, plan)
+        return self.graphed.program(*inputs, state.repeat(self.n_atoms, 1))
+
+
+def measure_step(step: Step) -> dict[str, Any]:
+    """Wall time and memory of a step with separate launches and, in small systems, as a graph."""
+    found, launched = _timed(step, "launches", step.graphed.program)
+    if step.n_atoms <= step.graphed.most_atoms:
+        times, replayed = _timed(step, "graph", step.graphed)
+        pairs = zip(replayed, launched, strict=True)
+        found |= times
+        found["graphs recorded"] = len(step.graphed.slots)
+        found["graph differs by"] = max(float((one - other).abs().max()) for one, other in pairs)
+    return found
+
+
+def _timed(
+    step: Step, name: str, program: Callable[..., Any]
+) -> tuple[dict[str, Any], tuple[torch.Tensor, ...]]:
+    step.evaluator.program = program
+    for _ in range(WAIT + 2):
+        results = step.evaluate()
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    seconds = wall_time(step.evaluate, N_STEPS if step.n_atoms < LARGE else N_STEPS_LARGE)
+    memory = torch.cuda.max_memory_allocated()
+    step.evaluator.program = step.graphed
+    return {name: seconds, f"{name}, bytes": memory}, results
+
+
+def crystal(n_atoms: int) -> Atoms:
+    """Rattled MgO, in cubic cells where they fit, as in `mhff bench`, else in primitive cells."""
+    if n_atoms % 8 == 0:
+        return magnesia(n_atoms // 8)
+    repeat = round((n_atoms / 2) ** (1 / 3))
+    atoms = bulk("MgO", "rocksalt", a=LATTICE_CONSTANT) * (repeat, repeat, repeat)
+    if len(atoms) != n_atoms:
+        raise SystemExit(f"no crystal with {n_atoms} atoms")
+    atoms.rattle(DISPLACEMENT, seed=1)
+    return atoms
