@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,9 @@ import torch
 
 from mhff.errors import MHFFError
 from mhff.neighbours import check_distances, neighbour_list
+
+MAX_TRAJECTORIES = 16
+"""Lists that are kept for trajectories whose steps alternate."""
 
 
 class VerletList:
@@ -61,6 +65,53 @@ class VerletList:
         return pairs
 
 
+class VerletLists:
+    """Edges along several trajectories of the same atoms, when a step does not say whose it is.
+
+    A step continues the trajectory that was nearest at its latest step, if no atom is farther from
+    there than skin / 2; otherwise it begins a new one. A wrong guess costs a search and never an
+    edge, because a list is used only where it holds. Threads may share this object.
+    """
+
+    def __init__(self, r_max: float, skin: float, device: torch.device | str = "cpu") -> None:
+        self.r_max = r_max
+        self.skin = skin
+        self.device = device
+        self._trajectories: list[_Trajectory] = []
+        """The latest one last."""
+        self._lock = threading.Lock()
+
+    def edges(
+        self, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `VerletList.edges`."""
+        with self._lock:
+            trajectory = self._take_nearest(positions)
+            trajectory.positions = positions.copy()
+            self._trajectories.append(trajectory)
+            del self._trajectories[: -MAX_TRAJECTORIES if self.skin else -1]
+        return trajectory.neighbours.edges(positions, cell, pbc)
+
+    def _take_nearest(self, positions: np.ndarray) -> _Trajectory:
+        """The trajectory that these positions continue, taken from the list, or a new one."""
+        near = []
+        for number, known in enumerate(self._trajectories):
+            distance = _farthest(positions - known.positions)
+            if distance <= self.skin / 2:
+                near.append((distance, number))
+        if near:
+            return self._trajectories.pop(min(near)[1])
+        return _Trajectory(VerletList(self.r_max, self.skin, self.device), positions)
+
+
+@dataclass
+class _Trajectory:
+    """A list, and where the atoms were at the latest step."""
+
+    neighbours: VerletList
+    positions: np.ndarray
+
+
 @dataclass(frozen=True)
 class _Pairs:
     """What one search found, and where the atoms were."""
@@ -82,9 +133,7 @@ class _Pairs:
 
     def hold_at(self, positions: np.ndarray) -> bool:
         """Whether the atoms have moved little enough; never for NaN, which a new search refuses."""
-        moved = positions - self.positions
-        farthest = np.einsum("ij,ij->i", moved, moved).max(initial=0.0) ** 0.5
-        return bool(farthest <= self.skin / 2)
+        return _farthest(positions - self.positions) <= self.skin / 2
 
     def edges(self, positions: np.ndarray, r_max: float) -> tuple[torch.Tensor, torch.Tensor]:
         """See `VerletList.edges`, at positions where the pairs hold."""
@@ -100,6 +149,11 @@ class _Pairs:
         check_distances(distances, *self.index)
         inside = torch.nonzero(distances < r_max).squeeze(1)
         return vectors.index_select(0, inside), self.index.index_select(1, inside)
+
+
+def _farthest(moved: np.ndarray) -> float:
+    """Length of the longest of the vectors `[n, 3]`; NaN if one of them is."""
+    return float(np.einsum("ij,ij->i", moved, moved).max(initial=0.0)) ** 0.5
 
 
 def check_skin(skin: float, default: float) -> None:

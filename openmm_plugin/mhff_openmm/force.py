@@ -96,7 +96,7 @@ def add_mhff_force(
     computation = MHFFComputation(
         program._replace(elements=elements), species, tuple(parameters), state, periodic, skin
     )
-    computation.adapter().set_head_weights(tuple(weights))
+    computation.adapter().warn_of_extrapolation(weights)
     force = PythonForce(computation, parameters, [] if atoms is None else particles)
     force.setName(name)
     force.setUsesPeriodicBoundaryConditions(periodic)

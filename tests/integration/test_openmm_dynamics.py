@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import numpy as np
 import openmm
 import pytest
+from ase import Atoms
 from openmm import unit
 from openmm_runs import (
     DRIFT_TOLERANCE,
@@ -18,6 +24,7 @@ from openmm_runs import (
     waters,
 )
 
+from mhff.neighbours import neighbour_list
 from mhff_openmm import add_mhff_force
 from mhff_openmm.adapter import KJ_PER_MOL_PER_EV
 
@@ -79,14 +86,75 @@ def test_skin_list_equals_fresh_list_along_a_trajectory_with_a_barostat(
     assert len(set(volumes)) > 2  # the barostat has changed the box
 
 
-def test_two_contexts_of_one_system_do_not_disturb_each_other(model_file, ase_results):
-    one, other = waters(4), waters(4, spacing=3.4, seed=5)
-    system, topology = to_openmm(one)
+HEADS_OF_CONTEXTS = ("molecules", "surfaces", "materials")
+
+
+def contexts_of_one_system(model_file: Path) -> list[openmm.Context]:
+    """Three Contexts of one System, each with its own positions, velocities and head."""
+    clusters = [waters(6), waters(6, spacing=3.4, seed=5), waters(6)]
+    system, topology = to_openmm(clusters[0])
+    add(system, topology, model_file, head="molecules", dtype="float64", skin=0.2)
+    contexts = []
+    for seed, (atoms, head) in enumerate(zip(clusters, HEADS_OF_CONTEXTS, strict=True)):
+        integrator = openmm.LangevinMiddleIntegrator(1000, 5, 0.001)
+        integrator.setRandomNumberSeed(seed + 1)
+        context = start(system, atoms.positions, integrator=integrator)
+        for name in HEADS_OF_CONTEXTS:
+            context.setParameter(f"mhff_head_{name}", float(name == head))
+        context.setVelocitiesToTemperature(1000, seed + 1)
+        contexts.append(context)
+    return contexts
+
+
+def frames(context: openmm.Context, n: int) -> Iterator[tuple[Atoms, tuple[float, np.ndarray]]]:
+    """Positions along a trajectory, with energy and forces there."""
+    for _ in range(n):
+        context.getIntegrator().step(1)
+        state = context.getState(positions=True)
+        positions = state.getPositions(asNumpy=True).value_in_unit(unit.angstrom)
+        yield Atoms("OHH" * 6, positions=positions), read(context)
+
+
+@pytest.mark.parametrize("threads", [False, True], ids=["in turn", "in threads"])
+def test_contexts_of_one_system_do_not_disturb_each_other(threads, model_file, ase_results):
+    contexts = contexts_of_one_system(model_file)
+    n_frames = 40
+    if threads:
+        with ThreadPoolExecutor(len(contexts)) as pool:
+            trajectories = list(pool.map(lambda context: [*frames(context, n_frames)], contexts))
+    else:
+        walks = [frames(context, n_frames) for context in contexts]
+        trajectories = zip(*zip(*walks, strict=True), strict=True)
+    for head, trajectory in zip(HEADS_OF_CONTEXTS, trajectories, strict=True):
+        for atoms, results in trajectory:
+            assert_same(results, ase_results(atoms, head))
+
+
+def test_contexts_in_turn_search_for_neighbours_as_rarely_as_alone(model_file, monkeypatch):
+    searches = []
+
+    def counted(*arguments):
+        searches.append(arguments)
+        return neighbour_list(*arguments)
+
+    def count(systems):
+        searches.clear()
+        contexts = []
+        for system, cluster in zip(systems, clusters, strict=True):
+            contexts.append(start(system, cluster.positions))
+            contexts[-1].setVelocitiesToTemperature(300, 1)
+        for _ in range(50):
+            for context in contexts:
+                context.getIntegrator().step(1)
+        return len(searches)
+
+    monkeypatch.setattr("mhff.verlet.neighbour_list", counted)
+    clusters = (waters(6), waters(6, spacing=3.4, seed=5))
+    system, topology = to_openmm(clusters[0])
     add(system, topology, model_file, head="molecules", dtype="float64")
-    contexts = [start(system, atoms.positions) for atoms in (one, other)]
-    for _ in range(2):
-        for context, atoms in zip(contexts, (one, other), strict=True):
-            assert_same(read(context), ase_results(atoms, "molecules"))
+    alone = count([copy.deepcopy(system), copy.deepcopy(system)])
+    assert alone < 15
+    assert count([system, system]) == alone
 
 
 def test_minimiser_lowers_the_energy(model_file):
