@@ -14,6 +14,7 @@ from openmm_runs import (
     ENERGY_TOLERANCE,
     FORCE_TOLERANCE,
     MIX,
+    SAME_PROGRAM,
     add,
     adsorbate,
     assert_same,
@@ -147,3 +148,20 @@ def test_works_where_the_caller_forbids_gradients(model_file, ase_results):
     for forbid in (torch.no_grad, torch.inference_mode):
         with forbid():
             assert_same(read(start(copy.deepcopy(system), atoms.positions)), expected)
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_fragments_far_apart_are_the_sum_of_the_parts(platform, model_file, ase_results):
+    parts = [waters(1), waters(1, seed=2)]
+    parts[1].translate([1500, 1500, 0])
+    whole = parts[0] + parts[1]
+    system, topology = to_openmm(whole)
+    add(system, topology, model_file, head="molecules", dtype="float64")
+    (energy, forces), (other_energy, other_forces) = (
+        ase_results(part, "molecules") for part in parts
+    )
+    expected = energy + other_energy, np.vstack([forces, other_forces])
+    assert_same(ase_results(whole, "molecules"), expected)
+    # the CPU platform keeps positions in float32: 1500 A to 1e-4 A
+    tolerance = SAME_PROGRAM if platform == "Reference" else 1e-2
+    assert_same(read(start(system, whole.positions, platform)), expected, tolerance, tolerance)

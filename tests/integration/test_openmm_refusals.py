@@ -6,6 +6,7 @@ import numpy as np
 import openmm
 import pytest
 from ase import Atoms
+from openmm import app
 from openmm_runs import (
     add,
     assert_same,
@@ -71,11 +72,10 @@ def test_step_that_blows_up_is_told_in_one_sentence(model_file):
         ({"head": {"materials": 0.5}}, "the weights of a head mix must sum to 1"),
         (
             {"atoms": [0, 6]},
-            "atoms has the index 6, but this topology has the atoms 0 to 5; give indices among "
-            "these",
+            "atoms contains the index 6, but this topology has the atoms 0 to 5",
         ),
-        ({"atoms": [-1]}, "atoms has the index -1, but this topology has the atoms 0 to 5"),
-        ({"atoms": [3, 1, 3]}, "atoms has the index 3 more than once; give each atom once"),
+        ({"atoms": [-1]}, "atoms contains the index -1, but this topology has the atoms 0 to 5"),
+        ({"atoms": [3, 1, 3]}, "atoms contains the index 3 more than once; give each atom once"),
         ({"atoms": []}, "expected at least one atom for the mhff force, got none"),
         ({"atoms": [0.5]}, "atoms must be None or indices of atoms"),
         ({"atoms": 3}, "atoms must be None or indices of atoms"),
@@ -117,7 +117,7 @@ def test_particles_that_are_no_atoms(model_file):
         add(system, topology, model_file, head="molecules")
     system.addParticle(0.0)
     with pytest.raises(
-        MHFFError, match=r"particle 3 \('M'\) is without an element; leave it out with atoms="
+        MHFFError, match=r"particle 3 \('M'\) has no element; leave it out with atoms="
     ):
         add(system, topology, model_file, head="molecules")
     system.setVirtualSite(3, openmm.TwoParticleAverageSite(0, 1, 0.5, 0.5))
@@ -144,3 +144,24 @@ def test_name_that_is_taken(model_file):
     add(system, topology, model_file, head="molecules")
     with pytest.raises(MHFFError, match="give this one another name, as name='mhff_2'"):
         add(system, topology, model_file, head="molecules")
+
+
+def test_deuterium_is_hydrogen(model_file, ase_results):
+    atoms = waters(2)
+    system, topology = to_openmm(atoms)
+    for atom in list(topology.atoms())[1:3]:
+        atom.element = app.element.deuterium
+    add(system, topology, model_file, head="molecules", dtype="float64")
+    assert_same(read(start(system, atoms.positions)), ase_results(atoms, "molecules"))
+
+
+def test_atoms_that_coincide(model_file):
+    crystal = magnesia()
+    crystal += Atoms("O", positions=[crystal.positions[1] + crystal.cell[0]])
+    system, topology = to_openmm(crystal)
+    add(system, topology, model_file, head="materials")
+    with pytest.raises(
+        openmm.OpenMMException,
+        match=r"^atoms \d+ and \d+ \(or periodic images of them\) coincide: they are",
+    ):
+        read(start(system, crystal.positions))
