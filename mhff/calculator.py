@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import os
+import copy
+import threading
 import warnings
 from collections.abc import Sequence
-from typing import cast
+from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -13,65 +15,104 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from mhff.evaluator import Evaluator, open_evaluator
-from mhff.graph import Graph, geometry, species_indices, with_edges
-from mhff.heads import HeadSpec
+from mhff.atoms import geometry, graph_with_edges, species_indices
+from mhff.evaluator import Evaluator, ModelSource, check_finite
+from mhff.graph import Graph
+from mhff.heads import HeadSpec, OnceOnly
 from mhff.model import derivatives
-from mhff.modelfile import Model
-from mhff.state import CHARGE_KEY, SPIN_KEY
+from mhff.opening import open_evaluator
+from mhff.options import CompileOptions
+from mhff.state import state_of
 from mhff.verlet import VerletList, check_skin
 
-SKIN = 0.5
-"""Of the neighbour list, A, that suits most simulations."""
+DEFAULT_SKIN = 0.5
+"""Width of the neighbour list's skin, A, that suits most simulations."""
 HEAD_KEY = "mhff_head"
-"""`atoms.info[HEAD_KEY]` (a name) and `atoms.arrays[HEAD_KEY]` (a name per atom) override the
-calculator's head.
+"""`atoms.info[HEAD_KEY]` (a name or a mix) and `atoms.arrays[HEAD_KEY]` (a name per atom) override
+the calculator's head.
 """
 
 
-class MHFFCalculator(Calculator):
-    """Energy, free energy, forces, stress and energies per atom from a model, a model file or an
-    artefact.
+@dataclass(frozen=True)
+class _Choice:
+    """What decides the result besides the elements and the geometry; a copy of what users gave."""
 
-    The head is a name or a mix, as `{"materials": 0.5, "surfaces": 0.5}`.
-    `results["head_energies"]` holds the total energy of every head, which comes with each
-    evaluation. Models that take a total charge or a spin multiplicity (2S + 1) read
-    `atoms.info["charge"]` and `atoms.info["spin"]`, by default 0 and 1.
+    head: HeadSpec | None
+    """Of all atoms; not read where atoms have heads of their own."""
+    head_of_atom: tuple[str, ...] | None
+    state: tuple[float, float]
+    """Total charge and spin multiplicity."""
+
+
+class MHFFCalculator(Calculator):
+    """Energy, free energy, forces, stress and energies per atom from a model or a compiled file.
+
+    The head is a name or a mix, as `{"materials": 0.5, "surfaces": 0.5}`. `results["head_energies"]`
+    holds the total energy of every head, which comes with each evaluation. Models that take a total
+    charge or a spin multiplicity 2S + 1 read `atoms.info["charge"]` and `atoms.info["spin"]`, by
+    default 0 and 1. Threads may share a calculator; they take turns.
     """
 
     implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]  # noqa: RUF012 - ASE's own name
 
     def __init__(
         self,
-        model: str | os.PathLike[str] | Model | Evaluator,
+        model: ModelSource | Evaluator,
         head: HeadSpec | None = None,
         device: str = "cpu",
         dtype: str | None = None,
         form: str | None = None,
-        skin: float = SKIN,
+        skin: float = DEFAULT_SKIN,
     ) -> None:
-        """`model`: path, `"mini"`, `mhff.load(...)` or an artefact; `dtype`: "float32" (MD) or
-        "float64" (optimisation).
+        """Open a model: a path, `"mini"`, `mhff.load(...)` or a compiled file.
 
-        `dtype` None means float64 for a model and what it was compiled in for an artefact. `form`
-        is what a model runs as: "eager", or "aoti" or "torchscript", to which it is compiled once,
-        in the compile cache. `skin`, A: along a trajectory in one cell, neighbours are searched
-        anew only when an atom has moved half of it; 0: at every step.
+        Args:
+            model: a model file, a bundled model's name, a `Model`, or an artefact.
+            head: may be left out where there is only one, or where each structure names its own in
+                `mhff_head`; where neither is so, the first calculation raises.
+            device: "cpu" or "cuda".
+            dtype: "float32" (dynamics) or "float64" (optimisation, phonons). None means float64 for
+                a model, and for a compiled file what it was compiled in.
+            form: "eager", "aoti" or "torchscript". None compiles a model once, after its first few
+                evaluations, and takes the program from the cache ever after.
+            skin: along a trajectory in one cell, neighbours are searched anew only when an atom has
+                moved by half of it, A; 0 searches at every step.
 
-        Raises MHFFError for an unknown head. `head` may be left out where there is only one, or
-        where each structure names its own in `mhff_head`; where neither is so, the first
-        calculation raises.
+        Raises:
+            MHFFError: for an unknown head, device, precision or form.
         """
         super().__init__()
-        self.evaluator = open_evaluator(model, device, dtype, form)
-        self.head = head if head is not None else self.evaluator.default_head
-        if self.head is not None or len(self.evaluator.heads) == 1:
-            self.evaluator.heads.row(self.head)  # a wrong head is told now, not at the first energy
-        self._warned: set[str] = set()
-        check_skin(skin, SKIN)
-        self.neighbours = VerletList(self.evaluator.r_max, skin)
+        check_skin(skin, DEFAULT_SKIN)
+        options = CompileOptions.model_validate(
+            {"device": device, "precision": dtype, "form": form}
+        )
+        self.evaluator = open_evaluator(model, options)
+        self.capabilities = self.evaluator.capabilities
+        # a copy, so that nothing can change the head behind the calculator's back
+        self.head = copy.deepcopy(self.capabilities.default_head if head is None else head)
+        if self.head is not None or len(self.capabilities.heads) == 1:
+            self.capabilities.heads.row(self.head)  # a wrong head is told now
+        self.neighbours = VerletList(self.capabilities.r_max, skin)
+        self._once = OnceOnly()
         self._symbols: list[str] = []
         self._species = torch.zeros(0, dtype=torch.int64)
+        self._calculated: _Choice | None = None
+        self._lock = threading.RLock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the lock, which each copy has of its own."""
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.RLock()
+
+    def get_property(
+        self, name: str, atoms: Atoms | None = None, allow_calculation: bool = True
+    ) -> Any:
+        """ASE's entry point: the property of a structure, calculated if it is not known."""
+        with self._lock:
+            return super().get_property(name, atoms, allow_calculation)
 
     def calculate(
         self,
@@ -81,86 +122,81 @@ class MHFFCalculator(Calculator):
     ) -> None:
         """ASE's entry point; fills `self.results`."""
         super().calculate(atoms, list(properties), list(system_changes))
-        atoms = cast(Atoms, self.atoms)  # ASE's copy of the structure
-        evaluator = self.evaluator
-        graph = self._graph(atoms)
-        weights = self.head_weights(atoms)
-        self._warn_untrained(weights, self._symbols)
-        node_energies, edge_gradients = evaluator.evaluate(
-            graph.edge_vectors, graph.edge_index, graph.species, weights, state=graph.state_of_atom
-        )
-        node_energies, edge_gradients = node_energies.cpu(), edge_gradients.cpu().to(torch.float64)
+        structure = cast(Atoms, self.atoms)  # ASE's copy
+        choice = self._choice(structure)
+        graph = self._graph(structure, choice.state)
+        weights = self._weights(choice, len(structure))
+        self._warn_of_extrapolation(weights)
+        node_energies, edge_gradients = self.evaluator.evaluate(graph, weights)
+        node_energies = node_energies.cpu()
+        edge_gradients = edge_gradients.cpu().to(torch.float64)
         energies = (weights * node_energies).sum(1)
+        energy = float(energies.sum())
+        forces = derivatives.forces(edge_gradients, graph.edge_index, graph.n_local).numpy()
+        check_finite(energy, forces)
         self.results = {
-            "energy": float(energies.sum()),
-            "free_energy": float(energies.sum()),
+            "energy": energy,
+            "free_energy": energy,
             "energies": energies.numpy(),
-            "forces": derivatives.forces(edge_gradients, graph.edge_index, graph.n_atoms).numpy(),
+            "forces": forces,
             "head_energies": dict(
-                zip(evaluator.heads.names, node_energies.sum(0).tolist(), strict=True)
+                zip(self.capabilities.heads.names, node_energies.sum(0).tolist(), strict=True)
             ),
         }
-        if atoms.cell.rank == 3:
-            virials = derivatives.virial(
-                edge_gradients, graph.edge_vectors, graph.structure_of_edge, 1
-            )
-            self.results["stress"] = full_3x3_to_voigt_6_stress(
-                derivatives.stress(virials, graph.cells)[0].numpy()
-            )
+        if structure.cell.rank == 3:
+            self.results["stress"] = _stress(edge_gradients, graph)
         elif "stress" in properties:
             raise PropertyNotImplementedError("stress needs a cell with three lattice vectors")
+        self._calculated = choice
 
-    def _graph(self, atoms: Atoms) -> Graph:
+    def _graph(self, atoms: Atoms, state: tuple[float, float]) -> Graph:
         symbols = atoms.get_chemical_symbols()
         if symbols != self._symbols:
-            self._species = species_indices(symbols, self.evaluator.elements)
+            self._species = species_indices(symbols, self.capabilities.elements)
             self._symbols = symbols
-        vectors, index = self.neighbours.edges(*geometry(atoms))
-        return with_edges(atoms, vectors, index, self._species, self.evaluator.default_state)
+        edges = self.neighbours.edges(*geometry(atoms))
+        return graph_with_edges(atoms, edges, self._species, state)
+
+    def _choice(self, atoms: Atoms) -> _Choice:
+        own = atoms.info.get(HEAD_KEY)
+        names = atoms.arrays.get(HEAD_KEY)
+        return _Choice(
+            copy.deepcopy(self.head if own is None else own),
+            None if names is None else tuple(str(name) for name in names),
+            state_of(atoms, self.capabilities.state_embeddings, self.capabilities.default_state),
+        )
+
+    def _weights(self, choice: _Choice, n_atoms: int) -> torch.Tensor:
+        heads = self.capabilities.heads
+        if choice.head_of_atom is not None:
+            return heads.rows(choice.head_of_atom)
+        return heads.row(choice.head).expand(n_atoms, -1)
 
     def head_weights(self, atoms: Atoms) -> torch.Tensor:
-        """Head weights `[n_atoms, n_heads]` of a structure: its own `mhff_head`, or the
-        calculator's head.
-        """
-        heads = self.evaluator.heads
-        if HEAD_KEY in atoms.arrays:
-            return heads.rows([str(name) for name in atoms.arrays[HEAD_KEY]])
-        return heads.row(atoms.info.get(HEAD_KEY, self.head)).expand(len(atoms), -1)
+        """Head weights `[n_atoms, n_heads]`: the structure's own `mhff_head`, or the calculator's."""
+        return self._weights(self._choice(atoms), len(atoms))
 
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
-        """Changes since the last calculation, the head and the charge and spin of the structure
-        among them.
-        """
+        """Changes since the last calculation; heads, charge and spin are among them."""
         changes: list[str] = super().check_state(atoms, tol)
-        if self.atoms is not None:
-            if not _same_heads(self.atoms, atoms):
-                changes.append(HEAD_KEY)
-            changes += [
-                key
-                for key in (CHARGE_KEY, SPIN_KEY)
-                if self.atoms.info.get(key) != atoms.info.get(key)
-            ]
+        if self._choice(atoms) != self._calculated:
+            changes.append(HEAD_KEY)
         return changes
 
     def set_head(self, head: HeadSpec) -> None:
         """Choose another head or mix; results are calculated anew."""
-        self.evaluator.heads.row(head)
-        self.head = head
+        self.capabilities.heads.row(head)
+        self.head = copy.deepcopy(head)
         self.reset()
 
-    def _warn_untrained(self, weights: torch.Tensor, symbols: list[str]) -> None:
-        for head, elements in self.evaluator.heads.untrained(weights, symbols).items():
-            sentence = (
-                f"head '{head}' was not trained on {', '.join(elements)}; its numbers "
-                "there "
-                "are an extrapolation"
-            )
-            if sentence not in self._warned:
-                warnings.warn(sentence, UserWarning, stacklevel=3)
-                self._warned.add(sentence)
+    def _warn_of_extrapolation(self, weights: torch.Tensor) -> None:
+        """Say, once each, which heads are used for elements they were not trained on."""
+        sentences = self.capabilities.heads.extrapolations(weights, self._symbols)
+        for sentence in self._once.new(sentences):
+            warnings.warn(sentence, UserWarning, stacklevel=4)
 
 
-def _same_heads(one: Atoms, other: Atoms) -> bool:
-    return one.info.get(HEAD_KEY) == other.info.get(HEAD_KEY) and np.array_equal(
-        one.arrays.get(HEAD_KEY, np.empty(0)), other.arrays.get(HEAD_KEY, np.empty(0))
-    )
+def _stress(edge_gradients: torch.Tensor, graph: Graph) -> np.ndarray:
+    """Stress of one structure in Voigt's order, `[6]`, eV/A^3."""
+    virials = derivatives.virial(edge_gradients, graph.edge_vectors, graph.structure_of_edge, 1)
+    return full_3x3_to_voigt_6_stress(derivatives.stress(virials, graph.cells)[0].numpy())

@@ -1,14 +1,11 @@
-"""The core's parts of `mhff demo`: what each head says, an equation of state, a relaxation, all in
-ASE.
+"""The core's parts of `mhff demo`, all in ASE: an equation of state, a relaxation, all heads.
 
-A part is a function `(out, say) -> Panel`: it does its work, writes files into the folder `out`,
-tells what it finds with `say`, and returns how to draw it.
+A part is a function `(out, say) -> Panel`, as an engine's demo is (`mhff.engines.Engine`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,26 +17,18 @@ from ase.optimize import BFGS
 from matplotlib.axes import Axes
 
 from mhff.calculator import MHFFCalculator
+from mhff.engines import Panel
+from mhff.filekinds import Say
 
 MODEL = "mini"
 COLOURS = {"materials": "#3b6ea5", "surfaces": "#c8553d", "molecules": "#4f8a5b"}
 ATOM_COLOURS = {"Mg": "#9db8a5", "O": "#c8553d", "C": "#444444"}
 LATTICE_CONSTANTS = np.linspace(4.0, 4.5, 11)
-"""Of MgO, A."""
+"""Lattice constants of MgO, A."""
 HEIGHTS = np.linspace(1.8, 5.5, 38)
-"""Of the carbon of CO above the surface, A."""
-FORCE_LIMIT = 0.02
+"""Heights of the carbon of CO above the surface, A."""
+MAX_FORCE = 0.02
 """Largest force of a relaxed structure, eV/A."""
-
-Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One panel of the figure."""
-
-    title: str
-    draw: Callable[[Axes], None]
 
 
 def equation_of_state(out: Path, say: Say) -> Panel:
@@ -82,7 +71,7 @@ def relaxation(out: Path, say: Say) -> Panel:
     atoms.calc = MHFFCalculator(MODEL, head="surfaces")
     start = atoms.get_potential_energy()
     optimiser = BFGS(atoms, trajectory=str(out / "co-on-mgo.traj"), logfile=None)
-    converged = optimiser.run(fmax=FORCE_LIMIT, steps=200)
+    converged = optimiser.run(fmax=MAX_FORCE, steps=200)
     carbon = next(atom for atom in atoms if atom.symbol == "C")
     below = max(atom.z for atom in atoms if atom.symbol == "Mg")
     write(out / "co-on-mgo.extxyz", atoms)
@@ -109,7 +98,7 @@ def _draw_atoms(axes: Axes, atoms: Atoms) -> None:
 def head_comparison(out: Path, say: Say) -> Panel:
     """CO pulled off MgO(100): one structure, the energies of all heads from one evaluation each."""
     calculator = MHFFCalculator(MODEL, head="surfaces")
-    names = calculator.evaluator.heads.names
+    names = calculator.capabilities.heads.names
     curves = np.array([_head_energies(calculator, co_on_mgo(height), names) for height in HEIGHTS])
     curves -= curves[-1]
     say("CO above MgO(100), the same structures with every head (energy against 5.5 A, eV):")
@@ -155,3 +144,6 @@ def draw_figure(panels: Sequence[Panel], path: Path) -> Path:
         panel.draw(axes)
     figure.savefig(path, dpi=150)
     return path
+
+
+PARTS = (equation_of_state, relaxation, head_comparison)

@@ -1,16 +1,12 @@
-"""What a model is, for people (`render`) and for programs (`describe`, a JSON object): the content
-of `mhff info`.
+"""What a model is, for people (`render`) and for programs (`describe`, a JSON object).
 
-Components describe their own kinds of files by the entry-point group `mhff.descriptions`: functions
-that take a path and give a `Description`, or None for a file of another kind.
+This is the content of `mhff info`. Components describe their own kinds of files
+(`mhff.filekinds.FileKind.describe`).
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from importlib.metadata import entry_points
 from typing import Any
 
 from rich import box
@@ -18,45 +14,31 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mhff.errors import MHFFError, listing, printable
-from mhff.modelfile import UNITS, Model, is_model_file, load, model_path
+from mhff.errors import listing, printable
+from mhff.evaluator import ModelSource
+from mhff.filekinds import Description, SourceFile, kind_of, read_source
+from mhff.modelfile import UNITS, Model, from_bytes
 from mhff.tensorfile import FORMAT_VERSION
 
 UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True)
-class Description:
-    """What a file is."""
-
-    summary: dict[str, Any]
-    """For programs: a JSON object."""
-    shown: RenderableType
-    """For people."""
-
-
-def describe_file(source: str | os.PathLike[str]) -> Description:
-    """Description of a model file, a bundled model or any other kind of file that is installed,
-    without running anything.
+def describe_file(source: ModelSource) -> Description:
+    """Description of a model file, a bundled model or a compiled file; nothing in it is run.
 
     Raises MHFFError for a file that is damaged or of no known kind.
     """
-    path = model_path(source)
-    if is_model_file(path):
-        summary = describe(path)
-        return Description(summary, render(summary))
-    kinds = entry_points(group="mhff.descriptions")
-    for kind in kinds:
-        found: Description | None = kind.load()(path)
-        if found is not None:
-            return found
-    raise MHFFError(
-        f"'{path}' is no file of mhff; expected one of: "
-        f"{listing(['.mhff model files', *(kind.name for kind in kinds)])}"
-    )
+    if isinstance(source, Model):
+        return _shown(describe(source))
+    file = read_source(source)
+    return _shown(_describe_file(file)) if file.is_model else kind_of(file).describe(file)
 
 
-def describe(source: str | os.PathLike[str] | Model) -> dict[str, Any]:
+def _shown(summary: dict[str, Any]) -> Description:
+    return Description(summary, render(summary))
+
+
+def describe(source: ModelSource) -> dict[str, Any]:
     """Summary of a model, of a `.mhff` file or of a bundled model by its name, as a JSON object.
 
     Lengths in A, energies (E0s) in eV; `file` and `bytes` are None for a model in memory.
@@ -64,8 +46,12 @@ def describe(source: str | os.PathLike[str] | Model) -> dict[str, Any]:
     """
     if isinstance(source, Model):
         return _describe_model(source) | {"file": None, "bytes": None}
-    path = model_path(source)
-    return _describe_model(load(path)) | {"file": str(path), "bytes": path.stat().st_size}
+    return _describe_file(read_source(source))
+
+
+def _describe_file(file: SourceFile) -> dict[str, Any]:
+    about_file = {"file": file.name, "bytes": len(file.content)}
+    return _describe_model(from_bytes(file.content, file.name)) | about_file
 
 
 def _describe_model(model: Model) -> dict[str, Any]:

@@ -16,6 +16,10 @@ class MHFFError(Exception):
     """
 
 
+class NoCompilerError(MHFFError):
+    """Nothing on this machine can compile a model; it still runs in its eager form."""
+
+
 def listing(names: Iterable[object]) -> str:
     """Join names for a sentence: ``a, b, c``, or ``none``."""
     return ", ".join(str(name) for name in names) or "none"

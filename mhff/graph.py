@@ -1,52 +1,97 @@
-"""Atoms to tensors: edges, species indices, batches.
+"""The input of an evaluation: `Graph`, one record with a table of its fields.
 
-An edge (i <- j) has the sender j in `edge_index[0]`, the receiver i in `edge_index[1]`, and
-`edge_vectors = x_i - x_j(image)`: it points from the neighbour to the centre. Both directions are
-edges, and so are pairs of an atom with its own images.
+An edge (i <- j) has the sender j in `edge_index[0]` and the receiver i in `edge_index[1]`, and
 
-| field            | shape   | dtype   | unit | per       |
-|------------------|---------|---------|------|-----------|
-| edge_vectors     | [E, 3]  | float   | A    | edge      |
-| edge_index       | [2, E]  | int64   |      | edge      |
-| species          | [n]     | int64   |      | atom      |
-| structure        | [n]     | int64   |      | atom      |
-| cells            | [S,3,3] | float   | A    | structure |
-| state            | [S, 2]  | float64 | e, - | structure |
+    edge_vectors = x_i - x_j(image)
+
+points from the neighbour to the centre. Both directions of a pair are edges, and so are pairs of an
+atom with its own images. Atoms 0 to n_local - 1 are local; ghosts follow them and only send.
+
+The fields of `Graph` state their shape, type, unit and level. Moving to a device, batching, checking
+and the inputs of compiled programs (`PROGRAM_INPUTS`) follow from these statements, so a new input
+is one new field.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
 
 import numpy as np
 import torch
-from ase import Atoms
 
-from mhff.errors import MHFFError, listing
-from mhff.model.state import DEFAULT_STATE
-from mhff.neighbours import neighbour_list
-from mhff.state import state_of
+from mhff.errors import MHFFError
+
+NO_GHOSTS = 0
+"""Ghost plan without ghosts; the first entry of a plan is a handle (`mhff.ops.ghosts`)."""
+DEFAULT_STATE = (0.0, 1.0)
+"""Total charge in e and spin multiplicity 2S + 1: neutral, no unpaired electron."""
+
+
+class Level(StrEnum):
+    """What a row of a field belongs to."""
+
+    EDGE = "edge"
+    ATOM = "atom"
+    GHOST = "ghost"
+    STRUCTURE = "structure"
 
 
 @dataclass(frozen=True)
-class Graph:
-    """One structure, or several side by side; the fields are in the table at the top of this
-    module.
-    """
+class Field:
+    """What a tensor of an evaluation must be."""
 
-    edge_vectors: torch.Tensor
-    edge_index: torch.Tensor
-    species: torch.Tensor
-    structure: torch.Tensor
-    cells: torch.Tensor
-    state: torch.Tensor
-    """Total charge and spin multiplicity."""
+    shape: tuple[int | str, ...]
+    """Numbers, and names of sizes: E, n_all, n_local, n_plan = 1 + n_ghosts, S, n_heads."""
+    level: Level
+    dtype: torch.dtype | None = torch.int64
+    """None: the precision of whatever evaluates."""
+    unit: str = ""
+    valid_below: tuple[str, ...] = ()
+    """Sizes that bound the indices in each row, or in all of the tensor if there is only one."""
+    default: tuple[float, ...] | float | None = None
+    """A row that repeats where the field is not given; None for a field that must be given."""
+    in_program: bool = True
+    """Whether compiled programs take it."""
+    name: str = ""
 
     @property
-    def n_atoms(self) -> int:
-        """Number of atoms of all structures."""
-        return self.species.shape[0]
+    def size_axis(self) -> int:
+        """The dimension that grows with the number of edges, atoms or structures."""
+        return next(axis for axis, size in enumerate(self.shape) if isinstance(size, str))
+
+
+def _field(*shape: int | str, **schema: Any) -> Any:
+    """A dataclass field with its `Field`."""
+    return dataclasses.field(metadata={"schema": Field(shape, **schema)})
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """One structure, or several side by side. Make one with `make_graph`, which fills in defaults."""
+
+    n_local: int
+    edge_vectors: torch.Tensor = _field("E", 3, level=Level.EDGE, dtype=None, unit="A")
+    edge_index: torch.Tensor = _field(2, "E", level=Level.EDGE, valid_below=("n_all", "n_local"))
+    species: torch.Tensor = _field("n_all", level=Level.ATOM, valid_below=("n_elements",))
+    ghost_plan: torch.Tensor = _field("n_plan", level=Level.GHOST, default=NO_GHOSTS)
+    state: torch.Tensor = _field(
+        "n_all", 2, level=Level.ATOM, dtype=torch.float64, unit="e, 2S+1", default=DEFAULT_STATE
+    )
+    structure: torch.Tensor = _field(
+        "n_local", level=Level.ATOM, valid_below=("S",), default=0, in_program=False
+    )
+    cells: torch.Tensor = _field(
+        "S", 3, 3, level=Level.STRUCTURE, dtype=None, unit="A", default=0.0, in_program=False
+    )
+
+    @property
+    def n_ghosts(self) -> int:
+        """Number of atoms that are images, or another rank's."""
+        return self.ghost_plan.shape[0] - 1
 
     @property
     def n_structures(self) -> int:
@@ -58,103 +103,155 @@ class Graph:
         """Structure that each edge belongs to, `[E]`."""
         return self.structure.index_select(0, self.edge_index[1])
 
-    @property
-    def state_of_atom(self) -> torch.Tensor:
-        """Charge and multiplicity of the structure that each atom belongs to, `[n, 2]`."""
-        return self.state.index_select(0, self.structure)
-
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Graph:
-        """The same graph on a device, its floating-point fields in `dtype`."""
-        return Graph(
-            self.edge_vectors.to(device, dtype),
-            self.edge_index.to(device),
-            self.species.to(device),
-            self.structure.to(device),
-            self.cells.to(device, dtype),
-            self.state.to(device),
-        )
+        """The same graph on a device, fields without a type of their own in `dtype`."""
+        moved = {
+            field.name: getattr(self, field.name).to(device, field.dtype or dtype)
+            for field in FIELDS
+        }
+        return Graph(self.n_local, **moved)
+
+    def outside_inference_mode(self) -> Graph:
+        """The same graph in tensors that autograd accepts; copies those made in inference mode."""
+        if not any(getattr(self, field.name).is_inference() for field in FIELDS):
+            return self
+        copies = {field.name: getattr(self, field.name).clone() for field in FIELDS}
+        return Graph(self.n_local, **copies)
 
 
-def species_indices(symbols: Sequence[str], elements: Sequence[str]) -> torch.Tensor:
-    """Position of each symbol in `elements`, `[n]`; raises MHFFError for an element that is not
-    there.
-    """
-    index = {element: position for position, element in enumerate(elements)}
-    unknown = sorted(set(symbols) - set(elements))
-    if unknown:
-        raise MHFFError(
-            f"this structure has {listing(unknown)}, but this model knows only "
-            f"{listing(elements)}; "
-            "use a model trained on these elements"
-        )
-    return torch.tensor([index[symbol] for symbol in symbols], dtype=torch.int64)
+FIELDS: tuple[Field, ...] = tuple(
+    dataclasses.replace(field.metadata["schema"], name=field.name)
+    for field in dataclasses.fields(Graph)
+    if "schema" in field.metadata
+)
+"""The table of tensors in a graph."""
+
+HEAD_WEIGHTS = Field(("n_local", "n_heads"), Level.ATOM, torch.float64, name="head_weights")
+"""What an evaluation takes beside a graph: a weight of each head for each local atom."""
+
+N_BEFORE_WEIGHTS = 3
+"""Head weights stand behind edge vectors, edge index and species in the inputs of programs."""
+
+_IN_PROGRAM = [field for field in FIELDS if field.in_program]
+PROGRAM_INPUTS: tuple[Field, ...] = (
+    *_IN_PROGRAM[:N_BEFORE_WEIGHTS],
+    HEAD_WEIGHTS,
+    *_IN_PROGRAM[N_BEFORE_WEIGHTS:],
+)
+"""Inputs of compiled programs, in order; new ones come last."""
 
 
-def graph_from_atoms(
-    atoms: Atoms,
-    elements: Sequence[str],
-    r_max: float,
-    default_state: tuple[float, float] = DEFAULT_STATE,
-) -> Graph:
-    """Graph of one ASE structure, floating-point fields in float64; `default_state` where it names
-    no charge or spin.
-    """
-    species = species_indices(atoms.get_chemical_symbols(), elements)
-    edge_index, edge_vectors = neighbour_list(*geometry(atoms), r_max)
-    return with_edges(
-        atoms, torch.from_numpy(edge_vectors), torch.from_numpy(edge_index), species, default_state
-    )
-
-
-def geometry(atoms: Atoms) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Positions `[n, 3]`, cell `[3, 3]` and pbc `[3]` of a structure, as `neighbour_list` takes
-    them.
-    """
-    return (
-        np.asarray(atoms.positions, dtype=np.float64),
-        np.asarray(atoms.cell[:], dtype=np.float64),
-        np.asarray(atoms.pbc, dtype=bool),
-    )
-
-
-def with_edges(
-    atoms: Atoms,
+def make_graph(
     edge_vectors: torch.Tensor,
     edge_index: torch.Tensor,
     species: torch.Tensor,
-    default_state: tuple[float, float],
+    **others: torch.Tensor,
 ) -> Graph:
-    """Graph of one structure whose edges and species are known."""
-    return Graph(
-        edge_vectors=edge_vectors,
-        edge_index=edge_index,
-        species=species,
-        structure=torch.zeros(len(atoms), dtype=torch.int64),
-        cells=torch.tensor(atoms.cell[:], dtype=torch.float64).unsqueeze(0),
-        state=torch.tensor([state_of(atoms, default_state)], dtype=torch.float64),
-    )
+    """A graph of the given fields, the others filled with their defaults.
+
+    `ghost_plan` decides how many of the atoms are ghosts.
+    """
+    given = {"edge_vectors": edge_vectors, "edge_index": edge_index, "species": species, **others}
+    n_plan = others["ghost_plan"].shape[0] if "ghost_plan" in others else 1
+    n_local = species.shape[0] + 1 - n_plan
+    sizes = {"n_all": species.shape[0], "n_local": n_local, "n_plan": 1, "S": 1}
+    for field in FIELDS:
+        if field.name not in given:
+            given[field.name] = _filled(field, sizes, edge_vectors)
+    return Graph(n_local, **given)
+
+
+def _filled(field: Field, sizes: Mapping[str, int], like: torch.Tensor) -> torch.Tensor:
+    """The default of a field, on the device of the edge vectors."""
+    row = torch.tensor(field.default, dtype=field.dtype or like.dtype, device=like.device)
+    return row.expand([sizes[size] if isinstance(size, str) else size for size in field.shape])
+
+
+def program_inputs(graph: Graph, head_weights: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Tensors in the order of `PROGRAM_INPUTS`."""
+    values = [getattr(graph, field.name) for field in _IN_PROGRAM]
+    return (*values[:N_BEFORE_WEIGHTS], head_weights, *values[N_BEFORE_WEIGHTS:])
+
+
+def from_program_inputs(inputs: Sequence[torch.Tensor]) -> tuple[Graph, torch.Tensor]:
+    """Graph and head weights of a program's inputs: the inverse of `program_inputs`."""
+    named = {field.name: value for field, value in zip(PROGRAM_INPUTS, inputs, strict=True)}
+    head_weights = named.pop(HEAD_WEIGHTS.name)
+    n_local = head_weights.shape[0]
+    sizes = {"n_all": named["species"].shape[0], "n_local": n_local, "S": 1}
+    for field in FIELDS:
+        if not field.in_program:
+            named[field.name] = _filled(field, sizes, named["edge_vectors"])
+    return Graph(n_local, **named), head_weights
 
 
 def collate(graphs: Sequence[Graph]) -> Graph:
-    """Several graphs side by side; atoms and structures are renumbered."""
-    atom_offsets = np.cumsum([0, *(graph.n_atoms for graph in graphs)]).tolist()
+    """Several graphs without ghosts side by side; atoms and structures are renumbered."""
+    if any(graph.n_ghosts for graph in graphs):
+        raise ValueError("expected graphs without ghosts; a batch has local atoms only")
+    atom_offsets = np.cumsum([0, *(graph.n_local for graph in graphs)]).tolist()
     structure_offsets = np.cumsum([0, *(graph.n_structures for graph in graphs)]).tolist()
-    return Graph(
-        edge_vectors=torch.cat([graph.edge_vectors for graph in graphs]),
-        edge_index=torch.cat(
-            [
-                graph.edge_index + offset
-                for graph, offset in zip(graphs, atom_offsets, strict=False)
-            ],
-            dim=1,
-        ),
-        species=torch.cat([graph.species for graph in graphs]),
-        structure=torch.cat(
-            [
-                graph.structure + offset
-                for graph, offset in zip(graphs, structure_offsets, strict=False)
-            ]
-        ),
-        cells=torch.cat([graph.cells for graph in graphs]),
-        state=torch.cat([graph.state for graph in graphs]),
-    )
+    offsets = {"n_all": atom_offsets, "n_local": atom_offsets, "S": structure_offsets}
+    joined = {}
+    for field in FIELDS:
+        tensors = [getattr(graph, field.name) for graph in graphs]
+        if field.level is Level.GHOST:
+            joined[field.name] = tensors[0]
+            continue
+        steps = offsets.get(field.valid_below[0]) if field.valid_below else None
+        if steps is not None:
+            tensors = [tensor + step for tensor, step in zip(tensors, steps, strict=False)]
+        joined[field.name] = torch.cat(tensors, dim=field.size_axis)
+    return Graph(atom_offsets[-1], **joined)
+
+
+def check_graph(graph: Graph, head_weights: torch.Tensor, n_elements: int, n_heads: int) -> None:
+    """Raise MHFFError unless all tensors have the shapes, types and ranges of the table.
+
+    Compiled programs do not check: they would read out of bounds. Ranges are checked where the
+    tensors are on the CPU; on a GPU, torch's own kernels check them.
+    """
+    sizes = {
+        "E": graph.edge_vectors.shape[0],
+        "n_local": graph.n_local,
+        "n_all": graph.n_local + max(0, graph.n_ghosts),
+        "n_plan": 1 + max(0, graph.n_ghosts),
+        "S": graph.n_structures,
+        "n_heads": n_heads,
+        "n_elements": n_elements,
+    }
+    _check_field(HEAD_WEIGHTS, head_weights, sizes)
+    for field in FIELDS:
+        _check_field(field, getattr(graph, field.name), sizes)
+    plan = graph.ghost_plan
+    if plan.device.type == "cpu" and graph.n_ghosts and int(plan[0]) == NO_GHOSTS:
+        _check_range("ghost_plan (owners)", plan[1:], graph.n_local)
+
+
+def _check_field(field: Field, tensor: torch.Tensor, sizes: Mapping[str, int]) -> None:
+    shape = [sizes[size] if isinstance(size, str) else size for size in field.shape]
+    if list(tensor.shape) != shape:
+        raise MHFFError(
+            f"expected {field.name} [{', '.join(map(str, field.shape))}] of shape {shape}, got "
+            f"{list(tensor.shape)}; give it that shape"
+        )
+    if field.dtype is torch.int64 and tensor.dtype is not torch.int64:
+        raise MHFFError(
+            f"expected {field.name} of type torch.int64, got {tensor.dtype}; convert it"
+        )
+    if len(field.valid_below) == 1:
+        _check_range(field.name, tensor, sizes[field.valid_below[0]])
+        return
+    for row, size in enumerate(field.valid_below):
+        _check_range(f"{field.name}[{row}]", tensor[row], sizes[size])
+
+
+def _check_range(name: str, indices: torch.Tensor, size: int) -> None:
+    if indices.device.type != "cpu" or not indices.numel():
+        return
+    lowest, highest = (int(value) for value in indices.aminmax())
+    if lowest < 0 or highest >= size:
+        raise MHFFError(
+            f"{name} contains {lowest if lowest < 0 else highest}, but valid indices are 0 to "
+            f"{size - 1}; correct the graph"
+        )

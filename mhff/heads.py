@@ -1,17 +1,18 @@
-"""Heads: levels of electronic-structure theory on one shared trunk, and the only place that
-resolves a head's name.
+"""Heads: levels of electronic-structure theory on one shared trunk.
 
-Choosing a head means filling `head_weights`, a tensor with one row per atom and one column per
-head: a one-hot row selects, a convex row interpolates between levels of theory.
+This is the only place that resolves a head's name. Choosing a head means filling `head_weights`, a
+tensor with one row per atom and one column per head: a one-hot row selects, a convex row
+interpolates between levels of theory.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, Any, overload
 
 import torch
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
 from mhff.errors import MHFFError, listing, one_line
 
@@ -50,7 +51,13 @@ class Heads(Sequence[Head]):
                 f"expected at least one head and no name twice, got {listing(self.names)}"
             )
 
-    def __getitem__(self, index):  # type: ignore[no-untyped-def]
+    @overload
+    def __getitem__(self, index: int) -> Head: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Head]: ...
+
+    def __getitem__(self, index: int | slice) -> Head | Sequence[Head]:
         return self._heads[index]
 
     def __len__(self) -> int:
@@ -59,80 +66,130 @@ class Heads(Sequence[Head]):
     def __iter__(self) -> Iterator[Head]:
         return iter(self._heads)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Heads) and self._heads == other._heads
+
+    def __hash__(self) -> int:
+        return hash(self._heads)
+
     def __repr__(self) -> str:
         return f"Heads({listing(self.names)})"
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Records hold heads as such and write them as a list."""
+        from_list = core_schema.no_info_after_validator_function(cls, handler(tuple[Head, ...]))
+        return core_schema.union_schema(
+            [core_schema.is_instance_schema(cls), from_list],
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda heads: [head.model_dump() for head in heads]
+            ),
+        )
+
     def index(self, name: str) -> int:  # type: ignore[override]
-        """Column of the head called exactly `name`; raises MHFFError, naming the heads that exist."""
+        """Column of the head called exactly `name`; raises MHFFError, naming those that exist."""
         if name not in self.names:
-            raise MHFFError(
-                f"unknown head '{name}': this model has the heads {listing(self.names)}; choose "
-                "one of them"
-            )
+            raise self._unknown(name)
         return self.names.index(name)
+
+    def _unknown(self, name: object) -> MHFFError:
+        return MHFFError(
+            f"unknown head {name!r}: this model has the heads {listing(self.names)}; choose one of "
+            "them"
+        )
 
     def complete(self, beginning: str) -> str:
         """Full name of the one head that begins with `beginning` (for the command line)."""
         if beginning in self.names:
             return beginning
-        found = [name for name in self.names if name.startswith(beginning)] if beginning else []
+        found = [name for name in self.names if beginning and name.startswith(beginning)]
         if len(found) == 1:
             return found[0]
         if found:
             raise MHFFError(
                 f"head '{beginning}' is ambiguous: it begins {listing(found)}; give more letters"
             )
-        raise MHFFError(
-            f"unknown head '{beginning}': this model has the heads {listing(self.names)}; choose "
-            "one of them"
-        )
+        raise self._unknown(beginning)
 
     def row(self, spec: HeadSpec | None) -> torch.Tensor:
         """Head weights `[n_heads]`, float64, of a name or of a mix by name.
 
-        `None` is accepted only by a model with one head. The weights of a mix must sum to 1.
+        None is accepted only where there is one head. The weights of a mix must sum to 1. Raises
+        MHFFError for anything else.
         """
+        if isinstance(spec, Mapping):
+            return self._mix(spec)
+        if spec is None and len(self) > 1:
+            raise MHFFError(
+                f"no head given: this model has the heads {listing(self.names)}; choose one of "
+                f"them, for example head='{self.names[0]}'"
+            )
+        if spec is not None and not isinstance(spec, str):
+            raise MHFFError(
+                f"expected a head's name, or weights by name, got {spec!r}; this model has the "
+                f"heads {listing(self.names)}"
+            )
         weights = torch.zeros(len(self), dtype=torch.float64)
-        if spec is None:
-            if len(self) > 1:
+        weights[0 if spec is None else self.index(spec)] = 1.0
+        return weights
+
+    def _mix(self, spec: Mapping[str, float]) -> torch.Tensor:
+        weights = torch.zeros(len(self), dtype=torch.float64)
+        for name, weight in spec.items():
+            if isinstance(weight, (str, bytes)):
                 raise MHFFError(
-                    f"no head given: this model has the heads {listing(self.names)}; name one, as "
-                    f"head='{self.names[0]}'"
+                    f"expected a number as the weight of head '{name}', got {weight!r}; give one"
                 )
-            weights[0] = 1.0
-        elif isinstance(spec, str):
-            weights[self.index(spec)] = 1.0
-        else:
-            for name, weight in spec.items():
+            try:
                 weights[self.index(name)] = float(weight)
-            total = float(weights.sum())
-            if not abs(total - 1.0) <= MIX_TOLERANCE:
+            except TypeError as error:
                 raise MHFFError(
-                    f"the weights of a head mix must sum to 1, got {dict(spec)} with the sum "
-                    f"{total:g}; rescale them"
-                )
+                    f"expected a number as the weight of head '{name}', got {weight!r}; give one"
+                ) from error
+        total = float(weights.sum())
+        if not abs(total - 1.0) <= MIX_TOLERANCE:
+            raise MHFFError(
+                f"the weights of a head mix must sum to 1, got {dict(spec)} with the sum "
+                f"{total:g}; rescale them"
+            )
         return weights
 
     def rows(self, names: Sequence[str]) -> torch.Tensor:
         """Head weights `[n_atoms, n_heads]`, float64, from one head name per atom."""
         one_hot = torch.eye(len(self), dtype=torch.float64)
-        return one_hot[torch.tensor([self.index(str(name)) for name in names], dtype=torch.int64)]
+        return one_hot[torch.tensor([self.index(name) for name in names], dtype=torch.int64)]
 
-    def untrained(self, weights: torch.Tensor, symbols: Sequence[str]) -> dict[str, list[str]]:
-        """Elements of `symbols` that a head with non-zero weight was not trained on, by head name.
+    def extrapolations(self, weights: torch.Tensor, symbols: Sequence[str]) -> list[str]:
+        """A sentence for each head that is used for elements it was not trained on.
 
-        `weights` is `[n_heads]` or `[n_atoms, n_heads]`; heads that do not record their elements
-        are skipped.
+        `weights` is `[n_heads]` or `[n_atoms, n_heads]`, `symbols` the elements of the atoms. Heads
+        that do not record their elements are skipped.
         """
         per_atom = weights.expand(len(symbols), len(self))
-        missing: dict[str, list[str]] = {}
+        sentences = []
         for column, head in enumerate(self):
             used = {
                 symbol
                 for symbol, weight in zip(symbols, per_atom[:, column].tolist(), strict=True)
                 if weight
             }
-            absent = sorted(used - set(head.elements)) if head.elements else []
-            if absent:
-                missing[head.name] = absent
-        return missing
+            untrained = sorted(used - set(head.elements)) if head.elements else []
+            if untrained:
+                sentences.append(
+                    f"head '{head.name}' was not trained on {listing(untrained)}; its predictions "
+                    "for these elements are extrapolations"
+                )
+        return sentences
+
+
+class OnceOnly:
+    """Passes each sentence on once."""
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
+    def new(self, sentences: Sequence[str]) -> list[str]:
+        """Those of the sentences that were not passed on before."""
+        fresh = [sentence for sentence in sentences if sentence not in self._said]
+        self._said.update(fresh)
+        return fresh

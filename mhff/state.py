@@ -1,6 +1,4 @@
-"""Total charge and spin multiplicity of a structure: where they come from, and which ones a model
-can take.
-"""
+"""Total charge and spin multiplicity: where they come from, and which ones a model takes."""
 
 from __future__ import annotations
 
@@ -10,22 +8,36 @@ import torch
 from ase import Atoms
 
 from mhff.errors import MHFFError
+from mhff.graph import DEFAULT_STATE
 from mhff.model.config import StateEmbedding
-from mhff.model.state import DEFAULT_STATE, QUANTITIES
+from mhff.model.state import QUANTITIES
 
-CHARGE_KEY, SPIN_KEY = "charge", "spin"
-"""`atoms.info` entries: total charge in e; spin multiplicity 2S + 1."""
+CHARGE_KEY = "charge"
+"""`atoms.info` entry with the total charge, e."""
+SPIN_KEY = "spin"
+"""`atoms.info` entry with the spin multiplicity 2S + 1."""
+KEYS = dict(zip(QUANTITIES, (CHARGE_KEY, SPIN_KEY), strict=True))
 MEANING = {
     "total_charge": f"a total charge (atoms.info['{CHARGE_KEY}'], charge=)",
     "total_spin": f"a spin multiplicity (atoms.info['{SPIN_KEY}'], spin=)",
 }
 
 
-def state_of(atoms: Atoms, default: tuple[float, float] = DEFAULT_STATE) -> tuple[float, float]:
-    """Charge and multiplicity that a structure names, or the defaults; raises MHFFError for what is
-    not a number.
+def state_of(
+    atoms: Atoms,
+    embeddings: Sequence[StateEmbedding],
+    default: tuple[float, float] = DEFAULT_STATE,
+) -> tuple[float, float]:
+    """Charge and multiplicity that a structure names, or the defaults.
+
+    Entries that a model with these embeddings does not take are not read. Raises MHFFError for what
+    is not a number.
     """
-    return _number(atoms, CHARGE_KEY, default[0]), _number(atoms, SPIN_KEY, default[1])
+    state = list(default)
+    for embedding in embeddings:
+        column = QUANTITIES.index(embedding.quantity)
+        state[column] = _number(atoms, KEYS[embedding.quantity], state[column])
+    return state[0], state[1]
 
 
 def _number(atoms: Atoms, key: str, default: float) -> float:
@@ -39,9 +51,7 @@ def _number(atoms: Atoms, key: str, default: float) -> float:
 
 
 def check_state(state: torch.Tensor, embeddings: Sequence[StateEmbedding]) -> None:
-    """Raise MHFFError unless a model with these embeddings knows every state `[n, 2]`
-    (`mhff.model.state.QUANTITIES`).
-    """
+    """Raise MHFFError unless a model with these embeddings knows every state, `[n, 2]`."""
     for embedding in embeddings:
         values = state[:, QUANTITIES.index(embedding.quantity)]
         lowest, highest = -embedding.offset, embedding.n_classes - 1 - embedding.offset
@@ -49,7 +59,8 @@ def check_state(state: torch.Tensor, embeddings: Sequence[StateEmbedding]) -> No
             wrong = values[(values < lowest) | (values > highest) | (values != values.round())]
             expected = f"a whole number from {lowest} to {highest}"
         else:
-            wrong, expected = values[~torch.isfinite(values)], "a finite number"
+            wrong = values[~torch.isfinite(values)]
+            expected = "a finite number"
         if len(wrong):
             raise MHFFError(
                 f"expected {expected} as {MEANING[embedding.quantity]}, got {float(wrong[0]):g}; "
@@ -65,15 +76,13 @@ def given_state(
 ) -> tuple[float, float]:
     """State from a user's `charge=` and `spin=`, None standing for the default.
 
-    Raises MHFFError where one is given that the model does not take, and for values it does not
-    know.
+    Raises MHFFError where one is given that the model does not take, and for values it cannot take.
     """
     taken = {embedding.quantity for embedding in embeddings}
     for quantity, value in zip(QUANTITIES, (charge, spin), strict=True):
         if value is not None and quantity not in taken:
-            raise MHFFError(
-                f"this model does not take {MEANING[quantity]}, got {value:g}; leave it out"
-            )
+            word = quantity.replace("_", "-")
+            raise MHFFError(f"this model has no {word} input; remove {KEYS[quantity]}={value:g}")
     state = (default[0] if charge is None else charge, default[1] if spin is None else spin)
     check_state(torch.tensor([state], dtype=torch.float64), embeddings)
     return state

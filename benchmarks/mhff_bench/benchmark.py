@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
+from mhff.atoms import species_indices
 from mhff.errors import MHFFError
-from mhff.evaluator import open_evaluator
-from mhff.graph import species_indices
 from mhff.modelfile import is_model_file, load, model_path
 from mhff.neighbours import neighbour_list
+from mhff.opening import read_capabilities
 from mhff_bench.contenders import Choice, Contender, contenders
 from mhff_bench.count import Count, multiply_adds
 from mhff_bench.engines import MATRIX_PRODUCT, MULTIPLY_ADDS_OF_PRODUCT
@@ -71,8 +71,8 @@ def bench(plan: Plan, say: Say = lambda sentence: None) -> Report:
     """
     system = find_system(plan.system)
     systems = [system.atoms(n_atoms) for n_atoms in plan.all_sizes]
-    described = open_evaluator(model_path(plan.choice.model))
-    described.heads.row(plan.choice.head or described.default_head)
+    described = read_capabilities(plan.choice.model)
+    described.head_row(plan.choice.head)
     species_indices(systems[0].get_chemical_symbols(), described.elements)
     taking_part = contenders(plan.choice)
     points: list[Point] = []

@@ -97,10 +97,9 @@ def _head(model: str, beginning: str | None) -> str | None:
     """The head's full name; the model's or artefact's first head where none is given, since all
     cost the same.
     """
-    from mhff.evaluator import open_evaluator
-    from mhff.modelfile import model_path
+    from mhff.opening import read_capabilities
 
-    described = open_evaluator(model_path(model))
+    described = read_capabilities(model)
     return (
         described.heads.complete(beginning)
         if beginning is not None

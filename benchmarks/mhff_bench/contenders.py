@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from mhff.errors import MHFFError, listing
-from mhff.evaluator import FORMS, open_evaluator, resolve_dtype
 from mhff.files import cache_folder
 from mhff.modelfile import is_model_file, model_path
+from mhff.opening import read_capabilities
+from mhff.options import Form, Precision, parse_choice
 from mhff_bench.engines import MATRIX_PRODUCT, engine_names, find_engine
 from mhff_bench.worker import OWN, PEER_SCRIPT, Worker
 
@@ -94,10 +95,9 @@ class Choice:
             if name not in engine_names():
                 raise MHFFError(f"unknown engine '{name}': choose one of {listing(engine_names())}")
         for form in self.forms:
-            if form not in FORMS:
-                raise MHFFError(f"unknown form '{form}': choose one of {listing(FORMS)}")
+            parse_choice(Form, form, "form")
         for dtype in self.dtypes:
-            resolve_dtype(dtype)
+            parse_choice(Precision, dtype, "dtype")
         for peer in self.against:
             if peer not in PEERS:
                 raise MHFFError(f"unknown peer '{peer}': choose one of {listing(PEERS)}")
@@ -166,7 +166,7 @@ def _programs(choice: Choice, path: Path) -> list[tuple[str | None, str]]:
             f"'{path}' is an artefact and has the form and precision that it was compiled in; "
             "leave out --form and --dtype"
         )
-    return [(None, str(open_evaluator(path).dtype).removeprefix("torch."))]
+    return [(None, str(read_capabilities(path).precision))]
 
 
 def _peers(choice: Choice, dtypes: Sequence[str], threads: int) -> Iterator[Contender]:

@@ -1,23 +1,23 @@
-"""Our engines as contenders: each evaluates steps of one model. Components contribute theirs by the
-group `mhff.benches`.
+"""Our engines as contenders: each evaluates steps of one model.
+
+Components contribute theirs (`mhff.engines`); those that need no other software are here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from importlib.metadata import entry_points
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from ase import Atoms
 
+from mhff.atoms import graph_from_atoms
 from mhff.calculator import MHFFCalculator
+from mhff.engines import Engine, atoms_of, engines
 from mhff.errors import MHFFError, listing
-from mhff.evaluator import FORMS, open_evaluator, resolve_dtype
-from mhff.graph import graph_from_atoms
 from mhff.model.derivatives import forces
-from mhff_bench.workers.serving import Contender
+from mhff.opening import open_evaluator, read_capabilities
+from mhff.options import CompileOptions, Form, Precision
 
 MOVE = 1e-3
 """How far an atom moves to and fro between two steps, A, so that no calculator takes them for the
@@ -27,47 +27,30 @@ MATRIX = 2048
 """Rows and columns of the matrices whose product is the measure of what the machine can do."""
 
 
-@dataclass(frozen=True)
-class Engine:
-    """A way to run programs, in a worker."""
-
-    name: str
-    forms: tuple[str, ...]
-    """Forms of programs that it runs; none where it runs no program."""
-    open: Callable[[dict[str, Any]], Contender]
-    """Makes a contender; its options are `model` (path), `form`, `dtype`, `head` and `threads`."""
+def benchmarked() -> dict[str, Engine]:
+    """Engines that can be measured and are installed, by name."""
+    own = {engine.name: engine for engine in (PYTHON, ASE, NEIGHBOURS)}
+    return own | {name: engine for name, engine in engines().items() if engine.bench}
 
 
 def engine_names() -> tuple[str, ...]:
-    """Engines that are installed."""
-    return tuple(sorted(entry.name for entry in entry_points(group="mhff.benches")))
+    """Names of the engines that can be measured."""
+    return tuple(sorted(benchmarked()))
 
 
 def find_engine(name: str) -> Engine:
     """The engine of a name; raises MHFFError naming those that exist."""
     if name == MATRIX_PRODUCT.name:
         return MATRIX_PRODUCT
-    found = {entry.name: entry for entry in entry_points(group="mhff.benches")}
+    found = benchmarked()
     if name not in found:
         raise MHFFError(f"unknown engine '{name}': choose one of {listing(sorted(found))}")
-    try:
-        engine: Engine = found[name].load()
-    except ImportError as error:
-        raise MHFFError(
-            f"the engine '{name}' needs {error.name}, which is not installed; install it or leave "
-            "it out"
-        ) from error
-    return engine
+    return found[name]
 
 
-def atoms_of(system: dict[str, Any]) -> Atoms:
-    """The system of a request as ASE has it."""
-    return Atoms(
-        numbers=system["numbers"],
-        positions=system["positions"],
-        cell=system["cell"],
-        pbc=system["pbc"],
-    )
+def options_of(request: Mapping[str, Any]) -> CompileOptions:
+    """What a request asks of a program."""
+    return CompileOptions.model_validate({"precision": request["dtype"], "form": request["form"]})
 
 
 class Moving:
@@ -86,21 +69,17 @@ class Moving:
 class ReadyList:
     """`Evaluator.evaluate` with a ready neighbour list, and forces on atoms."""
 
-    def __init__(self, options: dict[str, Any]) -> None:
-        self.evaluator = open_evaluator(options["model"], "cpu", options["dtype"], options["form"])
-        self.head, self.about = (
-            options["head"] or self.evaluator.default_head,
-            {"torch": torch.__version__},
-        )
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self.evaluator = open_evaluator(options["model"], options_of(options))
+        self.head = options["head"]
+        self.about = {"torch": torch.__version__}
 
     def prepare(self, system: dict[str, Any]) -> float:
         """See `serving.Contender`."""
-        evaluator = self.evaluator
-        self.graph = graph_from_atoms(
-            atoms_of(system), evaluator.elements, evaluator.r_max, evaluator.default_state
-        )
-        self.weights = evaluator.heads.row(self.head).expand(self.graph.n_atoms, -1).contiguous()
-        self.state = self.graph.state_of_atom
+        can = self.evaluator.capabilities
+        atoms = atoms_of(system)
+        self.graph = graph_from_atoms(atoms, can.elements, can.r_max, can.default_state)
+        self.weights = can.head_row(self.head).expand(len(atoms), -1).contiguous()
         return self._step()
 
     def run(self, n_steps: int) -> None:
@@ -110,17 +89,15 @@ class ReadyList:
 
     def _step(self) -> float:
         graph = self.graph
-        energies, gradients = self.evaluator.evaluate(
-            graph.edge_vectors, graph.edge_index, graph.species, self.weights, state=self.state
-        )
-        forces(gradients.to(torch.float64), graph.edge_index, graph.n_atoms)
+        energies, gradients = self.evaluator.evaluate(graph, self.weights)
+        forces(gradients.to(torch.float64), graph.edge_index, graph.n_local)
         return float((self.weights * energies).sum())
 
 
 class Calculated(Moving):
     """Steps of the ASE calculator, which makes the neighbour list anew each time."""
 
-    def __init__(self, options: dict[str, Any]) -> None:
+    def __init__(self, options: Mapping[str, Any]) -> None:
         super().__init__()
         self.calculator = MHFFCalculator(
             options["model"], options["head"], "cpu", options["dtype"], options["form"]
@@ -142,14 +119,10 @@ class Calculated(Moving):
 class NeighbourList(Moving):
     """The neighbour list alone."""
 
-    def __init__(self, options: dict[str, Any]) -> None:
+    def __init__(self, options: Mapping[str, Any]) -> None:
         super().__init__()
-        described = open_evaluator(options["model"])
-        self.elements, self.r_max, self.about = (
-            described.elements,
-            described.r_max,
-            {"torch": torch.__version__},
-        )
+        self.capabilities = read_capabilities(options["model"])
+        self.about = {"torch": torch.__version__}
 
     def prepare(self, system: dict[str, Any]) -> float:
         """Takes the system; there is no energy."""
@@ -160,15 +133,15 @@ class NeighbourList(Moving):
     def run(self, n_steps: int) -> None:
         """See `serving.Contender`."""
         for _ in range(n_steps):
-            graph_from_atoms(self.move(), self.elements, self.r_max)
+            graph_from_atoms(self.move(), self.capabilities.elements, self.capabilities.r_max)
 
 
 class MatrixProduct:
     """A step is the product of two large matrices."""
 
-    def __init__(self, options: dict[str, Any]) -> None:
+    def __init__(self, options: Mapping[str, Any]) -> None:
         generator = torch.Generator().manual_seed(0)
-        shape, dtype = (MATRIX, MATRIX), resolve_dtype(options["dtype"])
+        shape, dtype = (MATRIX, MATRIX), Precision(options["dtype"]).dtype
         self.a, self.b = (torch.randn(shape, generator=generator, dtype=dtype) for _ in range(2))
         self.out, self.about = torch.empty(shape, dtype=dtype), {"torch": torch.__version__}
 
@@ -182,8 +155,8 @@ class MatrixProduct:
             torch.mm(self.a, self.b, out=self.out)
 
 
-PYTHON = Engine("python", FORMS, ReadyList)
-ASE = Engine("ase", FORMS, Calculated)
-NEIGHBOURS = Engine("neighbours", (), NeighbourList)
-MATRIX_PRODUCT = Engine("matrix product", (), MatrixProduct)
+PYTHON = Engine("python", forms=tuple(Form), bench=ReadyList)
+ASE = Engine("ase", forms=tuple(Form), bench=Calculated)
+NEIGHBOURS = Engine("neighbours", bench=NeighbourList)
+MATRIX_PRODUCT = Engine("matrix product", bench=MatrixProduct)
 MULTIPLY_ADDS_OF_PRODUCT = MATRIX**3

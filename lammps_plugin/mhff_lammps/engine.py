@@ -7,15 +7,21 @@ from __future__ import annotations
 
 import pickle
 import pickletools
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from mhff.describe import Description
+from mhff.capabilities import Capabilities
+from mhff.engines import Engine, Steps, Target
 from mhff.errors import MHFFError
+from mhff.evaluator import Evaluator
+from mhff.filekinds import Description, SourceFile
 from mhff.files import sha256
-from mhff_deploy.artefact.describe import describe_content
-from mhff_deploy.compiling.targets import Target
-from mhff_lammps.model import MHFFModel
+from mhff.options import CompileOptions, Form
+from mhff_deploy.artefact.content import read_manifest
 
+MODULE = "mhff_lammps.model"
+"""Where the class in the pickle is."""
 PICKLE_PROTOCOL = 4
 """Every Python that mhff supports reads it, and it stores bytes unchanged."""
 PICKLE_START = b"\x80\x04"
@@ -28,6 +34,8 @@ TORCH_SUFFIXES = (".pt", ".pth")
 
 def wrap(artefact: bytes) -> bytes:
     """The content of a file for LAMMPS that holds an artefact."""
+    from mhff_lammps.model import MHFFModel
+
     return pickle.dumps(MHFFModel(artefact), protocol=PICKLE_PROTOCOL)
 
 
@@ -42,25 +50,61 @@ def check_output(output: str) -> None:
         )
 
 
-def describe_lammps_file(path: Path) -> Description | None:
-    """Description of a file for LAMMPS, or None for any other file; the pickle is parsed, not run.
+class LammpsFiles:
+    """Files for LAMMPS as a kind of file; implements `mhff.filekinds.FileKind`.
 
-    Raises MHFFError for a damaged file.
+    The pickle is parsed, not run.
     """
-    content = path.read_bytes()
-    start = content[:MAX_BYTES_BEFORE_ARTEFACT]
-    if not start.startswith(PICKLE_START) or MHFFModel.__module__.encode() not in start:
-        return None
+
+    name = "LAMMPS files of mhff compile"
+
+    def recognises(self, content: bytes) -> bool:
+        """See `FileKind.recognises`."""
+        start = content[:MAX_BYTES_BEFORE_ARTEFACT]
+        return start.startswith(PICKLE_START) and MODULE.encode() in start
+
+    def capabilities(self, file: SourceFile) -> Capabilities:
+        """See `FileKind.capabilities`."""
+        return read_manifest(artefact_in(file), file.name).capabilities
+
+    def describe(self, file: SourceFile) -> Description:
+        """See `FileKind.describe`."""
+        from mhff_deploy.artefact.describe import describe_content
+
+        return describe_content(artefact_in(file), file.path)
+
+    def open(self, file: SourceFile, options: CompileOptions) -> Evaluator:
+        """See `FileKind.open`: the program runs outside LAMMPS, too."""
+        from mhff_deploy.artefact.runtime import load_artefact
+
+        return load_artefact(artefact_in(file), file.name, options, file=file)
+
+
+def artefact_in(file: SourceFile) -> bytes:
+    """Content of the artefact in a file for LAMMPS; raises MHFFError for a damaged file."""
     try:
-        arguments = [argument for _, argument, _ in pickletools.genops(content)]
+        arguments = [argument for _, argument, _ in pickletools.genops(file.content)]
         (artefact,) = (argument for argument in arguments if isinstance(argument, bytes))
     except Exception as error:  # a damaged pickle can make pickletools raise anything
-        raise MHFFError(f"'{path}' is truncated or damaged ({error}); compile it again") from error
+        raise MHFFError(f"'{file.name}' is truncated or damaged ({error}); recompile it") from error
     if sha256(artefact) not in arguments:
         raise MHFFError(
-            f"'{path}' is damaged: its checksum does not fit its content; compile it again"
+            f"'{file.name}' is damaged: its checksum does not fit its content; recompile it"
         )
-    return describe_content(artefact, path)
+    return artefact
 
 
-TARGET = Target("lammps", ("aoti", "torchscript"), wrap=wrap, check_output=check_output)
+def bench(options: Mapping[str, Any]) -> Steps:
+    """Steps of dynamics in LAMMPS."""
+    from mhff_lammps.bench import Lammps
+
+    return Lammps(options)
+
+
+FILES = LammpsFiles()
+LAMMPS = Engine(
+    "lammps",
+    Target((Form.AOTI, Form.TORCHSCRIPT), wrap, check_output),
+    forms=(Form.AOTI, Form.TORCHSCRIPT),
+    bench=bench,
+)

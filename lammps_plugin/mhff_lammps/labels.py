@@ -53,14 +53,8 @@ class Labels:
         positions in `names`.
         """
         used = labels.unique()
-        missing = self.heads.untrained(
-            self._weights[used], [self.symbols[label] for label in used.tolist()]
-        )
-        return [
-            f"head '{head}' was not trained on {', '.join(elements)}; its numbers there are an "
-            "extrapolation"
-            for head, elements in missing.items()
-        ]
+        symbols = [self.symbols[label] for label in used.tolist()]
+        return self.heads.extrapolations(self._weights[used], symbols)
 
     def help(self) -> str:
         """What to write in `pair_coeff`, for the screen."""

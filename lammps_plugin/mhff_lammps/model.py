@@ -40,11 +40,10 @@ class MHFFModel:
         self._read(read_manifest(artefact, FILE))
 
     def _read(self, manifest: Manifest) -> None:
-        from mhff.heads import Heads
-
-        self.labels = Labels(manifest.elements, Heads(manifest.heads), manifest.default_head)
+        can = manifest.capabilities
+        self.labels = Labels(can.elements, can.heads, can.default_head)
         self.element_types = self.labels.names
-        self.rcutfac = 0.5 * manifest.r_max
+        self.rcutfac = 0.5 * can.r_max
         """LAMMPS takes twice this for the cutoff of every pair, A."""
 
     def __getstate__(self) -> dict[str, Any]:

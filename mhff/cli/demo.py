@@ -1,6 +1,4 @@
-"""`mhff demo`: the bundled model at work. Each component contributes its parts by the entry-point
-group `mhff.demos`.
-"""
+"""`mhff demo`: the bundled model at work, in ASE and in every engine that has a demonstration."""
 
 from __future__ import annotations
 
@@ -17,26 +15,18 @@ def demo(
         "demo-output"
     ),
 ) -> None:
-    """Run the bundled model in ASE and OpenMM with each head: energies, short MD, a picture. Takes
-    about a minute.
-    """
+    """Run the bundled model in ASE and OpenMM with each head: energies, short MD, a picture."""
     import time
-    from importlib.metadata import entry_points
 
     import torch
 
     from mhff.files import check_output
 
-    torch.set_num_threads(
-        1
-    )  # these systems are small: a second thread would only wait for the first
+    # these systems are small: a second thread would only wait for the first
+    torch.set_num_threads(1)
     try:
-        from mhff.demo import draw_figure
-
-        parts = [
-            entry.load()
-            for entry in sorted(entry_points(group="mhff.demos"), key=lambda entry: entry.name)
-        ]
+        from mhff.demo import PARTS, draw_figure
+        from mhff.engines import engines
     except ImportError as error:
         raise MHFFError(
             f"mhff demo needs {error.name}, which is not installed; pip install 'mhff[demo]'"
@@ -51,7 +41,7 @@ def demo(
     figure_file = out / "demo.png"
     check_output(figure_file, option="--out")
     panels = []
-    for part in parts:
+    for part in [*PARTS, *(engine.demo for engine in engines().values() if engine.demo)]:
         panels.append(part(out, typer.echo))
         typer.echo("")
     figure = draw_figure(panels, figure_file)

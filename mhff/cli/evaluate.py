@@ -42,14 +42,16 @@ def evaluate(
     from mhff.evaluate.errors import group_by_head, group_by_type, grouped
     from mhff.evaluate.evaluation import evaluate_structures
     from mhff.evaluate.table import terminal
-    from mhff.evaluator import open_evaluator
     from mhff.files import check_output
     from mhff.modelfile import model_path
+    from mhff.opening import open_evaluator
+    from mhff.options import CompileOptions
 
     if plot is not None:
         check_output(plot, [model_path(model), data], "--plot")
-    evaluator = open_evaluator(model, device, dtype)
-    taken = None if head is None else evaluator.heads.complete(head)
+    options = CompileOptions.model_validate({"device": device, "precision": dtype})
+    evaluator = open_evaluator(model, options)
+    taken = None if head is None else evaluator.capabilities.heads.complete(head)
     structures = read_structures(
         data, Keys(energy=energy_key, forces=forces_key, stress=stress_key or None)
     )

@@ -22,8 +22,9 @@ from typing import Any
 
 import torch
 
+from mhff.atoms import graph_from_atoms
 from mhff.data.reading import LabelledStructure
-from mhff.graph import Graph, collate, graph_from_atoms
+from mhff.graph import Graph, collate
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,12 @@ def sample(
     if structure.stress is not None:
         stress = torch.from_numpy(structure.stress)
     return Batch(
-        graph=graph_from_atoms(structure.atoms, elements, r_max),
+        graph=graph_from_atoms(
+            structure.atoms,
+            elements,
+            r_max,
+            (structure.atoms.info.get("charge", 0.0), structure.atoms.info.get("spin", 1.0)),
+        ),
         head=torch.tensor([head]),
         weight=torch.tensor([weight], dtype=torch.float64),
         energy=torch.tensor([structure.energy], dtype=torch.float64),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mhff.capabilities import Capabilities
 from mhff.data.batch import Batch, in_batches, sample
 from mhff.data.reading import LabelledStructure
 from mhff.errors import MHFFError, listing
@@ -16,11 +17,12 @@ BATCH_SIZE = 8
 
 def evaluate_samples(evaluator: Evaluator, samples: Sequence[Batch]) -> list[Comparison]:
     """Comparisons of samples made with the evaluator's elements, cutoff and heads, in their order."""
+    can = evaluator.capabilities
     comparisons: list[Comparison] = []
     for batch in in_batches(samples, BATCH_SIZE):
-        moved = batch.to(evaluator.device, evaluator.dtype)
-        prediction = predict(evaluator.evaluate, moved, len(evaluator.heads))
-        comparisons += compare(prediction, batch, evaluator.heads.names)
+        moved = batch.to(can.device, can.dtype)
+        prediction = predict(evaluator.evaluate, moved, len(can.heads))
+        comparisons += compare(prediction, batch, can.heads.names)
     return comparisons
 
 
@@ -38,19 +40,19 @@ def evaluate_structures(
         raise MHFFError(
             "expected structures to evaluate, got none but isolated atoms; give other data"
         )
-    columns = [evaluator.heads.index(_head_of(structure, head, evaluator)) for structure in chosen]
+    can = evaluator.capabilities
+    columns = [can.heads.index(_head_of(structure, head, can)) for structure in chosen]
     samples = [
-        sample(item, evaluator.elements, evaluator.r_max, column)
+        sample(item, can.elements, can.r_max, column)
         for item, column in zip(chosen, columns, strict=True)
     ]
     return evaluate_samples(evaluator, samples)
 
 
-def _head_of(structure: LabelledStructure, head: str | None, evaluator: Evaluator) -> str:
-    names = evaluator.heads.names
-    chosen = (
-        head or structure.head or evaluator.default_head or (names[0] if len(names) == 1 else None)
-    )
+def _head_of(structure: LabelledStructure, head: str | None, can: Capabilities) -> str:
+    names = can.heads.names
+    only = names[0] if len(names) == 1 else None
+    chosen = head or structure.head or can.default_head or only
     if chosen is None:
         raise MHFFError(
             f"the structures do not say which head they belong to: choose one of {listing(names)} "

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 
 from mhff.data.batch import Batch
+from mhff.graph import Graph
 from mhff.model import derivatives
 
-
-class Evaluate(Protocol):
-    """Node energies and edge gradients of a graph: `mhff.evaluator.Evaluator.evaluate`."""
-
-    def __call__(
-        self,
-        edge_vectors: torch.Tensor,
-        edge_index: torch.Tensor,
-        species: torch.Tensor,
-        head_weights: torch.Tensor,
-        *,
-        state: torch.Tensor | None,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Energies `[n, n_heads]`, eV, and gradients `[E, 3]`, eV/A."""
-        ...
+Evaluate = Callable[[Graph, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+"""Node energies and edge gradients of a graph: `mhff.evaluator.Evaluator.evaluate`."""
 
 
 class Prediction(NamedTuple):
@@ -41,15 +30,13 @@ def predict(evaluate: Evaluate, batch: Batch, n_heads: int) -> Prediction:
     """Energies, forces and stresses of a batch; differentiable where `evaluate` is."""
     graph = batch.graph
     head_weights = batch.head_weights(n_heads)
-    node_energies, gradients = evaluate(
-        graph.edge_vectors, graph.edge_index, graph.species, head_weights, state=graph.state_of_atom
-    )
+    node_energies, gradients = evaluate(graph, head_weights)
     atomic = (head_weights * node_energies).sum(1)
     virials = derivatives.virial(
         gradients, graph.edge_vectors, graph.structure_of_edge, graph.n_structures
     )
     return Prediction(
         energy=atomic.new_zeros(graph.n_structures).index_add(0, graph.structure, atomic),
-        forces=derivatives.forces(gradients, graph.edge_index, graph.n_atoms),
+        forces=derivatives.forces(gradients, graph.edge_index, graph.n_local),
         stress=derivatives.stress(virials[batch.has_stress], graph.cells[batch.has_stress]),
     )

@@ -1,46 +1,42 @@
 """Forces, virial and stress: the one place where energies are differentiated.
 
-Everything follows from the edge gradients g_e = dE/d(edge_vectors_e), edge_vectors = x_receiver -
-x_sender: forces F_i = -sum(g of edges received) + sum(g of edges sent), virial W = -sum_e
-edge_vectors_e (x) g_e = -dE/d(strain), stress = -W / V (ASE's sign).
+Everything follows from the edge gradients g_e = dE/d(edge_vectors_e), where edge_vectors =
+x_receiver - x_sender (`mhff.graph`):
+
+    forces   F_i = sum(g_e of edges that i sends) - sum(g_e of edges that i receives)
+    virial   W   = -sum_e edge_vectors_e (x) g_e = -dE/d(strain)
+    stress       = -W / V, with ASE's sign: positive under tension
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 
+from mhff.graph import Graph
+
 
 def energies_and_edge_gradients(
-    model: Callable[..., torch.Tensor],
-    edge_vectors: torch.Tensor,
-    edge_index: torch.Tensor,
-    species: torch.Tensor,
+    model: Callable[[Graph], torch.Tensor],
+    graph: Graph,
     head_weights: torch.Tensor,
-    ghost_plan: torch.Tensor | None = None,
-    state: torch.Tensor | None = None,
     training: bool = False,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Node energies `[n_local, n_heads]` and the gradient `[E, 3]` of sum(head_weights *
-    node_energies).
+    """Node energies `[n_local, n_heads]` and the gradient `[E, 3]` of sum(head_weights * energies).
 
-    `head_weights [n_local, n_heads]` are used as given; the number of its rows is n_local; `state
-    [n_all, 2]`: see `MACE.forward`. With `training` the results keep their graph, so that a loss of
-    them can be differentiated; otherwise they are detached.
+    `head_weights [n_local, n_heads]` are used as given. With `training` the results keep their
+    graph of derivatives, so that a loss of them can be differentiated; otherwise they are detached.
     """
     with torch.enable_grad():
-        vectors = edge_vectors.detach().requires_grad_()
-        node_energies = model(
-            vectors, edge_index, species, head_weights.shape[0], ghost_plan, state
-        )
+        edge_vectors = graph.edge_vectors.detach().requires_grad_()
+        node_energies = model(replace(graph, edge_vectors=edge_vectors))
         energy = (head_weights * node_energies).sum()
-        (edge_gradients,) = torch.autograd.grad(energy, vectors, create_graph=training)
-    return (
-        (node_energies, edge_gradients)
-        if training
-        else (node_energies.detach(), edge_gradients.detach())
-    )
+        (edge_gradients,) = torch.autograd.grad(energy, edge_vectors, create_graph=training)
+    if training:
+        return node_energies, edge_gradients
+    return node_energies.detach(), edge_gradients.detach()
 
 
 def forces(edge_gradients: torch.Tensor, edge_index: torch.Tensor, n_atoms: int) -> torch.Tensor:

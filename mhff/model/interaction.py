@@ -58,8 +58,8 @@ class Edges(NamedTuple):
     envelope: torch.Tensor
     """`[E, 1]`."""
     n_local: int
-    ghost_plan: torch.Tensor | None
-    """Where ghosts' features come from (`mhff.ops.ghosts`); None where all atoms are local."""
+    ghost_plan: torch.Tensor
+    """Where ghosts' features come from (`mhff.ops.ghosts`)."""
 
 
 class Convolution(ExactConstants):
@@ -125,11 +125,7 @@ class Interaction(nn.Module):
         """Features that neighbours send, `[n_all, (message_lmax + 1)^2, edge_channels]`."""
         sent = split_degrees(node_feats)[: len(self.linear_up.weights)]
         features = pack_degrees(self.linear_up(sent))
-        return (
-            features
-            if self.first or edges.ghost_plan is None
-            else exchange_ghosts(features, edges.ghost_plan)
-        )
+        return features if self.first else exchange_ghosts(features, edges.ghost_plan)
 
     def with_envelope(self, values: torch.Tensor, edges: Edges) -> torch.Tensor:
         """Edge values times the envelope, unless the radial basis carries it already."""

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from mhff.graph import Graph
 from mhff.model.angular import SphericalHarmonics
 from mhff.model.config import ModelConfig
 from mhff.model.constants import model_constants
@@ -20,7 +21,7 @@ from mhff.model.layers import ElementEmbedding, normal
 from mhff.model.product import Product
 from mhff.model.radial import RadialBasis, ZBLRepulsion
 from mhff.model.readout import READOUTS, LinearReadout, ReferenceEnergies
-from mhff.model.state import DEFAULT_STATE, JointEmbedding
+from mhff.model.state import JointEmbedding
 from mhff.ops.convolution import sum_over_edges
 
 
@@ -93,63 +94,43 @@ class MACE(nn.Module):
             LinearReadout(config, self.constants, generator) if config.state_readout else None
         )
 
-    def forward(
-        self,
-        edge_vectors: torch.Tensor,
-        edge_index: torch.Tensor,
-        species: torch.Tensor,
-        n_local: int,
-        ghost_plan: torch.Tensor | None = None,
-        state: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        """Node energies `[n_local, n_heads]`, eV, float64.
-
-        `edge_vectors [E, 3]` = x_receiver - x_sender(image), A; `edge_index [2, E]`: sender among
-        all atoms, receiver among the first `n_local`; `species [n_all]`: indices into
-        `config.elements`; `ghost_plan`: owners of the atoms beyond `n_local` (`mhff.ops.ghosts`),
-        needed where n_all > n_local; `state [n_all, 2]`: total charge and spin multiplicity of each
-        atom's structure, neutral singlets where it is left out.
-        """
-        edges, r = self.embed_edges(edge_vectors, edge_index, species, n_local, ghost_plan)
-        node_feats = self.embed_nodes(species, state)
-        state_energies = (
-            0.0 if self.state_readout is None else self.state_readout(node_feats[:n_local, 0])
-        )
+    def forward(self, graph: Graph) -> torch.Tensor:
+        """Node energies `[n_local, n_heads]`, eV, float64, of the local atoms of a graph."""
+        edges, r = self.embed_edges(graph)
+        node_feats = self.embed_nodes(graph.species, graph.state)
+        local = graph.species[: graph.n_local]
         energies = []
         if self.pair_repulsion is not None:
             repulsion = self.pair_repulsion(r, edges.species[0], edges.species[1])
-            energies.append(sum_over_edges(repulsion, edge_index, n_local).unsqueeze(-1))
+            per_atom = sum_over_edges(repulsion, graph.edge_index, graph.n_local)
+            energies.append(per_atom.unsqueeze(-1))
+        initial_feats = node_feats
         for layer in self.layers:
-            node_feats, energy = layer(node_feats, species, edges)
+            node_feats, energy = layer(node_feats, graph.species, edges)
             if energy is not None:
                 energies.append(energy)
-        return self.reference_energies(sum(energies), species[:n_local]) + state_energies
+        total = self.reference_energies(sum(energies), local)
+        if self.state_readout is not None:
+            total = total + self.state_readout(initial_feats[: graph.n_local, 0])
+        return total
 
-    def embed_nodes(self, species: torch.Tensor, state: torch.Tensor | None) -> torch.Tensor:
+    def embed_nodes(self, species: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
         """Initial node features `[n_all, 1, n_channels]`."""
         scalars = self.node_embedding(species)
         if self.state_embedding is not None:
-            if state is None:
-                state = torch.tensor(
-                    [DEFAULT_STATE], dtype=torch.float64, device=species.device
-                ).expand(len(species), -1)
             scalars = scalars + self.state_embedding(state)
         return scalars.unsqueeze(1)
 
-    def embed_edges(
-        self,
-        edge_vectors: torch.Tensor,
-        edge_index: torch.Tensor,
-        species: torch.Tensor,
-        n_local: int,
-        ghost_plan: torch.Tensor | None,
-    ) -> tuple[Edges, torch.Tensor]:
+    def embed_edges(self, graph: Graph) -> tuple[Edges, torch.Tensor]:
         """Harmonics, radial basis and envelope of the edges, and their lengths `[E]`."""
-        r = torch.linalg.vector_norm(edge_vectors, dim=1)
-        harmonics = self.harmonics(edge_vectors / r.unsqueeze(-1))
-        edge_species = species.index_select(0, edge_index.flatten()).unflatten(0, (2, -1))
-        radial, envelope = self.radial_basis(r, edge_species[0], edge_species[1])
-        return Edges(edge_index, edge_species, harmonics, radial, envelope, n_local, ghost_plan), r
+        r = torch.linalg.vector_norm(graph.edge_vectors, dim=1)
+        harmonics = self.harmonics(graph.edge_vectors / r.unsqueeze(-1))
+        ends = graph.species.index_select(0, graph.edge_index.flatten()).unflatten(0, (2, -1))
+        radial, envelope = self.radial_basis(r, ends[0], ends[1])
+        edges = Edges(
+            graph.edge_index, ends, harmonics, radial, envelope, graph.n_local, graph.ghost_plan
+        )
+        return edges, r
 
     @property
     def dtype(self) -> torch.dtype:

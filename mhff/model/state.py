@@ -1,6 +1,4 @@
-"""State of the whole structure, its total charge and spin multiplicity, as a part of the node
-features (mace-omol).
-"""
+"""Total charge and spin multiplicity of a structure as a part of the node features (mace-omol)."""
 
 from __future__ import annotations
 
@@ -13,8 +11,6 @@ from mhff.model.layers import normal, uniform
 
 QUANTITIES = ("total_charge", "total_spin")
 """Columns of a state: charge in e, spin multiplicity 2S + 1."""
-DEFAULT_STATE = (0.0, 1.0)
-"""Neutral, no unpaired electron."""
 
 
 class CategoricalEmbedding(nn.Module):

@@ -144,7 +144,7 @@ def make_samples(
 def mean_neighbours(samples: Sequence[Batch]) -> float:
     """Edges per atom; 1 where there is no edge at all."""
     edges = sum(item.graph.edge_index.shape[1] for item in samples)
-    return edges / sum(item.graph.n_atoms for item in samples) or 1.0
+    return edges / sum(item.graph.n_local for item in samples) or 1.0
 
 
 def initial_network(

@@ -21,11 +21,12 @@ from mhff.errors import MHFFError
 from mhff.evaluate.errors import Errors, group_by_head, grouped
 from mhff.evaluate.evaluation import evaluate_samples
 from mhff.evaluate.table import markdown
-from mhff.evaluator import DTYPES, EagerEvaluator
+from mhff.evaluator import EagerEvaluator
 from mhff.files import check_output, kernel_folder, write_atomically
 from mhff.heads import Heads
 from mhff.model.mace import MACE
 from mhff.modelfile import Model, load
+from mhff.options import Precision
 from mhff.quiet import quiet
 from mhff.train.kernels import use_kernels
 from mhff.train.module import TrainingModule
@@ -54,7 +55,7 @@ class Run:
         self.check_outputs(file for head in settings.heads.values() for file in head.files)
         self.heads: list[HeadData] = [read_head(name, settings) for name in settings.heads]
         elements = all_elements(self.heads, settings)
-        dtype = DTYPES[settings.run.dtype]
+        dtype = Precision(settings.run.dtype).dtype
         config = settings.architecture(elements, 1.0)
         self.samples: dict[Part, list[Batch]] = make_samples(self.heads, config, dtype)
         neighbours = mean_neighbours(self.samples["train"])
@@ -185,7 +186,8 @@ class Run:
         model's provenance.
         """
         model = load(self.model_file)
-        evaluator = EagerEvaluator(model, self.settings.run.device, self.settings.run.dtype)
+        run = self.settings.run
+        evaluator = EagerEvaluator(model, run.device, Precision(run.dtype))
         report = {part: self._errors(evaluator, part) for part in PARTS if self.samples[part]}
         content = {
             part: {head: errors.as_dict() for (head,), errors in rows.items()}

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from openmm import unit
 
+from mhff.atoms import species_indices
 from mhff.errors import MHFFError
-from mhff.evaluator import Evaluator
-from mhff.graph import species_indices
+from mhff.evaluator import Evaluator, check_finite
+from mhff.graph import make_graph
 from mhff.model.derivatives import forces
 from mhff.verlet import VerletLists
 
@@ -35,11 +36,13 @@ class Adapter:
     ) -> None:
         """`symbols` of the atoms; `state`: total charge and spin multiplicity; `skin`, A."""
         self.evaluator = evaluator
+        capabilities = evaluator.capabilities
+        device = torch.device(capabilities.device)
         self.symbols = list(symbols)
-        self.species = species_indices(symbols, evaluator.elements).to(evaluator.device)
+        self.species = species_indices(symbols, capabilities.elements).to(device)
         states = torch.tensor([state], dtype=torch.float64).repeat(len(symbols), 1)
-        self.state = states.to(evaluator.device)
-        self.neighbours = VerletLists(evaluator.r_max, skin, evaluator.device)
+        self.state = states.to(device)
+        self.neighbours = VerletLists(capabilities.r_max, skin, device)
         self._extrapolations = _extrapolations(evaluator, self.symbols)
         """What remains to be said, by the number of the head."""
 
@@ -59,18 +62,17 @@ class Adapter:
                 f"{len(positions)}; make it again"
             )
         self.warn_of_extrapolation(head_weights)
-        row = torch.tensor(head_weights, dtype=torch.float64, device=self.evaluator.device)
+        row = torch.tensor(head_weights, dtype=torch.float64, device=self.species.device)
         weights = row.expand(n_atoms, -1).contiguous()
         cell = np.zeros((3, 3)) if box is None else box * ANGSTROM_PER_NM
         vectors, index = self.neighbours.edges(
             positions * ANGSTROM_PER_NM, cell, np.full(3, box is not None)
         )
-        node_energies, edge_gradients = self.evaluator.evaluate(
-            vectors, index, self.species, weights, state=self.state
-        )
+        graph = make_graph(vectors, index, self.species, state=self.state)
+        node_energies, edge_gradients = self.evaluator.evaluate(graph, weights)
         energy = float((weights * node_energies).sum())
         atomic_forces = forces(edge_gradients.to(torch.float64), index, n_atoms).cpu().numpy()
-        _check_finite(energy, atomic_forces)
+        check_finite(energy, atomic_forces)
         return energy * KJ_PER_MOL_PER_EV, atomic_forces * (KJ_PER_MOL_PER_EV * ANGSTROM_PER_NM)
 
     def warn_of_extrapolation(self, head_weights: Sequence[float]) -> None:
@@ -83,21 +85,9 @@ class Adapter:
 
 def _extrapolations(evaluator: Evaluator, symbols: Sequence[str]) -> dict[int, str]:
     """What to say of each head that was not trained on all of these elements."""
+    heads = evaluator.capabilities.heads
     sentences = {}
-    for number, row in enumerate(torch.eye(len(evaluator.heads))):
-        for head, elements in evaluator.heads.untrained(row, symbols).items():
-            sentences[number] = (
-                f"head '{head}' was not trained on {', '.join(elements)}; its numbers there are an "
-                "extrapolation"
-            )
+    for number, row in enumerate(torch.eye(len(heads))):
+        for sentence in heads.extrapolations(row, symbols):
+            sentences[number] = sentence
     return sentences
-
-
-def _check_finite(energy: float, forces: np.ndarray) -> None:
-    """Raise MHFFError for an energy (eV) or forces (eV/A) that are not finite."""
-    if not (np.isfinite(energy) and np.isfinite(forces).all()):
-        raise MHFFError(
-            f"expected finite numbers, got the energy {energy} eV and forces up to "
-            f"{np.abs(forces).max()} eV/A; check that no two atoms coincide and that the head "
-            "weights are finite, or use a shorter time step"
-        )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import openmm
 from ase import Atoms
 from openmm import app, unit
 
-from mhff_bench.engines import Engine, atoms_of
+from mhff.engines import atoms_of
 from mhff_openmm.adapter import KJ_PER_MOL_PER_EV
-from mhff_openmm.force import FORMS, add_mhff_force
+from mhff_openmm.force import add_mhff_force
 
 STEP = 0.5e-3
 """Time step, ps."""
@@ -21,13 +22,13 @@ TEMPERATURE = 300.0
 class OpenMM:
     """Dynamics in OpenMM, whose integrator and our neighbour list take part in a step."""
 
-    def __init__(self, options: dict[str, Any]) -> None:
+    def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options
         self.platform = openmm.Platform.getPlatformByName("CPU")
         self.about = {"openmm": openmm.version.version, "platform": self.platform.getName()}
 
     def prepare(self, system: dict[str, Any]) -> float:
-        """See `mhff_bench.workers.serving.Contender`."""
+        """See `mhff.engines.Steps`."""
         atoms = atoms_of(system)
         topology, described = topology_of(atoms), openmm.System()
         for mass in atoms.get_masses():
@@ -47,7 +48,7 @@ class OpenMM:
         return float(energy.value_in_unit(unit.kilojoule_per_mole)) / KJ_PER_MOL_PER_EV
 
     def run(self, n_steps: int) -> None:
-        """See `mhff_bench.workers.serving.Contender`."""
+        """See `mhff.engines.Steps`."""
         self.integrator.step(n_steps)
 
 
@@ -63,6 +64,3 @@ def topology_of(atoms: Atoms) -> app.Topology:
         tuple(openmm.Vec3(*row) for row in atoms.cell[:]) * unit.angstrom
     )
     return topology
-
-
-OPENMM = Engine("openmm", FORMS, OpenMM)

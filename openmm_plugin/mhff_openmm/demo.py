@@ -13,7 +13,8 @@ from ase.build import molecule
 from matplotlib.axes import Axes
 from openmm import app, unit
 
-from mhff.demo import COLOURS, MODEL, Panel
+from mhff.demo import COLOURS, MODEL
+from mhff.engines import Panel
 from mhff_openmm.adapter import KJ_PER_MOL_PER_EV
 from mhff_openmm.force import add_mhff_force
 

@@ -1,7 +1,36 @@
-"""What mhff offers for OpenMM: `mhff compile --target openmm` makes an artefact that
-`add_mhff_force` takes in place of a model.
+"""What OpenMM offers to mhff: a compile target, a benchmark, a part of the demonstration.
+
+`mhff compile --target openmm` makes an artefact, which `add_mhff_force` takes in place of a model.
 """
 
-from mhff_deploy.compiling.targets import Target
+from __future__ import annotations
 
-TARGET = Target("openmm", ("aoti", "torchscript"))
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mhff.engines import Engine, Panel, Steps, Target
+from mhff.options import Form
+
+
+def bench(options: Mapping[str, Any]) -> Steps:
+    """Steps of dynamics in an OpenMM Context."""
+    from mhff_openmm.bench import OpenMM
+
+    return OpenMM(options)
+
+
+def demo(out: Path, say: Callable[[str], None]) -> Panel:
+    """Dynamics of water."""
+    from mhff_openmm.demo import water_dynamics
+
+    return water_dynamics(out, say)
+
+
+OPENMM = Engine(
+    "openmm",
+    Target((Form.AOTI, Form.TORCHSCRIPT)),
+    forms=tuple(Form),
+    bench=bench,
+    demo=demo,
+)

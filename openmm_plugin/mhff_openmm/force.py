@@ -6,11 +6,14 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from mhff.atoms import species_indices
 from mhff.errors import MHFFError, listing
-from mhff.evaluator import open_evaluator
-from mhff.graph import species_indices
+from mhff.filekinds import SourceFile, read_source
+from mhff.files import sha256
 from mhff.heads import HeadSpec
-from mhff.modelfile import BUNDLED, is_model_file, model_path
+from mhff.modelfile import BUNDLED
+from mhff.opening import read_capabilities
+from mhff.options import Form, parse_choice
 from mhff.state import given_state
 from mhff.verlet import check_skin
 
@@ -24,12 +27,11 @@ except ImportError as error:
 
 from mhff_openmm.checks import resolve_periodic, selected_particles, symbols_of
 from mhff_openmm.computation import MHFFComputation
-from mhff_openmm.program import Form, Program, checksum
+from mhff_openmm.program import Program
 
 SKIN = 1.0
 """Of the neighbour list, A, that suits most simulations."""
-FORMS = ("aoti", "torchscript", "eager")
-DEFAULT_FORM: Form = "aoti"
+DEFAULT_FORM = "aoti"
 
 
 def add_mhff_force(
@@ -44,7 +46,7 @@ def add_mhff_force(
     *,
     periodic: bool | None = None,
     skin: float = SKIN,
-    form: Form | None = None,
+    form: str | None = None,
     charge: float | None = None,
     spin: float | None = None,
 ) -> PythonForce:
@@ -79,18 +81,17 @@ def add_mhff_force(
     symbols = symbols_of(system, topology, particles)
     periodic = resolve_periodic(system, topology, periodic)
     check_skin(skin, SKIN)
-    program = _program(model, form, device, dtype)
-    described = open_evaluator(
-        model, device, dtype
-    )  # not compiled: a mistake is told before minutes of compiling
-    weights = described.heads.row(described.default_head if head is None else head).tolist()
-    species_indices(symbols, described.elements)  # refuses elements that the model lacks
-    elements = tuple(element for element in described.elements if element in symbols)
+    file = read_source(model)
+    program = _program(model, file, form, device, dtype)
+    capabilities = read_capabilities(file)
+    weights = capabilities.head_row(head).tolist()
+    species_indices(symbols, capabilities.elements)  # refuses elements that the model lacks
+    elements = tuple(element for element in capabilities.elements if element in symbols)
     species = bytes(elements.index(symbol) for symbol in symbols)
-    state = given_state(charge, spin, described.state_embeddings, described.default_state)
+    state = given_state(charge, spin, capabilities.state_embeddings, capabilities.default_state)
     parameters = {
         f"{name}_head_{known}": weight
-        for known, weight in zip(described.heads.names, weights, strict=True)
+        for known, weight in zip(capabilities.heads.names, weights, strict=True)
     }
     _check_name(system, name, parameters)
     computation = MHFFComputation(
@@ -104,22 +105,22 @@ def add_mhff_force(
     return force
 
 
-def _program(model: str | os.PathLike[str], form: Form | None, device: str, dtype: str) -> Program:
+def _program(
+    model: str | os.PathLike[str], file: SourceFile, form: str | None, device: str, dtype: str
+) -> Program:
     """The program of a model or an artefact, as data."""
-    path = model_path(model)
-    if form is not None and form not in FORMS:
-        raise MHFFError(f"unknown form '{form}': choose one of {listing(FORMS)}")
-    if is_model_file(path):
+    if form is not None:
+        parse_choice(Form, form, "form")
+    if file.is_model:
         form = form or DEFAULT_FORM
     elif form is not None:
         raise MHFFError(
-            f"'{path}' is not a .mhff model file, and only those are compiled; leave out "
+            f"'{file.name}' is not a .mhff model file, and only those are compiled; leave out "
             f"form='{form}'"
         )
     bundled = str(model) in BUNDLED and not Path(model).exists()
-    return Program(
-        str(model) if bundled else str(path.resolve()), checksum(path), form, device, dtype
-    )
+    source = str(model) if bundled else str(file.path.resolve())
+    return Program(source, sha256(file.content), form, device, dtype)
 
 
 def _check_name(system: openmm.System, name: str, parameters: Iterable[str]) -> None:

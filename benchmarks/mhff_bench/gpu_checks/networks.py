@@ -17,10 +17,11 @@ import torch
 from ase import Atoms
 from ase.build import bulk, molecule
 
-from mhff.graph import Graph, graph_from_atoms
+from mhff.atoms import graph_from_atoms
+from mhff.graph import Graph
 from mhff.model.derivatives import energies_and_edge_gradients
-from mhff.ops.ghosts import owner_plan
 from mhff_bench.random_networks import ARCHITECTURES, random_network
+from mhff_deploy.compiling.verify import with_ghosts
 from mhff_deploy.kernels.gpu import TritonKernels
 from mhff_deploy.lowering.network import LoweredMACE
 
@@ -63,20 +64,10 @@ def results(
     ghosts.
     """
     generator = torch.Generator().manual_seed(3)
-    weights = torch.rand(
-        graph.n_atoms, len(network.config.heads), generator=generator, dtype=torch.float64
-    )
-    moved, sender = graph.edge_index[0, ::3], graph.edge_index[0].clone()
-    sender[::3] = graph.n_atoms + torch.arange(len(moved))
-    energies, gradients = energies_and_edge_gradients(
-        network,
-        graph.edge_vectors.to(device, dtype),
-        torch.stack([sender, graph.edge_index[1]]).to(device),
-        torch.cat([graph.species, graph.species[moved]]).to(device),
-        weights.to(device),
-        owner_plan(moved).to(device),
-        torch.cat([graph.state_of_atom, graph.state_of_atom[moved]]).to(device),
-    )
+    n_heads = len(network.config.heads)
+    weights = torch.rand(graph.n_local, n_heads, generator=generator, dtype=torch.float64)
+    moved = with_ghosts(graph).to(device, dtype)
+    energies, gradients = energies_and_edge_gradients(network, moved, weights.to(device))
     return {"energies": energies.cpu(), "gradients": gradients.cpu()}
 
 

@@ -16,7 +16,9 @@ def open_contender(options: dict[str, Any]) -> Contender:
 
     torch.set_num_threads(options["threads"])
     engine = find_engine(options["engine"])
-    return engine.open(options)
+    if engine.bench is None:
+        raise ValueError(f"the engine '{engine.name}' has no benchmark")
+    return engine.bench(options)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ of matrix products, which may sum other numbers of rows in another order);
 `tests/unit/test_graphs.py`.
 
 Not replayed, but run as they are: systems with ghosts (all of LAMMPS), systems of more than
-`MOST_ATOMS` atoms, and the first two steps of each size. Where torch cannot record a program, as it
+`MAX_ATOMS` atoms, and the first two steps of each size. Where torch cannot record a program, as it
 waits for the GPU somewhere, a warning says so.
 """
 
@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import torch
 
-from mhff.model.state import DEFAULT_STATE
+from mhff.graph import PROGRAM_INPUTS, Field, Level
 
 Results = tuple[torch.Tensor, torch.Tensor]
 Program = Callable[..., Results]
@@ -32,9 +32,9 @@ Recorder = Callable[[Program, tuple[torch.Tensor, ...]], Callable[[], Results]]
 in them then.
 """
 
-MOST_ATOMS = 2000
+MAX_ATOMS = 2000
 """Of a system that is replayed; an estimate, not measured."""
-MOST_GRAPHS = 8
+MAX_GRAPHS = 8
 """That are kept; the one that was used longest ago goes first."""
 WAIT = 2
 """Steps of one size before it is recorded, which takes as long as some five steps."""
@@ -60,81 +60,92 @@ def padded_sizes(n_atoms: int, n_edges: int) -> Sizes:
 
 
 class Slot:
-    """Inputs of one size, `[E, 3]`, `[2, E]`, `[N]`, `[N, H]`, the plan and `[N, 2]`, at one place
-    in memory.
-    """
+    """Program inputs of one padded size, at one place in memory."""
 
     def __init__(self, sizes: Sizes, example: tuple[torch.Tensor, ...], r_max: float) -> None:
-        vectors, edge_index, species, weights, self.plan, state = example
-        n_true, device = len(species), vectors.device
-        own = n_true + torch.arange(sizes.n_edges, device=device) % (sizes.n_atoms - n_true)
-        self.far = vectors.new_tensor([1.01 * r_max, 0, 0]).repeat(sizes.n_edges, 1)
-        self.own = torch.stack([own, own]).to(edge_index.dtype)
-        self.vectors, self.edge_index = self.far.clone(), self.own.clone()
-        self.species, self.weights = (
-            species.new_zeros(sizes.n_atoms),
-            weights.new_zeros(sizes.n_atoms, weights.shape[1]),
-        )
-        self.state = state.new_tensor(DEFAULT_STATE).repeat(sizes.n_atoms, 1)
+        """`example`: inputs of the true size; `r_max`: the model's cutoff, A."""
+        self.padding = [
+            self._padding(field, tensor, sizes, example, r_max)
+            for field, tensor in zip(PROGRAM_INPUTS, example, strict=True)
+        ]
+        self.inputs = tuple(padding.clone() for padding in self.padding)
 
-    def fill(
-        self,
-        edge_vectors: torch.Tensor,
-        edge_index: torch.Tensor,
-        species: torch.Tensor,
-        head_weights: torch.Tensor,
-        ghost_plan: torch.Tensor,
-        state: torch.Tensor,
-    ) -> tuple[torch.Tensor, ...]:
+    @staticmethod
+    def _padding(
+        field: Field,
+        tensor: torch.Tensor,
+        sizes: Sizes,
+        example: tuple[torch.Tensor, ...],
+        r_max: float,
+    ) -> torch.Tensor:
+        """A whole tensor of padding: edges longer than the cutoff, from padding atoms to themselves."""
+        if field.level is Level.GHOST:
+            return tensor.clone()
+        if field.name == "edge_vectors":
+            return tensor.new_tensor([1.01 * r_max, 0, 0]).repeat(sizes.n_edges, 1)
+        if field.name == "edge_index":
+            n_true = len(named_input(example, "species"))
+            steps = torch.arange(sizes.n_edges, device=tensor.device)
+            own = n_true + steps % (sizes.n_atoms - n_true)
+            return torch.stack([own, own]).to(tensor.dtype)
+        n_rows = sizes.n_edges if field.level is Level.EDGE else sizes.n_atoms
+        return tensor.new_tensor(field.default or 0).expand(n_rows, *tensor.shape[1:]).clone()
+
+    def fill(self, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         """Write the inputs of a step, padding behind them; gives the padded inputs."""
-        n_edges = len(edge_vectors)
-        torch.cat([edge_vectors, self.far[n_edges:]], out=self.vectors)
-        torch.cat([edge_index, self.own[:, n_edges:]], dim=1, out=self.edge_index)
-        for place, values in (
-            (self.species, species),
-            (self.weights, head_weights),
-            (self.state, state),
+        for field, place, values, padding in zip(
+            PROGRAM_INPUTS, self.inputs, inputs, self.padding, strict=True
         ):
-            place[: len(values)].copy_(values)
-        return self.vectors, self.edge_index, self.species, self.weights, self.plan, self.state
+            if field.level is Level.GHOST:
+                continue
+            axis = field.size_axis
+            n_true = values.shape[axis]
+            place.narrow(axis, 0, n_true).copy_(values)
+            if field.level is Level.EDGE:  # their number changes from step to step
+                n_padding = place.shape[axis] - n_true
+                rest = padding.narrow(axis, n_true, n_padding)
+                place.narrow(axis, n_true, n_padding).copy_(rest)
+        return self.inputs
+
+
+def named_input(inputs: tuple[torch.Tensor, ...], name: str) -> torch.Tensor:
+    """The program input of a name."""
+    return inputs[[field.name for field in PROGRAM_INPUTS].index(name)]
 
 
 class GraphedProgram:
-    """A compiled program for a GPU that replays small systems without ghosts; for one thread at a
-    time.
-    """
+    """A program for a GPU that replays small systems without ghosts; one thread at a time."""
 
     def __init__(
         self,
         program: Program,
         r_max: float,
         record: Recorder | None = None,
-        most_atoms: int = MOST_ATOMS,
+        max_atoms: int = MAX_ATOMS,
     ) -> None:
         """`r_max`: the model's cutoff, A; `record`: by default, a CUDA graph."""
-        self.program, self.r_max, self.most_atoms = program, r_max, most_atoms
+        self.program, self.r_max, self.max_atoms = program, r_max, max_atoms
         self.record = record or CudaRecorder()
         self.steps: Counter[Sizes] = Counter()
         self.slots: OrderedDict[Sizes, tuple[Slot, Callable[[], Results]]] = OrderedDict()
         self.works = True
 
     def __call__(self, *inputs: torch.Tensor) -> Results:
-        """The program's results; its inputs as `mhff_deploy.compiling.trace` lists them."""
-        edge_vectors, _, species, head_weights, ghost_plan, _ = inputs
-        n_atoms, n_edges = len(head_weights), len(edge_vectors)
-        no_ghosts = len(ghost_plan) == 1 and len(species) == n_atoms
-        if not (self.works and no_ghosts and 0 < n_atoms <= self.most_atoms):
+        """The program's results; its inputs are `mhff.graph.PROGRAM_INPUTS`."""
+        n_atoms = len(named_input(inputs, "head_weights"))
+        n_edges = len(named_input(inputs, "edge_vectors"))
+        no_ghosts = len(named_input(inputs, "ghost_plan")) == 1
+        if not (self.works and no_ghosts and 0 < n_atoms <= self.max_atoms):
             return self.program(*inputs)
         sizes = padded_sizes(n_atoms, n_edges)
         if sizes not in self.slots and not self._recorded(sizes, inputs):
             return self.program(*inputs)
         self.slots.move_to_end(sizes)
         slot, replay = self.slots[sizes]
-        slot.fill(*inputs)
+        slot.fill(inputs)
         node_energies, edge_gradients = replay()
-        return node_energies[:n_atoms].clone(), edge_gradients[
-            :n_edges
-        ].clone()  # the next step writes over them
+        # copies, because the next step writes over them
+        return node_energies[:n_atoms].clone(), edge_gradients[:n_edges].clone()
 
     def _recorded(self, sizes: Sizes, inputs: tuple[torch.Tensor, ...]) -> bool:
         """Record a size that came before; whether there is a recording now."""
@@ -143,7 +154,7 @@ class GraphedProgram:
             return False
         slot = Slot(sizes, inputs, self.r_max)
         try:
-            self.slots[sizes] = slot, self.record(self.program, slot.fill(*inputs))
+            self.slots[sizes] = slot, self.record(self.program, slot.fill(inputs))
         except RuntimeError as error:
             self.works = False
             reason = str(error).splitlines()[0]
@@ -152,24 +163,21 @@ class GraphedProgram:
                 stacklevel=4,
             )
             return False
-        if len(self.slots) > MOST_GRAPHS:
+        if len(self.slots) > MAX_GRAPHS:
             self.slots.popitem(last=False)
         return True
 
 
 class CudaRecorder:
-    """Records CUDA graphs, which share their memory: no two of them run at once, and nobody keeps
-    what they write.
-    """
+    """Records CUDA graphs that share their memory: no two run at once, and results are copied."""
 
     def __init__(self) -> None:
         self.pool = torch.cuda.graph_pool_handle()
 
     def __call__(self, program: Program, inputs: tuple[torch.Tensor, ...]) -> Callable[[], Results]:
         """See `Recorder`."""
-        program(
-            *inputs
-        )  # whatever is done once only, as loading of kernels, must not be part of the graph
+        # whatever is done only once, such as loading kernels, must not be part of the graph
+        program(*inputs)
         torch.cuda.synchronize()
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self.pool):

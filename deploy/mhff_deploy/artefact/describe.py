@@ -9,25 +9,24 @@ from typing import Any
 from rich.console import Group
 from rich.text import Text
 
-from mhff.describe import Description, head_table, pairs, state_words
+from mhff.describe import head_table, pairs, state_words
 from mhff.errors import MHFFError, listing
-from mhff_deploy.artefact.content import is_artefact, read_manifest
-from mhff_deploy.artefact.runtime import check_manifest
+from mhff.filekinds import Description, SourceFile
+from mhff.options import InstructionSet
+from mhff_deploy.artefact.compatibility import check_manifest
+from mhff_deploy.artefact.content import read_manifest
 
 
-def describe_artefact(path: Path) -> Description | None:
-    """Description of an artefact, or None of another file; raises MHFFError if it is damaged."""
-    content = path.read_bytes()
-    return describe_content(content, path) if is_artefact(content) else None
+def describe_artefact(file: SourceFile) -> Description:
+    """Description of an artefact; raises MHFFError if it is damaged."""
+    return describe_content(file.content, file.path)
 
 
 def describe_content(content: bytes, path: Path) -> Description:
-    """Description of an artefact's content in the file `path`, which may hold more than the
-    artefact.
-    """
+    """Description of an artefact's content in the file `path`, which may hold more than that."""
     manifest = read_manifest(content, path)
     try:
-        check_manifest(manifest, path, None, None)
+        check_manifest(manifest, path, None)
         problem = None
     except MHFFError as error:
         problem = str(error)
@@ -46,62 +45,66 @@ def render(summary: Mapping[str, Any]) -> Group:
     return Group(
         pairs(_facts(summary)),
         Text("\nHeads", style="bold"),
-        head_table(summary["heads"]),
+        head_table(summary["capabilities"]["heads"]),
         Text("\nProvenance of the model", style="bold"),
         pairs(_short(summary["provenance"]) | {"sha256": summary["model_sha256"]}),
     )
 
 
 def _short(provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """What fits in a line; the model file shows settings and errors."""
+    """Entries that fit in a line; the model file shows settings and errors."""
     return {
         name: value for name, value in provenance.items() if not isinstance(value, (Mapping, list))
     }
 
 
 def _facts(summary: Mapping[str, Any]) -> dict[str, str]:
-    errors = summary["largest_errors"]
+    can = summary["capabilities"]
+    form = summary["options"]["form"]
     facts = {
         "file": f"{summary['file']} ({summary['bytes'] / 1e6:.2f} MB)",
-        "program": f"{summary['form']} for {summary['target']}, {summary['dtype']} on "
-        f"{summary['device']}",
+        "program": f"{form} for {summary['target']}, {can['precision']} on {can['device']}",
         "processor": _processor(summary),
         "runs here": "yes" if summary["problem"] is None else f"no: {summary['problem']}",
-        "default head": summary["default_head"] or "none: name one",
-        "elements": listing(summary["elements"]),
-        "cutoff": f"{summary['r_max']:g} A",
+        "default head": can["default_head"] or "none: name one",
+        "elements": listing(can["elements"]),
+        "cutoff": f"{can['r_max']:g} A",
         "tables": _tables(summary["tables"]),
-        "errors": ", ".join(
-            f"{name.replace('_', ' ')} {error:.1e} {_UNIT[name]}" for name, error in errors.items()
-        )
-        + ", against the eager float64 model, relative to the largest gradient",
+        "errors": _errors(summary["largest_errors"]),
         "units": ", ".join(f"{quantity} {unit}" for quantity, unit in summary["units"].items()),
         "made with": f"mhff {summary['mhff_version']}, torch {summary['torch_version']}",
         "format": f"version {summary['format_version']}",
     }
-    if summary["state_embeddings"]:
+    if can["state_embeddings"]:
+        charge, spin = can["default_state"]
         facts["also takes"] = listing(
-            state_words(embedding) for embedding in summary["state_embeddings"]
+            state_words(embedding) for embedding in can["state_embeddings"]
         )
-        facts["where none is given"] = (
-            f"charge {summary['default_charge']:g}, multiplicity {summary['default_spin']:g}"
-        )
+        facts["where none is given"] = f"charge {charge:g}, multiplicity {spin:g}"
     return facts
 
 
-_UNIT = {"node_energies": "eV per atom", "edge_gradients": "eV/A"}
+def _errors(errors: Mapping[str, float]) -> str:
+    found = [
+        f"{name.replace('_', ' ')} {error:.1e} {'eV' if name == 'node_energies' else 'eV/A'}"
+        for name, error in errors.items()
+    ]
+    return f"{listing(found)}, against the eager float64 model, relative to the largest gradient"
 
 
 def _processor(summary: Mapping[str, Any]) -> str:
     made_on = f"compiled on one with {summary['processor']}"
-    return f"instructions {summary['isa']}, {made_on}" if summary["isa"] else made_on
+    if summary["capabilities"]["device"] != "cpu":
+        return made_on
+    isa = summary["options"]["isa"]
+    portable = isa != InstructionSet.NATIVE
+    return f"instructions {isa}, {made_on}" if portable else f"this kind only, {made_on}"
 
 
-def _tables(tables: Mapping[str, float]) -> str:
-    if not tables.get("intervals"):
+def _tables(tables: Mapping[str, Any]) -> str:
+    if not tables["n_intervals"]:
         return "none: radial networks kept"
     return (
-        f"{tables['intervals']:.0f} intervals, error of forces {tables['measured']:.1e} eV/A "
-        "measured, "
+        f"{tables['n_intervals']} intervals, error of forces {tables['measured']:.1e} eV/A measured, "
         f"{tables['asked']:g} eV/A asked"
     )

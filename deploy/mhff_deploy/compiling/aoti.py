@@ -1,5 +1,6 @@
-"""AOTInductor: the traced graph as native code in a `.pt2` package, for any numbers of atoms,
-ghosts and edges.
+"""AOTInductor: the traced graph as native code in a `.pt2` package.
+
+One package serves any numbers of atoms, ghosts and edges.
 """
 
 from __future__ import annotations
@@ -15,50 +16,43 @@ import torch
 from torch.fx import GraphModule
 from torch.fx.experimental import _config as fx_config
 
-from mhff.errors import MHFFError
+from mhff.errors import MHFFError, NoCompilerError
+from mhff.options import InstructionSet
 from mhff.quiet import quiet
-from mhff_deploy.artefact.content import NATIVE
+from mhff_deploy.compiling.trace import dynamic_shapes
 
 
 def compile_aoti(
-    program: GraphModule, example: tuple[torch.Tensor, ...], isa: str = NATIVE
+    program: GraphModule,
+    example: tuple[torch.Tensor, ...],
+    isa: InstructionSet = InstructionSet.NATIVE,
 ) -> tuple[bytes, dict[str, torch.Tensor]]:
-    """Content of the `.pt2` package of a traced program (`mhff_deploy.compiling.trace`), and its constants;
-    takes tens of seconds.
+    """Content of the `.pt2` package of a traced program, and its constants; takes tens of seconds.
 
-    `isa`: instruction set (`artefact.ISAS`). Raises MHFFError where there is no C++ compiler.
+    Raises NoCompilerError where there is no C++ compiler, MHFFError where it fails.
     """
     if shutil.which("g++") is None and shutil.which("clang++") is None:
-        raise MHFFError(
+        raise NoCompilerError(
             "compiling to AOTInductor needs a C++ compiler and found neither g++ nor clang++; "
             "install one (Debian: apt-get install g++), or choose --form torchscript"
         )
-    on_gpu = example[0].device.type != "cpu"
-    edges, atoms, local, plan = (
-        torch.export.Dim(name, min=0) for name in ("n_edges", "n_all", "n_local", "n_plan")
-    )
-    shapes = ({0: edges}, {1: edges}, {0: atoms}, {0: local}, {0: plan}, {0: atoms})
+    options = _OPTIONS | _INSTRUCTIONS[isa]
+    if example[0].device.type != "cpu":
+        options |= _ON_GPU
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), quiet(*_LOGGERS):
         warnings.simplefilter("ignore")
         with fx_config.patch(use_duck_shape=False):  # type: ignore[attr-defined]  # installed at import
-            exported = torch.export.export(program, example, dynamic_shapes=shapes)
-        options = _OPTIONS | (_PORTABLE if isa != NATIVE else {}) | (_ON_GPU if on_gpu else {})
+            exported = torch.export.export(program, example, dynamic_shapes=dynamic_shapes())
         file = Path(folder) / "program.pt2"
         try:
             torch._inductor.aoti_compile_and_package(
                 exported, package_path=str(file), inductor_configs=options
             )
-        except (
-            RuntimeError,
-            OSError,
-            subprocess.SubprocessError,
-        ) as error:  # what torch's compiler raises, or the C++ one
+        except _COMPILER_ERRORS as error:
             raise MHFFError(
-                f"AOTInductor could not compile the program ({_complaint(str(error))}); look at "
-                "the C++ compiler and at the "
-                f"temporary folder {tempfile.gettempdir()}, which needs room and a name without "
-                "spaces, or choose --form "
-                "torchscript"
+                f"AOTInductor could not compile the program ({_complaint(str(error))}); check the "
+                f"C++ compiler, and that the temporary folder {tempfile.gettempdir()} has free "
+                "space and no spaces in its path, or choose --form torchscript"
             ) from error
         return file.read_bytes(), constants_of(program)
 
@@ -66,9 +60,8 @@ def compile_aoti(
 def _complaint(output: str) -> str:
     """The line of a compiler's output that says what is wrong."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    return next(
-        (line for line in lines if "error:" in line), lines[0] if lines else "it said nothing"
-    )[:300]
+    first = lines[0] if lines else "it said nothing"
+    return next((line for line in lines if "error:" in line), first)[:300]
 
 
 def constants_of(program: GraphModule) -> dict[str, torch.Tensor]:
@@ -83,13 +76,18 @@ def constants_of(program: GraphModule) -> dict[str, torch.Tensor]:
 
 _OPTIONS: dict[str, Any] = {
     # constants in a package would be copied to wherever `malloc` puts them, and vectors that lie
-    # across cache lines cost the kernels a fourth of their speed; given apart, they stay where
+    # across cache lines cost the kernels a quarter of their speed; given apart, they stay where
     # torch puts tensors
     "aot_inductor.package_constants_in_so": False,
     # as many threads as torch has when the program runs, not when it is compiled
     "cpp.dynamic_threads": True,
 }
-_PORTABLE: dict[str, Any] = {"cpp.march": "x86-64-v3", "cpp.simdlen": 256}
+_INSTRUCTIONS: dict[InstructionSet, dict[str, Any]] = {
+    InstructionSet.NATIVE: {},
+    InstructionSet.X86_64_V3: {"cpp.march": "x86-64-v3", "cpp.simdlen": 256},
+}
+_COMPILER_ERRORS = (RuntimeError, OSError, subprocess.SubprocessError)
+"""What torch's compiler raises, or the C++ one."""
 _ON_GPU: dict[str, Any] = {"shape_padding": False}
 """Whether to pad matrix products would be found out by timing them, differently from one
 compilation to the next.

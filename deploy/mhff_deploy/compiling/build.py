@@ -1,137 +1,124 @@
-"""Building an artefact: lower, trace, compile, check, wrap."""
+"""Building an artefact: lower, trace, compile, check, pack."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import safetensors.torch
 import torch
+from torch.fx import GraphModule
 
 import mhff
+from mhff.capabilities import model_capabilities
 from mhff.errors import MHFFError, listing
-from mhff.evaluator import resolve_device, resolve_dtype
 from mhff.files import kernel_folder, sha256
 from mhff.modelfile import UNITS, Model
+from mhff.options import CompileOptions, CompleteOptions, Form, Precision
 from mhff.state import given_state
-from mhff_deploy.artefact.content import CONSTANTS, ISAS, KERNELS, NATIVE, Form, Manifest, pack
-from mhff_deploy.artefact.runtime import load_artefact, processor
+from mhff_deploy.artefact.compatibility import instructions, processor
+from mhff_deploy.artefact.content import Manifest, Tables, pack
+from mhff_deploy.artefact.programs import Parts
+from mhff_deploy.artefact.runtime import run_parts
 from mhff_deploy.compiling.aoti import compile_aoti
 from mhff_deploy.compiling.products import use_kernel
-from mhff_deploy.compiling.targets import Target
 from mhff_deploy.compiling.torchscript import compile_torchscript
 from mhff_deploy.compiling.trace import example_inputs, trace
 from mhff_deploy.compiling.verify import verify
-from mhff_deploy.lowering.lower import TABLE_ERROR, lower
+from mhff_deploy.lowering.lower import TABLE_ERROR, Lowered, lower
 
-ON_GPU = (499, 211, 40009)
-"""Local atoms, ghosts and edges that a compiler for GPUs suits its kernels to; programs run with
-any numbers of them.
-"""
+SIZES_ON_GPU = (499, 211, 40009)
+"""Local atoms, ghosts and edges that kernels for GPUs are tuned for; programs take any numbers."""
+NEW_PROGRAM = "the new program"
 
 
 def build(
     model: Model,
-    target: Target,
-    head: str | None = None,
-    elements: Sequence[str] | None = None,
-    device: str = "cpu",
-    dtype: str = "float32",
-    form: str | None = None,
-    charge: float | None = None,
-    spin: float | None = None,
-    table_error: float | None = None,
-    isa: str = NATIVE,
-    progress: Callable[[str], None] = lambda step: None,
+    options: CompileOptions,
+    target: str,
+    say: Callable[[str], None] = lambda step: None,
 ) -> tuple[bytes, Manifest]:
-    """Content of the target's file, checked against the eager model, and its manifest.
+    """Content of an artefact, checked against the eager model, and its manifest.
 
-    `head` becomes the default head; all heads stay in the program. `charge` and `spin`
-    (multiplicity) become what engines that name none run with, for models that take them.
-    `table_error`: error of forces, eV/A, that tables of radial functions may make (by default
-    `lower.TABLE_ERROR`), 0 to keep the radial networks. `isa`: "native", or "x86-64-v3" for any
-    processor with AVX2. `progress` is told each step as it begins. Raises MHFFError for whatever of
-    the arguments cannot be had, and if the program is not exact.
+    `target`: name of the engine, for the manifest. `say` is told each step as it begins. Raises
+    MHFFError for options that the model or this machine cannot satisfy, and if the program is not
+    exact.
     """
-    chosen = choose_form(target, form)
-    if head is not None:
-        model.heads.index(head)
-    state = given_state(charge, spin, model.network.config.state_embeddings)
-    resolve_dtype(dtype)
-    asked = TABLE_ERROR[dtype] if table_error is None else table_error
-    if not 0 <= asked < float("inf"):
-        raise MHFFError(
-            f"expected a table error of 0 eV/A or more, got {asked:g}; 1e-6 suits most simulations"
+    asked = complete(options)
+    state = check_options(model, asked)
+    with torch.inference_mode(False), torch.enable_grad():
+        lowered = lower(model, asked, kernel_folder(), say)
+        parts = _compile(lowered, asked, say)
+        network = lowered.network
+        capabilities = model_capabilities(
+            network.config, model.heads, asked.precision, str(network.device)
+        ).model_copy(update={"default_head": asked.head, "default_state": state})
+        on_cpu = network.device.type == "cpu"
+        manifest = Manifest(
+            target=target,
+            options=asked,
+            capabilities=capabilities,
+            units=UNITS,
+            model_sha256=sha256(model.to_bytes()),
+            torch_version=torch.__version__,
+            mhff_version=mhff.__version__,
+            kernels=lowered.namespace,
+            processor=processor(network.device),
+            instructions=instructions() if on_cpu else (),
+            tables=Tables(
+                asked=asked.table_error,
+                measured=lowered.table_error,
+                n_intervals=lowered.n_intervals,
+            ),
+            provenance=model.provenance,
         )
-    check_isa(isa)
-    lowered = lower(
-        model,
-        elements,
-        dtype,
-        resolve_device(device),
-        asked,
-        isa,
-        kernel_folder(),
-        progress,
-        chosen,
-    )
+        say("checking against the eager model")
+        evaluator = run_parts(parts, manifest, NEW_PROGRAM)
+        errors = verify(model, evaluator, manifest.tables)
+    manifest = manifest.model_copy(update={"largest_errors": errors})
+    return pack(parts.code, manifest, parts.members), manifest
+
+
+def complete(options: CompileOptions) -> CompleteOptions:
+    """The options with every choice made: float32, AOTInductor, and tables to suit the precision."""
+    precision = options.precision or Precision.FLOAT32
+    table_error = options.table_error
+    if table_error is None:
+        table_error = TABLE_ERROR[precision]
+    chosen = {
+        "precision": precision,
+        "form": options.form or Form.AOTI,
+        "table_error": table_error,
+    }
+    return CompleteOptions.model_validate({**dict(options), **chosen})
+
+
+def check_options(model: Model, options: CompleteOptions) -> tuple[float, float]:
+    """Charge and multiplicity of a program; raises MHFFError for options the model cannot satisfy."""
+    if options.form is Form.EAGER:
+        compiled = [form for form in Form if form is not Form.EAGER]
+        raise MHFFError(
+            f"the eager form is the model itself and is not compiled; choose one of "
+            f"{listing(compiled)}"
+        )
+    if options.head is not None:
+        model.heads.index(options.head)
+    return given_state(options.charge, options.spin, model.network.config.state_embeddings)
+
+
+def _compile(lowered: Lowered, options: CompleteOptions, say: Callable[[str], None]) -> Parts:
+    """Trace a lowered network and compile it."""
     network = lowered.network
-    progress("tracing")
-    program = trace(network)
+    say("tracing")
+    program: GraphModule = trace(network)
     if lowered.library is not None:
         use_kernel(program, lowered.namespace)
-    progress("compiling" if chosen == "aoti" else "scripting")
-    sizes = () if network.device.type == "cpu" else ON_GPU
-    example = example_inputs(len(model.heads), network.dtype, network.device, *sizes)
-    members = {} if lowered.library is None else {KERNELS: lowered.library.read_bytes()}
-    if chosen == "aoti":
-        code, constants = compile_aoti(program, example, isa)
-        members[CONSTANTS] = safetensors.torch.save(constants)
-    else:
-        code = compile_torchscript(program)
-    manifest = Manifest(
-        target=target.name,
-        form=chosen,
-        heads=tuple(model.heads),
-        default_head=head,
-        state_embeddings=network.config.state_embeddings,
-        default_charge=state[0],
-        default_spin=state[1],
-        elements=network.config.elements,
-        r_max=model.r_max,
-        dtype="float32" if dtype == "float32" else "float64",
-        device=str(network.device),
-        units=UNITS,
-        model_sha256=sha256(model.to_bytes()),
-        torch_version=torch.__version__,
-        mhff_version=mhff.__version__,
-        kernels=lowered.namespace,
-        isa=isa if network.device.type == "cpu" else "",
-        processor=processor(network.device),
-        tables={"asked": asked, "measured": lowered.table_error, "intervals": lowered.n_intervals},
-        largest_errors={},
-        provenance=model.provenance,
-    )
-    progress("checking against the eager model")
-    evaluator = load_artefact(pack(code, manifest, members), "the new program")
-    errors = verify(model, evaluator, dtype, asked if lowered.n_intervals else 0.0)
-    manifest = manifest.model_copy(update={"largest_errors": errors})
-    return target.wrap(pack(code, manifest, members)), manifest
-
-
-def choose_form(target: Target, form: str | None) -> Form:
-    """The form asked for, or the target's default; raises MHFFError if the target does not take it."""
-    if form is None:
-        return target.forms[0]
-    for known in target.forms:
-        if known == form:
-            return known
-    raise MHFFError(
-        f"target '{target.name}' does not take the form '{form}': choose one of "
-        f"{listing(target.forms)}"
-    )
-
-
-def check_isa(isa: str) -> None:
-    """Raise MHFFError for an instruction set that programs are not compiled for."""
-    if isa not in ISAS:
-        raise MHFFError(f"unknown instruction set '{isa}': choose one of {listing(ISAS)}")
+    kernels = None if lowered.library is None else lowered.library.read_bytes()
+    if options.form is Form.TORCHSCRIPT:
+        say("scripting")
+        return Parts(compile_torchscript(program), kernels)
+    say("compiling")
+    sizes = () if network.device.type == "cpu" else SIZES_ON_GPU
+    n_heads = len(network.config.heads)
+    example = example_inputs(n_heads, network.dtype, network.device, *sizes)
+    code, constants = compile_aoti(program, example, options.isa)
+    return Parts(code, kernels, safetensors.torch.save(constants))

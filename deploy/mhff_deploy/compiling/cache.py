@@ -1,15 +1,14 @@
 """The compile cache: a calculator or an adapter that is given a model compiles it once.
 
-A file's name is the checksum of everything its content depends on: model, options, torch, this
+A file's name is the checksum of everything that its content depends on: model, options, torch, this
 package's source and the processor. So a cache never needs to be cleared for correctness, and a home
-shared by several machines is safe.
+folder that several machines share is safe.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -18,73 +17,92 @@ from pathlib import Path
 
 import torch
 
-from mhff.files import artefact_folder, sha256, write_atomically
-from mhff.modelfile import Model, load
-from mhff_deploy.artefact.content import Form
-from mhff_deploy.compiling.build import build
-from mhff_deploy.compiling.targets import AOTI, TORCHSCRIPT
+from mhff.errors import MHFFError
+from mhff.files import artefact_folder, read_file, sha256, write_atomically
+from mhff.modelfile import Model
+from mhff.options import CompileOptions, CompleteOptions, Form
+from mhff_deploy.artefact.compatibility import instructions, processor
+from mhff_deploy.artefact.content import read_manifest
+from mhff_deploy.compiling.build import build, complete
 from mhff_deploy.lowering.lower import LARGEST_TABLES, table_bytes
+
+SUFFIX = {Form.AOTI: "pt2", Form.TORCHSCRIPT: "pt"}
+TARGET = "cache"
+"""What the manifests of programs in the cache give as their target."""
+
+
+def find_program(
+    model: Model,
+    options: CompileOptions,
+    used: Sequence[str] = (),
+    folder: Path | None = None,
+) -> Path | None:
+    """Path of a model's program in the cache, or None if it is not there or not whole.
+
+    It knows all elements of the model, or at least `used` where tables for all would be too large.
+    """
+    path = _path(model, _for_elements(model, options, used), folder)
+    return path if _is_whole(path) else None
 
 
 def compiled(
-    source: str | os.PathLike[str] | Model,
-    device: str = "cpu",
-    dtype: str = "float32",
-    form: Form = "aoti",
+    model: Model,
+    options: CompileOptions,
+    used: Sequence[str] = (),
+    say: Callable[[str], None] = lambda step: None,
     folder: Path | None = None,
-    progress: Callable[[str], None] = lambda step: None,
-    elements: Sequence[str] = (),
 ) -> Path:
-    """Path of the artefact of a model (file, bundled name or `Model`), compiled now if it is not in
-    the cache.
-
-    It knows all elements of the model, or at least `elements` where tables for all of them would be
-    too large.
-    """
-    model = source if isinstance(source, Model) else load(source)
-    few = tuple(elements) if elements and table_bytes(model.network) > LARGEST_TABLES else None
-    path = (
-        folder or artefact_folder()
-    ) / f"{_key(model, device, dtype, form, few)}.{'pt2' if form == 'aoti' else 'pt'}"
-    if not path.exists():
-        target = AOTI if form == "aoti" else TORCHSCRIPT
-        content, _ = build(
-            model, target, elements=few, device=device, dtype=dtype, progress=progress
-        )
+    """Path of a model's program in the cache, compiled now if need be; see `find_program`."""
+    asked = _for_elements(model, options, used)
+    path = _path(model, asked, folder)
+    if not _is_whole(path):
+        content, _ = build(model, asked, TARGET, say)
         write_atomically(path, content)
     return path
 
 
-def _key(
-    model: Model, device: str, dtype: str, form: Form, elements: tuple[str, ...] | None
-) -> str:
+def _for_elements(model: Model, options: CompileOptions, used: Sequence[str]) -> CompleteOptions:
+    """The options with every choice made, for few elements where tables for all are too large."""
+    asked = complete(options)
+    if asked.elements is None and used and table_bytes(model.network) > LARGEST_TABLES:
+        few = tuple(symbol for symbol in model.elements if symbol in set(used))
+        return asked.model_copy(update={"elements": few})
+    return asked
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a program is there and undamaged; a damaged one is made again."""
+    if not path.exists():
+        return False
+    try:
+        read_manifest(read_file(path), path)
+    except MHFFError:
+        return False
+    return True
+
+
+def _path(model: Model, options: CompleteOptions, folder: Path | None) -> Path:
+    suffix = SUFFIX[options.form]
+    return (folder or artefact_folder()) / f"{_key(model, options)}.{suffix}"
+
+
+def _key(model: Model, options: CompleteOptions) -> str:
     parts = {
         "model": sha256(model.to_bytes()),
-        "options": [device, dtype, form, elements],
+        "options": options.model_dump(mode="json"),
         "torch": torch.__version__,
         "source": _source_checksum(),
-        "machine": [
-            platform.machine(),
-            torch.backends.cpu.get_cpu_capability(),
-            _accelerator(device),
-        ],
+        "machine": [platform.machine(), processor(options.device), instructions()],
     }
     return sha256(json.dumps(parts, sort_keys=True).encode())[:32]
-
-
-def _accelerator(device: str) -> str:
-    return "" if torch.device(device).type == "cpu" else torch.cuda.get_device_name(device)
 
 
 @lru_cache(maxsize=1)
 def _source_checksum() -> str:
     """Checksum of the code that decides what a program computes."""
     digest = hashlib.sha256()
-    for folder in (
-        Path(str(files("mhff"))) / "model",
-        Path(str(files("mhff"))) / "ops",
-        Path(str(files("mhff_deploy"))),
-    ):
+    core = Path(str(files("mhff")))
+    for folder in (core / "model", core / "ops", Path(str(files("mhff_deploy")))):
         for path in sorted([*folder.rglob("*.py"), *folder.rglob("*.h")]):
             digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -1,10 +1,9 @@
-"""Tracing: energies of all heads and the edge gradients as one graph of plain operators, with no
-autograd left in it.
+"""Tracing: energies of all heads and the edge gradients as one graph of plain operators.
 
-The program's signature, for every target:
+No autograd is left in the graph. Every target's program has the same signature:
 
-    (edge_vectors [E, 3], edge_index [2, E], species [n_all], head_weights [n_local, H], ghost_plan [1 + n_ghosts],
-     state [n_all, 2]) -> (node_energies [n_local, H] float64, edge_gradients [E, 3])
+    tensors in the order of `mhff.graph.PROGRAM_INPUTS`
+        -> (node_energies [n_local, n_heads] float64, edge_gradients [E, 3])
 """
 
 from __future__ import annotations
@@ -16,13 +15,11 @@ from torch.fx import GraphModule, Node
 from torch.fx.experimental import _config as fx_config
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from mhff.graph import PROGRAM_INPUTS, from_program_inputs, make_graph, program_inputs
 from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.model.mace import MACE
-from mhff.model.state import DEFAULT_STATE
 from mhff.ops.ghosts import owner_plan
 from mhff_deploy.lowering.network import LoweredMACE
-
-INPUTS = ("edge_vectors", "edge_index", "species", "head_weights", "ghost_plan", "state")
 
 
 def example_inputs(
@@ -33,22 +30,29 @@ def example_inputs(
     n_ghosts: int = 5,
     n_edges: int = 53,
 ) -> tuple[torch.Tensor, ...]:
-    """Inputs to trace with; all sizes differ, so that no two of them are taken for the same
-    dimension.
-    """
+    """Inputs to trace with; all sizes differ, so that no two are taken for the same dimension."""
     generator = torch.Generator().manual_seed(0)
     sender = torch.randint(0, n_local + n_ghosts, (n_edges,), generator=generator)
     receiver = torch.randint(0, n_local, (n_edges,), generator=generator).sort().values
     owners = torch.randint(0, n_local, (n_ghosts,), generator=generator)
-    inputs = (
-        2.0 * torch.randn(n_edges, 3, generator=generator, dtype=torch.float64).to(dtype),
+    graph = make_graph(
+        2.0 * torch.randn(n_edges, 3, generator=generator, dtype=torch.float64),
         torch.stack([sender, receiver]),
         torch.zeros(n_local + n_ghosts, dtype=torch.int64),
-        torch.rand(n_local, n_heads, generator=generator, dtype=torch.float64),
-        owner_plan(owners),
-        torch.tensor([DEFAULT_STATE], dtype=torch.float64).repeat(n_local + n_ghosts, 1),
+        ghost_plan=owner_plan(owners),
     )
-    return tuple(tensor.to(device) for tensor in inputs)
+    weights = torch.rand(n_local, n_heads, generator=generator, dtype=torch.float64)
+    inputs = program_inputs(graph.to(device, dtype), weights.to(device))
+    return tuple(tensor.contiguous() for tensor in inputs)
+
+
+def dynamic_shapes() -> tuple[dict[int, Any], ...]:
+    """The dimension of each program input that may have any size, as `torch.export` takes it."""
+    names = {field.shape[field.size_axis] for field in PROGRAM_INPUTS}
+    sizes = {
+        name: torch.export.Dim(f"n_{str(name).lower().removeprefix('n_')}", min=0) for name in names
+    }
+    return tuple({field.size_axis: sizes[field.shape[field.size_axis]]} for field in PROGRAM_INPUTS)
 
 
 def trace(network: MACE | LoweredMACE) -> GraphModule:
@@ -57,17 +61,9 @@ def trace(network: MACE | LoweredMACE) -> GraphModule:
     The network's parameters must not require gradients.
     """
 
-    def program(
-        edge_vectors: torch.Tensor,
-        edge_index: torch.Tensor,
-        species: torch.Tensor,
-        head_weights: torch.Tensor,
-        ghost_plan: torch.Tensor,
-        state: torch.Tensor,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        return energies_and_edge_gradients(
-            network, edge_vectors, edge_index, species, head_weights, ghost_plan, state
-        )
+    def program(*inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        graph, head_weights = from_program_inputs(inputs)
+        return energies_and_edge_gradients(network, graph, head_weights)
 
     record = make_fx(
         program,

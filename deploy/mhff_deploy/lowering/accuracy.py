@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import torch
 
+from mhff.atoms import graph_from_atoms
 from mhff.errors import MHFFError
-from mhff.graph import Graph, graph_from_atoms
+from mhff.graph import Graph, make_graph
 from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.model.mace import MACE
-from mhff.model.state import DEFAULT_STATE
 from mhff_deploy.lowering.network import LoweredMACE
 from mhff_deploy.lowering.structures import check_structures
 
@@ -86,7 +86,7 @@ def dimers(species: int, n_elements: int, r_max: float) -> Graph:
     )
     first = 2 * torch.arange(len(r))
     towards = r[:, None] * torch.tensor([0.48, 0.6, 0.64], dtype=torch.float64)
-    return Graph(
+    return make_graph(
         edge_vectors=torch.stack([towards, -towards], dim=1).flatten(0, 1),
         edge_index=torch.stack(
             [
@@ -97,7 +97,6 @@ def dimers(species: int, n_elements: int, r_max: float) -> Graph:
         species=torch.stack([torch.full_like(other, species), other], 1).flatten(),
         structure=torch.arange(len(r)).repeat_interleave(2),
         cells=torch.zeros(len(r), 3, 3, dtype=torch.float64),
-        state=torch.tensor([DEFAULT_STATE], dtype=torch.float64).repeat(len(r), 1),
     )
 
 
@@ -109,10 +108,9 @@ def force_error(exact: MACE, lowered: LoweredMACE, graph: Graph) -> float:
         return 0.0
     n_heads = len(exact.config.heads)
     generator = torch.Generator().manual_seed(0)
-    weights = torch.rand(graph.n_atoms, n_heads, generator=generator, dtype=torch.float64)
-    arguments = (graph.edge_vectors, graph.edge_index, graph.species, weights)
-    _, right = energies_and_edge_gradients(exact, *arguments, state=graph.state_of_atom)
-    _, found = energies_and_edge_gradients(lowered, *arguments, state=graph.state_of_atom)
+    weights = torch.rand(graph.n_local, n_heads, generator=generator, dtype=torch.float64)
+    _, right = energies_and_edge_gradients(exact, graph, weights)
+    _, found = energies_and_edge_gradients(lowered, graph, weights)
     scale = right.new_ones(graph.n_structures)
     scale = scale.scatter_reduce(0, graph.structure_of_edge, right.abs().amax(1), "amax")
     return float(

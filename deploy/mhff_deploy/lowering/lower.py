@@ -17,7 +17,6 @@ from pathlib import Path
 import torch
 
 from mhff.errors import MHFFError, listing
-from mhff.evaluator import resolve_dtype
 from mhff.model.inference import use_operators
 from mhff.model.layers import ElementEmbedding, ElementLinear
 from mhff.model.mace import MACE
@@ -26,14 +25,14 @@ from mhff.model.readout import ReferenceEnergies
 from mhff.modelfile import Model
 from mhff.ops.cpu import build
 from mhff.ops.gpu import module as triton_module
-from mhff_deploy.artefact.content import Form
+from mhff.options import CompleteOptions, Form, Precision, resolve_device
 from mhff_deploy.kernels.cpu import NativeKernels
 from mhff_deploy.kernels.gpu import TritonKernels
 from mhff_deploy.lowering.accuracy import Tabulated, lower_to_error
 from mhff_deploy.lowering.network import LoweredMACE
 from mhff_deploy.lowering.radial import depends_on_pair
 
-TABLE_ERROR = {"float32": 1e-6, "float64": 1e-9}
+TABLE_ERROR = {Precision.FLOAT32: 1e-6, Precision.FLOAT64: 1e-9}
 """Error of forces, eV/A, that tables may make, by the program's precision."""
 LARGEST_TABLES = 1 << 29
 """Bytes; beyond it the radial networks are kept."""
@@ -60,25 +59,20 @@ class Lowered:
 
 def lower(
     model: Model,
-    elements: Sequence[str] | None,
-    dtype: str,
-    device: torch.device,
-    table_error: float,
-    march: str,
+    options: CompleteOptions,
     folder: Path,
     progress: Callable[[str], None] = lambda step: None,
-    form: Form = "aoti",
 ) -> Lowered:
-    """Network of its own for `elements` (all of the model's if None), in the model's order, ready
-    to trace.
+    """Network of its own for the elements asked for, in the model's order, ready to trace.
 
-    `table_error`: error of forces, eV/A, that tables may make; 0 keeps the radial networks.
-    `march`: the processor that kernels are compiled for; `folder`: where compiled kernels are kept;
-    `form`: what will become of the network. Raises MHFFError for elements that the model lacks.
+    `folder`: where compiled kernels are kept. Raises MHFFError for elements that the model lacks.
     """
-    exact = pruned(model, elements)
+    device = resolve_device(options.device)
+    table_error = options.table_error
+    form = options.form
+    exact = pruned(model, options.elements)
     use_operators(exact)  # which work in pieces, so that large models need little memory here
-    precision = resolve_dtype(dtype)
+    precision = options.precision.dtype
     kept = why_no_tables(exact, table_error)
     reason = why_no_kernels(exact, device, form, kept)
     if reason:
@@ -98,7 +92,7 @@ def lower(
         f"compiling kernels; radial networks are kept, {kept}" if kept else "compiling kernels"
     )
     try:
-        kernels = NativeKernels(lowered, exact, precision, folder, march)
+        kernels = NativeKernels(lowered, exact, precision, folder, options.isa)
     except build.CompilerError as error:
         raise MHFFError(
             f"the C++ compiler could not make the kernels ({error}); use g++ 11 or newer"
@@ -109,7 +103,7 @@ def lower(
 
 
 def why_no_kernels(
-    network: MACE, device: torch.device, form: Form = "aoti", no_tables: str = ""
+    network: MACE, device: torch.device, form: Form = Form.AOTI, no_tables: str = ""
 ) -> str:
     """Why a network is left as it is; empty if it is lowered to kernels. `no_tables`: why it has
     none (`why_no_tables`).
@@ -119,7 +113,7 @@ def why_no_kernels(
         return build.why_not(
             {config.n_channels, *(config.edge_channels(layer) for layer in range(config.n_layers))}
         )
-    if form == "torchscript":
+    if form is Form.TORCHSCRIPT:
         return "because TorchScript cannot hold kernels for GPUs, which are in Triton"
     if no_tables:
         return f"because kernels for GPUs need tables and there are none, {no_tables}"

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from mhff.graph import Graph
 from mhff.model.mace import MACE
-from mhff.model.state import DEFAULT_STATE
 from mhff.ops.flat import split_degrees
 from mhff.ops.ghosts import exchange_ghosts
 from mhff_deploy.lowering.linear import Maps, matrices
@@ -107,24 +107,17 @@ class LoweredMACE(nn.Module):
                 setattr(linear, name, getattr(linear, name) @ getattr(up, name))
             self.merged.append(merged)
 
-    def forward(
-        self,
-        edge_vectors: torch.Tensor,
-        edge_index: torch.Tensor,
-        species: torch.Tensor,
-        n_local: int,
-        ghost_plan: torch.Tensor | None = None,
-        state: torch.Tensor | None = None,
-    ) -> torch.Tensor:
+    def forward(self, graph: Graph) -> torch.Tensor:
         """Node energies `[n_local, n_heads]`, eV, float64; see `MACE.forward`."""
-        harmonics, r = self.kernels.geometry(edge_vectors)
-        order, begin = self.kernels.sort(edge_index[1], n_local)
-        ends = species.index_select(0, edge_index.flatten()).unflatten(0, (2, -1))
+        species, n_local = graph.species, graph.n_local
+        harmonics, r = self.kernels.geometry(graph.edge_vectors)
+        order, begin = self.kernels.sort(graph.edge_index[1], n_local)
+        ends = species.index_select(0, graph.edge_index.flatten()).unflatten(0, (2, -1))
         radial = self.radial(r, ends)
         edges = Edges(
-            edge_index, harmonics, radial.r, species, n_local, order, begin, radial.weights
+            graph.edge_index, harmonics, radial.r, species, n_local, order, begin, radial.weights
         )
-        degrees, sent, of_atoms = self._before_first_layer(species, n_local, state)
+        degrees, sent, of_atoms = self._before_first_layer(species, n_local, graph.state)
         state_energies = (
             0.0 if self.state_readout is None else self.state_readout(degrees[0][:n_local, 0])
         )
@@ -136,7 +129,9 @@ class LoweredMACE(nn.Module):
         for layer in range(self.config.n_layers):
             if layer:
                 of_atoms = self._of_atoms(layer, degrees, sent, species[:n_local])
-            degrees, sent = self._layer(layer, sent, of_atoms, edges, densities[layer], ghost_plan)
+            degrees, sent = self._layer(
+                layer, sent, of_atoms, edges, densities[layer], graph.ghost_plan
+            )
             if self.config.has_readout(layer):
                 energies.append(self.readouts[layer](degrees[0][:, 0]))
         return self.reference_energies(sum(energies), species[:n_local]) + state_energies
@@ -151,19 +146,15 @@ class LoweredMACE(nn.Module):
         """Where the weights are."""
         return self.node_embedding.weight.device
 
-    def embed_nodes(self, species: torch.Tensor, state: torch.Tensor | None) -> torch.Tensor:
+    def embed_nodes(self, species: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
         """Initial scalars `[n_all, n_channels]`."""
         scalars = self.node_embedding(species)
         if self.state_embedding is None:
             return scalars
-        if state is None:
-            state = torch.tensor(
-                [DEFAULT_STATE], dtype=torch.float64, device=species.device
-            ).expand(len(species), -1)
         return scalars + self.state_embedding(state)
 
     def _before_first_layer(
-        self, species: torch.Tensor, n_local: int, state: torch.Tensor | None
+        self, species: torch.Tensor, n_local: int, state: torch.Tensor
     ) -> tuple[list[torch.Tensor], list[torch.Tensor], OfAtoms]:
         """Initial features and what is sent in the first layer, of all atoms, and what local atoms
         themselves contribute.
@@ -215,14 +206,14 @@ class LoweredMACE(nn.Module):
         of_atoms: OfAtoms,
         edges: Edges,
         density: torch.Tensor | None,
-        ghost_plan: torch.Tensor | None,
+        ghost_plan: torch.Tensor,
     ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
         """New features of each degree, `[n_local, 2l + 1, C]`, and what neighbours send in the next
         layer.
         """
         n, local = edges.n_local, edges.species[: edges.n_local]
         features = torch.cat(sent, dim=1)
-        if layer and ghost_plan is not None:
+        if layer:
             features = exchange_ghosts(features, ghost_plan)
         mapped = self.kernels.convolution(layer, features, edges)
         a = self.mixings[layer](mapped, n, density, of_atoms.residual, local)

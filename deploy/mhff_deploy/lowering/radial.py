@@ -148,4 +148,4 @@ def _edges(basis: RadialBasis, r: torch.Tensor, ends: torch.Tensor) -> Edges:
     """What radial functions read of edges with distances `r [E]` between the species `ends [2, E]`."""
     radial, envelope = basis(r, ends[0], ends[1])
     nothing = radial.new_zeros(0)
-    return Edges(nothing, ends, nothing, radial, envelope, 0, None)
+    return Edges(nothing, ends, nothing, radial, envelope, 0, nothing)

@@ -1,0 +1,112 @@
+"""Compiled programs as callables: AOTInductor packages and TorchScript, with their kernels."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors.torch
+import torch
+
+from mhff.errors import MHFFError
+from mhff.ops import contraction, convolution, ghosts  # noqa: F401  (programs call what these register)
+from mhff.ops.cpu.operators import load_library
+from mhff.options import Form
+from mhff_deploy.artefact.content import CONSTANTS, KERNELS, Manifest, read_member
+from mhff_deploy.artefact.cuda_graphs import GraphedProgram
+
+Program = Callable[..., tuple[torch.Tensor, torch.Tensor]]
+"""Tensors in the order of `mhff.graph.PROGRAM_INPUTS` to node energies and edge gradients."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a program is made of, beside its manifest."""
+
+    code: bytes
+    """The compiler's own file; an artefact is one, too."""
+    kernels: bytes | None = None
+    """Shared library."""
+    constants: bytes | None = None
+    """safetensors; None for TorchScript, which holds its own."""
+
+    @property
+    def members(self) -> dict[str, bytes]:
+        """What is added to the code in an artefact, by name."""
+        named = {KERNELS: self.kernels, CONSTANTS: self.constants}
+        return {name: content for name, content in named.items() if content is not None}
+
+
+def parts_of(content: bytes, manifest: Manifest) -> Parts:
+    """The parts in an artefact's content."""
+    kernels = read_member(content, KERNELS) if manifest.kernels else None
+    constants = read_member(content, CONSTANTS) if manifest.form is Form.AOTI else None
+    return Parts(content, kernels, constants)
+
+
+def start_program(parts: Parts, manifest: Manifest, name: str) -> Program:
+    """A program ready to be called; raises MHFFError where this machine cannot load it."""
+    device = torch.device(manifest.capabilities.device)
+    try:
+        if parts.kernels is not None:
+            load_kernels(parts.kernels, manifest.kernels)
+        if parts.constants is None:
+            return load_script(parts.code)
+        package = Package(parts.code, parts.constants, device)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise MHFFError(
+            f"'{name}' cannot be loaded on this machine ({reason}); recompile it here"
+        ) from error
+    except OSError as error:
+        raise MHFFError(
+            f"'{name}' cannot be loaded ({error.strerror or error}); make room in the temporary "
+            f"folder {tempfile.gettempdir()}"
+        ) from error
+    if device.type == "cuda":
+        return GraphedProgram(package, manifest.capabilities.r_max)
+    return package
+
+
+class Package:
+    """An AOTInductor package with the constants that lie beside it."""
+
+    def __init__(self, code: bytes, constants: bytes, device: torch.device) -> None:
+        """Raises RuntimeError for a package that does not fit this machine."""
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "program.pt2"
+            file.write_bytes(code)
+            # the events by which threads wait for each other cannot be part of a CUDA graph; on a
+            # GPU, one thread at a time
+            self.program = torch._inductor.aoti_load_package(
+                str(file), run_single_threaded=device.type == "cuda"
+            )
+        stored = safetensors.torch.load(constants)
+        # copies, because only torch's own memory begins at cache lines; kept, because the program
+        # does not copy them
+        self.constants = {
+            name: stored[name].to(device, copy=True) for name in self.program.get_constant_fqns()
+        }
+        self.program.load_constants(self.constants, check_full_update=True, user_managed=True)
+
+    def __call__(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.program(*inputs)
+
+
+def load_script(code: bytes) -> Program:
+    """A TorchScript program; raises RuntimeError for one that does not fit this machine."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch.jit is deprecated; openmm-torch needs it
+        return torch.jit.load(io.BytesIO(code))
+
+
+def load_kernels(library: bytes, namespace: str) -> None:
+    """Load a shared library, unless a program with the same kernels was loaded before."""
+    with tempfile.TemporaryDirectory() as folder:  # a loaded library does not need its file
+        file = Path(folder) / "kernels.so"
+        file.write_bytes(library)
+        load_library(file, namespace)

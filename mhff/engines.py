@@ -1,0 +1,105 @@
+"""What an engine offers to mhff: a compile target, a benchmark, a part of the demonstration.
+
+Components contribute engines through the entry-point group `mhff.engines`. The core knows this
+protocol, never an engine. Loading an engine must not import what it drives: its functions do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ase import Atoms
+
+from mhff.errors import MHFFError, listing
+from mhff.options import Form
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+GROUP = "mhff.engines"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One panel of the demonstration's figure."""
+
+    title: str
+    draw: Callable[[Axes], None]
+
+
+class Steps(Protocol):
+    """Steps of a simulation, to be timed."""
+
+    about: dict[str, Any]
+    """Versions and settings worth knowing."""
+
+    def prepare(self, system: dict[str, Any]) -> float:
+        """Take a system (numbers, positions in A, cell, pbc); its energy, eV, or NaN if none."""
+        ...
+
+    def run(self, n_steps: int) -> None:
+        """Compute energies and forces of n steps."""
+        ...
+
+
+def unchanged(artefact: bytes) -> bytes:
+    """The artefact itself: for engines that load it as it is."""
+    return artefact
+
+
+def accept_any_name(output: str) -> None:
+    """Accept every file name."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What `mhff compile --target` makes for an engine."""
+
+    forms: tuple[Form, ...]
+    """Forms of the program that the engine takes, the default first."""
+    wrap: Callable[[bytes], bytes] = unchanged
+    """Makes the engine's file of an artefact."""
+    check_output: Callable[[str], None] = accept_any_name
+    """Raises MHFFError for a file name that the engine would misread."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine; None for what it does not offer."""
+
+    name: str
+    target: Target | None = None
+    forms: tuple[Form, ...] = ()
+    """Forms of programs that its benchmark runs; none where it runs no program."""
+    bench: Callable[[Mapping[str, Any]], Steps] | None = None
+    """Opens `model` (a path) with `form`, `dtype`, `head` and `threads`."""
+    demo: Callable[[Path, Callable[[str], None]], Panel] | None = None
+    """Works, writes files into a folder, tells what it finds, and returns how to draw it."""
+
+
+def atoms_of(system: Mapping[str, Any]) -> Atoms:
+    """The system of a benchmark's request as ASE has it."""
+    return Atoms(
+        numbers=system["numbers"],
+        positions=system["positions"],
+        cell=system["cell"],
+        pbc=system["pbc"],
+    )
+
+
+def engines() -> dict[str, Engine]:
+    """The engines that are installed, by name."""
+    found: list[Engine] = [entry.load() for entry in entry_points(group=GROUP)]
+    return {engine.name: engine for engine in sorted(found, key=lambda engine: engine.name)}
+
+
+def target_of(name: str) -> Target:
+    """The compile target of an engine; raises MHFFError naming the engines that have one."""
+    targets = {engine.name: engine.target for engine in engines().values() if engine.target}
+    if name not in targets:
+        raise MHFFError(f"unknown target '{name}': choose one of {listing(targets)}")
+    return targets[name]

@@ -1,0 +1,127 @@
+"""The kinds of files that a user may give as a model, and the one place that reads them.
+
+The core knows model files (`.mhff`). Components contribute other kinds through the entry-point
+group `mhff.files`, each an object that offers what `FileKind` says.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Protocol
+
+from rich.console import RenderableType
+
+from mhff.capabilities import Capabilities
+from mhff.errors import MHFFError, NoCompilerError, listing
+from mhff.evaluator import Evaluator
+from mhff.files import read_file
+from mhff.modelfile import Model, model_path
+from mhff.options import CompileOptions
+
+GROUP = "mhff.files"
+MODEL_FILES = ".mhff model files"
+Say = Callable[[str], None]
+"""Is told each step of something long as it begins."""
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file that was read, once: what is checked is what is used."""
+
+    path: Path
+    content: bytes
+
+    @property
+    def name(self) -> str:
+        """The path, for messages."""
+        return str(self.path)
+
+    @property
+    def is_model(self) -> bool:
+        """Whether it looks like safetensors, which `.mhff` files are: 8 bytes of length, then JSON."""
+        return self.content[8:9] == b"{"
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a file is."""
+
+    summary: dict[str, Any]
+    """For programs: a JSON object."""
+    shown: RenderableType
+    """For people."""
+
+
+class FileKind(Protocol):
+    """A kind of compiled file."""
+
+    name: str
+    """In the plural, for messages."""
+
+    def recognises(self, content: bytes) -> bool:
+        """Whether a file is of this kind, damaged or not."""
+        ...
+
+    def capabilities(self, file: SourceFile) -> Capabilities:
+        """What the program in the file can do; nothing is run."""
+        ...
+
+    def describe(self, file: SourceFile) -> Description:
+        """What `mhff info` shows; nothing is run."""
+        ...
+
+    def open(self, file: SourceFile, options: CompileOptions) -> Evaluator:
+        """The program as an evaluator; raises MHFFError where it is not what `options` ask for."""
+        ...
+
+
+class Compiler(Protocol):
+    """The kind of file that models are compiled to in order to run."""
+
+    def find(self, model: Model, options: CompileOptions, used: Sequence[str]) -> Path | None:
+        """The program in the cache, or None; it knows at least the elements `used`."""
+        ...
+
+    def compile(self, model: Model, options: CompileOptions, used: Sequence[str], say: Say) -> Path:
+        """The program in the cache, compiled now if need be; NoCompilerError where none can be."""
+        ...
+
+    def open(self, file: SourceFile, options: CompileOptions) -> Evaluator:
+        """See `FileKind.open`."""
+        ...
+
+
+COMPILED = "artefacts"
+"""Entry point of the kind of file that is also a `Compiler`."""
+
+
+def read_source(name: str | os.PathLike[str]) -> SourceFile:
+    """Read a model, an artefact or a bundled model; raises MHFFError where there is no such file."""
+    path = model_path(name)
+    return SourceFile(path, read_file(path))
+
+
+def kind_of(file: SourceFile) -> FileKind:
+    """The kind of a compiled file; raises MHFFError for a file that is of no known kind."""
+    kinds: list[FileKind] = [entry.load() for entry in entry_points(group=GROUP)]
+    for kind in kinds:
+        if kind.recognises(file.content):
+            return kind
+    known = listing([MODEL_FILES, *sorted(kind.name for kind in kinds)])
+    raise MHFFError(f"'{file.name}' is not an mhff file; expected one of: {known}")
+
+
+def compiler() -> Compiler:
+    """What compiles models; raises NoCompilerError where the component is not installed."""
+    found = entry_points(group=GROUP, name=COMPILED)
+    if not found:
+        raise NoCompilerError(
+            "compiling needs the component mhff_deploy, which is not installed; install mhff whole"
+        )
+    (entry,) = found
+    chosen: Compiler = entry.load()
+    return chosen

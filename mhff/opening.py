@@ -1,0 +1,202 @@
+"""The one road from a model to what evaluates it.
+
+    open_evaluator(source, options)
+
+takes a path, a bundled model's name, a `Model` or an evaluator. ASE, OpenMM, LAMMPS, the benchmarks
+and the command line all come this way.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from mhff.capabilities import Capabilities, model_capabilities
+from mhff.errors import MHFFError, NoCompilerError
+from mhff.evaluator import EagerEvaluator, Evaluator, ModelSource
+from mhff.filekinds import SourceFile, compiler, kind_of, read_source
+from mhff.graph import Graph
+from mhff.heads import Heads, OnceOnly
+from mhff.modelfile import Model, from_bytes, header_from_bytes
+from mhff.options import CompileOptions, Form, Precision, resolve_device
+
+logger = logging.getLogger("mhff")
+
+COMPILING = (
+    "mhff is compiling the model, once for all later runs on this machine (about a minute; "
+    "form='eager' does without)"
+)
+EAGER_EVALUATIONS = 10
+"""Evaluations before a model that is not in the cache is compiled: single points do not wait."""
+
+
+def open_evaluator(
+    source: ModelSource | SourceFile | Evaluator, options: CompileOptions | None = None
+) -> Evaluator:
+    """An evaluator of a model, a model file, a bundled model or a compiled file.
+
+    A model without a precision runs in float64. Without a form it is compiled once it has been
+    evaluated a few times, or at once if its program is in the cache. A compiled file has the device
+    and precision it was compiled for; raises MHFFError where these are not what is asked for.
+    """
+    asked = options or CompileOptions()
+    if isinstance(source, Evaluator):
+        return source
+    if not isinstance(source, Model):
+        file = source if isinstance(source, SourceFile) else read_source(source)
+        if not file.is_model:
+            if asked.form is not None:
+                raise MHFFError(
+                    f"'{file.name}' is not a .mhff model file, and only those are compiled; leave "
+                    f"out form='{asked.form}'"
+                )
+            return kind_of(file).open(file, asked)
+        source = from_bytes(file.content, file.name)
+    asked = asked.but(precision=asked.precision or Precision.FLOAT64)
+    if asked.form is Form.EAGER:
+        return EagerEvaluator(source, asked.device, asked.precision or Precision.FLOAT64)
+    return CompilingEvaluator(source, asked)
+
+
+def read_capabilities(source: ModelSource | SourceFile | Evaluator) -> Capabilities:
+    """What a model or a compiled file can do, from its header; no network is built.
+
+    Raises MHFFError for a file that is damaged or of no known kind.
+    """
+    if isinstance(source, Evaluator):
+        return source.capabilities
+    if isinstance(source, Model):
+        return _of_model(source)
+    file = source if isinstance(source, SourceFile) else read_source(source)
+    if not file.is_model:
+        return kind_of(file).capabilities(file)
+    header = header_from_bytes(file.content, file.name)
+    return model_capabilities(header.architecture, Heads(header.heads), Precision(header.dtype))
+
+
+def _of_model(model: Model) -> Capabilities:
+    dtype = str(model.network.dtype).removeprefix("torch.")
+    return model_capabilities(model.network.config, model.heads, Precision(dtype))
+
+
+class CompilingEvaluator(Evaluator):
+    """A model that becomes a program when that pays.
+
+    A program in the cache is used from the first evaluation on. Otherwise the eager model serves
+    the first evaluations, then the model is compiled once, for all later runs. A form that was asked
+    for by name is compiled at once.
+    """
+
+    def __init__(self, model: Model, options: CompileOptions) -> None:
+        self.model = model
+        self.options = options
+        self.capabilities = model_capabilities(
+            model.network.config,
+            model.heads,
+            options.precision or Precision.FLOAT64,
+            str(resolve_device(options.device)),
+        )
+        self._eager_left = EAGER_EVALUATIONS if options.form is None else 0
+        self._searched = False
+        self._eager: EagerEvaluator | None = None
+        self._program: Evaluator | None = None
+        self._lock = threading.RLock()
+
+    def __reduce__(self) -> tuple[Callable[..., CompilingEvaluator], tuple[Any, ...]]:
+        return CompilingEvaluator, (self.model, self.options)
+
+    def evaluate(
+        self, graph: Graph, head_weights: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `Evaluator.evaluate`."""
+        program = self._program
+        if program is not None and program.capabilities.elements == self.capabilities.elements:
+            return program.evaluate(graph, head_weights)
+        self.check(graph, head_weights)
+        evaluator = self._evaluator(graph)
+        return evaluator.evaluate(self._renumbered(graph, evaluator), head_weights)
+
+    def prepare(self, symbols: Sequence[str]) -> None:
+        """Compile now, for structures of these elements; see `Evaluator.prepare`."""
+        with self._lock:
+            self._compile(symbols)
+
+    def _evaluator(self, graph: Graph) -> Evaluator:
+        """The program for the elements of a graph, or the eager model."""
+        used = [self.capabilities.elements[index] for index in graph.species.unique().tolist()]
+        with self._lock:
+            if self._program is not None and set(used) <= set(self._program.capabilities.elements):
+                return self._program
+            if self._eager_left and not self._searched:
+                self._searched = True
+                self._find(used)
+            if self._program is None and self._eager_left:
+                self._eager_left -= 1
+                return self._eager_model()
+            return self._compile(used)
+
+    def _find(self, used: Sequence[str]) -> None:
+        """Take the program from the cache, if it is there."""
+        try:
+            path = compiler().find(self.model, self._asked(), used)
+        except NoCompilerError:
+            return
+        if path is not None:
+            self._program = compiler().open(read_source(path), self._opening())
+
+    def _compile(self, used: Sequence[str]) -> Evaluator:
+        """The program, compiled now if it is not in the cache; the eager model where none can be."""
+        known = self._program.capabilities.elements if self._program is not None else ()
+        wanted = tuple(dict.fromkeys([*known, *used]))
+        try:
+            path = compiler().compile(self.model, self._asked(), wanted, _announcement())
+        except NoCompilerError as error:
+            if self.options.form is not None:
+                raise
+            logger.warning("the model runs in its slower eager form: %s", error)
+            self._program = self._eager_model()
+        else:
+            self._program = compiler().open(read_source(path), self._opening())
+            self._eager = None
+        return self._program
+
+    def _asked(self) -> CompileOptions:
+        return self.options.but(form=self.options.form or Form.AOTI)
+
+    def _opening(self) -> CompileOptions:
+        return CompileOptions(device=self.options.device, precision=self.options.precision)
+
+    def _eager_model(self) -> EagerEvaluator:
+        if self._eager is None:
+            self._eager = EagerEvaluator(
+                self.model, self.options.device, self.capabilities.precision
+            )
+        return self._eager
+
+    def _renumbered(self, graph: Graph, evaluator: Evaluator) -> Graph:
+        """The graph with the species indices of a program that knows fewer elements."""
+        known = evaluator.capabilities.elements
+        if known == self.capabilities.elements:
+            return graph
+        position = {element: index for index, element in enumerate(known)}
+        table = torch.tensor(
+            [position.get(element, 0) for element in self.capabilities.elements],
+            device=graph.species.device,
+        )
+        return replace(graph, species=table[graph.species])
+
+
+def _announcement() -> Callable[[str], None]:
+    """Tells once what takes time, at the first of a compilation's steps."""
+    told = OnceOnly()
+
+    def say(step: str) -> None:
+        for sentence in told.new([COMPILING]):
+            logger.warning(sentence)
+
+    return say
