@@ -27,7 +27,7 @@ from gpu_programs import CONFIGS, ELEMENTS, SIZES, crystal, measure_programs, sh
 from gpu_table import table
 from gpu_timing import Peak, gpu_time, measure_peak
 
-from mhff.graph import graph_from_atoms
+from mhff.atoms import graph_from_atoms
 
 PARTS = {"check": 60, "mp": 150, "mh1": 200, "mini": 100, "kernels": 60}
 """Seconds that each part may take: estimates until they are measured."""

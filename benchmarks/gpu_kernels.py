@@ -35,7 +35,7 @@ def works(network: MACE, graph: Graph, dtype: str, device: torch.device) -> Iter
     """Forward and adjoint kernels of a network (in float64, without gradients) with the inputs of a
     structure.
     """
-    config, real, n_atoms = network.config, getattr(torch, dtype), graph.n_atoms
+    config, real, n_atoms = network.config, getattr(torch, dtype), graph.n_local
     lowered = LoweredMACE(network, N_INTERVALS[dtype])
     made = TritonKernels(lowered, network, real, device, kernel_folder())
     vectors, edge_index = graph.edge_vectors.to(device, real), graph.edge_index.to(device)

@@ -12,7 +12,7 @@ from ase import Atoms
 from ase.build import bulk
 from gpu_timing import Peak, profile, wall_time
 
-from mhff.graph import graph_from_atoms
+from mhff.atoms import graph_from_atoms
 from mhff.model.config import Block, ModelConfig
 from mhff.modelfile import Model, load
 from mhff_bench.count import multiply_adds
@@ -92,15 +92,17 @@ class Step:
     def __init__(self, evaluator: ArtefactEvaluator, n_atoms: int) -> None:
         if not isinstance(evaluator.program, GraphedProgram):
             raise SystemExit("expected a program that records CUDA graphs")
-        graph = graph_from_atoms(crystal(n_atoms), evaluator.elements, evaluator.r_max)
+        graph = graph_from_atoms(
+            crystal(n_atoms), evaluator.capabilities.elements, evaluator.capabilities.r_max
+        )
         self.evaluator = evaluator
         self.graphed = evaluator.program
         self.n_atoms = n_atoms
-        self.vectors = graph.edge_vectors.to("cuda", evaluator.dtype)
+        self.vectors = graph.edge_vectors.to("cuda", evaluator.capabilities.dtype)
         self.edge_index = graph.edge_index.cuda()
         self.species = graph.species.cuda()
         self.weights = torch.zeros(
-            n_atoms, len(evaluator.heads), dtype=torch.float64, device="cuda"
+            n_atoms, len(evaluator.capabilities.heads), dtype=torch.float64, device="cuda"
         )
         self.weights[:, 0] = 1.0
 
@@ -116,7 +118,9 @@ class Step:
     def launch(self) -> Any:
         """Call the program itself, without a CUDA graph: a neutral singlet without ghosts."""
         plan = torch.zeros(1, dtype=torch.int64, device="cuda")
-        state = torch.tensor([self.evaluator.default_state], dtype=torch.float64, device="cuda")
+        state = torch.tensor(
+            [self.evaluator.capabilities.default_state], dtype=torch.float64, device="cuda"
+        )
         inputs = (self.vectors, self.edge_index, self.species, self.weights, plan)
         return self.graphed.program(*inputs, state.repeat(self.n_atoms, 1))
 

@@ -21,8 +21,8 @@ from peers import FOLDER
 from run import RESULTS
 from torch.profiler import ProfilerActivity, profile
 
+from mhff.atoms import graph_from_atoms
 from mhff.files import kernel_folder
-from mhff.graph import graph_from_atoms
 from mhff.model.config import ModelConfig
 from mhff.modelfile import Model, load
 from mhff.ops.ghosts import no_ghosts
@@ -79,7 +79,7 @@ def inputs_of(model: Model, config: ModelConfig, dtype: str) -> tuple[torch.Tens
         graph.species,
         weights,
         no_ghosts(torch.device("cpu")),
-        graph.state_of_atom,
+        graph.state,
     )
 
 

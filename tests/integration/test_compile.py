@@ -13,8 +13,8 @@ from models import random_model
 from tolerances import ROUNDING, SINGLE_PRECISION, assert_close, assert_close_to_scale
 
 from mhff import MHFFCalculator
-from mhff.evaluator import open_evaluator
-from mhff.graph import graph_from_atoms
+from mhff.atoms import graph_from_atoms
+from mhff.opening import open_evaluator
 from mhff_deploy.artefact.content import read_manifest
 from mhff_deploy.artefact.runtime import Package, load_kernels
 from mhff_deploy.compiling.cache import compiled
@@ -27,12 +27,12 @@ LONGEST = 300
 THREADS = """
 import sys, threading, torch
 from ase.build import bulk
-from mhff.evaluator import open_evaluator
-from mhff.graph import graph_from_atoms
+from mhff.opening import open_evaluator
+from mhff.atoms import graph_from_atoms
 evaluator = open_evaluator(sys.argv[1])
-graph = graph_from_atoms(bulk("MgO", "rocksalt", a=4.21, cubic=True), evaluator.elements, evaluator.r_max)
-weights = torch.ones(8, len(evaluator.heads), dtype=torch.float64)
-evaluate = lambda: evaluator.evaluate(graph.edge_vectors, graph.edge_index, graph.species, weights)[1]
+graph = graph_from_atoms(bulk("MgO", "rocksalt", a=4.21, cubic=True), evaluator.capabilities.elements, evaluator.capabilities.r_max)
+weights = torch.ones(8, len(evaluator.capabilities.heads), dtype=torch.float64)
+evaluate = lambda: evaluator.evaluate(graph, weights)[1]
 expected, found = evaluate(), []
 threads = [threading.Thread(target=lambda: found.append([evaluate() for _ in range(50)])) for _ in range(8)]
 for thread in threads: thread.start()
@@ -106,9 +106,11 @@ def test_a_package_uses_torchs_threads_and_gives_the_same_in_every_run() -> None
     """
     evaluator = open_evaluator(compiled("mini", dtype="float32", form="aoti"))
     graph = graph_from_atoms(
-        structures.rattled_bulk().repeat(3), evaluator.elements, evaluator.r_max
+        structures.rattled_bulk().repeat(3),
+        evaluator.capabilities.elements,
+        evaluator.capabilities.r_max,
     )
-    weights = torch.ones(graph.n_atoms, len(evaluator.heads), dtype=torch.float64)
+    weights = torch.ones(graph.n_local, len(evaluator.capabilities.heads), dtype=torch.float64)
     arguments = (graph.edge_vectors, graph.edge_index, graph.species, weights)
     alone = evaluator.evaluate(*arguments)
     torch.set_num_threads(2)

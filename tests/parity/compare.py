@@ -142,7 +142,7 @@ def deviations(name: str) -> tuple[Deviation, ...]:
     found = []
     for dtype in DTYPES:
         evaluator = EagerEvaluator(model, dtype=dtype)
-        for index, head in enumerate(evaluator.heads.names):
+        for index, head in enumerate(evaluator.capabilities.heads.names):
             e0s = numbers["float64/E0s"][index]
             rounding = rounding_scales(numbers, case, index, e0s)
             for structure, atoms in case.structures().items():

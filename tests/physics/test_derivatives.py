@@ -16,7 +16,7 @@ from structures import close_contacts, slab, tiny_cell, triclinic, water_cluster
 from tolerances import FINITE_DIFFERENCES, ROUNDING, assert_close
 
 from mhff import MHFFCalculator
-from mhff.graph import graph_from_atoms
+from mhff.atoms import graph_from_atoms
 from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.modelfile import Model
 
@@ -113,10 +113,7 @@ def test_edges_that_are_not_shorter_than_the_cutoff_do_not_count(model: Model) -
     )
     assert skin.edge_index.shape[1] > exact.edge_index.shape[1]
     network = random_double(model)
-    results = [
-        energies_and_edge_gradients(network, g.edge_vectors, g.edge_index, g.species, weights)
-        for g in (exact, skin)
-    ]
+    results = [energies_and_edge_gradients(network, g, weights) for g in (exact, skin)]
     assert_close(results[1][0], results[0][0], ROUNDING)
     beyond = torch.linalg.vector_norm(skin.edge_vectors, dim=1) >= model.r_max
     assert results[1][1][beyond].abs().max() == 0
@@ -126,7 +123,7 @@ def test_gradient_of_a_force_loss(model: Model) -> None:
     """Training differentiates forces with respect to weights."""
     network = random_double(model).requires_grad_(True)
     graph = graph_from_atoms(water_cluster(), model.elements, model.r_max)
-    weights = torch.eye(3, dtype=torch.float64)[0].expand(graph.n_atoms, -1)
+    weights = torch.eye(3, dtype=torch.float64)[0].expand(graph.n_local, -1)
     parameters = [
         network.layers[0].interaction.linear_up.weights[0],
         network.layers[-1].product.weights,

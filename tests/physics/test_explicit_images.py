@@ -14,8 +14,8 @@ from structures import far_apart, rattled_bulk, slab, tiny_cell, triclinic
 from tolerances import ROUNDING, assert_close
 
 from mhff import MHFFError
+from mhff.atoms import graph_from_atoms
 from mhff.evaluator import EagerEvaluator
-from mhff.graph import graph_from_atoms
 from mhff.model import derivatives
 from mhff.modelfile import Model
 from mhff.ops.ghosts import owner_plan
@@ -45,9 +45,7 @@ def test_ghosts_equal_folded_edges(model: Model, build) -> None:
     evaluator = EagerEvaluator(model)
     weights = torch.tensor([0.2, 0.5, 0.3], dtype=torch.float64).expand(n, -1)
     graph = graph_from_atoms(atoms, model.elements, model.r_max)
-    energies, gradients = evaluator.evaluate(
-        graph.edge_vectors, graph.edge_index, graph.species, weights
-    )
+    energies, gradients = evaluator.evaluate(graph, weights)
     forces = derivatives.forces(gradients, graph.edge_index, n)
 
     edge_index, vectors, owners = with_ghosts(atoms, model.r_max)

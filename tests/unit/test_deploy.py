@@ -17,10 +17,11 @@ from models import random_model
 from tolerances import ROUNDING, assert_close
 
 from mhff import MHFFCalculator, MHFFError, Model
-from mhff.evaluator import EagerEvaluator, open_evaluator
-from mhff.graph import graph_from_atoms
+from mhff.atoms import graph_from_atoms
+from mhff.evaluator import EagerEvaluator
 from mhff.model.inference import use_operators
 from mhff.model.mace import MACE
+from mhff.opening import open_evaluator
 from mhff.ops.ghosts import no_ghosts, owner_plan
 from mhff_deploy.artefact.content import MEMBER, Manifest, checksum, read_manifest
 from mhff_deploy.artefact.runtime import load_artefact

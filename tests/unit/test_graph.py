@@ -16,8 +16,9 @@ from structures import (
     water_cluster,
 )
 
+from mhff.atoms import graph_from_atoms
 from mhff.errors import MHFFError
-from mhff.graph import Graph, collate, graph_from_atoms
+from mhff.graph import Graph, collate
 
 R_MAX = 4.3
 
@@ -27,7 +28,7 @@ def test_fields_are_as_documented(name: str) -> None:
     atoms = STRUCTURES[name]()
     graph = graph_from_atoms(atoms, ELEMENTS, R_MAX)
     n_edges = graph.edge_index.shape[1]
-    assert (graph.n_atoms, graph.n_structures) == (len(atoms), 1)
+    assert (graph.n_local, graph.n_structures) == (len(atoms), 1)
     assert graph.edge_vectors.shape == (n_edges, 3)
     assert graph.edge_vectors.dtype == graph.cells.dtype == torch.float64
     assert graph.edge_index.dtype == graph.species.dtype == graph.structure.dtype == torch.int64
@@ -51,7 +52,7 @@ def test_collate() -> None:
     structures = [water_cluster(), no_atoms(), tiny_cell(), one_atom()]
     graphs = [graph_from_atoms(atoms, ELEMENTS, R_MAX) for atoms in structures]
     batch = collate(graphs)
-    assert (batch.n_atoms, batch.n_structures) == (12, 4)
+    assert (batch.n_local, batch.n_structures) == (12, 4)
     assert batch.structure.tolist() == [0] * 9 + [2] * 2 + [3]
     offset = 0
     for index, graph in enumerate(graphs):
@@ -59,7 +60,7 @@ def test_collate() -> None:
         assert torch.equal(batch.edge_vectors[mine], graph.edge_vectors)
         assert torch.equal(batch.edge_index[:, mine] - offset, graph.edge_index)
         assert torch.equal(batch.cells[index], graph.cells[0])
-        offset += graph.n_atoms
+        offset += graph.n_local
 
 
 def test_collate_of_batches() -> None:

@@ -15,11 +15,12 @@ from ase import Atoms
 from models import random_model
 from tolerances import ROUNDING, assert_close
 
+from mhff.atoms import graph_from_atoms
 from mhff.errors import MHFFError
-from mhff.evaluator import open_evaluator
-from mhff.graph import Graph, graph_from_atoms
+from mhff.graph import Graph
 from mhff.heads import Head
 from mhff.model.derivatives import energies_and_edge_gradients
+from mhff.opening import open_evaluator
 from mhff.ops.ghosts import no_ghosts, owner_plan
 from mhff_deploy.artefact.content import Manifest
 from mhff_deploy.artefact.cuda_graphs import (
@@ -76,7 +77,7 @@ def inputs_of(
         graph.species,
         weights,
         no_ghosts(),
-        graph.state_of_atom,
+        graph.state,
     )
 
 
@@ -105,11 +106,18 @@ def test_padding_changes_nothing(name: str, lowered: bool) -> None:
 
 def test_replayed_steps_of_a_compiled_program_are_its_own() -> None:
     evaluator = open_evaluator(compiled("mini", dtype="float64", form="aoti"), dtype="float64")
-    program = GraphedProgram(evaluator.program, evaluator.r_max, recorder := Recorder())  # type: ignore[attr-defined]
+    program = GraphedProgram(
+        evaluator.program, evaluator.capabilities.r_max, recorder := Recorder()
+    )  # type: ignore[attr-defined]
     for step in range(WAIT + 3):
         atoms = structures.rattled_bulk()
         atoms.rattle(0.02, seed=step)
-        inputs = inputs_of(atoms, evaluator.elements, evaluator.r_max, len(evaluator.heads))
+        inputs = inputs_of(
+            atoms,
+            evaluator.capabilities.elements,
+            evaluator.capabilities.r_max,
+            len(evaluator.capabilities.heads),
+        )
         for found, expected in zip(program(*inputs), evaluator.program(*inputs), strict=True):  # type: ignore[attr-defined]
             assert_close(found, expected, ROUNDING)
     assert len(recorder.recorded) == 1

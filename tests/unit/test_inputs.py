@@ -8,8 +8,8 @@ import torch
 from models import random_model
 
 from mhff import MHFFError
+from mhff.atoms import graph_from_atoms
 from mhff.evaluator import EagerEvaluator
-from mhff.graph import graph_from_atoms
 from mhff.ops.ghosts import owner_plan
 
 
@@ -20,13 +20,15 @@ def evaluator() -> EagerEvaluator:
 
 @pytest.fixture
 def inputs(evaluator: EagerEvaluator) -> dict[str, torch.Tensor]:
-    graph = graph_from_atoms(structures.rattled_bulk(), evaluator.elements, evaluator.r_max)
+    graph = graph_from_atoms(
+        structures.rattled_bulk(), evaluator.capabilities.elements, evaluator.capabilities.r_max
+    )
     return {
         "edge_vectors": graph.edge_vectors,
         "edge_index": graph.edge_index,
         "species": graph.species,
-        "head_weights": torch.ones(graph.n_atoms, 3, dtype=torch.float64),
-        "state": graph.state_of_atom,
+        "head_weights": torch.ones(graph.n_local, 3, dtype=torch.float64),
+        "state": graph.state,
     }
 
 

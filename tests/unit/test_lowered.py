@@ -17,9 +17,10 @@ from ase.data import chemical_symbols
 from models import CONFIGS, random_model
 from tolerances import FINITE_DIFFERENCES, ROUNDING, assert_close
 
+from mhff.atoms import graph_from_atoms
 from mhff.errors import MHFFError
 from mhff.files import kernel_folder
-from mhff.graph import Graph, graph_from_atoms
+from mhff.graph import Graph
 from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.model.mace import MACE
 from mhff.ops.cpu import build
@@ -69,16 +70,9 @@ def results(
     network: MACE | LoweredMACE, graph: Graph, dtype: torch.dtype = torch.float64
 ) -> tuple[torch.Tensor, ...]:
     generator = torch.Generator().manual_seed(3)
-    weights = torch.rand(graph.n_atoms, 3, generator=generator, dtype=torch.float64)
+    weights = torch.rand(graph.n_local, 3, generator=generator, dtype=torch.float64)
     graph = graph.to("cpu", dtype)
-    return energies_and_edge_gradients(
-        network,
-        graph.edge_vectors,
-        graph.edge_index,
-        graph.species,
-        weights,
-        state=graph.state_of_atom,
-    )
+    return energies_and_edge_gradients(network, graph, weights)
 
 
 def assert_equal_to_tables(

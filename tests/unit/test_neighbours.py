@@ -14,8 +14,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from structures import MGO_LATTICE, STRUCTURES, tiny_cell, triclinic
 
+from mhff.atoms import geometry
 from mhff.errors import MHFFError
-from mhff.graph import geometry
 from mhff.neighbours import MIN_DISTANCE, _inverse, _search_tree, neighbour_list
 
 R_MAX = 4.3

@@ -12,8 +12,9 @@ from models import random_model
 from tolerances import ROUNDING, SAME_NUMBERS, assert_close
 
 from mhff import MHFFCalculator
+from mhff.atoms import graph_from_atoms
 from mhff.errors import MHFFError
-from mhff.graph import collate, graph_from_atoms
+from mhff.graph import collate
 from mhff.model.config import StateEmbedding
 from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.modelfile import Model
@@ -72,22 +73,10 @@ def test_structures_of_a_batch_keep_their_own_state(model: Model) -> None:
     network = model.network.double()
     graphs = [graph_from_atoms(atoms, model.elements, model.r_max) for atoms in (one, other)]
     both = collate(graphs)
-    assert both.state_of_atom[:, 0].tolist() == [0.0] * len(one) + [-2.0] * len(other)
-    weights = torch.ones(both.n_atoms, len(model.heads), dtype=torch.float64)
-    found, _ = energies_and_edge_gradients(
-        network, both.edge_vectors, both.edge_index, both.species, weights, state=both.state_of_atom
-    )
-    alone = [
-        energies_and_edge_gradients(
-            network,
-            g.edge_vectors,
-            g.edge_index,
-            g.species,
-            weights[: g.n_atoms],
-            state=g.state_of_atom,
-        )[0]
-        for g in graphs
-    ]
+    assert both.state[:, 0].tolist() == [0.0] * len(one) + [-2.0] * len(other)
+    weights = torch.ones(both.n_local, len(model.heads), dtype=torch.float64)
+    found, _ = energies_and_edge_gradients(network, both, weights)
+    alone = [energies_and_edge_gradients(network, g, weights[: g.n_local])[0] for g in graphs]
     assert_close(found, torch.cat(alone), SAME_NUMBERS)
 
 

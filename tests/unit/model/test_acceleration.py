@@ -19,8 +19,9 @@ from models import CONFIGS, random_network
 from rich.console import Console
 from tolerances import ROUNDING, SINGLE_PRECISION, Tolerance, assert_close_to_scale
 
+from mhff.atoms import graph_from_atoms
 from mhff.files import kernel_folder
-from mhff.graph import collate, graph_from_atoms
+from mhff.graph import collate
 from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.model.interaction import Convolution
 from mhff.model.kernels import convolution_part
@@ -174,7 +175,7 @@ def loss_and_gradients(network: MACE) -> tuple[torch.Tensor, dict[str, torch.Ten
         for make in (structures.slab, structures.one_atom)
     ]
     graph = collate(graphs).to("cpu", network.dtype)
-    weights = torch.full((graph.n_atoms, 3), 0.4, dtype=torch.float64)
+    weights = torch.full((graph.n_local, 3), 0.4, dtype=torch.float64)
     energies, gradients = energies_and_edge_gradients(
         network, graph.edge_vectors, graph.edge_index, graph.species, weights, training=True
     )

@@ -16,8 +16,8 @@ import torch
 from models import random_model
 from tolerances import ROUNDING, SINGLE_PRECISION, assert_close
 
+from mhff.atoms import graph_from_atoms
 from mhff.files import kernel_folder
-from mhff.graph import graph_from_atoms
 from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.ops.cpu.build import build
 from mhff.ops.cpu.operators import load
@@ -166,7 +166,7 @@ def test_more_threads_than_copies_of_gradients(name: str) -> None:
         structures.no_atoms,
     ):
         graph = graph_from_atoms(make(), network.config.elements, 4.0)
-        weights = torch.ones(graph.n_atoms, 3, dtype=torch.float64)
+        weights = torch.ones(graph.n_local, 3, dtype=torch.float64)
         arguments = (lowered, graph.edge_vectors, graph.edge_index, graph.species, weights)
         expected = energies_and_edge_gradients(*arguments)
         with threads(MORE_THREADS):

@@ -12,7 +12,7 @@ from models import CONFIGS, random_network
 from structures import far_apart, no_atoms, rattled_bulk
 from tolerances import ROUNDING, assert_close
 
-from mhff.graph import graph_from_atoms
+from mhff.atoms import graph_from_atoms
 from mhff.model.coupling import convolution_coupling, convolution_paths, product_basis
 from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.model.inference import use_operators
@@ -162,7 +162,7 @@ def test_a_network_through_its_operators(name: str, build) -> None:
     )
     use_operators(network)
     graph = graph_from_atoms(build(), network.config.elements, network.config.r_max)
-    weights = torch.tensor([0.2, 0.3, 0.5], dtype=torch.float64).expand(graph.n_atoms, -1)
+    weights = torch.tensor([0.2, 0.3, 0.5], dtype=torch.float64).expand(graph.n_local, -1)
     arguments = graph.edge_vectors, graph.edge_index, graph.species, weights
     ours, expected = (
         energies_and_edge_gradients(model, *arguments) for model in (network, reference)
