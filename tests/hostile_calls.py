@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from hostile_pickles import bomb_values, storage, tensor
+from hostile_pickles import bomb_values
 from pickle_opcodes import FALSE, NONE, NOTHING, TRUE, call, name, several, text
 from torch_archive import Parts, archive, members
 
@@ -253,8 +253,6 @@ def code(parts: Parts, canary: Path) -> Iterator[Named]:
         "code that is no bytes",
         parts.with_pickle(parts.pickle[:start] + text("€") + parts.pickle[end:]),
     )
-    other = inside.with_attribute(tensor(storage()), "_w3j_1_1_1", ("data/planted", bytes(16)))
-    yield "a coupling tensor of another shape", planted(other)
 
 
 def _code_blob(pickle: bytes) -> tuple[int, int, bytes]:

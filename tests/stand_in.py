@@ -1,10 +1,9 @@
-"""A module with everything that a mace-torch model's file has, made of torch's own classes so that
-no mace is needed.
-"""
+"""A module with everything that a mace-torch model's file has, made of torch's own classes."""
 
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from collections import OrderedDict
 from functools import cache
@@ -12,9 +11,17 @@ from functools import cache
 import numpy as np
 import torch
 
+from mhff.interop.torchfile.modules import FileKind, Scripts
+
+KIND = FileKind(
+    packages=("mace.modules.", "e3nn.o3.", "e3nn.nn."),
+    scripts=Scripts("__codegen__", "_compiled_main_left_right", re.compile(r"_w3j_\d_\d_\d")),
+)
+"""Files like those of mace-torch."""
+
 
 class CouplingCode(torch.nn.Module):
-    """What e3nn generates for a tensor product: coupling tensors as buffers."""
+    """A module like those that e3nn generates for tensor products: coupling tensors as buffers."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,9 +50,7 @@ def scripted(module: torch.nn.Module) -> bytes:
 
 
 def stand_in_model() -> torch.nn.Module:
-    """Nested modules, parameters, buffers of several dtypes, shared and strided tensors, generated
-    code, odd attributes.
-    """
+    """A model with nested modules, tensors of many kinds, generated code and odd attributes."""
     torch.manual_seed(3)
     interaction = torch.nn.Module()
     interaction.conv_tp = torch.nn.Module()

@@ -14,7 +14,9 @@ from references import references
 
 from mhff.errors import MHFFError
 from mhff.interop.mace import importer
-from mhff.interop.torchfile.modules import ModuleRecord, read_model_file
+from mhff.interop.mace.generated import FILE_KIND
+from mhff.interop.torchfile.archive import read_content
+from mhff.interop.torchfile.modules import ModuleRecord, read_model
 from mhff.interop.torchfile.pickled import Global
 
 Change = Callable[[ModuleRecord], ModuleRecord]
@@ -23,7 +25,7 @@ Change = Callable[[ModuleRecord], ModuleRecord]
 @pytest.fixture(scope="module")
 def root() -> ModuleRecord:
     """A small model with the architecture of mace-mh-1."""
-    return read_model_file(references().file("mh1"))
+    return read_model(read_content(references().file("mh1")), FILE_KIND)
 
 
 def at(path: str, change: Change) -> Change:
@@ -64,9 +66,11 @@ def class_path(value: str) -> Change:
 
 
 def couplings(change: Callable[[torch.Tensor], torch.Tensor]) -> Change:
-    return lambda module: dataclasses.replace(
-        module, couplings={key: change(value.clone()) for key, value in module.couplings.items()}
-    )
+    def changed(module: ModuleRecord) -> ModuleRecord:
+        tensors = {name: change(value.clone()) for name, value in module.script_tensors.items()}
+        return dataclasses.replace(module, script_tensors=tensors)
+
+    return changed
 
 
 def perturbed(values: torch.Tensor) -> torch.Tensor:
@@ -122,13 +126,13 @@ CHANGES: dict[str, tuple[Change, str]] = {
     ),
     "too few weights": (
         at("interactions.0.linear_up", parameter("weight", lambda value: value[:-1])),
-        r"linear_up\.weight has \d+ numbers, more are needed",
+        r"linear_up\.weight has \d+ numbers, but needs more",
     ),
     "too many weights": (
         at(
             "interactions.0.linear_up", parameter("weight", lambda value: torch.cat([value, value]))
         ),
-        r"linear_up\.weight has \d+ numbers, \d+ are needed",
+        r"linear_up\.weight has \d+ numbers, but needs \d+",
     ),
     "a basis that does not turn": (
         at(f"{CONTRACTION}.1", buffer("U_matrix_3", perturbed)),
@@ -139,7 +143,7 @@ CHANGES: dict[str, tuple[Change, str]] = {
         "coupling tensor of .* is off by",
     ),
     "coupling tensors that are missing": (
-        at("interactions.1.conv_tp", lambda module: dataclasses.replace(module, couplings={})),
+        at("interactions.1.conv_tp", lambda module: dataclasses.replace(module, script_tensors={})),
         "it lacks coupling tensors of",
     ),
     "another activation": (
@@ -171,7 +175,7 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "features without parity": (attribute("use_so3", True), "features without parity"),
     "a degree that is left out": (
         at("interactions.1", attribute("target_irreps", "8x0e+8x1o+8x2e")),
-        r"target_irreps is 8x0e\+8x1o\+8x2e, mhff's layout would be 8x0e\+8x1o\+8x2e\+8x3o",
+        r"target_irreps is 8x0e\+8x1o\+8x2e, but mhff's layout would be 8x0e\+8x1o\+8x2e\+8x3o",
     ),
     "elements out of order": (
         buffer("atomic_numbers", lambda value: value.flip(0)),
@@ -187,7 +191,7 @@ def test_a_changed_part_is_refused(
     name: str, root: ModuleRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     change, sentence = CHANGES[name]
-    monkeypatch.setattr(importer, "read_model_file", lambda path: change(root))
+    monkeypatch.setattr(importer, "read_model", lambda content, kind: change(root))
     with pytest.raises(MHFFError, match=sentence) as raised:
         importer.import_model(references().file("mh1"))
     assert "\n" not in str(raised.value)
@@ -197,9 +201,8 @@ def test_a_changed_part_is_refused(
 def test_the_unchanged_model_is_imported(
     root: ModuleRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        importer, "read_model_file", lambda path: at("interactions.0", lambda module: module)(root)
-    )
+    unchanged = at("interactions.0", lambda module: module)(root)
+    monkeypatch.setattr(importer, "read_model", lambda content, kind: unchanged)
     imported = importer.import_model(references().file("mh1"))
     assert not imported.warnings
     assert len(imported.model.heads) == 4

@@ -1,6 +1,4 @@
-"""From a file's modules to a `ModelConfig`; every layout that the configuration would not reproduce
-is refused.
-"""
+"""From a file's modules and settings to a `ModelConfig`."""
 
 from __future__ import annotations
 
@@ -9,9 +7,14 @@ from typing import Any
 from ase.data import chemical_symbols
 from pydantic import ValidationError
 
-from mhff.interop.mace.reading import Reading, UnknownModelError, expect, natural, words
-from mhff.interop.torchfile.modules import function_name, irreps
-from mhff.model.config import Block, ModelConfig
+from mhff.errors import printable
+from mhff.interop.mace.activations import readout_activation
+from mhff.interop.mace.irreps import Irreps, words
+from mhff.interop.mace.layouts import check_layouts
+from mhff.interop.mace.reading import Reading
+from mhff.interop.mace.refusals import UnknownModelError, expect, some
+from mhff.interop.mace.settings import count, flag, integer
+from mhff.model.config import MAX_LAYERS, Block, ModelConfig
 
 MODELS = ("ScaleShiftMACE", "MACE")
 BLOCKS = {
@@ -24,16 +27,17 @@ BLOCKS = {
 RADIAL = {"BesselBasis": "bessel", "GaussianBasis": "gaussian", "ChebychevBasis": "chebyshev"}
 TRANSFORMS = {"AgnesiTransform": "agnesi", "SoftTransform": "soft"}
 READOUTS = {"NonLinearReadoutBlock": "nonlinear", "NonLinearBiasReadoutBlock": "nonlinear_bias"}
+QUANTITIES = ("total_charge", "total_spin")
+EMBEDDINGS = ("categorical", "continuous")
+
+Fields = dict[str, Any]
+"""Fields of a `ModelConfig`."""
 
 
 def read_architecture(reading: Reading) -> ModelConfig:
-    """The architecture of a file's model; raises UnknownModelError where mhff has none that is the
-    same.
-    """
-    expect(
-        reading.root.class_name in MODELS,
-        f"it holds a {reading.root.class_name}, mhff knows {', '.join(MODELS)}",
-    )
+    """The architecture of a file's model; raises UnknownModelError where mhff has no equal one."""
+    name = reading.root.class_name
+    expect(name in MODELS, f"it holds a {name}, but mhff knows {', '.join(MODELS)}")
     fields = (
         _general(reading)
         | _radial(reading)
@@ -46,53 +50,65 @@ def read_architecture(reading: Reading) -> ModelConfig:
         config = ModelConfig.model_validate(fields)
     except ValidationError as error:
         first = error.errors()[0]
-        place, reason = (
-            ".".join(map(str, first["loc"])) or "its settings",
-            first["msg"].removeprefix("Value error, "),
-        )
+        place = ".".join(map(str, first["loc"])) or "its settings"
+        reason = first["msg"].removeprefix("Value error, ")
         raise UnknownModelError(f"{place}: {reason}") from error
-    _check_layouts(reading, config)
+    check_layouts(reading, config)
     return config
 
 
 def _n_layers(reading: Reading) -> int:
-    return int(reading.number("num_interactions"))
+    n_layers = reading.count("num_interactions")
+    expect(n_layers <= MAX_LAYERS, f"it has {n_layers} layers, but mhff knows up to {MAX_LAYERS}")
+    return n_layers
 
 
-def _general(reading: Reading) -> dict[str, Any]:
-    numbers = reading.tensor("atomic_numbers").tolist()
-    expect(
-        all(0 < number < len(chemical_symbols) for number in numbers),
-        f"it has the atomic numbers {numbers}",
-    )
-    heads = reading.root.attributes.get("heads") or ["Default"]
-    expect(
-        isinstance(heads, (list, tuple)) and all(isinstance(head, str) for head in heads),
-        "its heads are not names",
-    )
+def _general(reading: Reading) -> Fields:
     return {
-        "elements": [chemical_symbols[number] for number in numbers],
-        "heads": list(heads),
+        "elements": _elements(reading),
+        "heads": _heads(reading),
         "r_max": reading.number("r_max"),
         "n_layers": _n_layers(reading),
         "zbl": reading.find("pair_repulsion_fn") is not None,
     }
 
 
-def _radial(reading: Reading) -> dict[str, Any]:
+def _elements(reading: Reading) -> list[str]:
+    tensor = reading.tensor("atomic_numbers")
+    expect(
+        tensor.dim() == 1 and len(tensor) < len(chemical_symbols),
+        f"its atomic numbers have the shape {list(tensor.shape)}",
+    )
+    numbers = [integer(number, "an atomic number") for number in tensor.tolist()]
+    unknown = [number for number in numbers if not 0 < number < len(chemical_symbols)]
+    expect(not unknown, f"it has the atomic numbers {some(unknown)}")
+    return [chemical_symbols[number] for number in numbers]
+
+
+def _heads(reading: Reading) -> list[str]:
+    heads = reading.root.attributes.get("heads")
+    if heads is None or heads == []:
+        return ["Default"]
+    expect(
+        isinstance(heads, list | tuple)
+        and all(isinstance(head, str) and head and printable(head) == head for head in heads),
+        "its heads are not names",
+    )
+    return list(heads)
+
+
+def _radial(reading: Reading) -> Fields:
     basis = reading.module("radial_embedding.bessel_fn").class_name
     transform = reading.find("radial_embedding.distance_transform")
-    power = reading.number("radial_embedding.cutoff_fn.p")
-    cutoffs = [reading.number("radial_embedding.cutoff_fn.r_max"), reading.number("r_max")]
+    power = reading.count("radial_embedding.cutoff_fn.p")
+    end = reading.number("radial_embedding.cutoff_fn.r_max")
+    r_max = reading.number("r_max")
     expect(basis in RADIAL, f"its radial basis is a {basis}")
     expect(
         transform is None or transform.class_name in TRANSFORMS,
         f"its distance transform is a {transform}",
     )
-    expect(
-        cutoffs[0] == cutoffs[1],
-        f"its envelope ends at {cutoffs[0]} A, its neighbours at {cutoffs[1]} A",
-    )
+    expect(end == r_max, f"its envelope ends at {end} A, its neighbours at {r_max} A")
     if reading.find("pair_repulsion_fn") is not None:
         expect(
             reading.number("pair_repulsion_fn.p") == power,
@@ -101,63 +117,63 @@ def _radial(reading: Reading) -> dict[str, Any]:
     return {
         "radial_basis": RADIAL[basis],
         "distance_transform": "none" if transform is None else TRANSFORMS[transform.class_name],
-        "n_radial": reading.typed("radial_embedding", "out_dim", int),
-        "cutoff_power": int(power),
-        "apply_cutoff": bool(
-            reading.module("radial_embedding").attributes.get("apply_cutoff", True)
-        ),
+        "n_radial": reading.positive("radial_embedding", "out_dim"),
+        "cutoff_power": power,
+        "apply_cutoff": reading.flag("radial_embedding", "apply_cutoff", default=True),
     }
 
 
-def edge_irreps(reading: Reading, layer: int) -> tuple[tuple[int, int, int], ...]:
-    """Irreps of what neighbours send in a layer."""
+def _edge_irreps(reading: Reading, layer: int) -> Irreps:
+    """Irreps of the features that neighbours send in a layer."""
     return reading.irreps(f"interactions.{layer}.conv_tp", "irreps_in1")
 
 
-def _layers(reading: Reading) -> dict[str, Any]:
+def _lmax(irreps: Irreps) -> int:
+    return max(degree for _, degree, _ in irreps)
+
+
+def _layers(reading: Reading) -> Fields:
     n_layers = _n_layers(reading)
     places = [f"interactions.{layer}" for layer in range(n_layers)]
-    classes = [reading.module(place).class_name for place in places]
-    for name in classes:
-        expect(
-            name in BLOCKS, f"it has the interaction block {name}, mhff knows {', '.join(BLOCKS)}"
-        )
-    expect(len(set(classes[1:])) < 2, "its later layers have different interaction blocks")
-    neighbours = {reading.typed(place, "avg_num_neighbors", float) for place in places}
-    widths = {reading.typed(f"{place}.conv_tp_weights", "hs", tuple)[1:-1] for place in places}
+    blocks = [_block(reading, place) for place in places]
+    expect(len(set(blocks[1:])) < 2, "its later layers have different interaction blocks")
+    neighbours = {reading.real(place, "avg_num_neighbors") for place in places}
+    widths = {reading.positives(f"{place}.conv_tp_weights", "hs")[1:-1] for place in places}
     expect(len(neighbours) == 1, "its layers have different avg_num_neighbors")
     expect(len(widths) == 1, "its layers have different radial_MLP")
-    ((channels, _, _), *_) = reading.irreps(places[0], "node_feats_irreps")
     output = reading.irreps(places[0], "hidden_irreps")
-    edges = edge_irreps(reading, n_layers - 1)
-    hidden_lmax = max(degree for _, degree, _ in output) if n_layers > 1 else 0
-    edge_lmax = max(degree for _, degree, _ in edges)
+    edges = _edge_irreps(reading, n_layers - 1)
+    hidden_lmax = _lmax(output) if n_layers > 1 else 0
+    edge_lmax = _lmax(edges) if n_layers > 1 else hidden_lmax
     return {
-        "n_channels": channels,
+        "n_channels": reading.irreps(places[0], "node_feats_irreps")[0][0],
         "hidden_lmax": hidden_lmax,
         "n_edge_channels": edges[0][0],
-        "edge_lmax": edge_lmax if n_layers > 1 and edge_lmax != hidden_lmax else None,
-        "first_layer_edge_channels": edge_irreps(reading, 0)[0][0] == edges[0][0],
-        "l_max": max(
-            degree for _, degree, _ in reading.irreps("spherical_harmonics", "irreps_out")
-        ),
-        "interaction": BLOCKS[classes[-1]],
-        "first_interaction": BLOCKS[classes[0]] if classes[0] != classes[-1] else None,
+        "edge_lmax": edge_lmax if edge_lmax != hidden_lmax else None,
+        "first_layer_edge_channels": _edge_irreps(reading, 0)[0][0] == edges[0][0],
+        "l_max": _lmax(reading.irreps("spherical_harmonics", "irreps_out")),
+        "interaction": blocks[-1],
+        "first_interaction": blocks[0] if blocks[0] != blocks[-1] else None,
         "radial_mlp": widths.pop(),
         "avg_num_neighbors": neighbours.pop(),
     }
 
 
-def _products(reading: Reading) -> dict[str, Any]:
+def _block(reading: Reading, place: str) -> Block:
+    name = reading.module(place).class_name
+    expect(
+        name in BLOCKS, f"it has the interaction block {name}, but mhff knows {', '.join(BLOCKS)}"
+    )
+    return BLOCKS[name]
+
+
+def _products(reading: Reading) -> Fields:
     places = [f"products.{layer}" for layer in range(_n_layers(reading))]
     orders = [
-        reading.typed(f"{place}.symmetric_contractions.contractions.0", "correlation", int)
+        reading.positive(f"{place}.symmetric_contractions.contractions.0", "correlation")
         for place in places
     ]
-    agnostic = {
-        bool(reading.module(place).attributes.get("use_agnostic_product", False))
-        for place in places
-    }
+    agnostic = {reading.flag(place, "use_agnostic_product", default=False) for place in places}
     expect(len(agnostic) == 1, "its products are agnostic in some layers only")
     return {
         "correlation": orders[0] if len(set(orders)) == 1 else tuple(orders),
@@ -166,15 +182,21 @@ def _products(reading: Reading) -> dict[str, Any]:
 
 
 def readout_path(reading: Reading, layer: int) -> str | None:
-    """Where a layer's readout is; None if it has none."""
-    n_layers, n_readouts = _n_layers(reading), len(reading.module("readouts").children)
+    """Path of a layer's readout; None if it has none."""
+    n_layers = _n_layers(reading)
+    n_readouts = len(reading.module("readouts").children)
     if n_readouts == n_layers:
         return f"readouts.{layer}"
     expect(n_readouts == 1, f"it has {n_readouts} readouts for {n_layers} layers")
     return "readouts.0" if layer == n_layers - 1 else None
 
 
-def _readouts(reading: Reading) -> dict[str, Any]:
+def last_readout_path(reading: Reading) -> str:
+    """Path of the last layer's readout."""
+    return str(readout_path(reading, _n_layers(reading) - 1))
+
+
+def _readouts(reading: Reading) -> Fields:
     n_layers = _n_layers(reading)
     paths = [readout_path(reading, layer) for layer in range(n_layers)]
     for path in paths[:-1] if n_layers > 1 else paths:
@@ -182,101 +204,62 @@ def _readouts(reading: Reading) -> dict[str, Any]:
             path is None or reading.module(path).class_name == "LinearReadoutBlock",
             f"{path} is not linear",
         )
-    fields: dict[str, Any] = {"last_readout_only": None in paths}
-    if n_layers == 1:
-        return fields
-    last = str(paths[-1])
-    name = reading.module(last).class_name
-    expect(name in READOUTS, f"its last readout is a {name}, mhff knows {', '.join(READOUTS)}")
-    hidden = reading.irreps(f"{last}.linear_1", "irreps_out")
+    fields: Fields = {"last_readout_only": None in paths}
+    return fields | (_last_readout(reading) if n_layers > 1 else {})
+
+
+def _last_readout(reading: Reading) -> Fields:
+    path = last_readout_path(reading)
+    name = reading.module(path).class_name
+    expect(name in READOUTS, f"its last readout is a {name}, but mhff knows {', '.join(READOUTS)}")
+    hidden = reading.irreps(f"{path}.linear_1", "irreps_out")
     expect(
         len(hidden) == 1 and hidden[0][1:] == (0, 1),
         f"its last readout has the hidden features {words(hidden)}",
     )
-    n_heads = (
-        reading.typed(last, "num_heads", int)
-        if "num_heads" in reading.module(last).attributes
-        else 1
-    )
+    n_hidden = hidden[0][0]
+    n_heads = count(reading.module(path).attributes.get("num_heads", 1), f"{path}.num_heads")
     expect(
-        hidden[0][0] % n_heads == 0,
-        f"its last readout has {hidden[0][0]} hidden features for {n_heads} heads",
+        n_hidden % n_heads == 0,
+        f"its last readout has {n_hidden} hidden features for {n_heads} heads",
     )
-    return fields | {
+    return {
         "readout": READOUTS[name],
-        "readout_width": hidden[0][0] // n_heads,
-        "readout_activation": activation_name(reading, last),
+        "readout_width": n_hidden // n_heads,
+        "readout_activation": readout_activation(reading, path),
     }
 
 
-def activation_name(reading: Reading, readout: str) -> str:
-    """Name of a non-linear readout's activation."""
-    act = reading.find(f"{readout}.non_linearity.acts.0")
-    return "none" if act is None else str(function_name(act.attributes.get("f")))
-
-
-def _state(reading: Reading) -> dict[str, Any]:
-    specs = reading.root.attributes.get("embedding_specs") or {}
+def _state(reading: Reading) -> Fields:
+    specs = reading.root.attributes.get("embedding_specs")
+    specs = {} if specs is None else specs
     expect(isinstance(specs, dict), "its embedding_specs are not a dictionary")
-    embeddings = []
-    for quantity, spec in specs.items():
-        expect(
-            quantity in ("total_charge", "total_spin"),
-            f"it has an embedding of {quantity}, mhff knows total_charge, total_spin",
-        )
-        expect(spec.get("per") == "graph", f"its {quantity} is embedded per {spec.get('per')}")
-        kind = spec.get("type")
-        expect(
-            kind == "categorical" or spec.get("in_dim") == 1,
-            f"its {quantity} has {spec.get('in_dim')} components",
-        )
-        embeddings.append(
-            {
-                "quantity": quantity,
-                "kind": kind,
-                "width": spec.get("emb_dim"),
-                "n_classes": spec.get("num_classes", 0) if kind == "categorical" else 0,
-                "offset": spec.get("offset", 0) if kind == "categorical" else 0,
-                "bias": bool(spec.get("use_bias", True)),
-            }
-        )
     return {
-        "state_embeddings": embeddings,
+        "state_embeddings": [_embedding(quantity, spec) for quantity, spec in specs.items()],
         "state_readout": reading.find("embedding_readout") is not None,
     }
 
 
-def _check_layouts(reading: Reading, config: ModelConfig) -> None:
-    """Every layer's features are those that the configuration means."""
-    harmonics = natural(1, config.l_max)
-    target = natural(config.n_channels, config.l_max)
-    _same(reading, "spherical_harmonics", "irreps_out", harmonics)
-    for layer in range(config.n_layers):
-        place = f"interactions.{layer}"
-        inputs = natural(config.n_channels, config.input_lmax(layer))
-        output = natural(config.n_channels, config.output_lmax(layer))
-        edges = natural(config.edge_channels(layer), config.message_lmax(layer))
-        _same(reading, place, "node_feats_irreps", inputs)
-        _same(reading, place, "hidden_irreps", output)
-        _same(reading, place, "target_irreps", target)
-        _same(reading, place, "edge_attrs_irreps", harmonics)
-        _same(reading, f"{place}.conv_tp", "irreps_in1", edges)
-        _same(reading, f"{place}.conv_tp", "irreps_in2", harmonics)
-        _same(reading, f"products.{layer}.symmetric_contractions", "irreps_in", target)
-        _same(reading, f"products.{layer}.symmetric_contractions", "irreps_out", output)
-        # mace-torch adds the skip term only where this flag is set
-        skips = config.block(layer).is_residual
-        expect(
-            not skips or reading.typed(f"products.{layer}", "use_sc", bool),
-            f"products.{layer} leaves the skip term out",
-        )
-
-
-def _same(
-    reading: Reading, path: str, name: str, expected: tuple[tuple[int, int, int], ...]
-) -> None:
-    found = irreps(reading.attribute(path, name))
+def _embedding(quantity: str, spec: Any) -> Fields:
     expect(
-        found == expected,
-        f"{path}.{name} is {words(found)}, mhff's layout would be {words(expected)}",
+        quantity in QUANTITIES,
+        f"it has an embedding of {quantity}, but mhff knows {', '.join(QUANTITIES)}",
     )
+    expect(isinstance(spec, dict), f"the embedding of its {quantity} has no settings")
+    expect(spec.get("per") == "graph", f"its {quantity} is embedded per {spec.get('per')}")
+    kind = spec.get("type")
+    expect(kind in EMBEDDINGS, f"the embedding of its {quantity} is {kind}")
+    fields = {
+        "quantity": quantity,
+        "kind": kind,
+        "width": count(spec.get("emb_dim"), f"{quantity}.emb_dim"),
+        "bias": flag(spec.get("use_bias", True), f"{quantity}.use_bias"),
+    }
+    if kind == "categorical":
+        return fields | {
+            "n_classes": count(spec.get("num_classes"), f"{quantity}.num_classes"),
+            "offset": integer(spec.get("offset", 0), f"{quantity}.offset"),
+        }
+    n_components = count(spec.get("in_dim"), f"{quantity}.in_dim")
+    expect(n_components == 1, f"its {quantity} has {n_components} components")
+    return fields

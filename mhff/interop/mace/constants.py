@@ -1,9 +1,8 @@
-"""The constants that a file's weights mean something together with: read from it, checked, in
-mhff's form.
+"""The constants that a file's weights depend on: read from it, checked, in mhff's form.
 
-A model built in float32 has coupling tensors rounded to float32, and so have its buffers; the
-product's basis is the full or a reduced one. So everything that the file holds is taken from it;
-what it does not hold is exact in every model.
+A model built in float32 has coupling tensors and buffers rounded to float32, and the basis of its
+product is the full or a reduced one. So every constant that the file holds is taken from it; those
+that it does not hold are exact in every model.
 """
 
 from __future__ import annotations
@@ -14,10 +13,13 @@ import numpy as np
 import torch
 from ase.data import atomic_numbers, covalent_radii
 
+from mhff.interop.mace.activations import read_activations
+from mhff.interop.mace.architecture import last_readout_path
 from mhff.interop.mace.equivariance import check_equivariant
-from mhff.interop.mace.reading import Reading, expect, some
+from mhff.interop.mace.generated import coupling_tensors
+from mhff.interop.mace.reading import Reading
+from mhff.interop.mace.refusals import expect, some
 from mhff.model.config import ModelConfig
-from mhff.model.constants import MOMENTS
 from mhff.model.coupling import (
     clebsch_gordan,
     convolution_coupling,
@@ -25,26 +27,23 @@ from mhff.model.coupling import (
     harmonic_recursion,
 )
 
-ROUNDING = 1e-6
+COUPLING_TOLERANCE = 1e-6
 """How far the coupling coefficients of a file built in float32 may be from the exact ones."""
-MOMENT_TOLERANCE = 1e-3
-"""How far an activation's factor may be from the known one, which is a Monte-Carlo value itself."""
-NOISE = 1e-14
-"""A monomial of the product whose coefficients are all smaller than this, relative to the largest,
-is none.
-"""
-ZBL_LENGTH_UNIT = 0.529
-"""The Bohr radius, A, with the digits of the published models."""
+MIN_COEFFICIENT = 1e-14
+"""Monomials with smaller coefficients, relative to the largest, are left out."""
+BOHR_RADIUS = 0.529
+"""A, with the digits of the published models."""
 
 
 def read_constants(reading: Reading, config: ModelConfig) -> dict[str, torch.Tensor]:
-    """All constants of a model (`mhff.model.constants`); raises UnknownModelError where they are
-    not what they should be.
+    """All constants of a model (`mhff.model.constants`).
+
+    Raises UnknownModelError where they are not those of its architecture.
     """
     constants = (
         {"covalent_radii": _radii(reading, config)}
         | _radial(reading, config)
-        | _activations(reading, config)
+        | read_activations(reading, config, last_readout_path(reading))
     )
     if config.zbl:
         constants |= _pair_repulsion(reading)
@@ -95,7 +94,7 @@ def _radial(reading: Reading, config: ModelConfig) -> dict[str, torch.Tensor]:
         )
         factor = reading.number(f"{basis}.prefactor")
     elif config.radial_basis == "gaussian":
-        factor = reading.typed(basis, "coeff", float)
+        factor = reading.real(basis, "coeff")
     else:
         factor = 1.0
         expect(
@@ -122,7 +121,7 @@ def _pair_repulsion(reading: Reading) -> dict[str, torch.Tensor]:
     for name in ("r_max", "cutoff.p", "cutoff.r_max"):  # old files have them and nothing uses them
         if f"{path}.{name}" in reading.tensors:
             reading.tensor(f"{path}.{name}")
-    length = reading.number(f"{path}.a_prefactor") * ZBL_LENGTH_UNIT
+    length = reading.number(f"{path}.a_prefactor") * BOHR_RADIUS
     return {
         "zbl.coefficients": _double(reading.tensor(f"{path}.c", 4)),
         "zbl.length": torch.tensor(length, dtype=torch.float64),
@@ -130,54 +129,9 @@ def _pair_repulsion(reading: Reading) -> dict[str, torch.Tensor]:
     }
 
 
-def _activations(reading: Reading, config: ModelConfig) -> dict[str, torch.Tensor]:
-    """Factors of silu, sigmoid and the readout's activation; those of one function must agree all
-    over the file.
-    """
-    found: dict[str, set[float]] = {"silu": set(), "sigmoid": set(), "readout": set()}
-    for layer in range(config.n_layers):
-        place = f"interactions.{layer}"
-        if config.block(layer).is_nonlinear:
-            scalar, gate = _gate_factors(reading, f"{place}.equivariant_nonlin")
-            found["silu"].add(scalar)
-            found["sigmoid"].add(gate)
-        else:
-            found["silu"].add(reading.typed(f"{place}.conv_tp_weights.layer0.act", "cst", float))
-    last = max(reading.module("readouts").children, key=int)
-    act = reading.find(f"readouts.{last}.non_linearity.acts.0")
-    if act is not None:
-        is_identity = bool(act.attributes.get("_is_id", False))
-        found["readout"].add(
-            1.0
-            if is_identity
-            else reading.typed(f"readouts.{last}.non_linearity.acts.0", "cst", float)
-        )
-    functions = {"silu": "silu", "sigmoid": "sigmoid", "readout": config.readout_activation}
-    constants = {}
-    for name, function in functions.items():
-        expect(len(found[name]) < 2, f"it has several factors for {function}")
-        factor = found[name].pop() if found[name] else MOMENTS[function]
-        expect(
-            abs(factor - MOMENTS[function]) < MOMENT_TOLERANCE,
-            f"its {function} has the factor {factor}",
-        )
-        constants[f"activation.{name}"] = torch.tensor(factor, dtype=torch.float64)
-    return constants
-
-
-def _gate_factors(reading: Reading, path: str) -> tuple[float, float]:
-    """Factors of the gate's silu and sigmoid; files up to mace 0.3.15 have e3nn's Gate."""
-    if "_scalar_cst" in reading.module(path).attributes:
-        return reading.typed(path, "_scalar_cst", float), reading.typed(path, "_gate_cst", float)
-    scalars, gates = f"{path}.act_scalars.acts.0", f"{path}.act_gates.acts.0"
-    return reading.typed(scalars, "cst", float), reading.typed(gates, "cst", float)
-
-
 def _convolution(reading: Reading, config: ModelConfig, layer: int) -> torch.Tensor:
-    """Coupling of a layer with the coefficients of the file, where it has them: those with all
-    degrees above 0.
-    """
-    tensors = reading.module(f"interactions.{layer}.conv_tp").coupling_tensors()
+    """Coupling of a layer; the file has the coefficients of paths with no scalar."""
+    tensors = coupling_tensors(reading.module(f"interactions.{layer}.conv_tp"))
     needed = {
         path
         for path in convolution_paths(config.message_lmax(layer), config.l_max)
@@ -190,7 +144,9 @@ def _convolution(reading: Reading, config: ModelConfig, layer: int) -> torch.Ten
     for degrees in needed:
         tensor, exact = tensors[degrees], clebsch_gordan(*degrees)
         error = float((_double(tensor) - exact).abs().max())
-        expect(error < ROUNDING, f"its coupling tensor of {degrees} is off by {error:.1e}")
+        expect(
+            error < COUPLING_TOLERANCE, f"its coupling tensor of {degrees} is off by {error:.1e}"
+        )
     return convolution_coupling(
         config.message_lmax(layer), config.l_max, {key: _double(tensors[key]) for key in needed}
     )
@@ -199,31 +155,30 @@ def _convolution(reading: Reading, config: ModelConfig, layer: int) -> torch.Ten
 def path_orders(
     reading: Reading, config: ModelConfig, layer: int
 ) -> Iterator[tuple[str, int, int]]:
-    """Place, order nu and number of paths of every block of the product's basis, by degree, then by
-    order.
-    """
+    """Path, order nu and number of paths of the product's bases, by degree, then by order."""
     for degree in range(config.output_lmax(layer) + 1):
         path = f"products.{layer}.symmetric_contractions.contractions.{degree}"
         for order in range(1, config.correlations[layer] + 1):
-            yield path, order, reading.tensor(f"{path}.U_matrix_{order}").shape[-1]
+            basis = reading.tensor(f"{path}.U_matrix_{order}")
+            expect(basis.dim() > 0 and basis.shape[-1] > 0, f"{path}.U_matrix_{order} has no paths")
+            yield path, order, basis.shape[-1]
 
 
 def _product(reading: Reading, config: ModelConfig, layer: int) -> dict[str, torch.Tensor]:
-    """The file's basis as monomials (`mhff.model.coupling.product_basis`), which only its symmetric
-    part enters.
-    """
-    dim, highest = (config.l_max + 1) ** 2, config.correlations[layer]
-    monomials, rows, blocks, paths = [], [], [], []
+    """The symmetric part of the file's basis as monomials (`mhff.model.coupling.product_basis`)."""
+    dim = (config.l_max + 1) ** 2
+    highest = config.correlations[layer]
+    monomials: list[torch.Tensor] = []
+    rows: list[torch.Tensor] = []
+    blocks: list[torch.Tensor] = []
+    paths: list[torch.Tensor] = []
     for path, order, n_paths in path_orders(reading, config, layer):
         degree = int(path.rpartition(".")[2])
         shape = (*((2 * degree + 1,) if degree else ()), *[dim] * order, n_paths)
-        u = _double(reading.tensor(f"{path}.U_matrix_{order}", *shape)).reshape(
-            2 * degree + 1, -1, n_paths
-        )
+        name = f"{path}.U_matrix_{order}"
+        u = _double(reading.tensor(name, *shape)).reshape(2 * degree + 1, -1, n_paths)
         indices, components, basis = symmetric_monomials(u, dim, order)
-        check_equivariant(
-            indices, components, basis, config.l_max, degree, f"{path}.U_matrix_{order}"
-        )
+        check_equivariant(indices, components, basis, config.l_max, degree, name)
         monomials.append(torch.nn.functional.pad(indices, (0, highest - order), value=dim))
         rows.append(components + degree**2)
         blocks.append(basis)
@@ -239,10 +194,10 @@ def _product(reading: Reading, config: ModelConfig, layer: int) -> dict[str, tor
 def symmetric_monomials(
     u: torch.Tensor, dim: int, order: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Monomials of dense tensors `[2L + 1, dim^order, K]`: sorted indices `[Q, order]`, components
-    `[Q]`, sums `[Q, K]`.
+    """Monomials of dense tensors `[2L + 1, dim^order, K]`.
 
-    A monomial's coefficient is the sum over all orders of its indices.
+    Gives sorted indices `[Q, order]`, components `[Q]` and coefficients `[Q, K]`. A monomial's
+    coefficient is the sum over all permutations of its indices.
     """
     every = np.stack(np.unravel_index(np.arange(dim**order), [dim] * order), axis=1)
     flat = np.ravel_multi_index(tuple(np.sort(every, axis=1).T), [dim] * order)
@@ -251,6 +206,8 @@ def symmetric_monomials(
         1, torch.from_numpy(place.reshape(-1)), u
     )
     largest = sums.abs().amax(-1)
-    components, kept = (largest > NOISE * max(float(largest.max()), 1e-300)).nonzero(as_tuple=True)
+    components, kept = (largest > MIN_COEFFICIENT * max(float(largest.max()), 1e-300)).nonzero(
+        as_tuple=True
+    )
     indices = torch.from_numpy(np.stack(np.unravel_index(kinds, [dim] * order), axis=1))
     return indices[kept], components, sums[components, kept]

@@ -1,6 +1,4 @@
-"""Whether polynomials turn with their arguments, tried with numbers: what a file claims as its
-basis is checked.
-"""
+"""A check, with random numbers, that the polynomials of a file rotate with their arguments."""
 
 from __future__ import annotations
 
@@ -8,15 +6,16 @@ from functools import lru_cache
 
 import torch
 
-from mhff.interop.mace.reading import expect
+from mhff.interop.mace.refusals import expect
 from mhff.model.angular import SphericalHarmonics
 from mhff.model.coupling import harmonic_recursion
 
 TOLERANCE = 1e-5
-"""Relative; a basis rounded to float32 misses by about 1e-7."""
-TRIALS = 4
-AT_ONCE = 200_000
-"""Monomials times trials that are evaluated together."""
+"""Relative error; a basis rounded to float32 is off by about 1e-7."""
+N_TRIALS = 4
+"""Number of random arguments."""
+BLOCK_SIZE = 200_000
+"""Coefficients that are evaluated together."""
 
 
 def _generator() -> torch.Generator:
@@ -24,18 +23,19 @@ def _generator() -> torch.Generator:
 
 
 @lru_cache
-def turning(l_max: int) -> torch.Tensor:
-    """Matrix that turns packed features of degrees 0..l_max by a rotation with inversion, from Y(R
-    x) = D Y(x).
+def rotation_matrix(l_max: int) -> torch.Tensor:
+    """Matrix D of a rotation with inversion R for packed features of degrees 0..l_max.
+
+    It solves Y(R x) = D Y(x) for the spherical harmonics Y of random x.
     """
     generator = _generator()
     matrix, _ = torch.linalg.qr(torch.randn(3, 3, dtype=torch.float64, generator=generator))
     matrix = -matrix * torch.linalg.det(matrix).sign()
     x = torch.nn.functional.normalize(torch.randn(300, 3, dtype=torch.float64, generator=generator))
-    harmonics = SphericalHarmonics(
-        [harmonic_recursion(degree) for degree in range(2, max(l_max, 1) + 1)]
-    ).double()
-    before, after = harmonics(x), harmonics(x @ matrix.T)
+    recursions = [harmonic_recursion(degree) for degree in range(2, max(l_max, 1) + 1)]
+    harmonics = SphericalHarmonics(recursions).double()
+    before = harmonics(x)
+    after = harmonics(x @ matrix.T)
     blocks = []
     for degree in range(l_max + 1):
         block = slice(degree**2, (degree + 1) ** 2)
@@ -51,36 +51,38 @@ def check_equivariant(
     degree: int,
     what: str,
 ) -> None:
-    """Raise UnknownModelError unless the polynomials `basis [Q, K]` of `monomials [Q, nu]` have
-    values of one degree L.
+    """Raise UnknownModelError unless the polynomials `basis [Q, K]` transform like degree L.
 
-    `components [Q]` says to which component M = 0..2L a monomial belongs.
+    `monomials [Q, nu]` are the indices of their factors among packed features of degrees 0..l_max,
+    and `components [Q]` says to which component M = 0..2L each of them belongs. `what` names the
+    basis in the sentence.
     """
-    n, generator = 2 * degree + 1, _generator()
-    features = torch.randn(TRIALS, (l_max + 1) ** 2, dtype=torch.float64, generator=generator)
-    turned = features @ turning(l_max).T
-    before, after = (_values(x, monomials, components, basis, n) for x in (features, turned))
-    rotation = turning(l_max)[degree**2 : (degree + 1) ** 2, degree**2 : (degree + 1) ** 2]
-    error = (
-        float((after - torch.einsum("MN,tNk->tMk", rotation, before)).abs().max())
-        if basis.numel()
-        else 0.0
-    )
-    scale = float(before.abs().max()) if basis.numel() else 0.0
+    n_components = 2 * degree + 1
+    features = torch.randn(N_TRIALS, (l_max + 1) ** 2, dtype=torch.float64, generator=_generator())
+    rotation = rotation_matrix(l_max)
+    before = _values(features, monomials, components, basis, n_components)
+    after = _values(features @ rotation.T, monomials, components, basis, n_components)
+    block = slice(degree**2, (degree + 1) ** 2)
+    expected = torch.einsum("MN,tNk->tMk", rotation[block, block], before)
+    error = float((after - expected).abs().max())
     expect(
-        error <= TOLERANCE * scale,
+        error <= TOLERANCE * float(before.abs().max()),
         f"{what} is not a basis of functions of degree {degree}, off by {error:.1e}",
     )
 
 
 def _values(
-    x: torch.Tensor, monomials: torch.Tensor, components: torch.Tensor, basis: torch.Tensor, n: int
+    x: torch.Tensor,
+    monomials: torch.Tensor,
+    components: torch.Tensor,
+    basis: torch.Tensor,
+    n_components: int,
 ) -> torch.Tensor:
-    """Values `[trials, n, K]` of the polynomials at features `[trials, D]`."""
-    result = x.new_zeros(n, len(x), basis.shape[1])
-    step = max(AT_ONCE // max(basis.shape[1], 1), 1)
+    """Values `[trials, n_components, K]` of the polynomials at features `x [trials, D]`."""
+    result = x.new_zeros(n_components, len(x), basis.shape[1])
+    step = max(BLOCK_SIZE // basis.shape[1], 1)
     for start in range(0, len(monomials), step):
-        part = slice(start, start + step)
-        terms = x[:, monomials[part]].prod(2).T.unsqueeze(2) * basis[part].unsqueeze(1)
-        result.index_add_(0, components[part], terms)
+        block = slice(start, start + step)
+        terms = x[:, monomials[block]].prod(2).T.unsqueeze(2) * basis[block].unsqueeze(1)
+        result.index_add_(0, components[block], terms)
     return result.transpose(0, 1)

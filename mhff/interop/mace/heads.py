@@ -1,5 +1,6 @@
-"""What an imported model's heads are: from the table of published models, and from the user, who
-has the last word.
+"""Descriptions of an imported model's heads, from the published models and from the user.
+
+The user has the last word.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ EXAMPLE = "heads: {NAME: {level_of_theory: PBE, domain: crystals, licence: MIT, 
 
 
 class HeadEntry(BaseModel):
-    """What a user says about one head; what is left out stays as it is."""
+    """A user's description of one head; fields that are left out stay as they are."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -32,7 +33,7 @@ class HeadEntry(BaseModel):
 
 
 class HeadFile(HeadEntry):
-    """Content of a `--head-info` file: fields for all heads, and under `heads` for single ones."""
+    """Content of a `--head-info` file: fields for all heads, and for single ones under `heads`."""
 
     heads: dict[str, HeadEntry] = {}
 
@@ -49,8 +50,9 @@ class HeadInfo:
 def describe_heads(
     config: ModelConfig, head_info: str | os.PathLike[str] | None = None
 ) -> HeadInfo:
-    """Heads in the model's order; raises MHFFError for a `head_info` file that is not YAML of
-    `HeadFile`.
+    """Heads in the model's order.
+
+    Raises MHFFError for a `head_info` file that is not YAML with the fields of `HeadFile`.
     """
     published = recognise(config)
     heads = published.heads if published else tuple(Head(name=name) for name in config.heads)

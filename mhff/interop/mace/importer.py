@@ -1,13 +1,11 @@
 """A mace-torch `.model` file to a `Model` that gives the same numbers; the file is read, never run.
 
-`records` reads the file, `architecture`, `constants` and `weights` take the model from it, `parts`
-sees to it that nothing is left over, `published` knows what the heads of the published models are.
+`torchfile` reads the file; `architecture`, `constants` and `weights` take the model from it;
+`parts` makes sure that nothing is left over.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,17 +14,21 @@ import torch
 
 import mhff
 from mhff.errors import MHFFError
+from mhff.files import StrPath, sha256
 from mhff.heads import Heads
 from mhff.interop.mace.architecture import read_architecture
 from mhff.interop.mace.constants import read_constants
+from mhff.interop.mace.generated import FILE_KIND
 from mhff.interop.mace.heads import HeadInfo, describe_heads
 from mhff.interop.mace.parts import check_all_used, check_parts
-from mhff.interop.mace.reading import Reading, UnknownModelError
+from mhff.interop.mace.reading import Reading
+from mhff.interop.mace.refusals import UnknownModelError
 from mhff.interop.mace.weights import read_weights
-from mhff.interop.torchfile.modules import read_model_file
+from mhff.interop.torchfile.archive import read_content
+from mhff.interop.torchfile.modules import read_model
 from mhff.interop.torchfile.refusals import RefusedError
 from mhff.model.config import ModelConfig
-from mhff.modelfile import Model, assemble
+from mhff.modelfile import IN_FLOAT64, Model, assemble, is_model_file
 
 
 @dataclass(frozen=True)
@@ -40,29 +42,41 @@ class Imported:
     """What a user should know before using it, a sentence each."""
 
 
-def import_model(
-    path: str | os.PathLike[str], head_info: str | os.PathLike[str] | None = None
-) -> Imported:
-    """The model in a mace-torch `.model` file; `head_info` is a YAML file that says what its heads
-    are (`heads`).
+def import_model(path: StrPath, head_info: StrPath | None = None) -> Imported:
+    """The model in a mace-torch `.model` file.
 
-    Raises MHFFError, in one sentence, for a file that is missing, damaged, not a MACE model, or not
-    one that mhff gives exactly the same numbers for.
+    `head_info` is a YAML file that describes its heads (`heads`). Raises MHFFError, in one
+    sentence, for a file that is missing, damaged, not a MACE model, or not one that mhff gives
+    exactly the same numbers for.
     """
-    name = str(path)
-    root = read_model_file(path)
+    source = Path(path)
+    if not source.is_file():
+        raise MHFFError(f"no file '{source}': give a .model file that mace-torch wrote")
+    if is_model_file(source):
+        raise MHFFError(f"'{source}' is a model file of mhff already; no import is needed")
     try:
-        reading = Reading(root)
-        check_parts(reading)
-        config = read_architecture(reading)
-        constants, weights = read_constants(reading, config), read_weights(reading, config)
-        check_all_used(reading)
-        described = describe_heads(config, head_info)
-        model = _assemble(
-            config, constants, weights, described, _provenance(Path(path), reading, described)
-        )
+        content = read_content(source)
+        return _import(Reading(read_model(content, FILE_KIND)), source, sha256(content), head_info)
     except RefusedError as error:
-        raise MHFFError(error.sentence(name)) from error
+        raise MHFFError(error.sentence(str(source))) from error
+
+
+def _import(reading: Reading, source: Path, checksum: str, head_info: StrPath | None) -> Imported:
+    check_parts(reading)
+    config = read_architecture(reading)
+    constants = read_constants(reading, config)
+    weights = read_weights(reading, config)
+    check_all_used(reading)
+    described = describe_heads(config, head_info)
+    provenance = {
+        "made_by": f"mhff import-mace (mhff {mhff.__version__})",
+        "imported_from": source.name,
+        "sha256_of_file": checksum,
+        "class": reading.root.class_path,
+    }
+    if described.published_as:
+        provenance["published_as"] = described.published_as
+    model = _assemble(config, constants, weights, described, provenance)
     return Imported(model, _report(reading, model), _warnings(config))
 
 
@@ -73,45 +87,31 @@ def _assemble(
     described: HeadInfo,
     provenance: dict[str, Any],
 ) -> Model:
-    trained = [
-        value for name, value in weights.items() if not name.startswith("reference_energies.")
-    ]
-    dtype = (
-        torch.float64 if any(value.dtype == torch.float64 for value in trained) else torch.float32
-    )
-    cast = {
-        name: value.detach().clone()
-        if name.startswith("reference_energies.")
-        else value.detach().to(dtype, copy=True)
+    """The model in the precision of its file: float64 if any trained weight is."""
+    trained = [value for name, value in weights.items() if not name.startswith(IN_FLOAT64)]
+    is_double = any(value.dtype == torch.float64 for value in trained)
+    dtype = torch.float64 if is_double else torch.float32
+    own = {
+        name: value.detach().to(value.dtype if name.startswith(IN_FLOAT64) else dtype, copy=True)
         for name, value in weights.items()
     }
     try:
-        return assemble(config, constants, cast, Heads(described.heads), provenance)
+        return assemble(config, constants, own, Heads(described.heads), provenance)
     except (RuntimeError, ValueError) as error:
-        raise UnknownModelError(" ".join(str(error).split())[:200]) from error
-
-
-def _provenance(path: Path, reading: Reading, described: HeadInfo) -> dict[str, Any]:
-    content = {
-        "made_by": f"mhff import-mace (mhff {mhff.__version__})",
-        "imported_from": path.name,
-        "sha256_of_file": hashlib.sha256(path.read_bytes()).hexdigest(),
-        "class": reading.root.class_path,
-    }
-    return content | ({"published_as": described.published_as} if described.published_as else {})
+        raise UnknownModelError(" ".join(str(error).split())) from error
 
 
 def _report(reading: Reading, model: Model) -> tuple[str, ...]:
     config = model.network.config
     n_weights = sum(parameter.numel() for parameter in model.network.parameters())
-    blocks = [config.block(layer).value for layer in range(config.n_layers)]
+    blocks = ", ".join(config.block(layer).value for layer in range(config.n_layers))
+    correlations = ", ".join(map(str, config.correlations))
+    dtype = str(model.network.dtype).removeprefix("torch.")
     return (
-        f"{reading.root.class_name} with {n_weights:,} weights in "
-        f"{str(model.network.dtype).removeprefix('torch.')}",
-        f"{config.n_layers} layers ({', '.join(blocks)}), {config.n_channels} channels, l up to "
-        f"{config.hidden_lmax} "
-        f"between layers and {config.l_max} in the product, correlation "
-        f"{', '.join(map(str, config.correlations))}",
+        f"{reading.root.class_name} with {n_weights:,} weights in {dtype}",
+        f"{config.n_layers} layers ({blocks}), {config.n_channels} channels, l up to "
+        f"{config.hidden_lmax} between layers and {config.l_max} in the product, correlation "
+        f"{correlations}",
         f"{len(config.elements)} elements, cutoff {config.r_max:g} A, heads "
         f"{', '.join(config.heads)}",
         f"{len(reading.used)} tensors and every coupling tensor taken over; nothing was left out",
@@ -123,6 +123,6 @@ def _warnings(config: ModelConfig) -> tuple[str, ...]:
         return ()
     return (
         "this model's energy jumps where an atom crosses the cutoff (apply_cutoff with the "
-        "non-linear block, in mace-torch "
-        "too): do not run dynamics that must conserve energy with it",
+        "non-linear block, in mace-torch too): do not run dynamics that must conserve energy "
+        "with it",
     )

@@ -1,5 +1,4 @@
-"""What is known of published models whose files do not say it: levels of theory, domains, licence,
-citation.
+"""Levels of theory, domains, licence and citation of published models, which their files lack.
 
 A model is recognised by the names of all its heads and its shape, never by less. The levels of
 theory are those of the data sets and the publication; `--head-info` overrules them.
@@ -15,7 +14,7 @@ from mhff.model.config import ModelConfig
 
 @dataclass(frozen=True)
 class Published:
-    """A published model: how to know it and what its heads are."""
+    """A published model: how to recognise it, and its heads."""
 
     name: str
     n_elements: int
@@ -24,9 +23,7 @@ class Published:
     heads: tuple[Head, ...]
 
     def is_this(self, config: ModelConfig) -> bool:
-        """Whether an architecture is this model's: all names of heads in their order, and the
-        shape.
-        """
+        """Whether an architecture has this model's heads, in their order, and its shape."""
         shape = (len(config.elements), config.n_channels, round(config.r_max, 5))
         names = tuple(head.name for head in self.heads)
         return names == config.heads and shape == (self.n_elements, self.n_channels, self.r_max)

@@ -1,42 +1,26 @@
-"""What the importer asks of a file: tensors and settings by name, each of them once accounted for.
+"""The tensors and settings of a file by name, each accounted for.
 
-A part of a file that nobody asked for is a part this importer does not know; then the model would
-not be exact.
+A tensor that is never asked for belongs to a part that mhff does not know, so the model would not
+be exact.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from mhff.errors import listing
-from mhff.interop.torchfile.modules import ModuleRecord, irreps
-from mhff.interop.torchfile.refusals import RefusedError
+from mhff.interop.mace import settings
+from mhff.interop.mace.irreps import Irreps, irreps
+from mhff.interop.mace.refusals import UnknownModelError, expect
+from mhff.interop.torchfile.modules import ModuleRecord
 
-Irreps = tuple[tuple[int, int, int], ...]
-"""(multiplicity, degree, parity) of each entry."""
-
-CARRY_NOTHING = (".output_mask", "_zeroed")
-"""Ends of the names of tensors without information."""
-
-
-class UnknownModelError(RefusedError):
-    """A whole file whose model is not one that mhff can be exact for; the text is a clause that
-    says why.
-    """
-
-    def sentence(self, name: str) -> str:
-        """The reason in one sentence that begins with the file's name."""
-        return (
-            f"'{name}' cannot be imported exactly: {self}; nothing was written, run this model "
-            "with mace-torch"
-        )
+WITHOUT_INFORMATION = (".output_mask", "_zeroed")
+"""Ends of the names of tensors that may be left over."""
 
 
 class Reading:
-    """The root of a file's model, with a memory of which tensors were used."""
+    """The root of a file's model, with a record of the tensors that were used."""
 
     def __init__(self, root: ModuleRecord) -> None:
         self.root = root
@@ -59,10 +43,12 @@ class Reading:
         return value
 
     def number(self, name: str) -> float:
-        """The one number in a tensor."""
-        value = self.tensor(name)
-        expect(value.numel() == 1, f"expected one number for {name}, got {value.numel()}")
-        return float(value)
+        """The only number in a tensor."""
+        return settings.real(self.tensor(name), name)
+
+    def count(self, name: str) -> int:
+        """The only number in a tensor, an integer from 1."""
+        return settings.count(self.tensor(name), name)
 
     def module(self, path: str) -> ModuleRecord:
         """The module of a dotted name."""
@@ -81,50 +67,38 @@ class Reading:
         return module
 
     def attribute(self, path: str, name: str) -> Any:
-        """A plain attribute of a module; `path` is empty for the root."""
-        module = self.module(path) if path else self.root
-        expect(name in module.attributes, f"{path or 'the model'} has no {name}")
+        """A plain attribute of a module, of any type."""
+        module = self.module(path)
+        expect(name in module.attributes, f"{path} has no {name}")
         return module.attributes[name]
 
-    def typed(self, path: str, name: str, kind: Callable[[Any], Any]) -> Any:
-        """An attribute as `kind` makes it of the value in the file (a number of numpy, perhaps)."""
-        value = self.attribute(path, name)
-        try:
-            return kind(value)
-        except (TypeError, ValueError, OverflowError) as error:
-            raise UnknownModelError(f"{path}.{name} has the value {str(value)[:40]}") from error
+    def real(self, path: str, name: str) -> float:
+        """An attribute that is a finite number."""
+        return settings.real(self.attribute(path, name), f"{path}.{name}")
+
+    def positive(self, path: str, name: str) -> int:
+        """An attribute that is an integer from 1."""
+        return settings.count(self.attribute(path, name), f"{path}.{name}")
+
+    def positives(self, path: str, name: str) -> tuple[int, ...]:
+        """An attribute that is a list of integers from 1."""
+        return settings.counts(self.attribute(path, name), f"{path}.{name}")
+
+    def flag(self, path: str, name: str, default: bool) -> bool:
+        """An attribute that is true or false; `default` where it is missing."""
+        module = self.module(path)
+        return settings.flag(module.attributes.get(name, default), f"{path}.{name}")
 
     def irreps(self, path: str, name: str) -> Irreps:
-        """An attribute that lists irreps."""
-        return self.typed(path, name, irreps)
+        """An attribute that lists irreps, one at least."""
+        value = irreps(self.attribute(path, name))
+        expect(len(value) > 0, f"{path}.{name} is empty")
+        return value
 
     def unused(self) -> list[str]:
-        """Names of tensors that hold something and that nobody asked for."""
+        """Names of tensors that hold information and were not asked for."""
         return sorted(
             name
             for name, value in self.tensors.items()
-            if name not in self.used and value.numel() and not name.endswith(CARRY_NOTHING)
+            if name not in self.used and value.numel() and not name.endswith(WITHOUT_INFORMATION)
         )
-
-
-def natural(channels: int, lmax: int) -> Irreps:
-    """`channels` of each degree up to `lmax`, with parity (-1)^l."""
-    return tuple((channels, degree, (-1) ** degree) for degree in range(lmax + 1))
-
-
-def words(value: Irreps) -> str:
-    """Irreps as e3nn writes them."""
-    return "+".join(
-        f"{count}x{degree}{'e' if parity == 1 else 'o'}" for count, degree, parity in value
-    )
-
-
-def expect(condition: bool, clause: str) -> None:
-    """Raise UnknownModelError with the clause unless the condition holds."""
-    if not condition:
-        raise UnknownModelError(clause)
-
-
-def some(names: list[str], most: int = 5) -> str:
-    """The first few of many names."""
-    return listing(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

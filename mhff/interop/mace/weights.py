@@ -1,5 +1,6 @@
-"""From a file's tensors to the weights of mhff's network; formulas of both sides agree, so numbers
-are only rearranged.
+"""From a file's tensors to the weights of mhff's network.
+
+The formulas of both sides agree, so the numbers are only rearranged.
 """
 
 from __future__ import annotations
@@ -10,17 +11,22 @@ import torch
 
 from mhff.interop.mace.architecture import readout_path
 from mhff.interop.mace.constants import path_orders
-from mhff.interop.mace.reading import Reading, expect
-from mhff.interop.torchfile.modules import irreps
+from mhff.interop.mace.irreps import Irreps
+from mhff.interop.mace.reading import Reading
+from mhff.interop.mace.refusals import expect
 from mhff.model.config import ModelConfig
 from mhff.model.interaction import DENSITY_WIDTH
+
+LAYER_NORM_EPS = 1e-5
+"""torch's default, which mhff's networks have."""
 
 Weights = dict[str, torch.Tensor]
 
 
 def read_weights(reading: Reading, config: ModelConfig) -> Weights:
-    """All weights of a network of this architecture, by name; raises UnknownModelError for shapes
-    that do not fit.
+    """All weights of a network of this architecture, by name.
+
+    Raises UnknownModelError for shapes that do not fit.
     """
     n_elements, channels = len(config.elements), config.n_channels
     weights = {
@@ -79,48 +85,54 @@ def _references(reading: Reading, config: ModelConfig) -> Weights:
 def matrices(
     reading: Reading, path: str, n_degrees: int, n_elements: int = 0
 ) -> list[torch.Tensor]:
-    """Weights of an equivariant linear map, one matrix `[fan_in, fan_out]` per degree,
-    `[n_elements, fan_in, fan_out]` for an element-dependent one.
+    """Weights of an equivariant linear map, one matrix per degree.
 
-    The file has them flat: for each pair of an input and an output entry of one irrep, input by
-    input, a block. Blocks of several inputs of one degree stack to one matrix.
+    The matrices are `[fan_in, fan_out]`, or `[n_elements, fan_in, fan_out]` where the map depends
+    on the element.
     """
-    module = reading.module(path)
-    inputs = irreps(module.attributes["irreps_in1" if n_elements else "irreps_in"])
-    outputs = irreps(module.attributes["irreps_out"])
+    inputs = reading.irreps(path, "irreps_in1" if n_elements else "irreps_in")
+    outputs = reading.irreps(path, "irreps_out")
     if n_elements:
         expect(
-            irreps(module.attributes["irreps_in2"]) == ((n_elements, 0, 1),),
+            reading.irreps(path, "irreps_in2") == ((n_elements, 0, 1),),
             f"{path} does not mix by element",
         )
     expect(
         len({output[1:] for output in outputs}) == len(outputs),
         f"{path} has two outputs of one kind",
     )
-    flat = reading.tensor(f"{path}.weight")
-    sets = max(n_elements, 1)
+    flat = reading.tensor(f"{path}.weight").reshape(-1)
+    blocks = _blocks(flat, inputs, outputs, max(n_elements, 1), path)
+    kinds = [(degree, (-1) ** degree) for degree in range(n_degrees)]
+    expect(set(blocks) == set(kinds), f"{path} does not connect the degrees 0 to {n_degrees - 1}")
+    stacked = [torch.cat(blocks[kind]).transpose(0, 1) for kind in kinds]
+    return [matrix.contiguous() if n_elements else matrix[0].contiguous() for matrix in stacked]
+
+
+def _blocks(
+    flat: torch.Tensor, inputs: Irreps, outputs: Irreps, n_sets: int, path: str
+) -> dict[tuple[int, int], list[torch.Tensor]]:
+    """Blocks `[fan_in, n_sets, fan_out]` of a map's flat weights, by (degree, parity).
+
+    e3nn orders them by input, then by output, for every pair of entries of one irrep. Several
+    inputs of one irrep give several blocks, which stack to one matrix.
+    """
     blocks: dict[tuple[int, int], list[torch.Tensor]] = {}
     position = 0
-    for fan_in, *kind in inputs:
-        for fan_out, *other in outputs:
-            if kind == other:
-                size = fan_in * sets * fan_out
-                expect(
-                    position + size <= flat.numel(),
-                    f"{path}.weight has {flat.numel()} numbers, more are needed",
-                )
-                block = flat[position : position + size].reshape(fan_in, sets, fan_out)
-                blocks.setdefault((kind[0], kind[1]), []).append(block)
-                position += size
+    for fan_in, degree, parity in inputs:
+        for fan_out, *kind in outputs:
+            if kind != [degree, parity]:
+                continue
+            end = position + fan_in * n_sets * fan_out
+            expect(end <= flat.numel(), f"{path}.weight has {flat.numel()} numbers, but needs more")
+            block = flat[position:end].reshape(fan_in, n_sets, fan_out)
+            blocks.setdefault((degree, parity), []).append(block)
+            position = end
     expect(
-        position == flat.numel(), f"{path}.weight has {flat.numel()} numbers, {position} are needed"
+        position == flat.numel(),
+        f"{path}.weight has {flat.numel()} numbers, but needs {position}",
     )
-    expected = {(degree, (-1) ** degree) for degree in range(n_degrees)}
-    expect(set(blocks) == expected, f"{path} does not connect the degrees 0 to {n_degrees - 1}")
-    stacked = [
-        torch.cat(blocks[degree, (-1) ** degree]).transpose(0, 1) for degree in range(n_degrees)
-    ]
-    return [matrix.contiguous() if n_elements else matrix[0].contiguous() for matrix in stacked]
+    return blocks
 
 
 def _degrees(name: str, values: list[torch.Tensor]) -> Weights:
@@ -148,7 +160,7 @@ def _nonlinear(reading: Reading, config: ModelConfig, layer: int) -> Weights:
         weights |= _degrees(name, matrices(reading, f"{path}.{name}", size))
     weights |= _degrees("skip", matrices(reading, f"{path}.skip_tp", n_skips))
     width = config.n_radial + 2 * channels
-    numel = reading.typed(f"{path}.conv_tp", "weight_numel", int)
+    numel = reading.positive(f"{path}.conv_tp", "weight_numel")
     radial = [width, *config.radial_mlp, numel]
     weights |= _prefixed(
         "radial_network.", _pair_network(reading, f"{path}.conv_tp_weights.net", radial)
@@ -165,21 +177,20 @@ def _pair_network(reading: Reading, path: str, widths: list[int]) -> Weights:
         weights[f"biases.{index}"] = reading.tensor(f"{path}.{3 * index}.bias", fan_out)
         if index < len(widths) - 2:
             norm = f"{path}.{3 * index + 1}"
-            expect(reading.attribute(norm, "eps") == 1e-5, f"{norm} has another eps than 1e-5")
+            expect(reading.real(norm, "eps") == LAYER_NORM_EPS, f"{norm} has another eps")
             for name in ("weight", "bias"):
                 weights[f"norms.{index}.{name}"] = reading.tensor(f"{norm}.{name}", fan_out)
     return weights
 
 
 def _classic(reading: Reading, config: ModelConfig, layer: int) -> Weights:
-    path, block = f"interactions.{layer}", config.block(layer)
-    n_degrees, n_sent, n_elements = (
-        config.l_max + 1,
-        config.message_lmax(layer) + 1,
-        len(config.elements),
-    )
+    path = f"interactions.{layer}"
+    block = config.block(layer)
+    n_degrees = config.l_max + 1
+    n_sent = config.message_lmax(layer) + 1
+    n_elements = len(config.elements)
     n_skips = min(config.input_lmax(layer), config.output_lmax(layer)) + 1
-    numel = reading.typed(f"{path}.conv_tp", "weight_numel", int)
+    numel = reading.positive(f"{path}.conv_tp", "weight_numel")
     weights = _degrees("linear_up", matrices(reading, f"{path}.linear_up", n_sent))
     weights |= _degrees("linear", matrices(reading, f"{path}.linear", n_degrees))
     mix, size = ("skip", n_skips) if block.is_residual else ("mix", n_degrees)
@@ -204,9 +215,7 @@ def _radial_network(reading: Reading, path: str, widths: list[int]) -> Weights:
 
 
 def _product(reading: Reading, config: ModelConfig, layer: int) -> Weights:
-    """Weights `[n_sets, paths, channels]`; the file has one array per degree and order, orders
-    descending.
-    """
+    """Weights `[n_sets, paths, channels]`; the file has one array per degree and order."""
     n_sets = 1 if config.agnostic_product else len(config.elements)
     arrays = []
     for path, order, n_paths in path_orders(reading, config, layer):
@@ -227,14 +236,17 @@ def _linear_readout(reading: Reading, config: ModelConfig, path: str) -> Weights
 
 
 def _readout(reading: Reading, config: ModelConfig, path: str) -> Weights:
-    """A layer's readout; heads are contiguous blocks of the hidden scalars, and only each head's
-    own block counts.
+    """A layer's readout.
+
+    Heads are contiguous blocks of the hidden scalars, and only each head's own block counts.
     """
     kind = reading.module(path).class_name
     if kind == "LinearReadoutBlock":
         return _linear_readout(reading, config, path)
-    n_heads, width = len(config.heads), config.readout_width
-    hidden, own = n_heads * width, torch.arange(n_heads)
+    n_heads = len(config.heads)
+    width = config.readout_width
+    hidden = n_heads * width
+    own = torch.arange(n_heads)
     first = reading.tensor(f"{path}.linear_1.weight", config.n_channels * hidden)
     last = reading.tensor(f"{path}.linear_2.weight", hidden * n_heads).reshape(
         n_heads, width, n_heads

@@ -1,13 +1,11 @@
-"""The container of `torch.save`: a zip of stored members, read as strictly as torch's writer is
-regular.
+"""The container of `torch.save`: a zip of stored members, read as strictly as torch writes it.
 
-Torch has written its archives the same way since 1.6: members one after the other under one folder,
-each of them a local header without sizes, padding that aligns the data, the data, and a descriptor
-with checksum and sizes; then the central directory, the zip64 end and its locator, the end. Few
-numbers in all this are free. So the frame is not parsed leniently but rebuilt from those numbers
-and compared byte for byte, and the checksum of every member is computed: no single changed bit goes
-unnoticed, nothing overlaps, nothing hides between or behind the members, and nothing is ever
-inflated.
+Torch has written its archives the same way since 1.6. The members follow one another under one
+folder. Each has a local header without sizes, padding that aligns the data, the data, and a
+descriptor with checksum and sizes. Then come the central directory, the zip64 end, its locator, and
+the end. Few of these numbers are free, so the frame is rebuilt from them and compared byte for byte,
+and the checksum of every member is computed. No changed bit goes unnoticed, nothing overlaps or
+hides between the members, and nothing is ever inflated.
 """
 
 from __future__ import annotations
@@ -23,10 +21,13 @@ from types import MappingProxyType
 from mhff.errors import MHFFError
 from mhff.interop.torchfile.refusals import DamagedError, ForeignError, quoted
 
-_LARGEST_SIZE = 2**32 - 1  # beyond 4 GiB torch writes other headers, which no force field needs
-_STORED, _DEFLATED = 0, 8
+MAX_BYTES = 2**32 - 1
+"""Largest archive, 4 GiB: beyond it torch writes other headers, which no force field needs."""
+_STORED = 0
+_DEFLATED = 8
 _NEEDED = {_STORED: 0, _DEFLATED: 20}  # "version needed to extract", as torch's writer has it
-_NAMES_ARE_UTF8, _SIZES_FOLLOW = 0x0800, 0x0008
+_NAMES_ARE_UTF8 = 0x0800
+_SIZES_FOLLOW = 0x0008
 _LOCAL = struct.Struct("<4s5H3L2H")
 _CENTRAL = struct.Struct("<4s6H3L5H2L")
 _DESCRIPTOR = struct.Struct("<4s3L")
@@ -38,7 +39,7 @@ _FRAME_END = _END64.size + _LOCATOR.size + _END.size
 
 @dataclass(frozen=True)
 class _Entry:
-    """What the central directory says of one member."""
+    """The entry of one member in the central directory."""
 
     name: str
     raw_name: bytes
@@ -59,11 +60,11 @@ class _Entry:
 
 
 class Archive:
-    """The members of a torch archive, by name without the root folder; views of `content`, whose
-    bytes are not copied.
+    """The members of a torch archive, by name without the root folder.
 
-    Members under `code/`, which TorchScript deflates, are listed in `compressed` and never read.
-    Raises DamagedError for everything that torch's writer does not write.
+    The members are views of `content`, whose bytes are not copied. Members under `code/`, which
+    TorchScript deflates, are listed in `compressed` and never read. Raises DamagedError for
+    everything that torch does not write.
     """
 
     def __init__(self, content: bytes | bytearray) -> None:
@@ -95,37 +96,18 @@ class Archive:
         return self.members[name]
 
 
-def read_archive(path: Path) -> Archive:
-    """The archive in a file; raises RefusedError for what else people have: TorchScript, old
-    pickles, our own files.
-    """
-    archive = Archive(_content(path))
-    if archive.compressed or "constants.pkl" in archive.members:
-        raise ForeignError(
-            "is a compiled (TorchScript) model; give the .model file that it was made from"
-        )
-    if bytes(archive.members.get("byteorder", b"little")) != b"little":
-        raise ForeignError(
-            "was written on a machine with another byte order; save it again on an ordinary one"
-        )
-    return archive
+def read_content(path: Path) -> bytearray:
+    """The bytes of a file, read once, so that the bytes that are checked are those that are used.
 
-
-def _content(path: Path) -> bytearray:
-    """The file's bytes, read once: what is checked is what is used, whatever happens to the file
-    meanwhile.
+    Raises MHFFError where the file cannot be read and RefusedError where it is too large or does
+    not begin like an archive.
     """
     try:
-        if not path.is_file():
-            raise MHFFError(f"no file '{path}': give a .model file that mace-torch wrote")
         with path.open("rb") as stream:
             _check_kind(stream.read(16))
             size = stream.seek(0, os.SEEK_END)
-            if size > _LARGEST_SIZE:
-                raise ForeignError(
-                    f"has {size} bytes, more than any model that mhff reads; give a .model file of "
-                    "mace-torch"
-                )
+            if size > MAX_BYTES:
+                raise ForeignError(f"has {size} bytes, more than the 4 GiB that mhff reads")
             content = bytearray(size)
             stream.seek(0)
             if stream.readinto(content) != size:
@@ -137,28 +119,37 @@ def _content(path: Path) -> bytearray:
         ) from error
 
 
+def open_archive(content: bytearray) -> Archive:
+    """The archive of a model; raises ForeignError for compiled models and other byte orders."""
+    archive = Archive(content)
+    if archive.compressed or "constants.pkl" in archive.members:
+        raise ForeignError(
+            "is a compiled (TorchScript) model", "give the file that it was compiled from"
+        )
+    if bytes(archive.members.get("byteorder", b"little")) != b"little":
+        raise ForeignError(
+            "was written on a machine with another byte order", "save it again on an ordinary one"
+        )
+    return archive
+
+
 def _check_kind(start: bytes) -> None:
+    """Tell other files by their first bytes."""
     if start.startswith(b"PK\x03\x04"):
         return
     if not start:
         raise DamagedError("it is empty")
-    if start[8:9] == b"{":
-        raise ForeignError("is a model file of mhff already: no import is needed")
     if start[:1] == b"\x80":
         raise ForeignError(
-            "is a pickle without torch's archive, as torch before 1.6 wrote it; load it with its "
-            "own mace-torch and save it "
-            "again with torch.save(model, FILE)"
+            "is a pickle without an archive, as torch before 1.6 wrote it",
+            "load it with the program that wrote it and save it again with torch.save(model, FILE)",
         )
-    raise ForeignError(
-        "is not a .model file of mace-torch, which begins as a zip; give the file that its "
-        "training wrote"
-    )
+    raise ForeignError("was not written by torch.save, whose files begin like a zip")
 
 
 def _directory(view: memoryview) -> tuple[list[_Entry], int]:
     """Entries of the central directory and where it begins."""
-    if len(view) > _LARGEST_SIZE:
+    if len(view) > MAX_BYTES:
         raise DamagedError("it is larger than 4 GiB")
     if len(view) < _FRAME_END or bytes(view[-_END.size :][:4]) != b"PK\x05\x06":
         raise DamagedError("its end is missing")
@@ -175,9 +166,7 @@ def _directory(view: memoryview) -> tuple[list[_Entry], int]:
 
 
 def _frame_end(count: int, size: int, start: int) -> bytes:
-    """Zip64 end, its locator and the end, for a directory of `count` entries and `size` bytes at
-    `start`.
-    """
+    """Zip64 end, locator and end for a directory of `count` entries, `size` bytes at `start`."""
     return (
         _END64.pack(b"PK\x06\x06", _END64.size - 12, 0x031E, 45, 0, 0, count, count, size, start)
         + _LOCATOR.pack(b"PK\x06\x07", 0, start + size, 1)
@@ -191,7 +180,9 @@ def _entries(directory: memoryview) -> Iterator[_Entry]:
         if len(directory) - position < _CENTRAL.size:
             raise DamagedError("its directory is cut off")
         fields = _CENTRAL.unpack_from(directory, position)
-        method, checksum, stored, size, length, offset = fields[4], *fields[7:11], fields[16]
+        method = fields[4]
+        checksum, stored, size, length = fields[7:11]
+        offset = fields[16]
         end = position + _CENTRAL.size + length
         if end > len(directory):
             raise DamagedError("its directory is cut off")

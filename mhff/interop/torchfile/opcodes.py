@@ -1,11 +1,11 @@
 """A pickle read as data: an interpreter of its opcodes that can only make inert values.
 
-The readers of `pickletools` take arguments apart and execute nothing; the opcodes that `torch.save`
-and TorchScript write are carried out here on plain values, all others are refused unread. What a
-pickle would import becomes a `Global` (a name), what it would call or make becomes a `Record` of
-that name and its arguments. Nothing is imported, called, hashed or compared, and nothing is
-allocated beyond what the bytes hold, so a hostile pickle is as harmless as a hostile text. What
-comes back may share parts and contain itself: whoever walks it needs a bound (`values` has one).
+The readers of `pickletools` take arguments apart and execute nothing. The opcodes that `torch.save`
+and TorchScript write are carried out here on plain values; all others are refused unread. An import
+becomes a `Global` (a name), a call or a new object becomes a `Record` of that name and its
+arguments. Nothing is imported, called, hashed or compared, and nothing is allocated beyond what the
+bytes hold, so a hostile pickle is as harmless as a hostile text. The result may share parts and
+contain itself, so a walk through it needs a bound (`values` has one).
 """
 
 from __future__ import annotations
@@ -19,26 +19,21 @@ from typing import Any
 from mhff.interop.torchfile.pickled import Global, Pairs, PersistentId, Pickled, Record, described
 from mhff.interop.torchfile.refusals import DamagedError, ForeignError, quoted
 
-MOST_OPCODES = 150_000
-"""A model of published size has 20 000, because its numbers are not in the pickle."""
-_LARGEST_INTEGER_BITS = 64
-_KEYS = (
-    str,
-    bytes,
-    int,
-    float,
-    NoneType,
-)  # a tuple of shared tuples of shared tuples would take forever to hash
+MAX_OPCODES = 150_000
+"""Published models have about 20 000, because their numbers are not in the pickle."""
+_MAX_INTEGER_BITS = 64
+# keys of a dictionary; a tuple of shared tuples of shared tuples would take forever to hash
+_KEYS = (str, bytes, int, float, NoneType)
 
 
-def read_pickle(content: bytes, most_opcodes: int = MOST_OPCODES) -> Pickled:
-    """The value of a pickle of protocol 2 to 5; raises DamagedError for what torch does not write."""
+def read_pickle(content: bytes, max_opcodes: int = MAX_OPCODES) -> Pickled:
+    """The value of a pickle of protocol 2 to 5; raises DamagedError for any other."""
     if content[:1] != b"\x80" or content[1:2] not in (b"\2", b"\3", b"\4", b"\5"):
         raise DamagedError("its pickle is not of protocol 2 to 5")
     machine = _Machine()
     stream = BytesIO(content)
     stream.seek(2)
-    for _ in range(most_opcodes):
+    for _ in range(max_opcodes):
         code = stream.read(1)
         if code == b".":
             if stream.tell() != len(content):
@@ -57,7 +52,7 @@ def read_pickle(content: bytes, most_opcodes: int = MOST_OPCODES) -> Pickled:
         except ValueError as error:
             raise DamagedError(f"its pickle cannot be taken apart: {quoted(error)}") from error
         action(machine, argument)
-    raise DamagedError(f"its pickle has more than {most_opcodes} opcodes")
+    raise DamagedError(f"its pickle has more than {max_opcodes} opcodes")
 
 
 class _Machine:
@@ -75,12 +70,12 @@ class _Machine:
 
     def pop(self) -> Any:
         if not self.stack:
-            raise DamagedError("its pickle takes more than there is")
+            raise DamagedError("its pickle takes a value from an empty stack")
         return self.stack.pop()
 
     def top(self) -> Any:
         if not self.stack:
-            raise DamagedError("its pickle changes what is not there")
+            raise DamagedError("its pickle changes a value of an empty stack")
         return self.stack[-1]
 
     def pop_typed(self, kind: type) -> Any:
@@ -103,16 +98,14 @@ class _Machine:
         return items
 
     def put(self, index: int) -> None:
-        """Remember the top; torch numbers in order, so a large number is no reason to make a large
-        memo.
-        """
+        """Remember the top; torch numbers in order, so a large index needs no large memo."""
         if index != len(self.memo) or not self.stack:
             raise DamagedError("the memo of its pickle is not in order")
         self.memo.append(self.stack[-1])
 
     def get(self, index: int) -> None:
         if index >= len(self.memo):
-            raise DamagedError(f"its pickle recalls what is not in its memo ({index})")
+            raise DamagedError(f"its pickle recalls an index that is not in its memo ({index})")
         self.push(self.memo[index])
 
     def name(self, module: str, name: str) -> None:
@@ -126,14 +119,12 @@ class _Machine:
     def text(self, value: str) -> None:
         try:
             value.encode()
-        except (
-            UnicodeEncodeError
-        ) as error:  # half a character, which a pickle can have and no file or screen can show
+        except UnicodeEncodeError as error:  # half of a surrogate pair
             raise DamagedError("its pickle has text that is not UTF-8") from error
         self.push(value)
 
     def integer(self, value: int) -> None:
-        if value.bit_length() > _LARGEST_INTEGER_BITS:
+        if value.bit_length() > _MAX_INTEGER_BITS:
             raise DamagedError(f"its pickle has an integer of {value.bit_length()} bits")
         self.push(value)
 
@@ -195,8 +186,8 @@ def _set_items(machine: _Machine, items: list[Any]) -> None:
     if not all(isinstance(key, _KEYS) for key in items[::2]):
         raise ForeignError(
             "has a dictionary whose keys are neither text nor numbers, as models with low-rank "
-            "adapters (LoRA) have and no "
-            "model that mhff reads; merge the adapters with mace-torch first"
+            "adapters (LoRA) have",
+            "merge the adapters with the program that made them",
         )
     target.items.extend(zip(items[::2], items[1::2], strict=True))
 
@@ -250,14 +241,14 @@ _ACTIONS: dict[str, Callable[[_Machine, Any], None]] = {
 
 def _two_lines(stream: BytesIO) -> tuple[str, str]:
     """Argument of GLOBAL, as pickle reads it (pickletools also undoes escapes)."""
-    lines = stream.readline(), stream.readline()
+    lines = [stream.readline() for _ in range(2)]
     if not all(line.endswith(b"\n") for line in lines):
         raise ValueError("a name is cut off")
     return lines[0][:-1].decode(), lines[1][:-1].decode()
 
 
 def _reader(opcode: pickletools.OpcodeInfo) -> Callable[[BytesIO], Any]:
-    """What reads an opcode's argument."""
+    """Function that reads an opcode's argument."""
     if opcode.name == "GLOBAL":
         return _two_lines
     return opcode.arg.reader if opcode.arg else lambda stream: None

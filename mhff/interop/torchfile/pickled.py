@@ -1,8 +1,7 @@
-"""What a pickle that is read as data holds, beside plain Python values: names, calls, dictionaries,
-storages; all inert.
+"""The inert values of a pickle that is read as data: names, calls, dictionaries, storages.
 
-`opcodes.read_pickle` makes these values. None of them can be called, imported, hashed by content or
-compared.
+`opcodes.read_pickle` makes them, beside plain Python values. None of them can be called, imported,
+hashed by content or compared.
 """
 
 from __future__ import annotations
@@ -23,9 +22,7 @@ class Global:
 
     @property
     def path(self) -> str:
-        """The name with its module; `builtins` also where a pickle uses the name of Python 2,
-        `__builtin__`.
-        """
+        """The name with its module; Python 2's `__builtin__` reads `builtins`."""
         return f"{'builtins' if self.module == '__builtin__' else self.module}.{self.name}"
 
     def __repr__(self) -> str:
@@ -34,7 +31,7 @@ class Global:
 
 @dataclass(slots=True, eq=False)
 class Pairs:
-    """What a pickle would make a dictionary: keys and values in order, nothing hashed."""
+    """A dictionary of a pickle: keys and values in order, nothing hashed."""
 
     items: list[tuple[Any, Any]] = field(default_factory=list)
 
@@ -44,15 +41,16 @@ class Pairs:
 
 @dataclass(slots=True, eq=False)
 class Record:
-    """What a pickle would call or make: the callable (a Global, or whatever else stood there),
-    arguments, what was added.
-    """
+    """A call or a new object of a pickle."""
 
     what: Any
+    """The callable: a Global, or any value that stood in its place."""
     args: Any
     state: Any = None
     items: list[Any] = field(default_factory=list)
+    """Items that were appended."""
     pairs: Pairs = field(default_factory=Pairs)
+    """Keys and values that were set."""
 
     @property
     def path(self) -> str:
@@ -65,13 +63,13 @@ class Record:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PersistentId:
-    """What torch's pickles say instead of a storage."""
+    """The reference of a torch pickle to a storage."""
 
     value: Any
 
 
 def described(value: object) -> str:
-    """What kind of value a pickle holds, for a sentence."""
+    """The kind of a value of a pickle, for a sentence."""
     if isinstance(value, Global):
         return f"the name {quoted(value.path)}"
     if isinstance(value, Record):
@@ -82,7 +80,7 @@ def described(value: object) -> str:
 
 @dataclass(frozen=True)
 class Pickled:
-    """A pickle's value, and every name and every record in it, without the need to walk the value."""
+    """A pickle's value, and all names and records in it, so that no walk is needed to find them."""
 
     value: Any
     names: list[Global]

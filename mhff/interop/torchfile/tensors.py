@@ -13,8 +13,9 @@ from mhff.interop.torchfile.refusals import DamagedError, quoted
 
 _TENSOR = "torch._utils._rebuild_tensor_v2"
 _PARAMETERS = ("torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state")
-_MOST_DIMENSIONS = 16
-_LARGEST_EXTENT = 2**31  # of a size or stride: no product of two overflows a machine integer
+_MAX_DIMENSIONS = 16
+_MAX_EXTENT = 2**31
+"""Largest size or stride; the product of two of them does not overflow a machine integer."""
 
 _DTYPES = {
     "torch.DoubleStorage": torch.float64,
@@ -43,13 +44,14 @@ class Storages:
         self._storages: dict[str, torch.Tensor] = {}
 
     def tensor(self, value: object) -> torch.Tensor:
-        """The tensor that a record stands for, a view of its storage's bytes; raises DamagedError
-        where it does not fit.
+        """The tensor that a record stands for, a view of its storage's bytes.
+
+        Raises DamagedError where the value is not a tensor or does not fit its storage.
         """
         if isinstance(value, Record) and value.path in _PARAMETERS and value.args:
             value = value.args[0]
         if not isinstance(value, Record) or value.path != _TENSOR or len(value.args) not in (6, 7):
-            raise DamagedError("something that should be a tensor is not one")
+            raise DamagedError("it has another value where a tensor belongs")
         storage, offset, size, stride, _, _, *metadata = value.args
         if metadata not in ([], [None]) and not (
             isinstance(metadata[0], Pairs) and not metadata[0].items
@@ -90,32 +92,26 @@ def _flat(data: memoryview, dtype: torch.dtype, name: str) -> torch.Tensor:
             f"storage {quoted(name)} has truth values that are neither true nor false"
         )
     flat = torch.frombuffer(data, dtype=dtype)
-    return (
-        flat.clone() if flat.data_ptr() % dtype.itemsize else flat
-    )  # torch aligns storages, others may not
+    is_aligned = flat.data_ptr() % dtype.itemsize == 0  # torch aligns storages, others may not
+    return flat if is_aligned else flat.clone()
 
 
 def _check_view(flat: torch.Tensor, offset: Any, size: Any, stride: Any) -> None:
-    """A view must lie within its storage and have no more elements than it: no expanded tensors."""
-    if not (
-        _extents((offset,)) and _extents(size) and _extents(stride) and len(size) == len(stride)
-    ):
+    """Raise DamagedError for a view beyond its storage or with more elements (expanded) than it."""
+    if not (all(map(_are_extents, ((offset,), size, stride))) and len(size) == len(stride)):
         raise DamagedError("a tensor has no proper offset, size and stride")
-    if prod(n for n in size if n) > _LARGEST_EXTENT:  # also of empty tensors
+    if prod(n for n in size if n) > _MAX_EXTENT:  # also of empty tensors
         raise DamagedError("a tensor is larger than any file")
     count = prod(size)
-    end = (
-        offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True)) + 1
-        if count
-        else offset
-    )
+    last = sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+    end = offset + last + 1 if count else offset
     if count > len(flat) or end > len(flat):
-        raise DamagedError(f"a tensor lies outside of its storage of {len(flat)} numbers")
+        raise DamagedError(f"a tensor lies outside its storage of {len(flat)} numbers")
 
 
-def _extents(values: Any) -> bool:
+def _are_extents(values: Any) -> bool:
     return (
         type(values) is tuple
-        and len(values) <= _MOST_DIMENSIONS
-        and all(type(value) is int and 0 <= value <= _LARGEST_EXTENT for value in values)
+        and len(values) <= _MAX_DIMENSIONS
+        and all(type(value) is int and 0 <= value <= _MAX_EXTENT for value in values)
     )

@@ -1,4 +1,4 @@
-"""Plain Python values of what a pickle holds, as far as a short list allows; the rest stays inert."""
+"""Plain Python values from those of a pickle, for a short list of types; the rest stays inert."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from mhff.interop.torchfile.pickled import Global, Pairs, Record, described
 from mhff.interop.torchfile.refusals import DamagedError, quoted
 from mhff.interop.torchfile.tensors import Storages, is_tensor
 
-MOST_VALUES = 100_000
-"""Values that one file may expand to; a model of published size has about 12 000, modules included.
-"""
-MOST_LEVELS = 32
+MAX_VALUES = 100_000
+"""Values that one file may expand to; published models have about 12 000, modules included."""
+MAX_LEVELS = 32
 """Levels of nesting, of values in values and of modules in modules."""
 
 _NUMPY_SCALARS = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
@@ -32,25 +31,23 @@ _NUMPY_FORMATS = {
 
 @dataclass(frozen=True, eq=False)
 class Inert:
-    """An object or call in a file that mhff has no use for: the dotted path of its class or
-    function, plain arguments.
-    """
+    """An object or call of a file that is not converted to a plain value."""
 
     path: str
+    """Dotted path of its class or function."""
     args: tuple[Any, ...]
+    """Plain arguments."""
 
     def __repr__(self) -> str:
         return f"<{quoted(self.path)}>"
 
 
 class Plain:
-    """Converts the values of one pickle; what it gives back is a tree, of bounded size and depth,
-    without shared parts.
-    """
+    """Converts the values of one pickle to trees of bounded size and depth, with no shared parts."""
 
     def __init__(self, storages: Storages) -> None:
         self._storages = storages
-        self._left = MOST_VALUES
+        self._left = MAX_VALUES
 
     def spend(self, amount: int) -> None:
         """Count work; a few shared parts in a pickle can expand to any number of values."""
@@ -59,11 +56,12 @@ class Plain:
             raise DamagedError("its pickle expands to too many values")
 
     def __call__(self, value: Any, level: int = 0) -> Any:
-        """Numbers, str, bytes, None; list, tuple, set, dict (str keys) of such; tensors; Global and
-        Inert for the rest.
+        """The plain value: numbers, str, bytes, None, tensors; list, tuple, set and dict of these.
+
+        The keys of a dict are str. Everything else becomes a Global or an Inert.
         """
         self.spend(1)
-        if level > MOST_LEVELS:
+        if level > MAX_LEVELS:
             raise DamagedError("its pickle is nested too deeply")
         if isinstance(value, Pairs):
             return self._dictionary(value, level)
@@ -73,16 +71,11 @@ class Plain:
             return tuple(self(item, level + 1) for item in value)
         if isinstance(value, Record):
             return self._converted(value, level)
-        return (
-            value
-            if isinstance(value, None | bool | int | float | str | bytes | Global)
-            else Inert("", ())
-        )
+        is_plain = isinstance(value, None | bool | int | float | str | bytes | Global)
+        return value if is_plain else Inert("", ())
 
     def entries(self, value: Any) -> dict[str, Any]:
-        """A dictionary of str keys in a pickle, an OrderedDict perhaps; its values as they are in
-        the pickle.
-        """
+        """A dict or OrderedDict with str keys; its values stay as they are in the pickle."""
         if isinstance(value, Record) and value.path == "collections.OrderedDict":
             value = value.pairs
         if not isinstance(value, Pairs):
@@ -98,9 +91,7 @@ class Plain:
     def _dictionary(self, value: Pairs, level: int) -> Any:
         self.spend(len(value.items))
         if not all(isinstance(key, str) for key, _ in value.items):
-            return Inert(
-                "builtins.dict", ()
-            )  # no model needs one, and keys that are crafted can be slow to hash
+            return Inert("builtins.dict", ())  # crafted keys can be slow to hash
         return {key: self(item, level + 1) for key, item in self.entries(value).items()}
 
     def _converted(self, record: Record, level: int) -> Any:
@@ -125,12 +116,12 @@ class Plain:
         return Inert(record.path, args)
 
     def _encoded(self, text: str) -> bytes:
-        """How protocol 2 writes bytes."""
+        """Bytes as protocol 2 writes them."""
         self.spend(len(text) // 1000)
         try:
             return text.encode("latin1")
         except UnicodeEncodeError as error:
-            raise DamagedError("its pickle has bytes that are none") from error
+            raise DamagedError("its pickle has text where bytes belong") from error
 
     def _set(self, items: list[Any]) -> set[str]:
         self.spend(len(items))
@@ -145,4 +136,4 @@ class Plain:
                 layout = struct.Struct(_NUMPY_FORMATS[code])
                 if isinstance(content, bytes) and len(content) == layout.size:
                     return layout.unpack(content)[0]
-        raise DamagedError("a number of numpy is not one")
+        raise DamagedError("it has a numpy number of an unknown type")

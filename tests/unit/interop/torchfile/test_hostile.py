@@ -13,17 +13,23 @@ from pathlib import Path
 import pytest
 from hostile import confusion, mutations, noise
 from hostile_calls import live_calls
-from stand_in import saved, stand_in_model
+from stand_in import KIND, saved, stand_in_model
 
-from mhff.errors import MHFFError
-from mhff.interop.torchfile.modules import read_model_file
+from mhff.interop.torchfile.archive import read_content
+from mhff.interop.torchfile.modules import ModuleRecord, read_model
+from mhff.interop.torchfile.refusals import RefusedError
 
 LIMIT = 5.0
 """Seconds that a file may take before it counts as hanging; the slowest takes a tenth, alone on its
 core.
 """
-MOST_MEMORY = 150_000
+MAX_MEMORY = 150_000
 """KiB that reading a file may take; the largest of them has two megabytes."""
+
+
+def read(path: Path) -> ModuleRecord:
+    """The model in a file."""
+    return read_model(read_content(path), KIND)
 
 
 @contextmanager
@@ -55,17 +61,17 @@ def memory(field: str) -> int:
     return int(Path("/proc/self/status").read_text().partition(f"{field}:")[2].split()[0])
 
 
-def refusal(path: Path, name: str) -> MHFFError | None:
+def refusal(path: Path, name: str) -> RefusedError | None:
     """The refusal of a file within limits of time and memory, or None where it is read."""
     Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
     before, refused = memory("VmRSS"), None
     with limited(name):
         try:
-            read_model_file(path)
-        except MHFFError as error:
-            assert_one_sentence(str(error), path)
+            read(path)
+        except RefusedError as error:
+            assert_one_sentence(error.sentence(str(path)), path)
             refused = error
-    assert memory("VmHWM") - before < MOST_MEMORY, f"'{name}' takes too much memory"
+    assert memory("VmHWM") - before < MAX_MEMORY, f"'{name}' takes too much memory"
     return refused
 
 
@@ -74,7 +80,7 @@ def test_mutations_are_refused(tmp_path: Path, protocol: int) -> None:
     path, canary = tmp_path / "x.model", tmp_path / "canary"
     content = saved(stand_in_model(), pickle_protocol=protocol)
     path.write_bytes(content)
-    read_model_file(path)
+    read(path)
     imported, count = set(sys.modules), 0
     for name, mutated in mutations(content, canary):
         path.write_bytes(mutated)
@@ -123,5 +129,5 @@ def test_reading_is_fast(tmp_path: Path) -> None:
     path = tmp_path / "x.model"
     path.write_bytes(saved(stand_in_model()))
     start = time.perf_counter()
-    read_model_file(path)
+    read(path)
     assert time.perf_counter() - start < 1

@@ -10,12 +10,15 @@ import struct
 import sys
 import time
 from collections import OrderedDict
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pickle_opcodes import NONE, NOTHING, call, name, recall, text
 
-from mhff.interop.torchfile.opcodes import MOST_OPCODES, read_pickle
+from mhff.interop.torchfile.opcodes import MAX_OPCODES, read_pickle
 from mhff.interop.torchfile.pickled import Global, Pairs, PersistentId, Record
 from mhff.interop.torchfile.refusals import RefusedError
 
@@ -152,6 +155,48 @@ def test_shared_values_stay_shared_and_cycles_close(protocol: int) -> None:
     assert found[2] is found
 
 
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False)
+    | st.text()
+    | st.binary()
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner)
+        | st.lists(inner).map(tuple)
+        | st.dictionaries(st.none() | st.integers(-9, 9) | st.text(), inner)
+    ),
+    max_leaves=25,
+)
+"""Plain data of every type that a pickle of a model may hold."""
+
+
+def as_python(value: Any) -> Any:
+    """A value of a pickle with its pairs as a dictionary."""
+    if isinstance(value, Pairs):
+        return {key: as_python(item) for key, item in value.items}
+    if isinstance(value, list | tuple):
+        return type(value)(as_python(item) for item in value)
+    return value
+
+
+@given(VALUES, st.sampled_from([3, 4, 5]))
+def test_plain_data_come_back(value: Any, protocol: int) -> None:
+    found = as_python(read_pickle(pickle.dumps(value, protocol)).value)
+    assert found == value
+    assert repr(found) == repr(value)  # 1, 1.0 and True are equal
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_read_or_refused(content: bytes) -> None:
+    with suppress(RefusedError):
+        read_pickle(b"\x80\x02" + content)
+
+
 def argument_of(opcode: pickletools.OpcodeInfo) -> bytes:
     """An argument that the opcode can have."""
     match opcode.arg.name if opcode.arg else "":
@@ -265,7 +310,7 @@ def test_protocols_other_than_torchs_are_refused() -> None:
 
 
 def test_depth_costs_no_recursion() -> None:
-    depth = MOST_OPCODES // 4
+    depth = MAX_OPCODES // 4
     for opcodes in (
         b"]" * depth + b"a" * (depth - 1),
         NOTHING + b"\x85" * depth,
@@ -292,9 +337,9 @@ def test_nothing_is_hashed() -> None:
 
 
 def test_opcodes_are_bounded() -> None:
-    most = MOST_OPCODES - 3  # beside mark, tuple and stop
+    most = MAX_OPCODES - 3  # beside mark, tuple and stop
     assert len(value_of(b"(" + b"]" * most + b"t")) == most
-    assert f"more than {MOST_OPCODES} opcodes" in refused(b"(" + b"]" * (most + 1) + b"t")
+    assert f"more than {MAX_OPCODES} opcodes" in refused(b"(" + b"]" * (most + 1) + b"t")
 
 
 def test_a_pickle_of_published_size_takes_no_time() -> None:

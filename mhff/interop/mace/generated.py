@@ -1,0 +1,45 @@
+"""The kind of mace-torch's files: packages of their classes, and the code that e3nn generates.
+
+e3nn compiles every tensor product to TorchScript, which holds its coupling tensors as buffers.
+"""
+
+from __future__ import annotations
+
+import re
+
+import torch
+
+from mhff.interop.mace.refusals import expect
+from mhff.interop.torchfile.modules import FileKind, ModuleRecord, Scripts
+
+COUPLING = re.compile(r"_w3j_([0-9])_([0-9])_([0-9])")
+"""Name of the coupling tensor of (l1, l2, l3)."""
+FILE_KIND = FileKind(
+    packages=(
+        "mace.modules.",
+        "e3nn.o3.",
+        "e3nn.nn.",
+        "e3nn.math.",
+        # read only to say that their layouts are not
+        "cuequivariance_torch.",
+        "openequivariance.",
+    ),
+    scripts=Scripts("__codegen__", "_compiled_main_left_right", COUPLING),
+)
+
+
+def coupling_tensors(module: ModuleRecord) -> dict[tuple[int, int, int], torch.Tensor]:
+    """Coupling tensors of a tensor product by (l1, l2, l3); empty where its code has none.
+
+    Raises UnknownModelError for a tensor whose shape is not that of its degrees.
+    """
+    found = {}
+    for name, tensor in module.script_tensors.items():
+        match = COUPLING.fullmatch(name)
+        if match is None:
+            continue
+        l1, l2, l3 = map(int, match.groups())
+        shape = (2 * l1 + 1, 2 * l2 + 1, 2 * l3 + 1)
+        expect(tuple(tensor.shape) == shape, f"{module.path} has a {name} of another shape")
+        found[l1, l2, l3] = tensor
+    return found
