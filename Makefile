@@ -2,12 +2,13 @@
 # make test    everything, in real LAMMPS and OpenMM
 # make lammps  the LAMMPS that the tests use, as .venv/bin/lmp (built once, kept outside this folder)
 # make peer    the environment with mace-torch that the parity tests compare with, as .venv-peer
-# make lint    formatting, style, types
+# make lint    formatting, style, layers, types
+# make check   lint, and every test that is neither slow nor needs an engine or a peer (3 minutes)
 
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: demo test lammps peer lint
+.PHONY: demo test check lammps peer lint
 
 .venv/installed: pyproject.toml constraints.txt
 	@echo "mhff: making the environment .venv (one to three minutes)"
@@ -27,7 +28,11 @@ peer:
 test: lammps peer
 	$(BIN)/python -m pytest
 
+check: lint
+	$(BIN)/python -m pytest -m "not slow" tests/unit tests/physics
+
 lint: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports
 	$(BIN)/mypy

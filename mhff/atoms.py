@@ -19,7 +19,8 @@ def species_indices(symbols: Sequence[str], elements: Sequence[str]) -> torch.Te
     unknown = sorted(set(symbols) - set(elements))
     if unknown:
         raise MHFFError(
-            f"this structure has {listing(unknown)}, but this model knows only {listing(elements)}; "
+            f"this structure has {listing(unknown)}, but this model knows only "
+            f"{listing(elements)}; "
             "use a model trained on these elements"
         )
     return torch.tensor([index[symbol] for symbol in symbols], dtype=torch.int64)

@@ -47,10 +47,11 @@ class _Choice:
 class MHFFCalculator(Calculator):
     """Energy, free energy, forces, stress and energies per atom from a model or a compiled file.
 
-    The head is a name or a mix, as `{"materials": 0.5, "surfaces": 0.5}`. `results["head_energies"]`
-    holds the total energy of every head, which comes with each evaluation. Models that take a total
-    charge or a spin multiplicity 2S + 1 read `atoms.info["charge"]` and `atoms.info["spin"]`, by
-    default 0 and 1. Threads may share a calculator; they take turns.
+    The head is a name or a mix, as `{"materials": 0.5, "surfaces": 0.5}`.
+    `results["head_energies"]` holds the total energy of every head, which comes with each
+    evaluation. Models that take a total charge or a spin multiplicity 2S + 1 read
+    `atoms.info["charge"]` and `atoms.info["spin"]`, by default 0 and 1. Threads may share a
+    calculator; they take turns.
     """
 
     implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]  # noqa: RUF012 - ASE's own name
@@ -173,7 +174,7 @@ class MHFFCalculator(Calculator):
         return heads.row(choice.head).expand(n_atoms, -1)
 
     def head_weights(self, atoms: Atoms) -> torch.Tensor:
-        """Head weights `[n_atoms, n_heads]`: the structure's own `mhff_head`, or the calculator's."""
+        """Head weights `[n_atoms, n_heads]`: from the structure's `mhff_head`, or the calculator."""
         return self._weights(self._choice(atoms), len(atoms))
 
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:

@@ -42,7 +42,7 @@ class SourceFile:
 
     @property
     def is_model(self) -> bool:
-        """Whether it looks like safetensors, which `.mhff` files are: 8 bytes of length, then JSON."""
+        """Whether it looks like safetensors, as `.mhff` files do: 8 bytes of length, then JSON."""
         return self.content[8:9] == b"{"
 
 
@@ -100,7 +100,7 @@ COMPILED = "artefacts"
 
 
 def read_source(name: str | os.PathLike[str]) -> SourceFile:
-    """Read a model, an artefact or a bundled model; raises MHFFError where there is no such file."""
+    """Read a model, an artefact or a bundled model; raises MHFFError if there is no such file."""
     path = model_path(name)
     return SourceFile(path, read_file(path))
 

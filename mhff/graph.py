@@ -7,9 +7,9 @@ An edge (i <- j) has the sender j in `edge_index[0]` and the receiver i in `edge
 points from the neighbour to the centre. Both directions of a pair are edges, and so are pairs of an
 atom with its own images. Atoms 0 to n_local - 1 are local; ghosts follow them and only send.
 
-The fields of `Graph` state their shape, type, unit and level. Moving to a device, batching, checking
-and the inputs of compiled programs (`PROGRAM_INPUTS`) follow from these statements, so a new input
-is one new field.
+The fields of `Graph` state their shape, type, unit and level. Moving to a device, batching,
+checking and the inputs of compiled programs (`PROGRAM_INPUTS`) follow from these statements, so a
+new input is one new field.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _field(*shape: int | str, **schema: Any) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """One structure, or several side by side. Make one with `make_graph`, which fills in defaults."""
+    """One structure, or several side by side; `make_graph` makes one and fills in defaults."""
 
     n_local: int
     edge_vectors: torch.Tensor = _field("E", 3, level=Level.EDGE, dtype=None, unit="A")

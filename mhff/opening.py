@@ -88,8 +88,8 @@ class CompilingEvaluator(Evaluator):
     """A model that becomes a program when that pays.
 
     A program in the cache is used from the first evaluation on. Otherwise the eager model serves
-    the first evaluations, then the model is compiled once, for all later runs. A form that was asked
-    for by name is compiled at once.
+    the first evaluations, then the model is compiled once, for all later runs. A form that was
+    asked for by name is compiled at once.
     """
 
     def __init__(self, model: Model, options: CompileOptions) -> None:
@@ -150,7 +150,7 @@ class CompilingEvaluator(Evaluator):
             self._program = compiler().open(read_source(path), self._opening())
 
     def _compile(self, used: Sequence[str]) -> Evaluator:
-        """The program, compiled now if it is not in the cache; the eager model where none can be."""
+        """The program, compiled now if need be; the eager model where nothing can compile."""
         known = self._program.capabilities.elements if self._program is not None else ()
         wanted = tuple(dict.fromkeys([*known, *used]))
         try:

@@ -100,7 +100,8 @@ def _chosen(heads: Heads, beginning: str | None) -> str:
         return heads.complete(beginning)
     if len(heads) > 1:
         raise MHFFError(
-            f"no head given: this model has the heads {listing(heads.names)}; choose one with --head"
+            f"no head given: this model has the heads {listing(heads.names)}; choose one with "
+            "--head"
         )
     return heads.names[0]
 
@@ -135,7 +136,8 @@ def _report(manifest: Manifest, heads: Heads) -> list[str]:
     how_exact = "radial networks kept"
     if tables.n_intervals:
         how_exact = (
-            f"tables of {tables.n_intervals} intervals: forces to {tables.measured:.1e} eV/A, asked "
+            f"tables of {tables.n_intervals} intervals: forces to {tables.measured:.1e} eV/A, "
+            "asked "
             f"{tables.asked:g}"
         )
     return [

@@ -78,7 +78,9 @@ class Slot:
         example: tuple[torch.Tensor, ...],
         r_max: float,
     ) -> torch.Tensor:
-        """A whole tensor of padding: edges longer than the cutoff, from padding atoms to themselves."""
+        """A whole tensor of padding: edges longer than the cutoff, from padding atoms to
+        themselves.
+        """
         if field.level is Level.GHOST:
             return tensor.clone()
         if field.name == "edge_vectors":

@@ -30,13 +30,16 @@ def describe_content(content: bytes, path: Path) -> Description:
         problem = None
     except MHFFError as error:
         problem = str(error)
-    of_file = {
+    summary = {
         "kind": "artefact",
         "file": str(path),
         "bytes": path.stat().st_size,
         "problem": problem,
+        "form": str(manifest.form),
+        "dtype": str(manifest.capabilities.precision),
+        **manifest.capabilities.model_dump(mode="json", exclude={"precision"}),
+        **manifest.model_dump(mode="json", exclude={"capabilities"}),
     }
-    summary = of_file | manifest.model_dump(mode="json")
     return Description(summary, render(summary))
 
 
@@ -45,7 +48,7 @@ def render(summary: Mapping[str, Any]) -> Group:
     return Group(
         pairs(_facts(summary)),
         Text("\nHeads", style="bold"),
-        head_table(summary["capabilities"]["heads"]),
+        head_table(summary["heads"]),
         Text("\nProvenance of the model", style="bold"),
         pairs(_short(summary["provenance"]) | {"sha256": summary["model_sha256"]}),
     )
@@ -59,26 +62,25 @@ def _short(provenance: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _facts(summary: Mapping[str, Any]) -> dict[str, str]:
-    can = summary["capabilities"]
-    form = summary["options"]["form"]
     facts = {
         "file": f"{summary['file']} ({summary['bytes'] / 1e6:.2f} MB)",
-        "program": f"{form} for {summary['target']}, {can['precision']} on {can['device']}",
+        "program": f"{summary['form']} for {summary['target']}, {summary['dtype']} on "
+        f"{summary['device']}",
         "processor": _processor(summary),
         "runs here": "yes" if summary["problem"] is None else f"no: {summary['problem']}",
-        "default head": can["default_head"] or "none: name one",
-        "elements": listing(can["elements"]),
-        "cutoff": f"{can['r_max']:g} A",
+        "default head": summary["default_head"] or "none: name one",
+        "elements": listing(summary["elements"]),
+        "cutoff": f"{summary['r_max']:g} A",
         "tables": _tables(summary["tables"]),
         "errors": _errors(summary["largest_errors"]),
         "units": ", ".join(f"{quantity} {unit}" for quantity, unit in summary["units"].items()),
         "made with": f"mhff {summary['mhff_version']}, torch {summary['torch_version']}",
         "format": f"version {summary['format_version']}",
     }
-    if can["state_embeddings"]:
-        charge, spin = can["default_state"]
+    if summary["state_embeddings"]:
+        charge, spin = summary["default_state"]
         facts["also takes"] = listing(
-            state_words(embedding) for embedding in can["state_embeddings"]
+            state_words(embedding) for embedding in summary["state_embeddings"]
         )
         facts["where none is given"] = f"charge {charge:g}, multiplicity {spin:g}"
     return facts
@@ -94,7 +96,7 @@ def _errors(errors: Mapping[str, float]) -> str:
 
 def _processor(summary: Mapping[str, Any]) -> str:
     made_on = f"compiled on one with {summary['processor']}"
-    if summary["capabilities"]["device"] != "cpu":
+    if summary["device"] != "cpu":
         return made_on
     isa = summary["options"]["isa"]
     portable = isa != InstructionSet.NATIVE
@@ -105,6 +107,7 @@ def _tables(tables: Mapping[str, Any]) -> str:
     if not tables["n_intervals"]:
         return "none: radial networks kept"
     return (
-        f"{tables['n_intervals']} intervals, error of forces {tables['measured']:.1e} eV/A measured, "
+        f"{tables['n_intervals']} intervals, error of forces {tables['measured']:.1e} eV/A "
+        "measured, "
         f"{tables['asked']:g} eV/A asked"
     )

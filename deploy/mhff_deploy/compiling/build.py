@@ -79,7 +79,7 @@ def build(
 
 
 def complete(options: CompileOptions) -> CompleteOptions:
-    """The options with every choice made: float32, AOTInductor, and tables to suit the precision."""
+    """The options with every choice made: float32, AOTInductor, tables to suit the precision."""
     precision = options.precision or Precision.FLOAT32
     table_error = options.table_error
     if table_error is None:
@@ -93,7 +93,7 @@ def complete(options: CompileOptions) -> CompleteOptions:
 
 
 def check_options(model: Model, options: CompleteOptions) -> tuple[float, float]:
-    """Charge and multiplicity of a program; raises MHFFError for options the model cannot satisfy."""
+    """Charge and multiplicity of a program; raises MHFFError for what the model cannot satisfy."""
     if options.form is Form.EAGER:
         compiled = [form for form in Form if form is not Form.EAGER]
         raise MHFFError(

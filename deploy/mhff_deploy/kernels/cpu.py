@@ -23,8 +23,8 @@ from mhff_deploy.lowering.reference import Edges
 
 
 class NativeKernels:
-    """The heavy operations of a lowered network as operators of a shared library; `reference.Kernels`
-    in C++.
+    """The heavy operations of a lowered network as operators of a shared library;
+    `reference.Kernels` in C++.
     """
 
     def __init__(

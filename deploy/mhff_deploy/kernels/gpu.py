@@ -25,7 +25,9 @@ from mhff_deploy.lowering.reference import Edges
 
 
 class TritonKernels:
-    """The heavy operations of a lowered network as operators of Triton; `reference.Kernels` on a GPU."""
+    """The heavy operations of a lowered network as operators of Triton; `reference.Kernels` on a
+    GPU.
+    """
 
     def __init__(
         self,
