@@ -73,7 +73,7 @@ def bench(plan: Plan, say: Say = lambda sentence: None) -> Report:
     systems = [system.atoms(n_atoms) for n_atoms in plan.all_sizes]
     described = read_capabilities(plan.choice.model)
     described.head_row(plan.choice.head)
-    species_indices(systems[0].get_chemical_symbols(), described.capabilities.elements)
+    species_indices(systems[0].get_chemical_symbols(), described.elements)
     taking_part = contenders(plan.choice)
     points: list[Point] = []
     with ExitStack() as stack:
@@ -93,9 +93,7 @@ def bench(plan: Plan, say: Say = lambda sentence: None) -> Report:
                 say(f"memory of {point.contender.label}, {point.n_atoms} atoms")
                 atoms = system.atoms(point.n_atoms)
                 point.memory = peak_memory(point.contender, systems[0], atoms)
-    neighbours = {
-        len(atoms): neighbours_per_atom(atoms, described.capabilities.r_max) for atoms in systems
-    }
+    neighbours = {len(atoms): neighbours_per_atom(atoms, described.r_max) for atoms in systems}
     return Report(
         model=str(plan.choice.model),
         system=plan.system,

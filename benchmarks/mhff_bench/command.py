@@ -101,9 +101,9 @@ def _head(model: str, beginning: str | None) -> str | None:
 
     described = read_capabilities(model)
     return (
-        described.capabilities.heads.complete(beginning)
+        described.heads.complete(beginning)
         if beginning is not None
-        else described.capabilities.default_head or described.capabilities.heads.names[0]
+        else described.default_head or described.heads.names[0]
     )
 
 
