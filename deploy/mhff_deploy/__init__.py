@@ -1,7 +1,7 @@
-"""A trained model becomes a program: lower, trace, compile, wrap with a manifest, run.
+"""A trained model becomes a program: lower, trace, compile, check, pack, run.
 
-`lower.py` turns the training model into an equivalent one that is quicker to run; `trace.py`
-records energies and gradients as one graph; `aoti.py` and `torchscript.py` compile that graph;
-`artefact.py` says what a file holds; `build.py` ties them together and checks the result;
-`runtime.py` runs artefacts; `cache.py` builds each only once. May import `mhff`; knows no engine.
+`lowering/` turns the trained network into an equivalent one that is quicker to run, `kernels/` gives
+it operators in C++ or Triton, `compiling/` traces and compiles it and ties the steps together
+(`build.py`), `artefact/` says what a file holds and runs it. `filekind.py` and `cli.py` are what
+mhff's core and its users meet. May import `mhff`; knows no engine.
 """

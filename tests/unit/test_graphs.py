@@ -25,9 +25,9 @@ from mhff.ops.ghosts import no_ghosts, owner_plan
 from mhff_deploy.artefact.content import Manifest
 from mhff_deploy.artefact.cuda_graphs import (
     EDGES_OF_PADDING_ATOM,
-    LEAST_STEP,
-    MOST_GRAPHS,
-    WAIT,
+    MAX_GRAPHS,
+    MIN_EDGE_STEP,
+    STEPS_BEFORE_RECORDING,
     CudaRecorder,
     GraphedProgram,
     Program,
@@ -109,7 +109,7 @@ def test_replayed_steps_of_a_compiled_program_are_its_own() -> None:
     program = GraphedProgram(
         evaluator.program, evaluator.capabilities.r_max, recorder := Recorder()
     )  # type: ignore[attr-defined]
-    for step in range(WAIT + 3):
+    for step in range(STEPS_BEFORE_RECORDING + 3):
         atoms = structures.rattled_bulk()
         atoms.rattle(0.02, seed=step)
         inputs = inputs_of(
@@ -128,11 +128,11 @@ def test_sizes_are_few_and_padding_is_short(n_atoms: int) -> None:
     for n_edges in range(0, 120_000, 37):
         sizes = padded_sizes(n_atoms, n_edges)
         padding = sizes.n_edges - n_edges
-        assert 0 <= padding <= max(LEAST_STEP, n_edges / 16)
+        assert 0 <= padding <= max(MIN_EDGE_STEP, n_edges / 16)
         assert padding <= EDGES_OF_PADDING_ATOM * (sizes.n_atoms - n_atoms)
         assert padded_sizes(n_atoms, sizes.n_edges).n_edges == sizes.n_edges
     assert len({padded_sizes(n_atoms, n_edges) for n_edges in range(2**14, 2**15 + 1)}) == 17
-    assert padded_sizes(n_atoms, 0) == Sizes(n_atoms + 1, LEAST_STEP)
+    assert padded_sizes(n_atoms, 0) == Sizes(n_atoms + 1, MIN_EDGE_STEP)
 
 
 def chain(n_atoms: int, n_edges: int, n_ghosts: int = 0) -> INPUTS:
@@ -168,7 +168,7 @@ def test_the_third_step_of_a_size_is_recorded_and_earlier_results_stay() -> None
     for step in range(6):
         inputs = chain(5, 20 + step)
         kept.append((program(*inputs), simple(*inputs)))
-        assert len(recorder.recorded) == (step >= WAIT)
+        assert len(recorder.recorded) == (step >= STEPS_BEFORE_RECORDING)
     for found, expected in kept:
         for one, other in zip(found, expected, strict=True):
             assert torch.equal(one, other)
@@ -178,7 +178,7 @@ def test_the_third_step_of_a_size_is_recorded_and_earlier_results_stay() -> None
 def test_what_is_not_replayed() -> None:
     program = GraphedProgram(simple, R_MAX, recorder := Recorder(), most_atoms=9)
     for inputs in (chain(5, 20, n_ghosts=2), chain(10, 20), chain(0, 0)):
-        for _ in range(WAIT + 2):
+        for _ in range(STEPS_BEFORE_RECORDING + 2):
             for one, other in zip(program(*inputs), simple(*inputs), strict=True):
                 assert torch.equal(one, other)
     assert recorder.recorded == []
@@ -186,14 +186,14 @@ def test_what_is_not_replayed() -> None:
 
 def test_the_least_recently_used_recording_goes_first() -> None:
     program = GraphedProgram(simple, R_MAX, recorder := Recorder())
-    for n_atoms in range(1, MOST_GRAPHS + 2):
-        for _ in range(WAIT + 1):
+    for n_atoms in range(1, MAX_GRAPHS + 2):
+        for _ in range(STEPS_BEFORE_RECORDING + 1):
             program(*chain(n_atoms, 20))
         program(*chain(1, 20))
-    assert len(program.slots) == MOST_GRAPHS
+    assert len(program.slots) == MAX_GRAPHS
     assert padded_sizes(1, 20) in program.slots
     assert padded_sizes(2, 20) not in program.slots
-    assert len(recorder.recorded) == MOST_GRAPHS + 1
+    assert len(recorder.recorded) == MAX_GRAPHS + 1
 
 
 def test_a_program_that_cannot_be_recorded_runs_as_it_is_and_says_so_once() -> None:
@@ -201,9 +201,9 @@ def test_a_program_that_cannot_be_recorded_runs_as_it_is_and_says_so_once() -> N
         raise RuntimeError("operation not permitted when stream is capturing\nmore")
 
     program = GraphedProgram(simple, R_MAX, refuse)
-    for step in range(WAIT + 3):
+    for step in range(STEPS_BEFORE_RECORDING + 3):
         inputs = chain(5, 20)
-        if step == WAIT:
+        if step == STEPS_BEFORE_RECORDING:
             with pytest.warns(
                 UserWarning,
                 match=r"without CUDA graphs \(operation not permitted when .* capturing\)$",

@@ -1,21 +1,19 @@
-"""CUDA graphs for small systems: a program's launches are recorded once for each size and replayed
-as one.
+"""CUDA graphs for small systems: a program's launches are recorded once per size, then replayed.
 
 A step of a few hundred atoms keeps a GPU busy for less time than it takes to launch the step's
-hundred kernels one by one. A graph holds the sizes it was recorded with, and the number of edges
-changes from step to step, so systems are padded: with atoms that have no weight in the energy, and
-edges among each of these atoms and itself that are longer than the cutoff. No such edge touches a
-true atom, so true atoms and edges have the numbers that they have without padding (to the rounding
-of matrix products, which may sum other numbers of rows in another order);
-`tests/unit/test_graphs.py`.
+hundred kernels one by one. A graph holds the sizes it was recorded with, but the number of edges
+changes from step to step. So systems are padded with atoms that have no weight in the energy, and
+with edges from each of these atoms to itself that are longer than the cutoff. No such edge touches
+a true atom, so true atoms and edges keep their numbers, up to the rounding of matrix products that
+sum over another number of rows.
 
-Not replayed, but run as they are: systems with ghosts (all of LAMMPS), systems of more than
-`MAX_ATOMS` atoms, and the first two steps of each size. Where torch cannot record a program, as it
-waits for the GPU somewhere, a warning says so.
+Systems with ghosts (all of LAMMPS), systems of more than `MAX_ATOMS` atoms, and the first steps of
+each size run without a graph. If torch cannot record a program, a warning says why.
 """
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections import Counter, OrderedDict
 from collections.abc import Callable
@@ -28,20 +26,18 @@ from mhff.graph import PROGRAM_INPUTS, Field, Level
 Results = tuple[torch.Tensor, torch.Tensor]
 Program = Callable[..., Results]
 Recorder = Callable[[Program, tuple[torch.Tensor, ...]], Callable[[], Results]]
-"""Program and inputs that stay where they are in memory, to what computes the results from what is
-in them then.
-"""
+"""Takes a program and inputs at fixed places in memory; returns what recomputes the results."""
 
 MAX_ATOMS = 2000
-"""Of a system that is replayed; an estimate, not measured."""
+"""Larger systems are not replayed; an estimate, not measured."""
 MAX_GRAPHS = 8
-"""That are kept; the one that was used longest ago goes first."""
-WAIT = 2
-"""Steps of one size before it is recorded, which takes as long as some five steps."""
-LEAST_STEP = 64
-"""Between two sizes, edges; more edges have 16 sizes between powers of 2."""
+"""Graphs that are kept; the least recently used one is dropped first."""
+STEPS_BEFORE_RECORDING = 2
+"""Steps of one size that run as they are: recording takes as long as some five steps."""
+MIN_EDGE_STEP = 64
+"""Smallest distance between two padded numbers of edges; there are 16 per power of two."""
 EDGES_OF_PADDING_ATOM = 128
-"""At most, as many as usual atoms have: one atom's edges are walked along one by one."""
+"""Largest number of edges of a padding atom, as many as ordinary atoms have."""
 
 
 class Sizes(NamedTuple):
@@ -52,11 +48,11 @@ class Sizes(NamedTuple):
 
 
 def padded_sizes(n_atoms: int, n_edges: int) -> Sizes:
-    """Sizes that a system is padded to: one padding atom or more, and less than a tenth more edges
-    where there are many.
-    """
-    step = max(LEAST_STEP, 1 << max((n_edges - 1).bit_length() - 5, 0))
-    return Sizes(n_atoms + -(-step // EDGES_OF_PADDING_ATOM), max(-(-n_edges // step), 1) * step)
+    """Sizes that a system is padded to: at least one atom more, at most a tenth more edges."""
+    step = max(MIN_EDGE_STEP, 1 << max((n_edges - 1).bit_length() - 5, 0))
+    n_padding_atoms = math.ceil(step / EDGES_OF_PADDING_ATOM)
+    n_steps = max(math.ceil(n_edges / step), 1)
+    return Sizes(n_atoms + n_padding_atoms, n_steps * step)
 
 
 class Slot:
@@ -152,7 +148,7 @@ class GraphedProgram:
     def _recorded(self, sizes: Sizes, inputs: tuple[torch.Tensor, ...]) -> bool:
         """Record a size that came before; whether there is a recording now."""
         self.steps[sizes] += 1
-        if self.steps[sizes] <= WAIT:
+        if self.steps[sizes] <= STEPS_BEFORE_RECORDING:
             return False
         slot = Slot(sizes, inputs, self.r_max)
         try:
