@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 _NOT_SHOWN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode categories that are not shown as they are: controls, formats, line separators, ..."""
@@ -40,3 +41,12 @@ def one_line(text: str) -> str:
     if printable(text) != text:
         raise ValueError(f"expected one line without control characters, got '{printable(text)}'")
     return text
+
+
+@contextmanager
+def located(place: str) -> Iterator[None]:
+    """Put the file or the structure in front of the sentence of an MHFFError raised inside."""
+    try:
+        yield
+    except MHFFError as error:
+        raise MHFFError(f"{place}: {error}") from error

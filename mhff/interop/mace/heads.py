@@ -9,13 +9,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mhff.errors import MHFFError, listing
 from mhff.heads import Head
 from mhff.interop.mace.published import recognise
 from mhff.model.config import ModelConfig
+from mhff.yamlfile import read_yaml
 
 EXAMPLE = "heads: {NAME: {level_of_theory: PBE, domain: crystals, licence: MIT, citation: ...}}"
 
@@ -73,16 +73,8 @@ def _overruled(head: Head, entry: HeadEntry) -> Head:
 def read_head_info(path: str | os.PathLike[str], config: ModelConfig) -> HeadFile:
     """The content of a `--head-info` file, checked against the model's heads and elements."""
     source = Path(path)
-    if not source.is_file():
-        raise MHFFError(
-            f"no file '{source}': expected YAML such as {EXAMPLE}; check the path after --head-info"
-        )
     try:
-        found = HeadFile.model_validate(yaml.safe_load(source.read_text()))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise MHFFError(
-            f"'{source}' is not valid YAML ({' '.join(str(error).split())}); write it as {EXAMPLE}"
-        ) from error
+        found = HeadFile.model_validate(read_yaml(source, f"YAML such as {EXAMPLE}"))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the file"
