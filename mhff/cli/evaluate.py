@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mhff.errors import MHFFError, located
+
 if TYPE_CHECKING:
+    from mhff.data.reading import LabelledStructure
     from mhff.evaluate.errors import Comparison
 
 
+def _key(label: str, default: str) -> Any:
+    return typer.Option(
+        f"--{label}-key",
+        help=f"Name of the {label} in the file; '' for none.  [default: {default}]",
+    )
+
+
 def evaluate(
-    model: Annotated[str, typer.Argument(help="Model file, mini, or an artefact.")],
-    data: Annotated[str, typer.Argument(help="Labelled structures, extended XYZ.")],
+    model: Annotated[str, typer.Argument(help="Model file, mini, or a compiled program.")],
+    data: Annotated[
+        str, typer.Argument(help="Labelled structures: extended XYZ or ASE's formats.")
+    ],
     head: Annotated[
         str | None,
         typer.Option("--head", help="Head for all structures; a beginning of its name is enough."),
@@ -24,62 +37,117 @@ def evaluate(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     energy_key: Annotated[
-        str, typer.Option(help="Name of the energies in the file.")
-    ] = "REF_energy",
-    forces_key: Annotated[str, typer.Option(help="Name of the forces in the file.")] = "REF_forces",
-    stress_key: Annotated[
-        str, typer.Option(help="Name of the stresses in the file; '' ignores them.")
-    ] = "REF_stress",
+        str | None,
+        typer.Option(
+            help="Name of the energies in the file; the names of forces, stress and virials follow "
+            "it (dft_energy, dft_forces, ...).  [default: REF_energy, else ASE's energy]"
+        ),
+    ] = None,
+    forces_key: Annotated[str | None, _key("forces", "REF_forces or forces")] = None,
+    stress_key: Annotated[str | None, _key("stress", "REF_stress or stress")] = None,
+    virials_key: Annotated[str | None, _key("virials", "REF_virials or virials")] = None,
+    charge_key: Annotated[str | None, _key("charge", "charge or total_charge")] = None,
+    spin_key: Annotated[str | None, _key("spin", "spin or total_spin")] = None,
     device: Annotated[str, typer.Option(help="Where to evaluate.")] = "cpu",
-    dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float64",
+    dtype: Annotated[
+        str | None,
+        typer.Option(
+            help="float32 or float64.  [default: float64 for a model, a program's own precision]"
+        ),
+    ] = None,
 ) -> None:
     """Show mean absolute errors per head and config type, with the numbers behind them."""
-    import json
-
-    from rich.console import Console
-
-    from mhff.data.reading import Keys, read_structures
-    from mhff.evaluate.errors import group_by_head, group_by_type, grouped
+    from mhff.data.notes import unused_state
     from mhff.evaluate.evaluation import evaluate_structures
-    from mhff.evaluate.table import terminal
     from mhff.files import check_output
     from mhff.modelfile import model_path
     from mhff.opening import open_evaluator
     from mhff.options import CompileOptions
 
+    if energy_key == "":
+        raise MHFFError("--energy-key is empty, but every structure needs an energy; name it")
     if plot is not None:
         check_output(plot, [model_path(model), data], "--plot")
     options = CompileOptions.model_validate({"device": device, "precision": dtype})
     evaluator = open_evaluator(model, options)
-    taken = None if head is None else evaluator.capabilities.heads.complete(head)
-    structures = read_structures(
-        data, Keys(energy=energy_key, forces=forces_key, stress=stress_key or None)
+    can = evaluator.capabilities
+    taken = None if head is None else can.heads.complete(head)
+    given = {
+        "energy": energy_key,
+        "forces": forces_key,
+        "stress": stress_key,
+        "virials": virials_key,
+        "charge": charge_key,
+        "spin": spin_key,
+    }
+    structures = _read(
+        data, {label: name or None for label, name in given.items() if name is not None}
     )
+    for note in unused_state(structures, can.state_embeddings):
+        typer.echo(f"note: {note}", err=True)
     comparisons = evaluate_structures(evaluator, structures, taken)
-    by_head = grouped(comparisons, group_by_head)
-    by_type = grouped(comparisons, group_by_type)
     if plot is not None:
         _plot(comparisons, plot)
     if as_json:
-        content = {
-            name: {**errors.as_dict(), "config_types": {}} for (name,), errors in by_head.items()
-        }
-        for (name, config_type), errors in by_type.items():
-            content[name]["config_types"][config_type] = errors.as_dict()
-        typer.echo(json.dumps(content, indent=2))
+        typer.echo(json.dumps(_as_json(comparisons), indent=2))
         return
+    _print(comparisons, taken)
+    if plot is not None:
+        typer.echo(f"wrote {plot}")
+
+
+def _read(data: str, given: Mapping[str, str | None]) -> list[LabelledStructure]:
+    """The structures of a file, with labels under the given names or those that files usually have;
+    says which labels are not read.
+    """
+    from mhff.data.keys import KeySetting, guess_keys
+    from mhff.data.labels import all_labels
+    from mhff.data.notes import unread_labels
+    from mhff.data.reading import check_found, label_frames, read_frames
+
+    setting = KeySetting("--{}-key", "''")
+    frames = read_frames(data)
+    keys = guess_keys({name for frame in frames for name in all_labels(frame)}, given)
+    structures = label_frames(frames, keys, setting, data)
+    with located(f"'{data}'"):
+        check_found(structures, sorted(given), keys, setting)
+    if keys.energy == "energy" and "energy" not in given:
+        typer.echo(
+            "note: no REF_energy in the file; labels are ASE's energy, forces, ...", err=True
+        )
+    for note in unread_labels(structures, setting):
+        typer.echo(f"note: {note}", err=True)
+    return structures
+
+
+def _as_json(comparisons: Sequence[Comparison]) -> dict[str, Any]:
+    from mhff.evaluate.errors import group_by_head, group_by_type, grouped
+
+    content = {
+        name: {**errors.as_dict(), "config_types": {}}
+        for (name,), errors in grouped(comparisons, group_by_head).items()
+    }
+    for (name, config_type), errors in grouped(comparisons, group_by_type).items():
+        content[name]["config_types"][config_type] = errors.as_dict()
+    return content
+
+
+def _print(comparisons: Sequence[Comparison], head: str | None) -> None:
+    from rich.console import Console
+
+    from mhff.evaluate.errors import group_by_head, group_by_type, grouped
+    from mhff.evaluate.table import terminal
+
+    by_head = grouped(comparisons, group_by_head)
+    by_type = grouped(comparisons, group_by_type)
     console = Console()
-    if taken is not None:
-        console.print(f"head: {taken}")
+    if head is not None:
+        console.print(f"head: {head}", markup=False)
     console.print(terminal(by_type, ["head", "config type"], "mean absolute errors by config type"))
     console.print(terminal(by_head, ["head"], "mean absolute errors"))
-    if plot is not None:
-        console.print(f"wrote {plot}")
 
 
 def _plot(comparisons: Sequence[Comparison], path: Path) -> None:
-    from mhff.errors import MHFFError
-
     try:
         from mhff.evaluate.plot import parity_plot
     except ModuleNotFoundError as error:

@@ -18,13 +18,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import chain
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 from mhff.atoms import graph_from_atoms
 from mhff.data.reading import LabelledStructure
-from mhff.graph import Graph, collate
+from mhff.errors import located
+from mhff.graph import DEFAULT_STATE, Graph, collate
+from mhff.model.config import StateEmbedding
+from mhff.state import check_state, state_of
 
 
 @dataclass(frozen=True)
@@ -69,14 +72,41 @@ _FLOATS = ("weight", "forces", "stress")
 """Fields in the model's precision."""
 
 
+class ModelInputs(Protocol):
+    """What decides how a model sees a structure; `ModelConfig` and `Capabilities` have it."""
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """Chemical symbols in the order of the species index."""
+        ...
+
+    @property
+    def r_max(self) -> float:
+        """Cutoff radius, A."""
+        ...
+
+    @property
+    def state_embeddings(self) -> tuple[StateEmbedding, ...]:
+        """Which of total charge and spin multiplicity the model takes."""
+        ...
+
+
 def sample(
     structure: LabelledStructure,
-    elements: Sequence[str],
-    r_max: float,
+    model: ModelInputs,
     head: int = 0,
     weight: float = 1.0,
+    default_state: tuple[float, float] = DEFAULT_STATE,
 ) -> Batch:
-    """A batch of one structure, floats in float64; `head` is the head's column."""
+    """A batch of one structure, floats in float64; `head` is the head's column.
+
+    Raises MHFFError, naming the structure, for elements, a geometry, a charge or a spin that the
+    model cannot take.
+    """
+    with located(structure.place):
+        state = state_of(structure.atoms, model.state_embeddings, default_state)
+        graph = graph_from_atoms(structure.atoms, model.elements, model.r_max, state)
+        check_state(graph.state, model.state_embeddings)
     n = len(structure.atoms)
     forces = torch.zeros(n, 3, dtype=torch.float64)
     if structure.forces is not None:
@@ -85,12 +115,7 @@ def sample(
     if structure.stress is not None:
         stress = torch.from_numpy(structure.stress)
     return Batch(
-        graph=graph_from_atoms(
-            structure.atoms,
-            elements,
-            r_max,
-            (structure.atoms.info.get("charge", 0.0), structure.atoms.info.get("spin", 1.0)),
-        ),
+        graph=graph,
         head=torch.tensor([head]),
         weight=torch.tensor([weight], dtype=torch.float64),
         energy=torch.tensor([structure.energy], dtype=torch.float64),

@@ -2,40 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import ase.db
 import ase.io
 import numpy as np
 from ase import Atoms
+from ase.io.formats import filetype
 from ase.stress import voigt_6_to_full_3x3_stress
-from pydantic import BaseModel, ConfigDict
 
-from mhff.errors import MHFFError, listing
+from mhff.data.keys import DEFAULT_SETTING, Keys, KeySetting
+from mhff.data.labels import Labels
+from mhff.errors import MHFFError
 from mhff.state import CHARGE_KEY, SPIN_KEY
 
+DATABASES = ("db", "json")
+"""Formats of ASE's databases."""
 ISOLATED_ATOM = "IsolatedAtom"
 """`config_type` of the single atoms whose energies are the E0s."""
-
-
-class Keys(BaseModel):
-    """Under which names a file holds its labels."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    energy: str = "REF_energy"
-    """Total energy, eV; every structure needs it."""
-    forces: str | None = "REF_forces"
-    """Forces, eV/A; structures without them train on their energy alone; null: forces are ignored.
-    """
-    stress: str | None = "REF_stress"
-    """Stress, eV/A^3, six numbers xx yy zz yz xz xy or nine, ASE's sign; optional; null: stresses
-    are ignored.
-    """
-    head: str | None = "head"
-    """The head a structure says it belongs to; null: whatever it says is ignored."""
+OPTIONAL_LABELS = ("forces", "stress", "virials", "charge", "spin")
+STRESS_AGREEMENT = 1e-3
+"""How far stress and virials of one structure may differ, relative and in eV/A^3."""
+STATE_LABELS = {"charge": CHARGE_KEY, "spin": SPIN_KEY}
+"""Entries of `atoms.info` that hold the state, by label."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +34,7 @@ class LabelledStructure:
     """A structure and what one level of theory says about it."""
 
     atoms: Atoms
-    """Without calculator and labels; its `info` holds the charge and spin, where the file names
-    them.
-    """
+    """Without calculator and labels; `info` holds the charge and spin where the file has them."""
     energy: float
     """Total energy, eV."""
     forces: np.ndarray | None = None
@@ -55,6 +44,12 @@ class LabelledStructure:
     head: str | None = None
     """The head that the file names; None where it names none."""
     config_type: str = "unknown"
+    place: str = "the structure"
+    """Number and file, for error messages."""
+    found: frozenset[str] = frozenset()
+    """Labels that the file has for it, by the names of their keys."""
+    unread: tuple[str, ...] = ()
+    """What looks like a charge or spin in the file but is not read as one."""
 
     @property
     def is_isolated_atom(self) -> bool:
@@ -62,104 +57,141 @@ class LabelledStructure:
         return self.config_type == ISOLATED_ATOM and len(self.atoms) == 1
 
 
-def read_structures(path: str | Path, keys: Keys | None = None) -> list[LabelledStructure]:
-    """All frames of a file with their labels.
+def read_structures(
+    path: str | Path, keys: Keys | None = None, setting: KeySetting = DEFAULT_SETTING
+) -> list[LabelledStructure]:
+    """All frames of a file with their labels; see `read_frames` and `label_frames`."""
+    return label_frames(read_frames(path), keys or Keys(), setting, path)
 
-    Raises MHFFError for a missing or unreadable file, no frames, no energy under the key (the
-    sentence says which keys exist), and labels of the wrong shape or not finite.
-    """
-    keys = keys or Keys()
+
+def read_frames(path: str | Path) -> list[Atoms]:
+    """All frames of a file; raises MHFFError for a missing, unreadable or empty file."""
     if not Path(path).is_file():
         raise MHFFError(f"no file '{path}': expected structures in extended XYZ; check the path")
     try:
-        frames = ase.io.read(path, ":")
+        frames = _frames(Path(path))
     except Exception as error:  # ASE's readers raise whatever the parser meets
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise MHFFError(
-            f"cannot read structures from '{path}' ({error}); expected extended XYZ or another "
-            "format of ASE"
+            f"cannot read structures from '{path}' ({reason}); expected extended XYZ or another "
+            "format that ASE reads"
         ) from error
     if not frames:
         raise MHFFError(f"'{path}' holds no structures; expected at least one")
+    return frames
+
+
+def _frames(path: Path) -> list[Atoms]:
+    kind = filetype(str(path))
+    if kind in DATABASES:  # ase.io.read leaves out what users add to a row
+        with ase.db.connect(path, type=kind, serial=True) as database:
+            return [row.toatoms(add_additional_information=True) for row in database.select()]
+    return list(ase.io.iread(str(path), ":", do_not_split_by_at_sign=True))
+
+
+def label_frames(
+    frames: Sequence[Atoms], keys: Keys, setting: KeySetting, path: str | Path
+) -> list[LabelledStructure]:
+    """Structures and labels of the frames of a file.
+
+    Raises MHFFError, naming file and structure, for structures without atoms or with positions that
+    are not finite, no energy, labels that bear another name, and labels of the wrong shape or not
+    finite.
+    """
     return [
-        _labelled(frame, keys, f"structure {number} of '{path}'")
+        _labelled(frame, keys, setting, f"structure {number} of '{path}'")
         for number, frame in enumerate(frames, start=1)
     ]
 
 
-def _labelled(frame: Atoms, keys: Keys, where: str) -> LabelledStructure:
-    """One frame; `where` is for error messages."""
-    labels = _labels(frame)
-    if keys.energy not in labels:
-        raise MHFFError(
-            f"no energy under '{keys.energy}' in {where}, which has {listing(sorted(labels))}; set "
-            "the head's keys.energy"
-        )
-    energy = _array(labels, keys.energy, [()], where)
-    forces = _optional(labels, keys.forces, [(len(frame), 3)], where)
-    stress = _optional(labels, keys.stress, [(6,), (9,), (3, 3)], where)
-    if stress is not None and frame.cell.rank < 3:
-        raise MHFFError(
-            f"{where} has a stress under '{keys.stress}' but no cell of three lattice vectors; "
-            "leave one out"
-        )
-    head = labels.get(keys.head) if keys.head else None
-    return LabelledStructure(
-        atoms=Atoms(
-            frame.numbers,
-            frame.positions,
-            cell=frame.cell,
-            pbc=frame.pbc,
-            info={key: frame.info[key] for key in (CHARGE_KEY, SPIN_KEY) if key in frame.info},
-        ),
+def check_found(
+    structures: Sequence[LabelledStructure],
+    labels: Collection[str],
+    keys: Keys,
+    setting: KeySetting,
+) -> None:
+    """Raise MHFFError for one of these labels that no structure has; null keys do not count."""
+    structures = [item for item in structures if not item.is_isolated_atom]
+    found = frozenset().union(*(item.found for item in structures))
+    for label in labels:
+        names = keys.names(label)
+        if structures and names and label not in found:
+            raise MHFFError(
+                f"none of the {len(structures)} structures has {label} under "
+                f"{' or '.join(map(repr, names))}; {setting.advice(label)}"
+            )
+
+
+def _labelled(frame: Atoms, keys: Keys, setting: KeySetting, place: str) -> LabelledStructure:
+    """One frame."""
+    _check_atoms(frame, place)
+    labels = Labels(frame, keys, setting, place)
+    energy = labels.require("energy")
+    values = {label: labels.find(label) for label in OPTIONAL_LABELS}
+    head = labels.text("head")
+    found = {label for label, value in {**values, "head": head}.items() if value is not None}
+    structure = LabelledStructure(
+        atoms=_bare(frame, {label: values[label] for label in STATE_LABELS}),
         energy=float(energy),
-        forces=forces,
-        stress=None if stress is None else _full_stress(stress),
-        head=None if head is None else str(head),
-        config_type=str(frame.info.get("config_type", "unknown")),
+        forces=values["forces"],
+        stress=_stress(frame, values["stress"], values["virials"], place),
+        head=head,
+        config_type=str(labels.values.get("config_type", "unknown")),
+        place=place,
+        found=frozenset(found),
+        unread=tuple(labels.similar("charge") + labels.similar("spin")),
     )
+    if structure.forces is None and not structure.is_isolated_atom:
+        labels.refuse_other_names("forces")
+    if structure.stress is None and not structure.is_isolated_atom:
+        labels.refuse_other_names("stress", "virials")
+    return structure
 
 
-def _labels(frame: Atoms) -> dict[str, Any]:
-    """Everything that a frame carries; ASE moves the plain keys `energy`, `forces`, `stress` to a
-    calculator.
-    """
-    arrays = {
-        name: value for name, value in frame.arrays.items() if name not in ("numbers", "positions")
+def _check_atoms(frame: Atoms, place: str) -> None:
+    if len(frame) == 0:
+        raise MHFFError(f"{place} has no atoms; remove it")
+    if not np.isfinite(frame.positions).all() or not np.isfinite(frame.cell[:]).all():
+        raise MHFFError(
+            f"{place} has NaN or infinity among its positions or in its cell; remove it"
+        )
+    if (frame.numbers < 1).any():
+        raise MHFFError(f"{place} has atoms without an element (X); remove them")
+
+
+def _bare(frame: Atoms, state: dict[str, np.ndarray | None]) -> Atoms:
+    """The structure without labels, but with its charge and spin."""
+    info = {
+        STATE_LABELS[label]: float(value) for label, value in state.items() if value is not None
     }
-    return {**(frame.calc.results if frame.calc else {}), **frame.info, **arrays}
+    return Atoms(frame.numbers, frame.positions, cell=frame.cell, pbc=frame.pbc, info=info)
 
 
-def _optional(
-    labels: dict[str, Any], key: str | None, shapes: Sequence[tuple[int, ...]], where: str
+def _stress(
+    frame: Atoms, stress: np.ndarray | None, virials: np.ndarray | None, place: str
 ) -> np.ndarray | None:
-    return _array(labels, key, shapes, where) if key is not None and key in labels else None
-
-
-def _array(
-    labels: dict[str, Any], key: str, shapes: Sequence[tuple[int, ...]], where: str
-) -> np.ndarray:
-    try:
-        value = np.asarray(labels[key], dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    """Stress `[3, 3]`, eV/A^3, of the labels: stress = -virials / volume, as in mace-torch."""
+    if stress is None and virials is None:
+        return None
+    if frame.cell.rank < 3:
         raise MHFFError(
-            f"expected numbers under '{key}' in {where}, got {labels[key]!r}; check the file"
-        ) from error
-    if value.shape not in shapes:
-        expected = " or ".join(str(list(shape)) for shape in shapes)
-        raise MHFFError(
-            f"expected the shape {expected} under '{key}' in {where}, got {list(value.shape)}; "
-            "check the file or the keys"
+            f"{place} has a stress or virials but no cell of three lattice vectors; leave one out"
         )
-    if not np.isfinite(value).all():
+    full = None if stress is None else _full(stress)
+    if virials is None:
+        return full
+    derived: np.ndarray = -_full(virials) / frame.get_volume()
+    if full is not None and not np.allclose(full, derived, STRESS_AGREEMENT, STRESS_AGREEMENT):
         raise MHFFError(
-            f"expected finite numbers under '{key}' in {where}, got NaN or infinity; leave the "
-            "structure out"
+            f"{place} has a stress and virials that disagree (expected stress = -virials / volume); "
+            "set one of their keys to null"
         )
-    return value
+    return derived if full is None else full
 
 
-def _full_stress(stress: np.ndarray) -> np.ndarray:
+def _full(values: np.ndarray) -> np.ndarray:
+    """`[3, 3]` of six numbers xx yy zz yz xz xy, or of nine."""
     full: np.ndarray = (
-        voigt_6_to_full_3x3_stress(stress) if stress.shape == (6,) else stress.reshape(3, 3)
+        voigt_6_to_full_3x3_stress(values) if values.shape == (6,) else values.reshape(3, 3)
     )
     return full

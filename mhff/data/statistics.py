@@ -1,4 +1,4 @@
-"""What a head's data say about themselves: reference energies, shift and scale, elements."""
+"""What follows from a head's data: reference energies, shift and scale, elements."""
 
 from __future__ import annotations
 
@@ -39,14 +39,23 @@ def elements_of(structures: Sequence[LabelledStructure]) -> tuple[str, ...]:
     return tuple(sorted(found, key=lambda symbol: atomic_numbers[symbol]))
 
 
-def check_E0s(head: str, E0s: Mapping[str, float], elements: Sequence[str]) -> None:
+def first_with(element: str, structures: Sequence[LabelledStructure]) -> str:
+    """The place of the first structure with an element that is not an isolated atom."""
+    return next(
+        item.place
+        for item in structures
+        if element in item.atoms.get_chemical_symbols() and not item.is_isolated_atom
+    )
+
+
+def check_E0s(E0s: Mapping[str, float], structures: Sequence[LabelledStructure]) -> None:
     """Raise MHFFError for an element of a head's structures that has no isolated atom."""
-    missing = [element for element in elements if element not in E0s]
+    missing = [element for element in elements_of(structures) if element not in E0s]
     if missing:
         raise MHFFError(
-            f"head '{head}' has structures with {listing(missing)} but reference energies only for "
-            f"{listing(E0s)}; "
-            "add isolated atoms (config_type=IsolatedAtom) to its files"
+            f"there are structures with {listing(missing)} ({first_with(missing[0], structures)}, "
+            f"for example) but reference energies only for {listing(E0s)}; add isolated atoms "
+            "(config_type=IsolatedAtom) to the files"
         )
 
 

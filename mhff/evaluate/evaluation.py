@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mhff.capabilities import Capabilities
 from mhff.data.batch import Batch, in_batches, sample
 from mhff.data.reading import LabelledStructure
-from mhff.errors import MHFFError, listing
+from mhff.errors import MHFFError, listing, located
 from mhff.evaluate.errors import Comparison, compare
 from mhff.evaluate.prediction import predict
 from mhff.evaluator import Evaluator
@@ -29,11 +29,11 @@ def evaluate_samples(evaluator: Evaluator, samples: Sequence[Batch]) -> list[Com
 def evaluate_structures(
     evaluator: Evaluator, structures: Sequence[LabelledStructure], head: str | None = None
 ) -> list[Comparison]:
-    """Comparisons of all structures that are not isolated atoms, each with `head`, or else with the
-    head it names itself, or else with the evaluator's default head or only head.
+    """Comparisons of all structures that are not isolated atoms.
 
-    Raises MHFFError for structures that name no head where none is given, and for heads and
-    elements that the model lacks.
+    Each is evaluated with `head`, else with the head it names itself, else with the evaluator's
+    default head or only head. Raises MHFFError, naming the structure, for a structure without a
+    head, and for heads, elements, geometries, charges and spins that the model cannot take.
     """
     chosen = [structure for structure in structures if not structure.is_isolated_atom]
     if not chosen:
@@ -41,21 +41,18 @@ def evaluate_structures(
             "expected structures to evaluate, got none but isolated atoms; give other data"
         )
     can = evaluator.capabilities
-    columns = [can.heads.index(_head_of(structure, head, can)) for structure in chosen]
-    samples = [
-        sample(item, can.elements, can.r_max, column)
-        for item, column in zip(chosen, columns, strict=True)
-    ]
-    return evaluate_samples(evaluator, samples)
+    return evaluate_samples(evaluator, [_sample(structure, head, can) for structure in chosen])
 
 
-def _head_of(structure: LabelledStructure, head: str | None, can: Capabilities) -> str:
+def _sample(structure: LabelledStructure, head: str | None, can: Capabilities) -> Batch:
     names = can.heads.names
     only = names[0] if len(names) == 1 else None
     chosen = head or structure.head or can.default_head or only
     if chosen is None:
         raise MHFFError(
-            f"the structures do not say which head they belong to: choose one of {listing(names)} "
-            "with --head"
+            f"{structure.place} does not say which head it belongs to: choose one of "
+            f"{listing(names)} with --head"
         )
-    return chosen
+    with located(structure.place):
+        column = can.heads.index(chosen)
+    return sample(structure, can, column, default_state=can.default_state)

@@ -1,31 +1,32 @@
-"""From settings to what is trained: each head's data and statistics, the graphs, and the network to
-start from.
-"""
+"""From settings to the start of training: each head's data and statistics, graphs, the network."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from ase.data import atomic_numbers
 
 from mhff.data.batch import Batch, sample
-from mhff.data.reading import LabelledStructure, read_structures
+from mhff.data.keys import KeySetting
+from mhff.data.notes import unread_labels, unused_state
+from mhff.data.reading import LabelledStructure, check_found, read_structures
 from mhff.data.split import PARTS, Part, split
 from mhff.data.statistics import (
     check_E0s,
     elements_of,
     energy_shift,
+    first_with,
     force_scale,
     isolated_energies,
 )
-from mhff.errors import MHFFError, listing
-from mhff.files import sha256
+from mhff.errors import MHFFError, listing, located
+from mhff.files import read_file, sha256
 from mhff.heads import Head
 from mhff.model.config import ModelConfig
 from mhff.model.mace import MACE
-from mhff.state import check_state
 from mhff.train.settings import HeadSettings, Settings
 
 
@@ -43,9 +44,29 @@ class HeadData:
     """sha256 of each file's content, by file name."""
 
     @property
+    def structures(self) -> list[LabelledStructure]:
+        """The structures of all parts."""
+        return [structure for part in PARTS for structure in self.parts[part]]
+
+    @property
     def elements(self) -> tuple[str, ...]:
         """Elements of all its structures."""
-        return elements_of([structure for part in self.parts.values() for structure in part])
+        return elements_of(self.structures)
+
+    def summary(self, config: ModelConfig) -> list[str]:
+        """Lines for the user: how many structures and labels there are, and which are not used."""
+        parts = listing(f"{len(self.parts[part])} {part}" for part in PARTS)
+        forces = sum(item.forces is not None for item in self.structures)
+        stress = sum(item.stress is not None for item in self.structures)
+        notes = [
+            *unread_labels(self.structures, _key_setting(self.name)),
+            *unused_state(self.structures, config.state_embeddings),
+        ]
+        return [
+            f"head {self.name}: {len(self.structures)} structures ({parts}), {forces} with forces, "
+            f"{stress} with stress",
+            *(f"head {self.name}: {note}" for note in notes),
+        ]
 
     def describe(self) -> Head:
         """The head as the model records it; its elements are those of the training structures."""
@@ -62,30 +83,21 @@ class HeadData:
 def read_head(name: str, settings: Settings) -> HeadData:
     """Read and divide a head's files.
 
-    Raises MHFFError for what `read_structures` refuses, structures of another head, no structures
-    to train on, and elements without an isolated atom.
+    Raises MHFFError for what `read_structures` refuses, labels that no structure has, structures of
+    another head, no structures to train on, and elements without an isolated atom.
     """
     head = settings.heads[name]
-    names = [path.name for path in head.files]
-    if len(set(names)) < len(names):
-        raise MHFFError(
-            f"head '{name}' lists two files of one name ({listing(names)}); rename one, a run "
-            "tells them apart by name"
-        )
+    _check_file_names(name, head.files)
+    setting = _key_setting(name)
     structures: list[LabelledStructure] = []
     for path in head.files:
-        read = read_structures(path, head.keys)
-        strange = sorted({item.head for item in read if item.head not in (None, name)}, key=str)
-        if strange:
-            raise MHFFError(
-                f"'{path}' is listed under head '{name}' but has structures of head "
-                f"{listing(strange)}; list it "
-                f"under its own head (there are {listing(settings.heads)}), or set "
-                f"heads.{name}.keys.head to null"
-            )
+        read = read_structures(path, head.keys, setting)
+        _check_heads(read, path, name, settings)
         structures += read
-    E0s = isolated_energies(structures)
-    check_E0s(name, E0s, elements_of(structures))
+    with located(f"head '{name}'"):
+        check_found(structures, sorted({"forces", *head.keys.chosen}), head.keys, setting)
+        E0s = isolated_energies(structures)
+        check_E0s(E0s, structures)
     parts = split(
         (item for item in structures if not item.is_isolated_atom),
         settings.data.valid,
@@ -96,8 +108,34 @@ def read_head(name: str, settings: Settings) -> HeadData:
             f"head '{name}' has no structures to train on in {listing(head.files)}; add some that "
             "are not isolated atoms"
         )
-    checksums = {path.name: sha256(path.read_bytes()) for path in head.files}
+    checksums = {path.name: sha256(read_file(path)) for path in head.files}
     return HeadData(name, head, E0s, parts, checksums)
+
+
+def _key_setting(head: str) -> KeySetting:
+    return KeySetting(f"heads.{head}.keys.{{}}", "null")
+
+
+def _check_file_names(head: str, files: Sequence[Path]) -> None:
+    names = [path.name for path in files]
+    if len(set(names)) < len(names):
+        raise MHFFError(
+            f"head '{head}' lists two files of one name ({listing(names)}); rename one, because "
+            "files are identified by their names"
+        )
+
+
+def _check_heads(
+    structures: Sequence[LabelledStructure], path: Path, head: str, settings: Settings
+) -> None:
+    """Raise MHFFError for structures that say they belong to another head."""
+    strange = sorted({item.head for item in structures if item.head not in (None, head)}, key=str)
+    if strange:
+        raise MHFFError(
+            f"'{path}' is listed under head '{head}' but has structures of head {listing(strange)}; "
+            f"list it under its own head (there are {listing(settings.heads)}), or set "
+            f"heads.{head}.keys.head to null"
+        )
 
 
 def all_elements(heads: Sequence[HeadData], settings: Settings) -> tuple[str, ...]:
@@ -112,9 +150,11 @@ def all_elements(heads: Sequence[HeadData], settings: Settings) -> tuple[str, ..
     chosen = settings.model.get("elements", found)
     missing = [element for element in found if element not in chosen]
     if missing:
+        structures = [structure for head in heads for structure in head.structures]
         raise MHFFError(
-            f"model.elements lacks {listing(missing)}, which the data have; add them or leave "
-            "model.elements out"
+            f"model.elements lacks {listing(missing)}, which the data have "
+            f"({first_with(missing[0], structures)}, for example); add them or leave model.elements "
+            "out"
         )
     return tuple(chosen)
 
@@ -124,21 +164,17 @@ def make_samples(
 ) -> dict[Part, list[Batch]]:
     """Graphs and labels of every part, head after head, floats in `dtype`.
 
-    Raises MHFFError for a charge or spin that the architecture does not know.
+    Raises MHFFError, naming file and structure, for geometries, charges and spins that a model of
+    this architecture cannot take.
     """
-    samples: dict[Part, list[Batch]] = {
+    return {
         part: [
-            sample(structure, config.elements, config.r_max, column, head.settings.weight).to(
-                "cpu", dtype
-            )
+            sample(structure, config, column, head.settings.weight).to("cpu", dtype)
             for column, head in enumerate(heads)
             for structure in head.parts[part]
         ]
         for part in PARTS
     }
-    for item in (item for part in samples.values() for item in part):
-        check_state(item.graph.state, config.state_embeddings)
-    return samples
 
 
 def mean_neighbours(samples: Sequence[Batch]) -> float:
@@ -147,23 +183,18 @@ def mean_neighbours(samples: Sequence[Batch]) -> float:
     return edges / sum(item.graph.n_local for item in samples) or 1.0
 
 
-def initial_network(
-    settings: Settings, heads: Sequence[HeadData], elements: Sequence[str], avg_num_neighbors: float
-) -> MACE:
+def initial_network(config: ModelConfig, heads: Sequence[HeadData], seed: int) -> MACE:
     """A network with random weights from the seed, and each head's E0s, scale and shift from its
     training structures.
 
     A head's E0 is 0 for an element of which it has no isolated atom (and so no structure).
     """
-    network = MACE(settings.architecture(elements, avg_num_neighbors), seed=settings.run.seed)
+    network = MACE(config, seed=seed)
     reference = network.reference_energies
     for column, head in enumerate(heads):
         train = head.parts["train"]
-        reference.E0s[column] = torch.tensor(
-            [head.E0s.get(element, 0.0) for element in elements], dtype=torch.float64
-        )
-        reference.scale[column], reference.shift[column] = (
-            force_scale(train),
-            energy_shift(train, head.E0s),
-        )
+        E0s = [head.E0s.get(element, 0.0) for element in config.elements]
+        reference.E0s[column] = torch.tensor(E0s, dtype=torch.float64)
+        reference.scale[column] = force_scale(train)
+        reference.shift[column] = energy_shift(train, head.E0s)
     return network

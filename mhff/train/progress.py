@@ -28,12 +28,11 @@ class ProgressReport(Callback):
 
     def on_train_start(self, trainer: Trainer, module: TrainingModule) -> None:  # type: ignore[override]
         """Start the bar, at the step a resumed run continues from."""
-        done, total = (
-            trainer.global_step,
-            len(module.train_dataloader()) * module.settings.run.epochs,
-        )
+        epochs = module.settings.run.epochs
+        done = trainer.global_step
+        total = len(module.train_dataloader()) * epochs
         self.task = self.bar.add_task(
-            f"epoch {trainer.current_epoch + 1}", total=total, completed=done
+            f"epoch {min(trainer.current_epoch + 1, epochs)}", total=total, completed=done
         )
         self.bar.start()
 
@@ -42,8 +41,9 @@ class ProgressReport(Callback):
         self.bar.advance(self.task)
 
     def on_train_epoch_end(self, trainer: Trainer, module: TrainingModule) -> None:  # type: ignore[override]
-        """The next epoch's number."""
-        self.bar.update(self.task, description=f"epoch {trainer.current_epoch + 2}")
+        """The next epoch's number, where there is a next one."""
+        following = min(trainer.current_epoch + 2, module.settings.run.epochs)
+        self.bar.update(self.task, description=f"epoch {following}")
 
     def on_validation_end(self, trainer: Trainer, module: TrainingModule) -> None:  # type: ignore[override]
         """Each head's validation errors."""

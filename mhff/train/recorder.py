@@ -10,13 +10,32 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
+from mhff.errors import MHFFError
 from mhff.files import write_atomically
+from mhff.train.fingerprint import Fingerprint
 from mhff.train.module import TrainingModule
 
-CHECKPOINT, LOG = "last.ckpt", "epochs.jsonl"
+CHECKPOINT = "last.ckpt"
+"""The file that a run continues from."""
+LOG = "epochs.jsonl"
+"""One line of losses and errors per epoch."""
+
+
+def stored_fingerprint(checkpoint: Path) -> Fingerprint:
+    """The run that a checkpoint belongs to; raises MHFFError where it cannot be read."""
+    try:
+        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        stored: Fingerprint = content["fingerprint"]
+    except Exception as error:  # torch's reader raises whatever it meets
+        raise MHFFError(
+            f"cannot continue from '{checkpoint}', which is damaged or not a checkpoint of mhff; "
+            "start anew with --restart, or choose another run.out"
+        ) from error
+    return stored
 
 
 class Recorder(Checkpoint):

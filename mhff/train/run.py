@@ -28,6 +28,7 @@ from mhff.model.mace import MACE
 from mhff.modelfile import Model, load
 from mhff.options import Precision
 from mhff.quiet import quiet
+from mhff.train.fingerprint import Fingerprint, differences, fingerprint
 from mhff.train.kernels import use_kernels
 from mhff.train.module import TrainingModule
 from mhff.train.prepare import (
@@ -39,7 +40,7 @@ from mhff.train.prepare import (
     read_head,
 )
 from mhff.train.progress import ProgressReport
-from mhff.train.recorder import CHECKPOINT, LOG, Recorder
+from mhff.train.recorder import CHECKPOINT, LOG, Recorder, stored_fingerprint
 from mhff.train.settings import Settings
 
 Report = dict[Part, dict[tuple[str, ...], Errors]]
@@ -51,17 +52,17 @@ class Run:
 
     def __init__(self, settings: Settings) -> None:
         """Read the data and build the network; raises MHFFError for what is wrong with either."""
-        self.settings, self.folder = settings, settings.run.out
+        self.settings = settings
+        self.folder = settings.run.out
         self.check_outputs(file for head in settings.heads.values() for file in head.files)
         self.heads: list[HeadData] = [read_head(name, settings) for name in settings.heads]
-        elements = all_elements(self.heads, settings)
         dtype = Precision(settings.run.dtype).dtype
-        config = settings.architecture(elements, 1.0)
+        config = settings.architecture(all_elements(self.heads, settings))
         self.samples: dict[Part, list[Batch]] = make_samples(self.heads, config, dtype)
-        neighbours = mean_neighbours(self.samples["train"])
-        self.network: MACE = initial_network(settings, self.heads, elements, neighbours).to(
-            dtype=dtype
-        )
+        if settings.neighbours_follow_from_data:
+            neighbours = mean_neighbours(self.samples["train"])
+            config = config.model_copy(update={"avg_num_neighbors": neighbours})
+        self.network: MACE = initial_network(config, self.heads, settings.run.seed).to(dtype=dtype)
 
     @property
     def model_file(self) -> Path:
@@ -87,7 +88,8 @@ class Run:
         if checkpoint.is_file():
             self._check_same_run(checkpoint)
             console.print(f"continuing from {checkpoint}")
-        console.print(self._use_kernels(), soft_wrap=True)
+        for line in (*self.summary(), self._use_kernels()):
+            console.print(line, soft_wrap=True, highlight=False, markup=False)
         module = TrainingModule(
             self.network, self.settings, self.samples["train"], self.samples["valid"]
         )
@@ -96,6 +98,10 @@ class Run:
             warnings.filterwarnings("ignore", module=r"lightning\..*")
             trainer = self._trainer([ProgressReport(console), recorder])
             trainer.fit(module, ckpt_path=checkpoint if checkpoint.is_file() else None)
+
+    def summary(self) -> list[str]:
+        """Lines for the user about the data of each head, and about labels that are not used."""
+        return [line for head in self.heads for line in head.summary(self.network.config)]
 
     def _use_kernels(self) -> str:
         """Let convolutions run in kernels where they can; says what they run in."""
@@ -136,32 +142,16 @@ class Run:
             default_root_dir=self.folder,
         )
 
-    def fingerprint(self) -> dict[str, Any]:
-        """What decides the result: the settings but for places, devices and kernels, and the data's
-        checksums.
-        """
-        content = self.settings.model_dump(mode="json")
-        for name in ("out", "device", "kernels"):
-            del content["run"][name]
-        for head in self.heads:
-            content["heads"][head.name]["files"] = head.checksums
-        return content
+    def fingerprint(self) -> Fingerprint:
+        """What decides the result: see `mhff.train.fingerprint`."""
+        return fingerprint(self.settings, {head.name: head.checksums for head in self.heads})
 
     def _check_same_run(self, checkpoint: Path) -> None:
-        stored = torch.load(checkpoint, map_location="cpu", weights_only=True)["fingerprint"]
-        before, now = _flat(stored), _flat(self.fingerprint())
-        changed = [
-            key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)
-        ]
+        changed = differences(stored_fingerprint(checkpoint), self.fingerprint())
         if changed:
-            differences = "; ".join(
-                f"{key} was {before.get(key, 'absent')}, now {now.get(key, 'absent')}"
-                for key in changed
-            )
             raise MHFFError(
-                f"'{self.folder}' holds another run ({differences}): restore the configuration, "
-                "choose another run.out, "
-                "or start anew with --restart"
+                f"'{self.folder}' holds another run ({'; '.join(changed)}): restore the "
+                "configuration, choose another run.out, or start anew with --restart"
             )
 
     def model(self) -> Model:
@@ -211,15 +201,3 @@ class Run:
         )
         sections = [f"## {part}\n\n{markdown(rows, ['head'])}" for part, rows in report.items()]
         return "\n\n".join([title, meaning, "\n".join(sections)])
-
-
-def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as `section.key`."""
-    flat: dict[str, Any] = {}
-    for key, value in content.items():
-        flat |= (
-            _flat(value, f"{prefix}{key}.")
-            if isinstance(value, dict)
-            else {f"{prefix}{key}": value}
-        )
-    return flat

@@ -9,18 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
-from mhff.data.reading import Keys
+from mhff.data.keys import Keys
 from mhff.errors import MHFFError, listing
 from mhff.model.config import ModelConfig
-
-
-class Section(BaseModel):
-    """A section of the settings: unknown keys are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from mhff.yamlfile import Section, check_keys, mistake, nested_mistake, read_yaml
 
 
 class HeadSettings(Section):
@@ -46,6 +40,15 @@ class DataSettings(Section):
     """Fraction of the structures that choose the best epoch."""
     test: float = Field(default=0.1, ge=0, lt=1)
     """Fraction of the structures that only the final error table sees."""
+
+    @model_validator(mode="after")
+    def _some_to_train_on(self) -> DataSettings:
+        if self.valid + self.test >= 1:
+            raise ValueError(
+                f"valid + test must be less than 1, got {self.valid:g} + {self.test:g}: no "
+                "structures would be left to train on"
+            )
+        return self
 
 
 class LossSettings(Section):
@@ -104,7 +107,7 @@ class Settings(Section):
 
     name: str = Field(default="model", pattern=r"^[\w.-]+$")
     """Name of the model; its file is NAME.mhff."""
-    model: dict[str, Any] = {}
+    model: dict[str, Any] = Field(default={})
     """Architecture: the fields of `mhff.model.config.ModelConfig` but `heads`; elements follow from
     the data by default.
     """
@@ -118,16 +121,11 @@ class Settings(Section):
     @classmethod
     def _architecture(cls, model: dict[str, Any]) -> dict[str, Any]:
         """Check keys and values now, with an element in place of those that follow from the data."""
-        valid = sorted(set(ModelConfig.model_fields) - {"heads"})
-        unknown = sorted(set(model) - set(valid))
-        if unknown:
-            raise ValueError(f"unknown key {listing(unknown)}; the keys here are {listing(valid)}")
+        check_keys(model, sorted(set(ModelConfig.model_fields) - {"heads"}))
         try:
             config = ModelConfig.model_validate({"elements": ("H",), **model})
         except ValidationError as error:
-            raise ValueError(
-                f"{_place(error.errors()[0]['loc'])}: {error.errors()[0]['msg']}"
-            ) from error
+            raise nested_mistake(error) from error
         if config.jumps_at_cutoff:
             raise ValueError(
                 "apply_cutoff must be false with the nonlinear_residual block: else the energy "
@@ -135,12 +133,18 @@ class Settings(Section):
             )
         return model
 
-    def architecture(self, elements: Sequence[str], avg_num_neighbors: float) -> ModelConfig:
-        """The model's architecture, with what follows from the data where the settings leave it
-        open.
+    def architecture(self, elements: Sequence[str]) -> ModelConfig:
+        """The model's architecture for these elements, unless the settings name others.
+
+        `avg_num_neighbors` is that of the settings; see `neighbours_follow_from_data`.
         """
-        derived = {"elements": tuple(elements), "avg_num_neighbors": avg_num_neighbors}
+        derived = {"elements": tuple(elements)}
         return ModelConfig.model_validate({**derived, **self.model, "heads": tuple(self.heads)})
+
+    @property
+    def neighbours_follow_from_data(self) -> bool:
+        """Whether the settings leave `avg_num_neighbors` to the training structures."""
+        return "avg_num_neighbors" not in self.model
 
 
 def read_settings(path: str | os.PathLike[str]) -> Settings:
@@ -150,15 +154,7 @@ def read_settings(path: str | os.PathLike[str]) -> Settings:
     does not fit.
     """
     source = Path(path)
-    if not source.is_file():
-        raise MHFFError(
-            f"no file '{source}': expected a training configuration in YAML; check the path"
-        )
-    try:
-        content = yaml.safe_load(source.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise MHFFError(f"'{source}' is not valid YAML ({reason}); mend it") from error
+    content = read_yaml(source, "a training configuration in YAML")
     if not isinstance(content, dict):
         raise MHFFError(
             f"'{source}' is not a training configuration: expected the sections "
@@ -167,7 +163,7 @@ def read_settings(path: str | os.PathLike[str]) -> Settings:
     try:
         settings = Settings.model_validate(content)
     except ValidationError as error:
-        raise MHFFError(f"'{source}': {_sentence(error)}") from error
+        raise MHFFError(f"'{source}': {mistake(error)}") from error
     return _with_paths_from(settings, source.resolve().parent)
 
 
@@ -179,35 +175,3 @@ def _with_paths_from(settings: Settings, folder: Path) -> Settings:
     }
     run = settings.run.model_copy(update={"out": folder / settings.run.out})
     return settings.model_copy(update={"heads": heads, "run": run})
-
-
-def _sentence(error: ValidationError) -> str:
-    """The first thing that is wrong: the key, what was expected, and the valid keys where the key
-    is unknown.
-    """
-    first = error.errors()[0]
-    place = _place(first["loc"])
-    if first["type"] == "extra_forbidden":
-        return (
-            f"unknown key {place}; the keys there are "
-            f"{listing(_section(first['loc'][:-1]).model_fields)}"
-        )
-    if first["type"] == "missing":
-        return f"missing key {place}; add it"
-    message = first["msg"].removeprefix("Value error, ")
-    return f"{place}: {message[0].lower()}{message[1:]}, got {first['input']!r}; correct it"
-
-
-def _place(location: Sequence[str | int]) -> str:
-    return ".".join(str(part) for part in location)
-
-
-def _section(location: Sequence[str | int]) -> type[BaseModel]:
-    """The settings class at a place in the file."""
-    section: type[BaseModel] = Settings
-    for part in location:
-        if section is Settings and part == "heads":
-            continue
-        field = section.model_fields.get(str(part))
-        section = field.annotation if field is not None else HeadSettings  # type: ignore[assignment]
-    return section

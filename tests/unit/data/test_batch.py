@@ -9,6 +9,9 @@ from labelled import write_data
 
 from mhff.data.batch import in_batches, sample
 from mhff.data.reading import read_structures
+from mhff.model.config import ModelConfig
+
+MODEL = ModelConfig(elements=("H", "O"), r_max=3.0)
 
 
 def test_batches_hold_every_sample_once(tmp_path: Path) -> None:
@@ -17,7 +20,7 @@ def test_batches_hold_every_sample_once(tmp_path: Path) -> None:
         for item in read_structures(write_data(tmp_path, "loose", 5))
         if not item.is_isolated_atom
     ]
-    batches = list(in_batches([sample(item, ("H", "O"), 3.0) for item in structures], 2))
+    batches = list(in_batches([sample(item, MODEL) for item in structures], 2))
     assert [batch.graph.n_structures for batch in batches] == [2, 2, 1]
     assert torch.equal(
         torch.cat([batch.energy for batch in batches]),

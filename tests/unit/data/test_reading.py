@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from labelled import labelled_frame
 from structures import rattled_bulk
 
-from mhff.data.reading import Keys, read_structures
+from mhff.data.keys import Keys, KeySetting
+from mhff.data.reading import LabelledStructure, check_found, read_structures
 from mhff.errors import MHFFError
+
+SETTING = KeySetting("heads.a.keys.{}", "null")
+WRITTEN_DIGITS = 1e-8
+"""Extended XYZ holds eight decimals."""
+ASE_LABELS = Keys(energy="energy", forces="forces", stress="stress")
 
 
 def save(path: Path, *frames: Atoms) -> Path:
     write(path, list(frames), format="extxyz")
     return path
+
+
+def molecule(**info: Any) -> Atoms:
+    return Atoms("H2", positions=[[0, 0, 0], [0, 0, 0.8]], info={"REF_energy": -1.0, **info})
 
 
 def test_labels_are_read(tmp_path: Path) -> None:
@@ -30,17 +46,18 @@ def test_labels_are_read(tmp_path: Path) -> None:
     assert structure.config_type == "MgO"
     assert structure.atoms.calc is None
     assert set(structure.atoms.arrays) == {"numbers", "positions"}
-    np.testing.assert_allclose(structure.forces, frame.arrays["REF_forces"], atol=1e-7)
+    np.testing.assert_allclose(structure.forces, frame.arrays["REF_forces"], atol=WRITTEN_DIGITS)
     assert structure.stress.tolist() == [[0, 5, 4], [5, 1, 3], [4, 3, 2]]
+    assert structure.place == f"structure 1 of '{tmp_path / 'a.xyz'}'"
 
 
 def test_optional_labels_may_be_missing(tmp_path: Path) -> None:
-    frame = Atoms("H2", positions=[[0, 0, 0], [0, 0, 0.8]], info={"REF_energy": -1.0})
-    (structure,) = read_structures(save(tmp_path / "a.xyz", frame))
+    (structure,) = read_structures(save(tmp_path / "a.xyz", molecule()))
     assert (structure.forces, structure.stress, structure.head) == (None, None, None)
+    assert structure.found == frozenset()
 
 
-def test_own_keys_and_ase_calculator_results(tmp_path: Path) -> None:
+def test_own_keys(tmp_path: Path) -> None:
     path = tmp_path / "a.xyz"
     path.write_text(
         '1\nProperties=species:S:1:pos:R:3:forces:R:3 energy=-2.5 level="own"\nH 0 0 0 0.1 0.2 '
@@ -52,32 +69,217 @@ def test_own_keys_and_ase_calculator_results(tmp_path: Path) -> None:
     assert structure.head == "own"
 
 
+@pytest.mark.parametrize("name", ["a.traj", "a.db", "a.json", "a.xyz", "at@1.xyz"])
+def test_what_ase_writes(tmp_path: Path, name: str) -> None:
+    atoms = rattled_bulk()
+    forces, stress = np.random.default_rng(0).normal(size=(len(atoms), 3)), np.arange(6.0)
+    atoms.calc = SinglePointCalculator(atoms, energy=-3.5, forces=forces, stress=stress)
+    write(tmp_path / name, atoms, format="extxyz" if name.endswith("xyz") else None)
+    (structure,) = read_structures(tmp_path / name, ASE_LABELS)
+    assert structure.energy == -3.5
+    np.testing.assert_allclose(structure.forces, forces, atol=WRITTEN_DIGITS)
+    assert structure.stress.tolist() == [[0, 5, 4], [5, 1, 3], [4, 3, 2]]
+
+
+def test_labels_that_a_database_keeps_apart(tmp_path: Path) -> None:
+    from ase.db import connect
+
+    with connect(tmp_path / "a.db") as database:
+        database.write(Atoms("OH"), REF_energy=-7.0, total_charge=-1)
+    (structure,) = read_structures(tmp_path / "a.db")
+    assert structure.energy == -7.0
+    assert structure.atoms.info == {"charge": -1.0}
+
+
+@pytest.mark.parametrize("shape", [(6,), (9,), (3, 3)])
+def test_virials_are_the_stress_of_the_whole_cell(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    """Stress = -virials / volume, as in mace-torch."""
+    atoms, stress = rattled_bulk(), np.array([[1.0, 5, 4], [5, 2, 3], [4, 3, 6]])
+    virials = -atoms.get_volume() * stress
+    if shape == (6,):
+        virials = virials[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
+    frame = labelled_frame(atoms, REF_virials=virials.reshape(shape))
+    (structure,) = read_structures(save(tmp_path / "a.xyz", frame))
+    np.testing.assert_allclose(structure.stress, stress, rtol=1e-12)
+    (ignored,) = read_structures(tmp_path / "a.xyz", Keys(stress=None))
+    assert ignored.stress is None, "null for the stress means the virials, too"
+    (read,) = read_structures(tmp_path / "a.xyz", Keys(stress=None, virials="REF_virials"))
+    assert read.stress is not None
+
+
+def test_stress_and_virials_must_agree(tmp_path: Path) -> None:
+    atoms, stress = rattled_bulk(), np.eye(3)
+    virials = -atoms.get_volume() * stress
+    frames = [
+        labelled_frame(atoms, stress=stress.ravel(), REF_virials=(sign * virials).ravel())
+        for sign in (1, -1)
+    ]
+    (structure,) = read_structures(save(tmp_path / "a.xyz", frames[0]))
+    np.testing.assert_allclose(structure.stress, stress)
+    with pytest.raises(MHFFError, match=r"structure 2 of .* a stress and virials that disagree"):
+        read_structures(save(tmp_path / "a.xyz", *frames))
+
+
+@pytest.mark.parametrize(("charge", "spin"), [("charge", "spin"), ("total_charge", "total_spin")])
+def test_both_spellings_of_the_state(tmp_path: Path, charge: str, spin: str) -> None:
+    path = save(tmp_path / "a.xyz", molecule(**{charge: -1, spin: 2}))
+    (structure,) = read_structures(path)
+    assert structure.atoms.info == {"charge": -1.0, "spin": 2.0}
+    assert structure.found == {"charge", "spin"}
+    (ignored,) = read_structures(path, Keys(charge=None, spin=None))
+    assert ignored.atoms.info == {}
+
+
+def test_a_key_of_the_state(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.xyz", molecule(q=1, multiplicity=3))
+    (structure,) = read_structures(path, Keys(charge="q", spin=["mult", "multiplicity"]))
+    assert structure.atoms.info == {"charge": 1.0, "spin": 3.0}
+    (unread,) = read_structures(path)
+    assert unread.atoms.info == {}
+    assert unread.unread == ("multiplicity",)
+
+
+@pytest.mark.parametrize(
+    ("frame", "keys", "sentence"),
+    [
+        (
+            Atoms("H", info={"dft_energy": -1.0, "config_type": "x"}),
+            Keys(),
+            r"no energy under 'REF_energy' in structure 1 of .*config_type, dft_energy; set "
+            r"heads\.a\.keys\.energy to one of them$",
+        ),
+        (
+            molecule(REF_energy="minus one"),
+            Keys(),
+            "expected numbers under 'REF_energy' in structure 1 of .*, got 'minus one'",
+        ),
+        (
+            molecule(REF_stress=np.zeros(6)),
+            Keys(),
+            "structure 1 of .* has a stress or virials but no cell of three lattice vectors",
+        ),
+        (
+            molecule(REF_virials=np.zeros((3, 3))),
+            Keys(),
+            "structure 1 of .* has a stress or virials but no cell of three lattice vectors",
+        ),
+        (
+            molecule(charge=1, total_charge=-1),
+            Keys(),
+            r"structure 1 of .* different numbers under 'charge' and 'total_charge'; remove one, or "
+            r"set heads\.a\.keys\.charge to the right one",
+        ),
+        (molecule(total_spin="doublet"), Keys(), "numbers under 'total_spin' in structure 1 of"),
+        (Atoms(info={"REF_energy": 0.0}), Keys(), "structure 1 of .* has no atoms; remove it"),
+        (
+            Atoms("H", [[np.nan, 0, 0]], info={"REF_energy": 0.0}),
+            Keys(),
+            "structure 1 of .* has NaN or infinity among its positions or in its cell",
+        ),
+        (
+            Atoms("XH", [[0, 0, 0], [0, 0, 1]], info={"REF_energy": 0.0}),
+            Keys(),
+            "structure 1 of .* has atoms without an element",
+        ),
+    ],
+)
+def test_mistakes_name_the_structure(
+    tmp_path: Path, frame: Atoms, keys: Keys, sentence: str
+) -> None:
+    path = tmp_path / "a.traj"  # extended XYZ has no words for some of these
+    write(path, frame)
+    with pytest.raises(MHFFError, match=sentence):
+        read_structures(path, keys, SETTING)
+
+
+def plain_forces(frame: Atoms) -> Atoms:
+    """The frame with its forces under ASE's name."""
+    frame.arrays["forces"] = frame.arrays.pop("REF_forces")
+    return frame
+
+
+@pytest.mark.parametrize(
+    ("make", "keys", "sentence"),
+    [
+        (
+            lambda: plain_forces(labelled_frame(rattled_bulk())),
+            Keys(),
+            r"no forces under 'REF_forces' in structure 1 of .*, which has forces; set "
+            r"heads\.a\.keys\.forces to its name, or to null to go without",
+        ),
+        (
+            lambda: labelled_frame(rattled_bulk()),
+            Keys(forces="REF_froces"),
+            "no forces under 'REF_froces' in structure 1 of .*, which has REF_forces; ",
+        ),
+        (
+            lambda: labelled_frame(rattled_bulk(), dft_stress=np.zeros(6)),
+            Keys(),
+            "no stress under 'REF_stress' in structure 1 of .*, which has dft_stress; ",
+        ),
+        (
+            lambda: labelled_frame(rattled_bulk(), virial=np.zeros(9)),
+            Keys(),
+            "no virials under 'REF_virials' in structure 1 of .*, which has virial; ",
+        ),
+    ],
+)
+def test_labels_under_another_name_are_refused(
+    tmp_path: Path, make: Callable[[], Atoms], keys: Keys, sentence: str
+) -> None:
+    path = save(tmp_path / "a.xyz", make())
+    with pytest.raises(MHFFError, match=sentence):
+        read_structures(path, keys, SETTING)
+    (structure,) = read_structures(path, Keys(forces=None, stress=None), SETTING)
+    assert (structure.forces, structure.stress) == (None, None)
+
+
+def test_numbers_of_other_shapes_are_not_mistaken_for_labels(tmp_path: Path) -> None:
+    frame = molecule(max_force=0.1, stress_is_converged=True, force_field="none")
+    (structure,) = read_structures(save(tmp_path / "a.xyz", frame))
+    assert structure.forces is None
+
+
+def test_isolated_atoms_need_no_forces(tmp_path: Path) -> None:
+    frame = plain_forces(labelled_frame(Atoms("H"), config_type="IsolatedAtom"))
+    (structure,) = read_structures(save(tmp_path / "a.xyz", frame))
+    assert structure.is_isolated_atom
+
+
+def test_labels_that_no_structure_has() -> None:
+    bare = [LabelledStructure(Atoms("H2"), -1.0) for _ in range(2)]
+    labelled = LabelledStructure(Atoms("H2"), -1.0, found=frozenset({"forces"}))
+    check_found([*bare, labelled], ["forces"], Keys(), SETTING)
+    check_found(bare, ["forces", "charge"], Keys(forces=None, charge=None), SETTING)
+    with pytest.raises(
+        MHFFError,
+        match=r"none of the 2 structures has forces under 'REF_forces'; set "
+        r"heads\.a\.keys\.forces to its name, or to null to go without",
+    ):
+        check_found(bare, ["forces"], Keys(), SETTING)
+    with pytest.raises(MHFFError, match="has charge under 'charge' or 'total_charge'"):
+        check_found(bare, ["charge"], Keys(), SETTING)
+
+
 def test_missing_file() -> None:
     with pytest.raises(MHFFError, match=r"no file 'nowhere\.xyz'"):
         read_structures("nowhere.xyz")
 
 
-def test_unreadable_file(tmp_path: Path) -> None:
-    path = tmp_path / "a.xyz"
-    path.write_text("not a structure\n")
+@pytest.mark.parametrize("content", [b"", b"not a structure\n", b"2\nREF_energy=1\nH 0 0 0\n"])
+@pytest.mark.parametrize("name", ["a.xyz", "a.traj", "a.db", "a.json"])
+def test_empty_and_damaged_files(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(MHFFError, match=r"holds no structures|cannot read structures") as caught:
+        read_structures(tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
+def test_truncated_trajectory(tmp_path: Path) -> None:
+    path = tmp_path / "a.traj"
+    write(path, [rattled_bulk(), rattled_bulk()])
+    path.write_bytes(path.read_bytes()[:-500])
     with pytest.raises(MHFFError, match="cannot read structures from"):
-        read_structures(path)
-
-
-def test_empty_file(tmp_path: Path) -> None:
-    (tmp_path / "a.xyz").write_text("")
-    with pytest.raises(MHFFError, match=r"holds no structures|cannot read structures"):
-        read_structures(tmp_path / "a.xyz")
-
-
-def test_no_energy_says_what_there_is(tmp_path: Path) -> None:
-    frame = Atoms("H", info={"dft_energy": -1.0, "config_type": "x"})
-    path = save(tmp_path / "a.xyz", frame)
-    with pytest.raises(
-        MHFFError,
-        match=r"no energy under 'REF_energy' in structure 1 of .*config_type, "
-        r"dft_energy.*keys\.energy",
-    ):
         read_structures(path)
 
 
@@ -108,13 +310,29 @@ def test_not_a_number(tmp_path: Path) -> None:
         read_structures(save(tmp_path / "a.xyz", frame))
 
 
-def test_words_where_numbers_belong(tmp_path: Path) -> None:
-    frame = Atoms("H", info={"REF_energy": "minus one"})
-    with pytest.raises(MHFFError, match="expected numbers under 'REF_energy'"):
-        read_structures(save(tmp_path / "a.xyz", frame))
+numbers = st.floats(-1e4, 1e4)
 
 
-def test_stress_needs_a_cell(tmp_path: Path) -> None:
-    frame = Atoms("H", info={"REF_energy": -1.0, "REF_stress": np.zeros(6)})
-    with pytest.raises(MHFFError, match="no cell of three lattice vectors"):
-        read_structures(save(tmp_path / "a.xyz", frame))
+@given(
+    forces=st.integers(1, 4).flatmap(lambda n: arrays(float, (n, 3), elements=numbers)),
+    stress=arrays(float, 6, elements=numbers),
+    energy=numbers,
+    charge=st.integers(-3, 3),
+)
+def test_extended_xyz_gives_back_what_was_written(
+    tmp_path_factory: pytest.TempPathFactory,
+    forces: np.ndarray,
+    stress: np.ndarray,
+    energy: float,
+    charge: int,
+) -> None:
+    places = np.arange(3.0 * len(forces)).reshape(-1, 3)
+    info = {"REF_energy": energy, "REF_stress": stress, "total_charge": charge}
+    frame = Atoms(f"C{len(forces)}", places, cell=[9, 8, 7], pbc=True, info=info)
+    frame.arrays["REF_forces"] = forces
+    (structure,) = read_structures(save(tmp_path_factory.mktemp("x") / "a.xyz", frame))
+    assert structure.energy == energy
+    assert structure.atoms.info["charge"] == charge
+    np.testing.assert_allclose(structure.forces, forces, atol=WRITTEN_DIGITS)
+    np.testing.assert_array_equal(structure.stress[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]], stress)
+    np.testing.assert_array_equal(structure.stress, structure.stress.T)

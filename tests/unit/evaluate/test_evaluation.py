@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import typer
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
+from click.testing import Result
 from labelled import E0S, write_data
 from matplotlib.image import imread
 from models import random_model
-from tolerances import ROUNDING, assert_close
+from tolerances import ROUNDING, Tolerance, assert_close
 from typer.testing import CliRunner
 
 from mhff.calculator import MHFFCalculator
@@ -26,6 +31,8 @@ from mhff.evaluator import EagerEvaluator
 from mhff.modelfile import Model
 
 N_CELLS = 5
+WRITTEN = Tolerance(1e-5, 1e-5)
+"""Errors, meV, of labels that one of two files holds with eight decimals."""
 
 
 @pytest.fixture(scope="module")
@@ -48,14 +55,19 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "both.extxyz"
 
 
-def command(*arguments: str) -> str:
-    """Output of `mhff eval`; errors of users come out as MHFFError."""
+def run_command(*arguments: str) -> Result:
+    """`mhff eval`; errors of users come out as MHFFError."""
     app = typer.Typer()
     app.command()(evaluate)
     result = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
     if result.exception is not None:
         raise result.exception
-    return result.output
+    return result
+
+
+def command(*arguments: str) -> str:
+    """What `mhff eval` prints, notes left out."""
+    return run_command(*arguments).stdout
 
 
 def test_errors_by_hand() -> None:
@@ -109,7 +121,9 @@ def test_a_head_for_all_structures(model: Model, data: Path) -> None:
 def test_structures_that_name_no_head(model: Model, data: Path) -> None:
     structures = read_structures(data, keys=None)
     nameless = [type(item)(item.atoms, item.energy) for item in structures]
-    with pytest.raises(MHFFError, match="choose one of loose, tight with --head"):
+    with pytest.raises(
+        MHFFError, match=r"structure does not say .*: choose one of loose, tight with --head"
+    ):
         evaluate_structures(EagerEvaluator(model), nameless)
 
 
@@ -154,7 +168,16 @@ def test_the_command_completes_heads_and_prints_json(
     ("arguments", "sentence"),
     [
         (["--head", "x"], "unknown head 'x': this model has the heads loose, tight"),
-        (["--energy-key", "E"], "no energy under 'E'"),
+        (["--energy-key", "E"], r"no energy under 'E' in .* set --energy-key to one of them$"),
+        (["--energy-key", ""], "--energy-key is empty"),
+        (
+            ["--forces-key", "f"],
+            r"no forces under 'f' in .*REF_forces; set --forces-key to its name",
+        ),
+        (
+            ["--charge-key", "q"],
+            r"none of the 10 structures has charge under 'q'; set --charge-key",
+        ),
     ],
 )
 def test_mistakes(
@@ -163,3 +186,77 @@ def test_mistakes(
     model.save(tmp_path / "m.mhff")
     with pytest.raises(MHFFError, match=sentence):
         command(str(tmp_path / "m.mhff"), str(data), *arguments)
+
+
+def relabelled(frame: Atoms) -> Atoms:
+    """The frame with its labels in a calculator, as ASE writes them."""
+    atoms = Atoms(frame.numbers, frame.positions, cell=frame.cell, pbc=frame.pbc)
+    labels = {"energy": frame.info["REF_energy"], "forces": frame.arrays.get("REF_forces")}
+    atoms.calc = SinglePointCalculator(atoms, **labels, stress=frame.info.get("REF_stress"))
+    return atoms
+
+
+@pytest.mark.parametrize("name", ["a.traj", "a.db", "a.json", "a.xyz"])
+def test_what_ase_writes(model: Model, tmp_path: Path, name: str) -> None:
+    model.save(tmp_path / "m.mhff")
+    frames = read(write_data(tmp_path, "tight", N_CELLS, seed=1), "2:")
+    write(tmp_path / "ref.xyz", frames)
+    write(tmp_path / name, [relabelled(frame) for frame in frames])
+    expected, found = (
+        json.loads(command(str(tmp_path / "m.mhff"), str(tmp_path / file), "--head", "t", "--json"))
+        for file in ("ref.xyz", name)
+    )
+    assert found["tight"]["stress_structures"] == N_CELLS
+    expected, found = expected["tight"], found["tight"]
+    for key in ("energy_mae_meV_per_atom", "force_mae_meV_per_A", "stress_mae_meV_per_A3"):
+        assert_close(found[key], expected[key], WRITTEN)
+
+
+def test_labels_that_are_not_used_are_said(model: Model, tmp_path: Path) -> None:
+    model.save(tmp_path / "m.mhff")
+    frames = read(write_data(tmp_path, "tight", 2), "2:")
+    frames[0].info["total_charge"] = -1
+    frames[1].info["n_charge"] = 2
+    write(tmp_path / "a.xyz", frames)
+    result = run_command(str(tmp_path / "m.mhff"), str(tmp_path / "a.xyz"), "--json")
+    assert "1 of 2 structures have a total charge other than 0" in result.stderr
+    assert "1 of 2 structures have 'n_charge', which is not read" in result.stderr
+    assert "tight" in json.loads(result.stdout)
+
+
+def change(frame: Atoms, **changes: Any) -> Atoms:
+    """A copy of the frame with some attributes changed."""
+    copy = frame.copy()
+    for name, value in changes.items():
+        setattr(copy, name, value)
+    return copy
+
+
+def coinciding(frame: Atoms) -> Atoms:
+    """The frame with its last atom moved onto an image of its first one, up to rounding."""
+    positions = frame.positions.copy()
+    positions[-1] = positions[0] + frame.cell[0] + 5e-4
+    return change(frame, positions=positions)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (lambda frame: change(frame, numbers=[92, 1, 8, 1]), "U, but this model knows only H, O"),
+        (lambda frame: change(frame, cell=[[3, 0, 0], [3, 0, 0], [0, 0, 3]]), "lattice vectors"),
+        (coinciding, r"atoms 0 and 3 .*|atoms 3 and 0 .*"),
+        (lambda frame: change(frame, info={**frame.info, "head": "lose"}), "unknown head 'lose'"),
+        (lambda frame: change(frame, info={"REF_energy": 1.0}), "choose one of loose, tight with"),
+    ],
+)
+def test_mistakes_name_file_and_structure(
+    model: Model, tmp_path: Path, spoil: Callable[[Atoms], Atoms], sentence: str
+) -> None:
+    model.save(tmp_path / "m.mhff")
+    frames = read(write_data(tmp_path, "tight", 2), "2:")
+    frames[1] = spoil(frames[1])
+    for frame in frames:
+        frame.info.pop("REF_stress", None)  # a stress of another cell
+    write(tmp_path / "a.traj", frames)
+    with pytest.raises(MHFFError, match=f"structure 2 of '.*a.traj'.*({sentence})"):
+        command(str(tmp_path / "m.mhff"), str(tmp_path / "a.traj"))

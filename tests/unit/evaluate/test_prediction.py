@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from ase import Atoms
 from models import HEADS, random_model
-from structures import ELEMENTS, rattled_bulk, triclinic
+from structures import rattled_bulk, triclinic
 from tolerances import ROUNDING, assert_close
 
 from mhff.calculator import MHFFCalculator
@@ -24,7 +24,7 @@ def test_a_batch_predicts_what_the_calculator_says() -> None:
     stresses = [np.eye(3), None, None, np.eye(3)]
     heads = [0, 2, 1, 1]
     samples = [
-        sample(LabelledStructure(atoms, 0.0, stress=stress), ELEMENTS, model.r_max, head)
+        sample(LabelledStructure(atoms, 0.0, stress=stress), model.network.config, head)
         for atoms, stress, head in zip(frames, stresses, heads, strict=True)
     ]
     prediction = predict(EagerEvaluator(model).evaluate, join(samples), len(HEADS))

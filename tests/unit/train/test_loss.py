@@ -9,7 +9,7 @@ from torch import nn
 
 from mhff.data.batch import Batch
 from mhff.evaluate.prediction import Prediction
-from mhff.graph import Graph
+from mhff.graph import make_graph
 from mhff.train.loss import loss
 from mhff.train.optimiser import MovingAverage, decayed_parameters, learning_rate_factor
 from mhff.train.settings import LossSettings
@@ -23,13 +23,12 @@ def two_structures() -> Batch:
     """Two atoms with forces and stress and weight 1; one atom without and weight 4. All labels are
     zero.
     """
-    graph = Graph(
+    graph = make_graph(
         edge_vectors=torch.zeros(0, 3),
         edge_index=torch.zeros(2, 0, dtype=torch.int64),
         species=torch.zeros(3, dtype=torch.int64),
         structure=torch.tensor([0, 0, 1]),
         cells=torch.zeros(2, 3, 3),
-        state=torch.zeros(2, 2, dtype=torch.float64),
     )
     zeros = torch.zeros
     return Batch(

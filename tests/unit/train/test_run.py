@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -229,17 +230,65 @@ def edit(folder: Path, head: str, change: Any) -> None:
     write(folder / f"{head}.extxyz", change(frames), format="extxyz")
 
 
+def without_forces(frame: Atoms, name: str | None = None) -> Atoms:
+    """A copy whose forces are gone, or under another name."""
+    copy = frame.copy()
+    forces = copy.arrays.pop("REF_forces", np.zeros((len(copy), 3)))
+    if name:
+        copy.arrays[name] = forces
+    return copy
+
+
+def moved(frame: Atoms, position: Any) -> Atoms:
+    """A copy with its last atom elsewhere."""
+    copy = frame.copy()
+    copy.positions[-1] = position
+    return copy
+
+
+def flat(frame: Atoms) -> Atoms:
+    """A copy whose lattice vectors lie in a plane, without the stress that needs a volume."""
+    copy = frame.copy()
+    copy.cell[2] = copy.cell[0] + copy.cell[1]
+    del copy.info["REF_stress"]
+    return copy
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
         (
             lambda frames: [f for f in frames if f.symbols[0] != "O" or len(f) > 1],
-            "head 'loose' has structures with O but",
+            r"head 'loose': there are structures with O \(structure 2 of .*\) but",
         ),
         (lambda frames: frames[:2], "head 'loose' has no structures to train on"),
         (
             lambda frames: [*frames, Atoms("H2", info={"head": "lose", "REF_energy": 1.0})],
             "has structures of head lose; list it",
+        ),
+        (
+            lambda frames: [*frames, without_forces(frames[-1], "forces")],
+            "structure 27 of .*extxyz",
+        ),
+        (
+            lambda frames: (
+                [without_forces(frame, "Forces") for frame in frames[:2]]
+                + [without_forces(frame) for frame in frames[2:]]
+            ),
+            r"head 'loose': none of the 24 structures has forces under 'REF_forces'; set "
+            r"heads\.loose\.keys\.forces to its name, or to null to go without",
+        ),
+        (
+            lambda frames: [*frames, moved(frames[-1], frames[-1].positions[0] + 5e-4)],
+            r"structure 27 of '.*loose\.extxyz': atoms .* coincide",
+        ),
+        (
+            lambda frames: [*frames, moved(frames[-1], np.nan)],
+            r"structure 27 of '.*loose\.extxyz' has NaN or infinity among its positions",
+        ),
+        (
+            lambda frames: [*frames, flat(frames[-1])],
+            r"structure 27 of '.*loose\.extxyz': expected independent lattice vectors",
         ),
     ],
 )
@@ -251,8 +300,75 @@ def test_data_that_do_not_fit(tmp_path: Path, change: Any, sentence: str) -> Non
 
 
 def test_elements_of_the_settings_must_cover_the_data(tmp_path: Path) -> None:
-    with pytest.raises(MHFFError, match=r"model\.elements lacks O, which the data have"):
+    with pytest.raises(
+        MHFFError, match=r"model\.elements lacks O, which the data have \(structure 3 of .*\)"
+    ):
         Run(configure(tmp_path, model={"elements": ["H", "C"]}))
+
+
+def test_the_labels_are_counted(tmp_path: Path) -> None:
+    settings = configure(tmp_path)
+    edit(tmp_path, "loose", lambda frames: [*frames[:-1], charged(without_forces(frames[-1]))])
+    lines = Run(settings).summary()
+    assert len(lines) == 3
+    assert re.fullmatch(
+        r"head loose: 24 structures \(\d+ train, \d+ valid, \d+ test\), 23 with forces, 24 with "
+        "stress",
+        lines[0],
+    )
+    assert lines[1].startswith(
+        "head loose: 1 of 24 structures have a total charge other than 0, which this model"
+    )
+
+
+def charged(frame: Atoms) -> Atoms:
+    """A copy with a charge, as mace-torch calls it."""
+    copy = frame.copy()
+    copy.info["total_charge"] = 1
+    return copy
+
+
+def test_a_charge_enters_a_model_that_takes_it(tmp_path: Path) -> None:
+    embeddings = [{"quantity": "total_charge", "kind": "continuous", "width": 4}]
+    settings = configure(tmp_path, model={"state_embeddings": embeddings})
+    edit(tmp_path, "loose", lambda frames: [charged(frame) for frame in frames])
+    run = Run(settings)
+    states = {
+        tuple(row)
+        for part in run.samples.values()
+        for item in part
+        for row in item.graph.state.tolist()
+    }
+    assert states == {(1.0, 1.0), (0.0, 1.0)}, "the heads loose and tight"
+    assert not any("total charge" in line for line in run.summary())
+
+
+def test_a_repeated_key_is_refused(tmp_path: Path) -> None:
+    configure(tmp_path)
+    text = (tmp_path / "config.yaml").read_text()
+    (tmp_path / "config.yaml").write_text(text + "heads: {tight: {files: [tight.extxyz]}}\n")
+    with pytest.raises(MHFFError, match=r"config\.yaml': the key heads is there twice, in lines"):
+        read_settings(tmp_path / "config.yaml")
+
+
+def test_a_damaged_checkpoint(finished: Run, tmp_path: Path) -> None:
+    copytree(finished.folder.parent, tmp_path, dirs_exist_ok=True)
+    checkpoint = tmp_path / "run/last.ckpt"
+    whole = checkpoint.read_bytes()
+    for content in (b"", b"text", whole[: len(whole) // 2]):
+        checkpoint.write_bytes(content)
+        with pytest.raises(
+            MHFFError, match=r"cannot continue from '.*last\.ckpt', which is damaged"
+        ):
+            Run(configure(tmp_path)).train(quiet())
+
+
+def test_the_progress_ends_at_the_last_epoch(tmp_path: Path) -> None:
+    screen = Console(file=io.StringIO(), width=200)
+    Run(configure(tmp_path, run={"epochs": 2})).train(screen)
+    said = screen.file.getvalue()
+    assert "epoch 2" in said.splitlines()[-1]
+    assert "epoch 3" not in said
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="the machine has what is missing here")

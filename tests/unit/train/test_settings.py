@@ -30,18 +30,15 @@ def test_the_architecture_follows_settings_and_data(tmp_path: Path) -> None:
     settings = read_settings(
         save(tmp_path, MINIMAL | {"model": {"n_channels": 8, "interaction": "residual"}})
     )
-    config = settings.architecture(("H", "O"), avg_num_neighbors=7.5)
-    assert (config.n_channels, config.elements, config.heads, config.avg_num_neighbors) == (
-        8,
-        ("H", "O"),
-        ("materials",),
-        7.5,
-    )
+    config = settings.architecture(("H", "O"))
+    assert (config.n_channels, config.elements, config.heads) == (8, ("H", "O"), ("materials",))
+    assert settings.neighbours_follow_from_data
     given = read_settings(
         save(tmp_path, MINIMAL | {"model": {"elements": ["H", "C", "O"], "avg_num_neighbors": 3.0}})
     )
-    config = given.architecture(("H", "O"), avg_num_neighbors=7.5)
+    config = given.architecture(("H", "O"))
     assert (config.elements, config.avg_num_neighbors) == (("H", "C", "O"), 3.0)
+    assert not given.neighbours_follow_from_data
 
 
 @pytest.mark.parametrize(
@@ -57,11 +54,17 @@ def test_the_architecture_follows_settings_and_data(tmp_path: Path) -> None:
         ),
         (
             {"model": {"channels": 8}},
-            r"model: unknown key channels; the keys here are .*n_channels",
+            r"unknown key model\.channels; the keys there are .*n_channels",
         ),
-        ({"model": {"heads": ["a"]}}, r"unknown key heads"),
-        ({"model": {"n_channels": 0}}, r"n_channels: Input should be greater"),
-        ({"model": {"hidden_lmax": 4}}, r"hidden_lmax \(4\) cannot exceed l_max"),
+        ({"model": {"heads": ["a"]}}, r"unknown key model\.heads;"),
+        (
+            {"model": {"n_channels": 0}},
+            r"model\.n_channels: input should be greater than .* 1, got 0; correct it$",
+        ),
+        (
+            {"model": {"hidden_lmax": 4}},
+            r"model\.hidden_lmax \(4\) cannot exceed l_max \(3\); correct it$",
+        ),
         (
             {"model": {"apply_cutoff": True}},
             r"apply_cutoff must be false .*: else the energy jumps at r_max",
@@ -69,6 +72,10 @@ def test_the_architecture_follows_settings_and_data(tmp_path: Path) -> None:
         ({"run": {"epochs": "many"}}, r"run\.epochs: input should be a valid integer.*got 'many'"),
         ({"run": {"device": "tpu"}}, r"run\.device: .*got 'tpu'"),
         ({"heads": {}}, r"heads: "),
+        (
+            {"data": {"valid": 0.5, "test": 0.5}},
+            r"data: valid \+ test must be less than 1, got 0\.5 \+ 0\.5: no structures would be left",
+        ),
         ({"heads": {"a": {}}}, r"missing key heads\.a\.files; add it"),
         (
             {"heads": {"a": {"files": ["x"], "weigth": 2}}},
@@ -76,7 +83,7 @@ def test_the_architecture_follows_settings_and_data(tmp_path: Path) -> None:
         ),
         (
             {"heads": {"a": {"files": ["x"], "keys": {"e": "E"}}}},
-            r"unknown key heads\.a\.keys\.e; .*energy, forces, stress, head$",
+            r"unknown key heads\.a\.keys\.e; .*energy, forces, stress, virials, head, charge, spin$",
         ),
     ],
 )
@@ -92,6 +99,12 @@ def test_mistakes(tmp_path: Path, change: dict[str, Any], sentence: str) -> None
         ("heads: [", "is not valid YAML"),
         ("- a\n- b\n", "expected the sections name, model, heads"),
         ("", "expected the sections"),
+        ("run: {seed: 2001-99-99}", "is not valid YAML"),
+        ("\xff\xfe", "expected the sections|is not valid YAML"),
+        (
+            "heads:\n  a: {files: [x]}\n  b: {files: [y]}\n  a: {files: [z]}\n",
+            "the key a is there twice, in lines 2 and 4; rename or remove one",
+        ),
     ],
 )
 def test_not_a_configuration(tmp_path: Path, content: str, sentence: str) -> None:

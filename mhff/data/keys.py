@@ -1,0 +1,101 @@
+"""Under which names files hold their labels, and how a user changes these names."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, model_validator
+
+from mhff.yamlfile import Section
+
+
+def _spellings(value: Any) -> Any:
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str) else value
+
+
+Spellings = Annotated[tuple[str, ...], BeforeValidator(_spellings)]
+"""One name, several names of which a file uses one, or null for none."""
+
+
+class Keys(Section):
+    """The name of each label."""
+
+    energy: str = "REF_energy"
+    """Total energy, eV; every structure needs it."""
+    forces: str | None = "REF_forces"
+    """Forces, eV/A; structures without them train on their energy alone; null: ignored."""
+    stress: str | None = "REF_stress"
+    """Stress, eV/A^3, ASE's sign, six numbers xx yy zz yz xz xy or nine; optional.
+
+    null: stresses are ignored, and so are virials unless their key is given.
+    """
+    virials: str | None = "REF_virials"
+    """Virials, eV, -stress * volume; taken for the stress of structures that have none; null:
+    ignored.
+    """
+    head: str | None = "head"
+    """The head a structure says it belongs to; null: ignored."""
+    charge: Spellings = ("charge", "total_charge")
+    """Total charge, e; the names are those of mhff and of mace-torch; null: ignored."""
+    spin: Spellings = ("spin", "total_spin")
+    """Spin multiplicity 2S + 1; null: ignored."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _stress_means_virials_too(cls, content: Any) -> Any:
+        if isinstance(content, dict) and "stress" in content and content["stress"] is None:
+            return {"virials": None, **content}
+        return content
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """The labels whose names were given, so that at least one structure must have them."""
+        return tuple(label for label in self.model_fields_set if self.names(label))
+
+    def names(self, label: str) -> tuple[str, ...]:
+        """The names of a label; none where it is ignored."""
+        value: str | tuple[str, ...] | None = getattr(self, label)
+        return _spellings(value)
+
+
+@dataclass(frozen=True)
+class KeySetting:
+    """How a user sets a key, for messages."""
+
+    pattern: str
+    """The setting, with {} for the label."""
+    nothing: str
+    """The value that switches a label off."""
+
+    def name(self, label: str) -> str:
+        """The setting of a label."""
+        return self.pattern.format(label)
+
+    def advice(self, label: str) -> str:
+        """What to do about a label that is not found."""
+        return f"set {self.name(label)} to its name, or to {self.nothing} to go without"
+
+
+DEFAULT_SETTING = KeySetting("keys.{}", "null")
+
+
+def guess_keys(available: Collection[str], given: Mapping[str, str | None]) -> Keys:
+    """Keys for a file with the names `available`: those that are given, else REF_energy,
+    REF_forces, ... or, in a file without REF_energy, ASE's own energy, forces, ...
+
+    The names of forces, stress and virials follow that of the energy: dft_energy, dft_forces, ...
+    """
+    prefix = "REF_"
+    energy = given.get("energy")
+    if energy is not None and energy.endswith("energy"):
+        prefix = energy.removesuffix("energy")
+    elif energy is None and "REF_energy" not in available and "energy" in available:
+        prefix = ""
+    names = {label: f"{prefix}{label}" for label in ("energy", "forces", "stress", "virials")}
+    if "stress" in given and given["stress"] is None:
+        del names["virials"]
+    return Keys.model_validate({**names, **given})

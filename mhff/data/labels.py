@@ -1,0 +1,140 @@
+"""The labels of one frame: all that ASE keeps beside the atoms, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from mhff.data.keys import Keys, KeySetting
+from mhff.errors import MHFFError, listing
+
+Shape = tuple[int, ...]
+WORDS = {
+    "energy": ("energy",),
+    "forces": ("force",),
+    "stress": ("stress",),
+    "virials": ("virial",),
+    "charge": ("charge",),
+    "spin": ("spin", "multiplicity"),
+}
+"""Words in the names of labels, for finding those that bear another name than expected."""
+
+
+class Labels:
+    """What a frame says under which names; `place` is for error messages."""
+
+    def __init__(self, frame: Atoms, keys: Keys, setting: KeySetting, place: str) -> None:
+        self.values = all_labels(frame)
+        self.keys = keys
+        self.setting = setting
+        self.place = place
+        self._shapes: dict[str, Sequence[Shape]] = {
+            "forces": [(len(frame), 3)],
+            "stress": [(6,), (9,), (3, 3)],
+            "virials": [(6,), (9,), (3, 3)],
+        }
+
+    def find(self, label: str) -> np.ndarray | None:
+        """A label's numbers, None where the frame has none.
+
+        Raises MHFFError for values of the wrong shape or not finite, and for two spellings that
+        disagree.
+        """
+        found = {name: self._array(label, name) for name in self._present(label)}
+        for name, value in found.items():
+            other = next(iter(found))
+            if not np.array_equal(value, found[other]):
+                raise MHFFError(
+                    f"{self.place} has different numbers under '{other}' and '{name}'; remove one, "
+                    f"or set {self.setting.name(label)} to the right one"
+                )
+        return next(iter(found.values()), None)
+
+    def require(self, label: str) -> np.ndarray:
+        """A label's numbers; raises MHFFError where the frame has none."""
+        value = self.find(label)
+        if value is None:
+            raise MHFFError(
+                f"no {label} under {self._quoted(label)} in {self.place}, which has "
+                f"{listing(sorted(self.values))}; set {self.setting.name(label)} to one of them"
+            )
+        return value
+
+    def refuse_other_names(self, *labels: str) -> None:
+        """Raise MHFFError if the frame has numbers that look like labels it has not been found to
+        have; labels whose key is null do not count.
+        """
+        for label in labels:
+            others = self.similar(label) if self.keys.names(label) else []
+            if others:
+                raise MHFFError(
+                    f"no {label} under {self._quoted(label)} in {self.place}, which has "
+                    f"{listing(others)}; {self.setting.advice(label)}"
+                )
+
+    def similar(self, label: str) -> list[str]:
+        """Names not read whose values could be this label, by a word in them and their shape."""
+        words, shapes = WORDS[label], self._shapes.get(label, [()])
+        return sorted(
+            name
+            for name, value in self.values.items()
+            if any(word in name.lower() for word in words)
+            and name not in self.keys.names(label)
+            and _is_numeric(value)
+            and np.shape(value) in shapes
+        )
+
+    def text(self, label: str) -> str | None:
+        """A label that is text."""
+        present = self._present(label)
+        return str(self.values[present[0]]) if present else None
+
+    def _present(self, label: str) -> list[str]:
+        return [name for name in self.keys.names(label) if name in self.values]
+
+    def _quoted(self, label: str) -> str:
+        return " or ".join(f"'{name}'" for name in self.keys.names(label))
+
+    def _array(self, label: str, name: str) -> np.ndarray:
+        shapes = self._shapes.get(label, [()])
+        try:
+            value = np.asarray(self.values[name], dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise MHFFError(
+                f"expected numbers under '{name}' in {self.place}, got {self.values[name]!r}; "
+                "check the file"
+            ) from error
+        if value.shape not in shapes:
+            expected = " or ".join(str(list(shape)) for shape in shapes)
+            raise MHFFError(
+                f"expected the shape {expected} under '{name}' in {self.place}, got "
+                f"{list(value.shape)}; check the file or {self.setting.name(label)}"
+            )
+        if not np.isfinite(value).all():
+            raise MHFFError(
+                f"expected finite numbers under '{name}' in {self.place}, got NaN or infinity; "
+                "leave the structure out"
+            )
+        return value
+
+
+def all_labels(frame: Atoms) -> dict[str, Any]:
+    """Everything that a frame carries beside its atoms.
+
+    ASE moves the plain keys `energy`, `forces` and `stress` to a calculator, and its databases keep
+    what users add in `key_value_pairs`.
+    """
+    results = frame.calc.results if frame.calc else {}
+    info = dict(frame.info)
+    pairs = info.pop("key_value_pairs", {})
+    arrays = {
+        name: value for name, value in frame.arrays.items() if name not in ("numbers", "positions")
+    }
+    return {**results, **pairs, **info, **arrays}
+
+
+def _is_numeric(value: Any) -> bool:
+    return np.issubdtype(np.asarray(value).dtype, np.number)

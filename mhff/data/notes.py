@@ -1,0 +1,41 @@
+"""Labels that are there and not used, in sentences for the user."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from mhff.data.keys import KeySetting
+from mhff.data.reading import STATE_LABELS, LabelledStructure
+from mhff.graph import DEFAULT_STATE
+from mhff.model.config import StateEmbedding
+from mhff.model.state import QUANTITIES
+
+
+def unread_labels(structures: Sequence[LabelledStructure], setting: KeySetting) -> list[str]:
+    """Sentences about what looks like a charge or spin but is not read as one."""
+    counts = Counter(name for item in structures for name in item.unread)
+    settings = " or ".join(setting.name(label) for label in STATE_LABELS)
+    return [
+        f"{count} of {len(structures)} structures have '{name}', which is not read; if it is the "
+        f"total charge or the spin multiplicity, name it with {settings}"
+        for name, count in counts.items()
+    ]
+
+
+def unused_state(
+    structures: Sequence[LabelledStructure], embeddings: Sequence[StateEmbedding]
+) -> list[str]:
+    """Sentences about charges and spins that a model with these embeddings does not take."""
+    taken = {embedding.quantity for embedding in embeddings}
+    sentences = []
+    for quantity, key, default in zip(
+        QUANTITIES, STATE_LABELS.values(), DEFAULT_STATE, strict=True
+    ):
+        count = sum(item.atoms.info.get(key, default) != default for item in structures)
+        if count and quantity not in taken:
+            sentences.append(
+                f"{count} of {len(structures)} structures have a {quantity.replace('_', ' ')} other "
+                f"than {default:g}, which this model does not take; they are treated like the others"
+            )
+    return sentences

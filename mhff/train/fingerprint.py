@@ -1,0 +1,59 @@
+"""What decides the result of a run, so that a run is only continued as what it was."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from mhff.train.settings import Settings
+
+Fingerprint = dict[str, Any]
+NOT_DECISIVE = ("out", "device", "kernels")
+"""Settings of the section `run` that leave the result as it is, up to rounding."""
+
+
+def fingerprint(settings: Settings, checksums: Mapping[str, Mapping[str, str]]) -> Fingerprint:
+    """The decisive settings, and the data's sha256 by head and file name in the place of paths."""
+    content = settings.model_dump(mode="json")
+    for name in NOT_DECISIVE:
+        del content["run"][name]
+    for head, files in checksums.items():
+        content["heads"][head]["files"] = dict(files)
+    return content
+
+
+def completed(stored: Fingerprint) -> Fingerprint:
+    """A stored fingerprint, with the defaults of settings that did not exist when it was made.
+
+    One that the settings of today cannot read stays as it is.
+    """
+    content = copy.deepcopy(stored)
+    try:
+        checksums = {name: head["files"] for name, head in content["heads"].items()}
+        for name, files in checksums.items():
+            content["heads"][name]["files"] = list(files)
+        return fingerprint(Settings.model_validate(content), checksums)
+    except (KeyError, TypeError, AttributeError, ValidationError):
+        return stored
+
+
+def differences(stored: Fingerprint, now: Fingerprint) -> list[str]:
+    """What has changed since a fingerprint was stored, one phrase per setting."""
+    before, after = _flat(completed(stored)), _flat(now)
+    return [
+        f"{key} was {before.get(key, 'absent')}, now {after.get(key, 'absent')}"
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key, "absent") != after.get(key, "absent")
+    ]
+
+
+def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as `section.key`."""
+    flat: dict[str, Any] = {}
+    for key, value in content.items():
+        nested = isinstance(value, Mapping)
+        flat |= _flat(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value}
+    return flat
