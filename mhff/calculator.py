@@ -74,8 +74,8 @@ class MHFFCalculator(Calculator):
             device: "cpu" or "cuda".
             dtype: "float32" (dynamics) or "float64" (optimisation, phonons). None means float64 for
                 a model, and for a compiled file what it was compiled in.
-            form: "eager", "aoti" or "torchscript". None compiles a model once, after its first few
-                evaluations, and takes the program from the cache ever after.
+            form: "eager", "aoti" or "torchscript". None compiles a model once, after a few seconds'
+                worth of evaluations, and takes the program from the cache ever after.
             skin: along a trajectory in one cell, neighbours are searched anew only when an atom has
                 moved by half of it, A; 0 searches at every step.
 

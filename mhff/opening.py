@@ -31,8 +31,11 @@ COMPILING = (
     "mhff is compiling the model, once for all later runs on this machine (about a minute; "
     "form='eager' does without)"
 )
-EAGER_EVALUATIONS = 10
-"""Evaluations before a model that is not in the cache is compiled: single points do not wait."""
+EAGER_WORK = 10_000_000
+"""Edges times channels that the eager model computes, in some five seconds of one core, before a
+model that is not in the cache is compiled. So a few evaluations never wait for a compiler, and it
+depends on the structures alone, not on the machine, which program gives which number.
+"""
 
 
 def open_evaluator(
@@ -101,7 +104,7 @@ class CompilingEvaluator(Evaluator):
             options.precision or Precision.FLOAT64,
             str(resolve_device(options.device)),
         )
-        self._eager_left = EAGER_EVALUATIONS if options.form is None else 0
+        self._eager_work_left = EAGER_WORK if options.form is None else 0
         self._searched = False
         self._eager: EagerEvaluator | None = None
         self._program: Evaluator | None = None
@@ -132,11 +135,12 @@ class CompilingEvaluator(Evaluator):
         with self._lock:
             if self._program is not None and set(used) <= set(self._program.capabilities.elements):
                 return self._program
-            if self._eager_left and not self._searched:
+            if self._eager_work_left and not self._searched:
                 self._searched = True
                 self._find(used)
-            if self._program is None and self._eager_left:
-                self._eager_left -= 1
+            if self._program is None and self._eager_work_left > 0:
+                n_edges = graph.edge_index.shape[1]
+                self._eager_work_left -= n_edges * self.model.network.config.n_channels
                 return self._eager_model()
             return self._compile(used)
 
