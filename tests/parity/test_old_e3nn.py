@@ -23,7 +23,7 @@ TESTS = (
     "tests/unit/model/test_layers.py",
     "tests/unit/test_modelfile.py",
     "tests/unit/ops/test_operators.py",
-    "tests/unit/test_radial.py",
+    "tests/unit/model/test_radial.py",
 )
 
 
