@@ -28,7 +28,7 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def ase_results(model_file: Path) -> Callable[..., tuple[float, np.ndarray]]:
-    calculator = MHFFCalculator(model_file, head=HEADS[0], dtype="float64")
+    calculator = MHFFCalculator(model_file, head=HEADS[0], dtype="float64", form="eager")
 
     def results(atoms: Atoms, head) -> tuple[float, np.ndarray]:  # type: ignore[no-untyped-def]
         atoms = atoms.copy()

@@ -182,7 +182,7 @@ def ase_result(atoms: Atoms, head: str | None = None) -> Result:
     atom).
     """
     atoms = atoms.copy()
-    atoms.calc = MHFFCalculator("mini", head=head, dtype="float64")
+    atoms.calc = MHFFCalculator("mini", head=head, dtype="float64", form="eager")
     pressure = -BAR_PER_EV_A3 * atoms.get_stress()[VOIGT]
     nothing = np.zeros((len(atoms), 6))
     return Result(

@@ -203,7 +203,7 @@ def test_the_command_writes_an_artefact_that_ase_runs(tmp_path: Path) -> None:
     atoms = structures.rattled_bulk()
     atoms.calc = MHFFCalculator(file)
     energy = atoms.get_potential_energy()
-    atoms.calc = MHFFCalculator("mini", head="materials")
+    atoms.calc = MHFFCalculator("mini", head="materials", form="eager")
     assert energy == pytest.approx(atoms.get_potential_energy(), abs=1e-9)
 
 

@@ -35,7 +35,7 @@ def conserved(calculator: MHFFCalculator) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def exact() -> np.ndarray:
-    return conserved(MHFFCalculator("mini", head="materials", dtype="float64"))
+    return conserved(MHFFCalculator("mini", head="materials", dtype="float64", form="eager"))
 
 
 @pytest.mark.parametrize("dtype", SAME_ENERGY)

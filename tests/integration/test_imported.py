@@ -69,7 +69,7 @@ def crystal(case: str) -> Atoms:
 
 def in_ase(model_file: Path, atoms: Atoms, head: str) -> tuple[float, np.ndarray]:
     atoms = atoms.copy()
-    atoms.calc = MHFFCalculator(model_file, head=head)
+    atoms.calc = MHFFCalculator(model_file, head=head, form="eager")
     forces = atoms.get_forces()
     assert np.abs(forces).max() > 0.01
     return atoms.get_potential_energy(), forces

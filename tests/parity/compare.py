@@ -31,6 +31,7 @@ from mhff import MHFFCalculator
 from mhff.evaluator import EagerEvaluator
 from mhff.interop.mace.importer import import_model
 from mhff.modelfile import Model
+from mhff.options import Precision
 
 QUANTITIES = ("energy", "energies", "forces", "stress")
 DTYPES = ("float64", "float32")
@@ -141,7 +142,7 @@ def deviations(name: str) -> tuple[Deviation, ...]:
     case, numbers, model = CASES[name], references().numbers(name), imported(name)
     found = []
     for dtype in DTYPES:
-        evaluator = EagerEvaluator(model, dtype=dtype)
+        evaluator = EagerEvaluator(model, precision=Precision(dtype))
         for index, head in enumerate(evaluator.capabilities.heads.names):
             e0s = numbers["float64/E0s"][index]
             rounding = rounding_scales(numbers, case, index, e0s)

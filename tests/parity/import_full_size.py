@@ -43,7 +43,7 @@ def evaluate(model: Path, folder: Path) -> None:
     atoms = magnesia(2)
     for dtype in ("float64", "float32"):
         for head in HEADS:
-            atoms.calc = mhff.MHFFCalculator(model, head=head, dtype=dtype)
+            atoms.calc = mhff.MHFFCalculator(model, head=head, dtype=dtype, form="eager")
             energies, forces = atoms.get_potential_energies(), atoms.get_forces()
             np.savez(
                 folder / f"{dtype}-{head}.npz",

@@ -17,6 +17,7 @@ from tolerances import FINITE_DIFFERENCES, ROUNDING, assert_close
 
 from mhff import MHFFCalculator
 from mhff.atoms import graph_from_atoms
+from mhff.evaluator import EagerEvaluator
 from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.modelfile import Model
 
@@ -24,7 +25,7 @@ HEAD = "molecules"
 
 
 def calculator(model: Model) -> MHFFCalculator:
-    return MHFFCalculator(model, head=HEAD)
+    return MHFFCalculator(model, head=HEAD, form="eager")
 
 
 @pytest.mark.parametrize("build", [triclinic, tiny_cell, slab, water_cluster, close_contacts])
@@ -153,7 +154,7 @@ def test_gradient_of_a_force_loss(model: Model) -> None:
 
 def random_double(model: Model):
     """The model's network in float64, a copy."""
-    return MHFFCalculator(model, head=HEAD).evaluator.network
+    return EagerEvaluator(model).network
 
 
 @pytest.mark.parametrize("name", ["mh1", "mp"])

@@ -35,7 +35,7 @@ def test_isolated_atom() -> None:
             + references.shift.numpy()
         )
 
-        calculator = MHFFCalculator(model, head="materials")
+        calculator = MHFFCalculator(model, head="materials", form="eager")
         calculator.calculate(Atoms(element, positions=[[1, 2, 3]]))
         assert_close(
             [calculator.results["head_energies"][head] for head in HEADS], expected, ROUNDING
@@ -49,7 +49,7 @@ def test_without_a_skip_term_in_the_first_layer_nothing_is_left(name: str) -> No
     model = random_model(name)
     references = model.network.reference_energies
     for z, element in enumerate(ELEMENTS):
-        calculator = MHFFCalculator(model, head="materials")
+        calculator = MHFFCalculator(model, head="materials", form="eager")
         calculator.calculate(Atoms(element, positions=[[1, 2, 3]]))
         expected = references.E0s[:, z] + references.shift
         assert_close(
@@ -62,7 +62,7 @@ def test_an_isolated_atom_of_the_nonlinear_block() -> None:
     do not matter.
     """
     model = random_model("one_layer")
-    calculator = MHFFCalculator(model, head="materials")
+    calculator = MHFFCalculator(model, head="materials", form="eager")
     weights = {name: value.double().numpy() for name, value in model.network.state_dict().items()}
     config, constants = model.network.config, model.network.constants
     channels, width = config.n_channels, config.edge_channels(0)

@@ -21,7 +21,7 @@ PERIODIC = [triclinic, slab]
 
 
 def results(model: Model, atoms: Atoms, head: str = HEAD) -> dict[str, object]:
-    calculator = MHFFCalculator(model, head=head)
+    calculator = MHFFCalculator(model, head=head, form="eager")
     calculator.calculate(atoms, ["energy", "forces"])
     return calculator.results
 

@@ -26,12 +26,12 @@ def model() -> Model:
 @pytest.fixture
 def water(model: Model) -> Atoms:
     atoms = water_cluster()
-    atoms.calc = MHFFCalculator(model, head="materials")
+    atoms.calc = MHFFCalculator(model, head="materials", form="eager")
     return atoms
 
 
 def energies(model: Model, atoms: Atoms) -> dict[str, float]:
-    calculator = MHFFCalculator(model, head="materials")
+    calculator = MHFFCalculator(model, head="materials", form="eager")
     calculator.calculate(atoms)
     return calculator.results["head_energies"]
 
@@ -50,14 +50,14 @@ def test_from_a_file_and_from_a_model(model: Model, tmp_path: Path) -> None:
     atoms = water_cluster()
     found = []
     for source in (model, tmp_path / "M.mhff", str(tmp_path / "M.mhff")):
-        atoms.calc = MHFFCalculator(source, head="surfaces")
+        atoms.calc = MHFFCalculator(source, head="surfaces", form="eager")
         found.append(atoms.get_potential_energy())
     assert found == [found[0]] * 3
 
 
 def test_no_atoms(model: Model) -> None:
     atoms = no_atoms()
-    atoms.calc = MHFFCalculator(model, head="materials")
+    atoms.calc = MHFFCalculator(model, head="materials", form="eager")
     assert atoms.get_potential_energy() == 0
     assert atoms.get_forces().shape == (0, 3)
 
@@ -65,7 +65,7 @@ def test_no_atoms(model: Model) -> None:
 @pytest.mark.parametrize("head", HEADS)
 def test_the_head_of_the_calculator(model: Model, head: str) -> None:
     atoms = water_cluster()
-    atoms.calc = MHFFCalculator(model, head=head)
+    atoms.calc = MHFFCalculator(model, head=head, form="eager")
     assert atoms.get_potential_energy() == pytest.approx(
         energies(model, water_cluster())[head], abs=1e-9
     )
@@ -140,7 +140,7 @@ def test_set_head(model: Model, water: Atoms) -> None:
 def test_unknown_heads_are_told_at_once(model: Model, water: Atoms) -> None:
     for head in ("x", {"materials": 0.5, "x": 0.5}, {"materials": 0.5}):
         with pytest.raises(MHFFError):
-            MHFFCalculator(model, head=head)
+            MHFFCalculator(model, head=head, form="eager")
     water.info["mhff_head"] = "x"
     with pytest.raises(
         MHFFError,
@@ -151,7 +151,7 @@ def test_unknown_heads_are_told_at_once(model: Model, water: Atoms) -> None:
 
 def test_no_head_is_refused_unless_the_structure_has_one(model: Model) -> None:
     atoms = water_cluster()
-    atoms.calc = MHFFCalculator(model)
+    atoms.calc = MHFFCalculator(model, form="eager")
     with pytest.raises(
         MHFFError, match=r"^no head given: this model has the heads materials, surfaces, molecules"
     ):
@@ -164,17 +164,22 @@ def test_no_head_is_refused_unless_the_structure_has_one(model: Model) -> None:
 
 def test_no_head_is_needed_where_there_is_one() -> None:
     atoms = water_cluster()
-    atoms.calc = MHFFCalculator(random_model("mp", heads=("only",), n_channels=4, correlation=1))
+    atoms.calc = MHFFCalculator(
+        random_model("mp", heads=("only",), n_channels=4, correlation=1), form="eager"
+    )
     assert atoms.get_potential_energy() == atoms.calc.results["head_energies"]["only"]
 
 
 def test_elements_a_head_was_not_trained_on_warn_once(model: Model) -> None:
     heads = Heads([Head(name="materials", elements=("O", "Mg")), *list(model.heads)[1:]])
     trained = Model(model.network, heads)
-    calculator = MHFFCalculator(trained, head="materials")
+    calculator = MHFFCalculator(trained, head="materials", form="eager")
     atoms = water_cluster()
     atoms.calc = calculator
-    sentence = r"^head 'materials' was not trained on H; its numbers there are an extrapolation$"
+    sentence = (
+        r"^head 'materials' was not trained on H; its predictions for these elements are "
+        r"extrapolations$"
+    )
     with pytest.warns(UserWarning, match=sentence) as caught:
         atoms.get_potential_energy()
     assert len(caught) == 1
@@ -194,14 +199,14 @@ def test_stress_needs_a_cell(model: Model, water: Atoms) -> None:
     assert "stress" not in water.calc.results
     for build in (tiny_cell, slab):
         atoms = build()
-        atoms.calc = MHFFCalculator(model, head="materials")
+        atoms.calc = MHFFCalculator(model, head="materials", form="eager")
         assert atoms.get_stress().shape == (6,)
         assert atoms.get_stress(voigt=False).shape == (3, 3)
 
 
 def test_unknown_elements(model: Model) -> None:
     atoms = Atoms("Fe")
-    atoms.calc = MHFFCalculator(model, head="materials")
+    atoms.calc = MHFFCalculator(model, head="materials", form="eager")
     with pytest.raises(
         MHFFError, match=r"^this structure has Fe, but this model knows only H, C, N, O, Mg"
     ):
@@ -212,19 +217,19 @@ def test_unknown_dtype(model: Model) -> None:
     with pytest.raises(
         MHFFError, match=r"^unknown dtype 'float16': choose one of float32, float64$"
     ):
-        MHFFCalculator(model, head="materials", dtype="float16")
+        MHFFCalculator(model, head="materials", dtype="float16", form="eager")
 
 
 def test_unknown_device(model: Model) -> None:
     for device in ("gpu", "cpu:3"):
         with pytest.raises(MHFFError, match=rf"^unknown device '{device}': choose cpu or cuda$"):
-            MHFFCalculator(model, head="materials", device=device)
+            MHFFCalculator(model, head="materials", device=device, form="eager")
     with pytest.raises(
         MHFFError,
         match=r"^no device 'cuda:99': torch sees \d+ CUDA devices on this machine; use "
         r"device='cpu'$",
     ):
-        MHFFCalculator(model, head="materials", device="cuda:99")
+        MHFFCalculator(model, head="materials", device="cuda:99", form="eager")
 
 
 def test_the_users_model_keeps_its_precision(model: Model) -> None:
@@ -253,7 +258,7 @@ def test_neither_a_model_nor_an_artefact(tmp_path: Path) -> None:
     path.write_text("not a model at all")
     with pytest.raises(
         MHFFError,
-        match=r"^'.*notes.txt' is neither a model nor an artefact of mhff; expected one of: ",
+        match=r"^'.*notes.txt' is not an mhff file; expected one of: \.mhff model files, .*artefacts",
     ):
         MHFFCalculator(path, head="materials")
     with pytest.raises(MHFFError, match=r"^no file "):

@@ -110,13 +110,15 @@ def test_rows() -> None:
         HEADS.rows(["surfaces", "x"])
 
 
-def test_untrained_elements_of_the_heads_in_use() -> None:
+def test_a_sentence_for_each_head_that_extrapolates() -> None:
     symbols = ["Mg", "C", "H", "O"]
-    assert HEADS.untrained(HEADS.row("surfaces"), symbols) == {"surfaces": ["H", "Mg"]}
-    assert HEADS.untrained(HEADS.row("molecules"), symbols) == {}, (
-        "a head without a record is not judged"
-    )
+    sentence = "head 'surfaces' was not trained on {}; its predictions for these elements are extrapolations"
+    assert HEADS.extrapolations(HEADS.row("surfaces"), symbols) == [sentence.format("H, Mg")]
+    assert HEADS.extrapolations(HEADS.row("molecules"), symbols) == [], "no record, no judgement"
     per_atom = HEADS.rows(["materials", "surfaces", "molecules", "materials"])
-    assert HEADS.untrained(per_atom, symbols) == {}
+    assert HEADS.extrapolations(per_atom, symbols) == []
     per_atom = HEADS.rows(["surfaces", "materials", "materials", "surfaces"])
-    assert HEADS.untrained(per_atom, symbols) == {"materials": ["C", "H"], "surfaces": ["Mg"]}
+    assert HEADS.extrapolations(per_atom, symbols) == [
+        sentence.format("C, H").replace("surfaces", "materials"),
+        sentence.format("Mg"),
+    ]

@@ -34,14 +34,15 @@ def model() -> Model:
 def energy(model: Model, **info: Any) -> float:
     atoms = structures.water_cluster()
     atoms.info.update(info)
-    atoms.calc = MHFFCalculator(model, head="molecules")
+    atoms.calc = MHFFCalculator(model, head="molecules", form="eager")
     return float(atoms.get_potential_energy())
 
 
 def test_the_defaults_are_a_neutral_singlet(model: Model) -> None:
     assert energy(model) == energy(model, charge=0, spin=1)
-    assert state_of(structures.water_cluster()) == (0.0, 1.0)
-    assert state_of(structures.water_cluster(), (2.0, 3.0)) == (2.0, 3.0)
+    both = model.network.config.state_embeddings
+    assert state_of(structures.water_cluster(), both) == (0.0, 1.0)
+    assert state_of(structures.water_cluster(), both, (2.0, 3.0)) == (2.0, 3.0)
 
 
 def test_charge_and_spin_matter(model: Model) -> None:
@@ -56,7 +57,7 @@ def test_charge_and_spin_matter(model: Model) -> None:
 
 def test_a_change_of_charge_is_noticed(model: Model) -> None:
     atoms = structures.water_cluster()
-    atoms.calc = MHFFCalculator(model, head="molecules")
+    atoms.calc = MHFFCalculator(model, head="molecules", form="eager")
     before = atoms.get_potential_energy()
     atoms.info["charge"] = 1
     assert atoms.get_potential_energy() == energy(model, charge=1) != before
@@ -71,7 +72,11 @@ def test_structures_of_a_batch_keep_their_own_state(model: Model) -> None:
     one, other = structures.water_cluster(), structures.triclinic()
     other.info.update(charge=-2, spin=4)
     network = model.network.double()
-    graphs = [graph_from_atoms(atoms, model.elements, model.r_max) for atoms in (one, other)]
+    embeddings = model.network.config.state_embeddings
+    graphs = [
+        graph_from_atoms(atoms, model.elements, model.r_max, state_of(atoms, embeddings))
+        for atoms in (one, other)
+    ]
     both = collate(graphs)
     assert both.state[:, 0].tolist() == [0.0] * len(one) + [-2.0] * len(other)
     weights = torch.ones(both.n_local, len(model.heads), dtype=torch.float64)
@@ -119,9 +124,7 @@ def test_what_is_given_to_an_engine() -> None:
     assert given_state(None, None, []) == (0.0, 1.0)
     assert given_state(-1, None, [CHARGE]) == (-1, 1.0)
     assert given_state(None, 2, [SPIN], default=(1.0, 1.0)) == (1.0, 2)
-    with pytest.raises(
-        MHFFError, match=r"this model does not take a total charge .*, got 1; leave it out"
-    ):
+    with pytest.raises(MHFFError, match=r"^this model has no total-charge input; remove charge=1$"):
         given_state(1, None, [SPIN])
     with pytest.raises(MHFFError, match="expected a whole number from 0 to 4"):
         given_state(None, 9, [SPIN])

@@ -172,7 +172,7 @@ def model() -> Model:
 
 
 def fresh(model: Model, atoms: Atoms) -> dict[str, object]:
-    calculator = MHFFCalculator(model, head="materials", skin=0)
+    calculator = MHFFCalculator(model, head="materials", skin=0, form="eager")
     calculator.calculate(
         atoms.copy(),
         ["energy", "forces", "stress"] if atoms.cell.rank == 3 else ["energy", "forces"],
@@ -183,7 +183,7 @@ def fresh(model: Model, atoms: Atoms) -> dict[str, object]:
 @pytest.mark.parametrize("make", [rattled_bulk, slab, water_cluster])
 def test_a_calculator_along_a_trajectory(model: Model, make: object) -> None:
     atoms, rng = make(), np.random.default_rng(1)  # type: ignore[operator]
-    calculator = atoms.calc = MHFFCalculator(model, head="materials")
+    calculator = atoms.calc = MHFFCalculator(model, head="materials", form="eager")
     velocities = rng.normal(0, 0.02, atoms.positions.shape)
     for _ in range(12):
         expected = fresh(model, atoms)
@@ -191,7 +191,7 @@ def test_a_calculator_along_a_trajectory(model: Model, make: object) -> None:
         assert np.abs(atoms.get_forces() - expected["forces"]).max() < 1e-10
         atoms.positions += velocities
     assert 2 < calculator.neighbours.n_builds < 10
-    without = atoms.calc = MHFFCalculator(model, head="materials", skin=0)
+    without = atoms.calc = MHFFCalculator(model, head="materials", skin=0, form="eager")
     for _ in range(3):
         atoms.get_forces()
         atoms.positions += velocities
@@ -200,7 +200,7 @@ def test_a_calculator_along_a_trajectory(model: Model, make: object) -> None:
 
 def test_a_calculator_for_other_structures_in_turn(model: Model) -> None:
     """Same numbers of atoms, same cell, other elements; other cells; other sizes."""
-    calculator = MHFFCalculator(model, head="materials")
+    calculator = MHFFCalculator(model, head="materials", form="eager")
     first = rattled_bulk()
     other = first.copy()
     other.symbols[:] = other.symbols[::-1]
@@ -212,7 +212,7 @@ def test_a_calculator_for_other_structures_in_turn(model: Model) -> None:
 @pytest.mark.parametrize("skin", [-0.1, float("inf"), float("nan")])
 def test_a_negative_or_infinite_skin_is_refused(model: Model, skin: float) -> None:
     with pytest.raises(MHFFError, match="expected a skin of 0 A or more"):
-        MHFFCalculator(model, head="materials", skin=skin)
+        MHFFCalculator(model, head="materials", skin=skin, form="eager")
 
 
 def count_searches(monkeypatch: pytest.MonkeyPatch) -> list[int]:

@@ -28,7 +28,7 @@ def test_a_batch_predicts_what_the_calculator_says() -> None:
         for atoms, stress, head in zip(frames, stresses, heads, strict=True)
     ]
     prediction = predict(EagerEvaluator(model).evaluate, join(samples), len(HEADS))
-    calculator, forces, stress = MHFFCalculator(model, head=HEADS[0]), [], []
+    calculator, forces, stress = MHFFCalculator(model, head=HEADS[0], form="eager"), [], []
     for place, (atoms, head) in enumerate(zip(frames, heads, strict=True)):
         calculator.set_head(HEADS[head])
         atoms.calc = calculator
