@@ -18,6 +18,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -163,14 +164,27 @@ def make_graph(
 
 def _filled(field: Field, sizes: Mapping[str, int], like: torch.Tensor) -> torch.Tensor:
     """The default of a field, on the device of the edge vectors."""
-    row = torch.tensor(field.default, dtype=field.dtype or like.dtype, device=like.device)
+    row = _default_row(field, field.dtype or like.dtype, like.device)
     return row.expand([sizes[size] if isinstance(size, str) else size for size in field.shape])
 
 
-def program_inputs(graph: Graph, head_weights: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """Tensors in the order of `PROGRAM_INPUTS`."""
+@lru_cache
+def _default_row(field: Field, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """One row of a field's default; it is read only."""
+    with torch.inference_mode(False):
+        return torch.tensor(field.default, dtype=dtype, device=device)
+
+
+def program_inputs(
+    graph: Graph, head_weights: torch.Tensor, device: torch.device, dtype: torch.dtype
+) -> tuple[torch.Tensor, ...]:
+    """Tensors in the order of `PROGRAM_INPUTS`, detached, on a device; floats in `dtype`."""
     values = [getattr(graph, field.name) for field in _IN_PROGRAM]
-    return (*values[:N_BEFORE_WEIGHTS], head_weights, *values[N_BEFORE_WEIGHTS:])
+    values.insert(N_BEFORE_WEIGHTS, head_weights)
+    return tuple(
+        tensor.detach().to(device, field.dtype or dtype).contiguous()
+        for field, tensor in zip(PROGRAM_INPUTS, values, strict=True)
+    )
 
 
 def from_program_inputs(inputs: Sequence[torch.Tensor]) -> tuple[Graph, torch.Tensor]:
@@ -206,31 +220,30 @@ def collate(graphs: Sequence[Graph]) -> Graph:
 
 
 def check_graph(graph: Graph, head_weights: torch.Tensor, n_elements: int, n_heads: int) -> None:
-    """Raise MHFFError unless all tensors have the shapes, types and ranges of the table.
+    """Raise MHFFError unless what a program takes has the shapes, types and ranges of the table.
 
     Compiled programs do not check: they would read out of bounds. Ranges are checked where the
     tensors are on the CPU; on a GPU, torch's own kernels check them.
     """
-    sizes = {
+    sizes: dict[int | str, int] = {
         "E": graph.edge_vectors.shape[0],
         "n_local": graph.n_local,
         "n_all": graph.n_local + max(0, graph.n_ghosts),
         "n_plan": 1 + max(0, graph.n_ghosts),
-        "S": graph.n_structures,
         "n_heads": n_heads,
         "n_elements": n_elements,
     }
     _check_field(HEAD_WEIGHTS, head_weights, sizes)
-    for field in FIELDS:
+    for field in _IN_PROGRAM:
         _check_field(field, getattr(graph, field.name), sizes)
     plan = graph.ghost_plan
     if plan.device.type == "cpu" and graph.n_ghosts and int(plan[0]) == NO_GHOSTS:
         _check_range("ghost_plan (owners)", plan[1:], graph.n_local)
 
 
-def _check_field(field: Field, tensor: torch.Tensor, sizes: Mapping[str, int]) -> None:
-    shape = [sizes[size] if isinstance(size, str) else size for size in field.shape]
-    if list(tensor.shape) != shape:
+def _check_field(field: Field, tensor: torch.Tensor, sizes: Mapping[int | str, int]) -> None:
+    shape = [sizes.get(size, size) for size in field.shape]  # numbers are not among the sizes
+    if [*tensor.shape] != shape:
         raise MHFFError(
             f"expected {field.name} [{', '.join(map(str, field.shape))}] of shape {shape}, got "
             f"{list(tensor.shape)}; give it that shape"
@@ -249,7 +262,7 @@ def _check_field(field: Field, tensor: torch.Tensor, sizes: Mapping[str, int]) -
 def _check_range(name: str, indices: torch.Tensor, size: int) -> None:
     if indices.device.type != "cpu" or not indices.numel():
         return
-    lowest, highest = (int(value) for value in indices.aminmax())
+    lowest, highest = (value.item() for value in indices.aminmax())
     if lowest < 0 or highest >= size:
         raise MHFFError(
             f"{name} contains {lowest if lowest < 0 else highest}, but valid indices are 0 to "

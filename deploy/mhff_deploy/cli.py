@@ -9,7 +9,7 @@ import typer
 if TYPE_CHECKING:
     from mhff.engines import Target
     from mhff.heads import Heads
-    from mhff.options import CompileOptions, Form
+    from mhff.options import Form
     from mhff_deploy.artefact.content import Manifest
 
 
@@ -65,16 +65,18 @@ def compile_command(
     file = read_source(model)
     check_output(output, [file.path])
     loaded = from_bytes(file.content, file.name)
-    options = CompileOptions(
-        head=_chosen(loaded.heads, head),
-        elements=_symbols(elements),
-        device=device,
-        precision=dtype,  # type: ignore[arg-type]  # names become members of enumerations
-        form=_form(engine_target, target, form),
-        table_error=table_error,
-        isa=isa,  # type: ignore[arg-type]
-        charge=charge,
-        spin=spin,
+    options = CompileOptions.model_validate(
+        {
+            "head": _chosen(loaded.heads, head),
+            "elements": _symbols(elements),
+            "device": device,
+            "precision": dtype,
+            "form": _form(engine_target, target, form),
+            "table_error": table_error,
+            "isa": isa,
+            "charge": charge,
+            "spin": spin,
+        }
     )
     console = Console(stderr=True)
     with console.status("") as status:
@@ -153,7 +155,7 @@ def _kernels(manifest: Manifest) -> str:
     """What runs the heavy parts."""
     from mhff.options import InstructionSet
 
-    isa: CompileOptions | str = manifest.options.isa
+    isa = manifest.options.isa
     if manifest.kernels:
         return f"kernels for {'this processor' if isa is InstructionSet.NATIVE else isa}"
     if manifest.tables.n_intervals:  # without a library: in Triton

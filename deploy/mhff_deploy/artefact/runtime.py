@@ -33,6 +33,7 @@ class ArtefactEvaluator(Evaluator):
         self.manifest = manifest
         self.capabilities = manifest.capabilities
         self.device = torch.device(self.capabilities.device)
+        self.dtype = self.capabilities.dtype
         self._origin = None if file is None else (file.path.absolute(), sha256(file.content))
         # AOTInductor's runner would make a second thread wait while it holds Python's lock, which
         # the first thread's ghost exchange needs
@@ -55,10 +56,9 @@ class ArtefactEvaluator(Evaluator):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """See `Evaluator.evaluate`."""
         self.check(graph, head_weights)
-        moved = graph.to(self.device, self.capabilities.dtype)
-        inputs = program_inputs(moved, head_weights.to(self.device, torch.float64))
+        inputs = program_inputs(graph, head_weights, self.device, self.dtype)
         with self._one_at_a_time, torch.no_grad():
-            return self.program(*(tensor.detach().contiguous() for tensor in inputs))
+            return self.program(*inputs)
 
 
 def open_artefact(file: SourceFile, asked: CompileOptions) -> ArtefactEvaluator:

@@ -42,8 +42,7 @@ def example_inputs(
         ghost_plan=owner_plan(owners),
     )
     weights = torch.rand(n_local, n_heads, generator=generator, dtype=torch.float64)
-    inputs = program_inputs(graph.to(device, dtype), weights.to(device))
-    return tuple(tensor.contiguous() for tensor in inputs)
+    return program_inputs(graph, weights, device, dtype)
 
 
 def dynamic_shapes() -> tuple[dict[int, Any], ...]:
