@@ -30,7 +30,7 @@ from mhff.model.config import ModelConfig
 from mhff.model.coupling import (
     convolution_coupling,
     harmonic_recursion,
-    message_rows,
+    message_layout,
     product_basis,
 )
 
@@ -151,7 +151,7 @@ def _shapes(
         sent = config.message_lmax(layer)
         shapes[f"convolution.{layer}"] = (
             dim,
-            len(message_rows(sent, config.l_max)),
+            message_layout(sent, config.l_max).n_rows,
             (sent + 1) ** 2,
         )
         n_monomials, n_paths = (

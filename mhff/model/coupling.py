@@ -15,6 +15,8 @@ from itertools import combinations_with_replacement, permutations
 
 import torch
 
+from mhff.ops.shapes import MessageLayout
+
 INDEPENDENT = 1e-9
 """A path is a new direction if this much of its norm remains after projecting the earlier ones out.
 """
@@ -60,18 +62,9 @@ def convolution_paths(input_lmax: int, l_max: int) -> list[tuple[int, int, int]]
     return sorted(paths, key=lambda path: path[2])
 
 
-def message_rows(input_lmax: int, l_max: int) -> list[tuple[int, int]]:
-    """(path, m) of every row of a message, ordered by l3, then m, then path, so that paths stack to
-    channels.
-    """
-    paths = convolution_paths(input_lmax, l_max)
-    return [
-        (index, m)
-        for degree in range(l_max + 1)
-        for m in range(2 * degree + 1)
-        for index, path in enumerate(paths)
-        if path[2] == degree
-    ]
+def message_layout(input_lmax: int, l_max: int) -> MessageLayout:
+    """Where the rows of a message lie."""
+    return MessageLayout(convolution_paths(input_lmax, l_max))
 
 
 def convolution_coupling(
@@ -83,13 +76,16 @@ def convolution_coupling(
     `given` are coupling tensors to take in place of the exact ones (`mhff.interop.mace.constants`).
     """
     given = given or {}
-    paths, rows = convolution_paths(input_lmax, l_max), message_rows(input_lmax, l_max)
-    coupling = torch.zeros((l_max + 1) ** 2, len(rows), (input_lmax + 1) ** 2, dtype=torch.float64)
-    for row, (index, m) in enumerate(rows):
-        l1, l2, l3 = paths[index]
+    paths = convolution_paths(input_lmax, l_max)
+    layout = MessageLayout(paths)
+    shape = ((l_max + 1) ** 2, layout.n_rows, (input_lmax + 1) ** 2)
+    coupling = torch.zeros(shape, dtype=torch.float64)
+    for path, (l1, l2, l3) in enumerate(paths):
         tensor = given[l1, l2, l3] if (l1, l2, l3) in given else clebsch_gordan(l1, l2, l3)
-        block = (2 * l3 + 1) ** 0.5 * tensor[:, :, m]
-        coupling[l2**2 : (l2 + 1) ** 2, row, l1**2 : (l1 + 1) ** 2] = block.T
+        for m in range(2 * l3 + 1):
+            block = (2 * l3 + 1) ** 0.5 * tensor[:, :, m]
+            row = layout.row(path, m)
+            coupling[l2**2 : (l2 + 1) ** 2, row, l1**2 : (l1 + 1) ** 2] = block.T
     return coupling
 
 

@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from mhff.model.config import ModelConfig
-from mhff.model.coupling import convolution_paths
+from mhff.model.coupling import message_layout
 from mhff.model.exact import ExactConstants
 from mhff.model.layers import (
     Activation,
@@ -33,7 +33,7 @@ from mhff.model.layers import (
     split_degrees,
     uniform,
 )
-from mhff.ops.convolution import convolution, sum_over_edges
+from mhff.ops.convolution import Convolve, convolution, sum_over_edges
 from mhff.ops.ghosts import exchange_ghosts
 
 DENSITY_WIDTH = 64
@@ -69,10 +69,11 @@ class Convolution(ExactConstants):
 
     def __init__(self, config: ModelConfig, layer: int, coupling: torch.Tensor) -> None:
         super().__init__()
-        targets = [path[2] for path in convolution_paths(config.message_lmax(layer), config.l_max)]
-        self.n_paths = len(targets)
-        self.paths_to = [targets.count(degree) for degree in range(config.l_max + 1)]
-        self.operator = convolution
+        layout = message_layout(config.message_lmax(layer), config.l_max)
+        self.paths_to = layout.paths_to
+        self.rows_to = layout.rows_to
+        self.n_paths = sum(self.paths_to)
+        self.operator: Convolve = convolution
         self.add_constant("coupling", coupling)
 
     def forward(
@@ -89,13 +90,8 @@ class Convolution(ExactConstants):
             edges.edge_index,
             edges.n_local,
         )
-        blocks = messages.split(
-            [paths * (2 * degree + 1) for degree, paths in enumerate(self.paths_to)], dim=1
-        )
-        return [
-            block.unflatten(1, (2 * degree + 1, -1)).flatten(2)
-            for degree, block in enumerate(blocks)
-        ]
+        blocks = messages.split(self.rows_to, dim=1)
+        return [block.unflatten(1, (2 * l + 1, -1)).flatten(2) for l, block in enumerate(blocks)]
 
 
 class Interaction(nn.Module):

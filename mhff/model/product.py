@@ -13,7 +13,7 @@ from torch.nn import functional
 from mhff.model.config import ModelConfig
 from mhff.model.exact import ExactConstants
 from mhff.model.layers import PackedLinear, normal, pack_degrees, split_degrees
-from mhff.ops.contraction import symmetric_contraction
+from mhff.ops.contraction import Contract, symmetric_contraction
 
 
 class Product(ExactConstants):
@@ -42,7 +42,7 @@ class Product(ExactConstants):
         }
         channels, n_degrees = config.n_channels, config.output_lmax(layer) + 1
         n_sets = 1 if config.agnostic_product else len(config.elements)
-        self.operator = symmetric_contraction
+        self.operator: Contract = symmetric_contraction
         self.add_constant("monomials", basis["monomials"])
         self.add_constant("basis", basis["basis"])
         self.add_constant(

@@ -1,5 +1,4 @@
-"""Symmetric contraction: the product over neighbours' densities, as a sparse polynomial in the
-features of one atom.
+"""Symmetric contraction: many-body products as sparse polynomials in the features of one atom.
 
     B[n, M, c] = sum_(monomials q of M) coefficients[., q, c] prod_(k in q) features[n, k, c]
 
@@ -10,12 +9,18 @@ compiled programs keep it as a single node, and kernels take its place.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 
+from mhff.ops.operators import REFERENCE
+from mhff.ops.registration import define
+
 ATOMS_AT_ONCE = 8
-"""The operator works through the atoms in pieces whose intermediate values stay in cache."""
+"""Atoms that the operator treats at once, so that intermediate values stay in cache."""
+
+Contract = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+"""What computes `symmetric_contraction`: the function itself, or the operator."""
 
 
 def symmetric_contraction(
@@ -42,33 +47,30 @@ def _factors(features: torch.Tensor, monomials: torch.Tensor) -> list[torch.Tens
     return [padded.index_select(1, index) for index in monomials.unbind(1)]
 
 
-@torch.library.custom_op("mhff::symmetric_contraction", mutates_args=())
-def contraction_operator(
+def _in_pieces(
     features: torch.Tensor,
     coefficients: torch.Tensor,
     monomials: torch.Tensor,
     row_sum: torch.Tensor,
 ) -> torch.Tensor:
-    """`symmetric_contraction` as an operator; the gradient with respect to the features is all it
-    has.
-    """
+    """`symmetric_contraction`, some atoms at a time."""
     products = features.new_empty(features.shape[0], row_sum.shape[0], features.shape[2])
     for n, of_atoms in _pieces(features, coefficients):
         products[n] = symmetric_contraction(features[n], of_atoms, monomials, row_sum)
     return products
 
 
-@torch.library.custom_op("mhff::symmetric_contraction_adjoint", mutates_args=())
-def contraction_adjoint(
+def _adjoint(
     gradient: torch.Tensor,
     features: torch.Tensor,
     coefficients: torch.Tensor,
     monomials: torch.Tensor,
     row_sum: torch.Tensor,
 ) -> torch.Tensor:
-    """Gradient with respect to the features from that of the products, `[n, rows, channels]`."""
+    """Gradient by the features from that of the products."""
     result = torch.zeros_like(features)
-    row, dim = row_sum.argmax(0), features.shape[1]
+    row = row_sum.argmax(0)
+    dim = features.shape[1]
     for n, of_atoms in _pieces(features, coefficients):
         factors = _factors(features[n], monomials)
         outer = of_atoms * gradient[n].index_select(1, row)
@@ -76,7 +78,8 @@ def contraction_adjoint(
         for position, index in enumerate(monomials.unbind(1)):
             term = outer
             for other, factor in enumerate(factors):
-                term = term if other == position else term * factor
+                if other != position:
+                    term = term * factor
             padded.index_add_(1, index, term)
         result[n] = padded[:, :dim]
     return result
@@ -91,22 +94,13 @@ def _pieces(
         yield n, coefficients if coefficients.shape[0] == 1 else coefficients[n]
 
 
-@contraction_operator.register_fake
-def _(features, coefficients, monomials, row_sum):  # type: ignore[no-untyped-def]
-    return features.new_empty(features.shape[0], row_sum.shape[0], features.shape[2])
-
-
-@contraction_adjoint.register_fake
-def _(gradient, features, coefficients, monomials, row_sum):  # type: ignore[no-untyped-def]
-    return torch.empty_like(features)
-
-
-def _setup(ctx, inputs, output):  # type: ignore[no-untyped-def]
-    ctx.save_for_backward(*inputs)
-
-
-def _backward(ctx, gradient):  # type: ignore[no-untyped-def]
-    return contraction_adjoint(gradient, *ctx.saved_tensors), None, None, None
-
-
-contraction_operator.register_autograd(_backward, setup_context=_setup)
+_OPERATORS = define(
+    "mhff",
+    "symmetric_contraction",
+    REFERENCE["symmetric_contraction"],
+    {"": _in_pieces, "_adjoint": _adjoint},
+)
+contraction_operator: Contract = _OPERATORS[""]
+"""`symmetric_contraction` as an operator, which has a gradient by the features only."""
+contraction_adjoint: Callable[..., torch.Tensor] = _OPERATORS["_adjoint"]
+"""Gradient by the features from that of the products `[n, rows, channels]`, as an operator."""

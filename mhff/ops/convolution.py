@@ -4,20 +4,41 @@ receiver's edges.
     M[i, (l, m, p), c] = sum_(edges j -> i) weights[e, p, c]
                              sum_(b, a) coupling[b, (l, m, p), a] harmonics[e, b] features[j, a, c]
 
-Rows are ordered by degree l, then m, then path p to l, so that paths stack to channels; paths are
-ordered by l. `convolution` is the plain torch reference with any number of derivatives (training).
-`mhff::convolution` is the same as one operator with a hand-derived adjoint (inference): compiled
-programs keep it as a single node, and kernels take its place.
+Rows are ordered as `mhff.ops.shapes.MessageLayout` says. `convolution` is the plain torch reference
+with any number of derivatives (training). `mhff::convolution` is the same as one operator with a
+hand-derived adjoint (inference): compiled programs keep it as a single node, and kernels take its
+place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 import torch
 
+from mhff.ops.operators import REFERENCE
+from mhff.ops.registration import define
+
 EDGES_AT_ONCE = 512
-"""The operator works through the edges in pieces whose intermediate values stay in cache."""
+"""Edges that the operator treats at once, so that intermediate values stay in cache."""
+
+
+class Convolve(Protocol):
+    """What computes `convolution`: the function itself, the operator, or a kernel."""
+
+    def __call__(
+        self,
+        features: torch.Tensor,
+        harmonics: torch.Tensor,
+        weights: torch.Tensor,
+        coupling: torch.Tensor,
+        paths_to: Sequence[int],
+        edge_index: torch.Tensor,
+        n_local: int,
+    ) -> torch.Tensor:
+        """See `convolution`."""
+        ...
 
 
 def convolution(
@@ -31,9 +52,9 @@ def convolution(
 ) -> torch.Tensor:
     """Messages `[n_local, rows, channels]` (formula at the top of this module).
 
-    `features [n_all, D_in, channels]`, `harmonics [E, B]`, `weights [E, paths, channels]`,
-    `coupling [B, rows, D_in]`, `paths_to[l]` the number of paths to each degree, `edge_index [2,
-    E]` (sender, receiver).
+    `features [n_all, D_in, channels]`; `harmonics [E, B]`; `weights [E, paths, channels]`;
+    `coupling [B, rows, D_in]`; `paths_to[l]` the number of paths to each degree; `edge_index
+    [2, E]` (sender, receiver).
     """
     coupled = torch.bmm(_geometry(harmonics, coupling), features.index_select(0, edge_index[0]))
     messages = []
@@ -58,9 +79,7 @@ def _geometry(harmonics: torch.Tensor, coupling: torch.Tensor) -> torch.Tensor:
 def _by_degree(
     rows: torch.Tensor, weights: torch.Tensor, paths_to: Sequence[int]
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """For each l: its rows `[E, 2l + 1, paths, channels]` and its weights `[E, 1, paths,
-    channels]`.
-    """
+    """Rows `[E, 2l + 1, paths, channels]` and weights `[E, 1, paths, channels]` of each l."""
     blocks = rows.split([paths * (2 * degree + 1) for degree, paths in enumerate(paths_to)], dim=1)
     for degree, (block, of_paths) in enumerate(
         zip(blocks, weights.split(list(paths_to), dim=1), strict=True)
@@ -68,8 +87,7 @@ def _by_degree(
         yield block.unflatten(1, (2 * degree + 1, paths_to[degree])), of_paths.unsqueeze(1)
 
 
-@torch.library.custom_op("mhff::convolution", mutates_args=())
-def convolution_operator(
+def _in_pieces(
     features: torch.Tensor,
     harmonics: torch.Tensor,
     weights: torch.Tensor,
@@ -78,7 +96,7 @@ def convolution_operator(
     edge_index: torch.Tensor,
     n_local: int,
 ) -> torch.Tensor:
-    """`convolution` as an operator."""
+    """`convolution`, some edges at a time."""
     messages = features.new_zeros(n_local, coupling.shape[1], features.shape[2])
     for e in _pieces(harmonics.shape[0]):
         messages += convolution(
@@ -87,8 +105,7 @@ def convolution_operator(
     return messages
 
 
-@torch.library.custom_op("mhff::convolution_adjoint", mutates_args=())
-def convolution_adjoint(
+def _adjoint(
     gradient: torch.Tensor,
     features: torch.Tensor,
     harmonics: torch.Tensor,
@@ -97,69 +114,47 @@ def convolution_adjoint(
     paths_to: list[int],
     edge_index: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Gradients with respect to features, harmonics and weights from that of the messages,
-    `[n_local, rows, channels]`.
-    """
-    of_features, of_harmonics, of_weights = (
-        torch.zeros_like(features),
-        torch.empty_like(harmonics),
-        torch.empty_like(weights),
-    )
+    """Gradients by features, harmonics and weights from that of the messages."""
+    d_features = torch.zeros_like(features)
+    d_harmonics = torch.empty_like(harmonics)
+    d_weights = torch.empty_like(weights)
     for e in _pieces(harmonics.shape[0]):
-        sender, receiver = edge_index[0, e], edge_index[1, e]
-        geometry, sent = _geometry(harmonics[e], coupling), features.index_select(0, sender)
+        sender, receiver = edge_index[:, e]
+        geometry = _geometry(harmonics[e], coupling)
+        sent = features.index_select(0, sender)
         received = gradient.index_select(0, receiver)
         coupled = torch.bmm(geometry, sent)
-        of_weights[e] = torch.cat(
-            [
-                (block * row).sum(1)
-                for (block, _), (row, _) in zip(
-                    _by_degree(coupled, weights[e], paths_to),
-                    _by_degree(received, weights[e], paths_to),
-                    strict=True,
-                )
-            ],
-            dim=1,
-        )
-        weighted = torch.cat(
-            [(row * w).flatten(1, 2) for row, w in _by_degree(received, weights[e], paths_to)],
-            dim=1,
-        )
-        of_features.index_add_(0, sender, torch.bmm(geometry.transpose(1, 2), weighted))
-        of_harmonics[e] = (
-            torch.bmm(weighted, sent.transpose(1, 2)).flatten(1) @ coupling.flatten(1).T
-        )
-    return of_features, of_harmonics, of_weights
+        weighted, d_weights[e] = _weigh(coupled, received, weights[e], paths_to)
+        d_features.index_add_(0, sender, torch.bmm(geometry.transpose(1, 2), weighted))
+        d_geometry = torch.bmm(weighted, sent.transpose(1, 2))
+        d_harmonics[e] = d_geometry.flatten(1) @ coupling.flatten(1).T
+    return d_features, d_harmonics, d_weights
+
+
+def _weigh(
+    coupled: torch.Tensor, received: torch.Tensor, weights: torch.Tensor, paths_to: Sequence[int]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Gradients `[E, rows, channels]` times weights, and the gradient by the weights."""
+    weighted = []
+    d_weights = []
+    blocks = zip(
+        _by_degree(coupled, weights, paths_to), _by_degree(received, weights, paths_to), strict=True
+    )
+    for (row, _), (gradient, of_paths) in blocks:
+        weighted.append((gradient * of_paths).flatten(1, 2))
+        d_weights.append((row * gradient).sum(1))
+    return torch.cat(weighted, dim=1), torch.cat(d_weights, dim=1)
 
 
 def _pieces(n_edges: int) -> Iterator[slice]:
-    return (
-        slice(start, min(start + EDGES_AT_ONCE, n_edges))
-        for start in range(0, n_edges, EDGES_AT_ONCE)
-    )
+    for start in range(0, n_edges, EDGES_AT_ONCE):
+        yield slice(start, min(start + EDGES_AT_ONCE, n_edges))
 
 
-@convolution_operator.register_fake
-def _(features, harmonics, weights, coupling, paths_to, edge_index, n_local):  # type: ignore[no-untyped-def]
-    return features.new_empty(n_local, coupling.shape[1], features.shape[2])
-
-
-@convolution_adjoint.register_fake
-def _(gradient, features, harmonics, weights, coupling, paths_to, edge_index):  # type: ignore[no-untyped-def]
-    return torch.empty_like(features), torch.empty_like(harmonics), torch.empty_like(weights)
-
-
-def _setup(ctx, inputs, output):  # type: ignore[no-untyped-def]
-    features, harmonics, weights, coupling, ctx.paths_to, edge_index, _ = inputs
-    ctx.save_for_backward(features, harmonics, weights, coupling, edge_index)
-
-
-def _backward(ctx, gradient):  # type: ignore[no-untyped-def]
-    features, harmonics, weights, coupling, edge_index = ctx.saved_tensors
-    gradients = convolution_adjoint(
-        gradient, features, harmonics, weights, coupling, ctx.paths_to, edge_index
-    )
-    return *gradients, None, None, None, None
-
-
-convolution_operator.register_autograd(_backward, setup_context=_setup)
+_OPERATORS = define(
+    "mhff", "convolution", REFERENCE["convolution"], {"": _in_pieces, "_adjoint": _adjoint}
+)
+convolution_operator: Convolve = _OPERATORS[""]
+"""`convolution` as an operator."""
+convolution_adjoint: Callable[..., tuple[torch.Tensor, ...]] = _OPERATORS["_adjoint"]
+"""Gradients by features, harmonics and weights from that of the messages, as an operator."""

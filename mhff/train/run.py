@@ -24,12 +24,12 @@ from mhff.evaluate.table import markdown
 from mhff.evaluator import EagerEvaluator
 from mhff.files import check_output, kernel_folder, write_atomically
 from mhff.heads import Heads
+from mhff.model.acceleration import use_kernels
 from mhff.model.mace import MACE
 from mhff.modelfile import Model, load
 from mhff.options import Precision
 from mhff.quiet import quiet
 from mhff.train.fingerprint import Fingerprint, differences, fingerprint
-from mhff.train.kernels import use_kernels
 from mhff.train.module import TrainingModule
 from mhff.train.prepare import (
     HeadData,

@@ -14,7 +14,7 @@ import torch
 
 from mhff.errors import MHFFError
 from mhff.ops import contraction, convolution, ghosts  # noqa: F401  (programs call what these register)
-from mhff.ops.cpu.operators import load_library
+from mhff.ops.cpu.library import load_library
 from mhff.options import Form
 from mhff_deploy.artefact.content import CONSTANTS, KERNELS, Manifest, read_member
 from mhff_deploy.artefact.cuda_graphs import GraphedProgram

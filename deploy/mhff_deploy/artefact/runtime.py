@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from mhff.evaluator import Evaluator
 from mhff.filekinds import SourceFile, read_source
 from mhff.files import sha256
 from mhff.graph import Graph, program_inputs
-from mhff.ops.cpu.operators import operators
+from mhff.ops.cpu.library import release_memory_with
 from mhff.options import CompileOptions
 from mhff_deploy.artefact.compatibility import check_manifest
 from mhff_deploy.artefact.content import Manifest, read_manifest
@@ -99,5 +98,5 @@ def run_parts(
     """Evaluator of a program in parts."""
     evaluator = ArtefactEvaluator(start_program(parts, manifest, name), manifest, file)
     if manifest.kernels:
-        weakref.finalize(evaluator, operators(manifest.kernels).release_memory)
+        release_memory_with(evaluator, manifest.kernels)
     return evaluator

@@ -11,25 +11,24 @@ from __future__ import annotations
 import torch
 from torch.fx import GraphModule, Node
 
-from mhff.ops.cpu.operators import operators
+from mhff.ops.registration import find
 
 
 def use_kernel(program: GraphModule, namespace: str) -> None:
     """Exchange the products with a constant matrix, in place; `namespace`: of the kernels'
     operators (`mhff.ops.cpu`).
     """
-    kernels = operators(namespace)
+    multiply = find(namespace, "multiply")
+    pack = find(namespace, "multiply_pack")
     for index, node in enumerate(list(program.graph.nodes)):
         weight = _constant_factor(program, node)
         if weight is None:
             continue
         name = f"_packed_{index}"
-        program.register_buffer(name, kernels.multiply_pack(weight.contiguous()))
+        program.register_buffer(name, pack(weight.contiguous()))
         with program.graph.inserting_before(node):
             packed = program.graph.get_attr(name)
-            product = program.graph.call_function(
-                kernels.multiply.default, (node.args[0], packed, weight.shape[1])
-            )
+            product = program.graph.call_function(multiply, (node.args[0], packed, weight.shape[1]))
         product.meta = dict(node.meta)
         node.replace_all_uses_with(product)
         program.graph.erase_node(node)

@@ -7,15 +7,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from mhff.model.kernels import convolution_part
 from mhff.model.mace import MACE
 from mhff.ops.cpu.build import build
-from mhff.ops.cpu.operators import load
-from mhff.ops.cpu.parts import Contraction, Geometry, Part
+from mhff.ops.cpu.library import load
+from mhff_deploy.kernels.shapes import network_shapes
 from mhff_deploy.lowering.linear import Maps
 from mhff_deploy.lowering.network import LoweredMACE
 from mhff_deploy.lowering.radial import RadialTables
@@ -41,9 +39,9 @@ class NativeKernels:
         `network` is the one that was lowered. Raises CompilerError where the compiler fails.
         """
         self.radial = lowered.radial if isinstance(lowered.radial, RadialTables) else None
-        parts = shapes(lowered, network)
-        self.library, self.namespace = build(parts, dtype, folder, march)
-        self.operators: Any = load(self.library, self.namespace, parts)
+        shapes = network_shapes(lowered, network)
+        self.library, self.namespace = build(shapes, dtype, folder, march)
+        self.operators = load(self.library, self.namespace, shapes)
         self.tables = [
             self._packed(
                 f"convolution_{layer}",
@@ -71,34 +69,36 @@ class NativeKernels:
         ]
 
     def _packed(self, name: str, values: torch.Tensor) -> torch.Tensor:
-        return getattr(self.operators, f"{name}_pack")(values.contiguous())
+        return self.operators[f"{name}_pack"](values.contiguous())
 
     def _packed_matrices(self, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
-        return torch.cat([self.operators.multiply_pack(matrix.contiguous()) for matrix in matrices])
+        return torch.cat(
+            [self.operators["multiply_pack"](matrix.contiguous()) for matrix in matrices]
+        )
 
     def geometry(self, edge_vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """See `Kernels.geometry`."""
-        return self.operators.geometry(edge_vectors)
+        return self.operators["geometry"](edge_vectors)
 
     def sort(self, receivers: torch.Tensor, n_local: int) -> tuple[torch.Tensor, torch.Tensor]:
         """See `Kernels.sort`."""
-        return self.operators.sort_edges(receivers.contiguous(), n_local)
+        return self.operators["sort_edges"](receivers.contiguous(), n_local)
 
     def sum_edges(self, values: torch.Tensor, edges: Edges) -> torch.Tensor:
         """See `Kernels.sum_edges`."""
-        return self.operators.sum_edges(
+        return self.operators["sum_edges"](
             values.contiguous(), edges.edge_index[1].contiguous(), edges.order, edges.begin
         )
 
     def convolution(self, layer: int, features: torch.Tensor, edges: Edges) -> torch.Tensor:
         """See `Kernels.convolution`."""
-        operator = getattr(self.operators, f"convolution_{layer}")
+        operator = self.operators[f"convolution_{layer}"]
         of_edges = (edges.harmonics, edges.edge_index, edges.order, edges.begin)
         if self.radial is None:
             messages = operator(features, *of_edges, edges.weights[layer].contiguous())
             return self.maps[layer].flat(messages, edges.n_local)
-        table, packed = self.radial.tables[layer], self.tables[layer]
-        bounds = (table.r_min, table.r_max, table.n_intervals)
+        packed = self.tables[layer]
+        spline = self.radial.tables[layer].spline
         return operator(
             features,
             *of_edges,
@@ -107,33 +107,12 @@ class NativeKernels:
             self.radial.table_of,
             packed,
             *self.packed_maps[layer],
-            *bounds,
+            spline.r_min,
+            spline.r_max,
+            spline.n_intervals,
         )
 
     def contraction(self, layer: int, a: torch.Tensor, species: torch.Tensor) -> torch.Tensor:
         """See `Kernels.contraction`."""
-        operator = getattr(self.operators, f"contraction_{layer}")
+        operator = self.operators[f"contraction_{layer}"]
         return operator(a, self.coefficients[layer], species)
-
-
-def shapes(lowered: LoweredMACE, network: MACE) -> dict[str, Part]:
-    """What the kernels of a network and what it was lowered to are specialised for."""
-    per_edge = not isinstance(lowered.radial, RadialTables)
-    config, constants = network.config, network.constants
-    parts: dict[str, Part] = {
-        "geometry": Geometry(
-            [constants[f"harmonics.{degree}"] for degree in range(2, config.l_max + 1)]
-        )
-    }
-    for layer in range(config.n_layers):
-        parts[f"convolution_{layer}"] = convolution_part(
-            network, layer, () if per_edge else lowered.mixings[layer].before.widths
-        )
-        monomials, rows = (
-            constants[f"product.{layer}.monomials"],
-            constants[f"product.{layer}.rows"],
-        )
-        parts[f"contraction_{layer}"] = Contraction(
-            monomials, rows, (config.l_max + 1) ** 2, config.n_channels
-        )
-    return parts

@@ -6,18 +6,17 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from mhff.model.mace import MACE
 from mhff.ops.convolution import sum_over_edges
-from mhff.ops.cpu.parts import Contraction, Convolution, Geometry
-from mhff.ops.flat import split_degrees
+from mhff.ops.flat import split_flat
 from mhff.ops.gpu.module import REGISTERS
 from mhff.ops.gpu.operators import make_contraction, make_convolution, make_geometry, sort_edges
-from mhff.ops.gpu.spline import Spline
-from mhff_deploy.kernels.cpu import shapes
+from mhff.ops.registration import Call
+from mhff.ops.shapes import ConvolutionShape, GeometryShape
+from mhff_deploy.kernels.shapes import network_shapes
 from mhff_deploy.lowering.linear import Maps
 from mhff_deploy.lowering.network import LoweredMACE
 from mhff_deploy.lowering.radial import RadialTables
@@ -54,24 +53,20 @@ class TritonKernels:
         ]
         self.l_max, self.n_channels = network.config.l_max, network.config.n_channels
         self.coefficients: list[torch.Tensor] = []
-        self.convolutions: list[Any] = []
-        self.contractions: list[Any] = []
+        self.convolutions: list[Call] = []
+        self.contractions: list[Call] = []
         of_layers = lowered.reference_kernels(network).contractions
-        for name, part in shapes(lowered, network).items():
-            if isinstance(part, Geometry):
-                self._geometry = make_geometry(part, dtype, folder)
-            elif isinstance(part, Convolution):
-                table = lowered.radial.tables[len(self.convolutions)]
-                spline = Spline(table.r_min, table.r_max, table.n_intervals)
-                self.convolutions.append(make_convolution(part, spline, dtype, folder, registers))
-            elif isinstance(part, Contraction):
-                operator, coefficients = make_contraction(
-                    part, of_layers[len(self.contractions)][0], dtype, folder
-                )
-                self.contractions.append(operator)
-                self.coefficients.append(coefficients.to(device))
+        for shape in network_shapes(lowered, network).values():
+            if isinstance(shape, GeometryShape):
+                self._geometry = make_geometry(shape, dtype, folder)
+            elif isinstance(shape, ConvolutionShape):
+                spline = lowered.radial.tables[len(self.convolutions)].spline
+                self.convolutions.append(make_convolution(shape, spline, dtype, folder, registers))
             else:
-                raise TypeError(f"no kernel in Triton for {name}")
+                coefficients = of_layers[len(self.contractions)][0]
+                operator, packed = make_contraction(shape, coefficients, dtype, folder)
+                self.contractions.append(operator)
+                self.coefficients.append(packed.to(device))
 
     def geometry(self, edge_vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """See `Kernels.geometry`."""
@@ -103,5 +98,5 @@ class TritonKernels:
 
     def contraction(self, layer: int, a: torch.Tensor, species: torch.Tensor) -> torch.Tensor:
         """See `Kernels.contraction`."""
-        degrees = split_degrees(a, species.shape[0], [self.n_channels] * (self.l_max + 1))
+        degrees = split_flat(a, species.shape[0], [self.n_channels] * (self.l_max + 1))
         return self.contractions[layer](degrees, self.coefficients[layer], species.contiguous())

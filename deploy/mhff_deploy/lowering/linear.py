@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mhff.model.layers import ElementLinear, PackedLinear
-from mhff.ops.flat import join_degrees, split_degrees
+from mhff.ops.flat import join_flat, split_flat
 
 
 def matrices(linear: PackedLinear) -> list[torch.Tensor]:
@@ -44,8 +44,8 @@ class Maps(nn.Module):
 
     def flat(self, features: torch.Tensor, n: int) -> torch.Tensor:
         """Flat features of all degrees (`mhff.ops.flat`) of n atoms, mapped."""
-        return join_degrees(
-            self(split_degrees(features, n, [weight.shape[0] for weight in self.tensors()]))
+        return join_flat(
+            self(split_flat(features, n, [weight.shape[0] for weight in self.tensors()]))
         )
 
     def tensors(self) -> list[torch.Tensor]:

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from mhff.errors import MHFFError, listing
-from mhff.model.inference import use_operators
+from mhff.model.acceleration import use_operators
 from mhff.model.layers import ElementEmbedding, ElementLinear
 from mhff.model.mace import MACE
 from mhff.model.product import Product

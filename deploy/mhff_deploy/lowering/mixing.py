@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from mhff.model.interaction import ClassicInteraction, Interaction, NonLinearResidualInteraction
-from mhff.ops.flat import join_degrees, split_degrees
+from mhff.ops.flat import join_flat, split_flat
 from mhff_deploy.lowering.linear import ElementMaps, Maps, element_matrices, matrices
 
 
@@ -58,11 +58,11 @@ class NonLinearMixing(nn.Module):
         """
         assert density is not None
         scale = 1 / (self.beta * density + self.alpha)
-        z = [scale * message for message in split_degrees(mapped, n, self.before.widths)]
+        z = [scale * message for message in split_flat(mapped, n, self.before.widths)]
         z = [x + residual[l] if l < len(residual) else x for l, x in enumerate(z)]
         scalars, *gates = z[0].split(self.n_channels, dim=2)
         gated = [torch.sigmoid(gate) * x for gate, x in zip(gates, z[1:], strict=True)]
-        return join_degrees(self.after([torch.nn.functional.silu(scalars), *gated]))
+        return join_flat(self.after([torch.nn.functional.silu(scalars), *gated]))
 
 
 class ClassicMixing(nn.Module):
@@ -93,10 +93,10 @@ class ClassicMixing(nn.Module):
         """
         if density is None and self.mix is None:
             return mapped
-        a = split_degrees(mapped, n, self.before.widths)
+        a = split_flat(mapped, n, self.before.widths)
         if density is not None:
             a = [x / (density + 1) for x in a]
-        return join_degrees(a if self.mix is None else self.mix.by_element(a, species))
+        return join_flat(a if self.mix is None else self.mix.by_element(a, species))
 
 
 class Skip(nn.Module):

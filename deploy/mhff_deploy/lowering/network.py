@@ -15,7 +15,7 @@ from torch import nn
 
 from mhff.graph import Graph
 from mhff.model.mace import MACE
-from mhff.ops.flat import split_degrees
+from mhff.ops.flat import split_flat
 from mhff.ops.ghosts import exchange_ghosts
 from mhff_deploy.lowering.linear import Maps, matrices
 from mhff_deploy.lowering.mixing import Skip, build_mixing
@@ -220,9 +220,7 @@ class LoweredMACE(nn.Module):
         skip = of_atoms.skip
         products = self.kernels.contraction(layer, a, local)
         n_degrees = self.config.output_lmax(layer) + 1
-        degrees = self.linears[layer](
-            split_degrees(products, n, [self.config.n_channels] * n_degrees)
-        )
+        degrees = self.linears[layer](split_flat(products, n, [self.config.n_channels] * n_degrees))
         degrees = [x + skip[l] if l < len(skip) else x for l, x in enumerate(degrees)]
         if layer == self.config.n_layers - 1:
             return degrees, []

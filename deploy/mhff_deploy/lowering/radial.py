@@ -15,6 +15,7 @@ from torch import nn
 from mhff.model.interaction import Edges, Interaction
 from mhff.model.mace import MACE
 from mhff.model.radial import RadialBasis
+from mhff.ops.spline import Spline
 from mhff_deploy.lowering.tables import Functions, Table, interpolate, tabulate
 
 R_MIN = 0.4
@@ -48,6 +49,8 @@ class RadialTables(nn.Module):
         super().__init__()
         self.r_max = network.config.r_max
 
+        self.spline = Spline(R_MIN, self.r_max, n_intervals)
+
         def table(functions: Functions) -> Table:
             return tabulate(functions, R_MIN, self.r_max, n_intervals)
 
@@ -65,9 +68,8 @@ class RadialTables(nn.Module):
         r = r.clamp(R_MIN, self.r_max)
         if self.densities is None:
             return OfEdges(r, (), None)
-        return OfEdges(
-            r, (), interpolate(Table(self.densities, R_MIN, self.r_max), self.which(ends), r)
-        )
+        densities = Table(self.densities, self.spline)
+        return OfEdges(r, (), interpolate(densities, self.which(ends), r))
 
     def which(self, ends: torch.Tensor) -> torch.Tensor:
         """Table of each edge, `[E]`."""

@@ -16,7 +16,7 @@ from mhff.model.angular import SphericalHarmonics
 from mhff.model.layers import pack_degrees
 from mhff.ops.contraction import contraction_operator
 from mhff.ops.convolution import convolution_operator, sum_over_edges
-from mhff.ops.flat import split_degrees
+from mhff.ops.flat import split_flat
 from mhff_deploy.lowering.linear import Maps
 from mhff_deploy.lowering.radial import RadialTables
 from mhff_deploy.lowering.tables import interpolate
@@ -133,7 +133,7 @@ class TorchKernels:
         coefficients, monomials, row_sum = self.contractions[layer]
         if coefficients.shape[0] > 1:
             coefficients = coefficients.index_select(0, species)
-        degrees = split_degrees(
+        degrees = split_flat(
             a, species.shape[0], [coefficients.shape[2]] * (self.harmonics.l_max + 1)
         )
         products = contraction_operator(pack_degrees(degrees), coefficients, monomials, row_sum)

@@ -1,9 +1,7 @@
-"""Tables of radial functions: splines of B-splines of degree 5 at equidistant knots (C4 inside, one
-number per knot).
+"""Tables of radial functions: coefficients of splines (`mhff.ops.spline`).
 
-A function on [r_min, r_max] is sum_k T[k] b(x - k) with x = (r - r_min) knots_per_A and six
-non-zero B-splines at any x. The coefficients interpolate value at the knots, and slope and
-curvature at both ends. C. de Boor, A Practical Guide to Splines (1978), chapters IX and XIII.
+A spline interpolates the function at the knots, and its slope and curvature at both ends. C. de Boor,
+A Practical Guide to Splines (1978), chapter XIII.
 """
 
 from __future__ import annotations
@@ -15,9 +13,7 @@ import numpy as np
 import torch
 from scipy.interpolate import make_interp_spline
 
-DEGREE = 5
-TAPS = DEGREE + 1
-"""B-splines that are not zero at a place."""
+from mhff.ops.spline import DEGREE, TAPS, Spline
 
 Functions = Callable[[torch.Tensor], torch.Tensor]
 """Distances `[n]`, A, float64, to values `[n_tables, n, width]`; differentiable."""
@@ -25,23 +21,11 @@ Functions = Callable[[torch.Tensor], torch.Tensor]
 
 @dataclass(frozen=True)
 class Table:
-    """Coefficients `[n_tables, n_knots + 5, width]`, float64, of functions between `r_min` and
-    `r_max`, A.
-    """
+    """Functions of the distance, given by the coefficients of their splines."""
 
     coefficients: torch.Tensor
-    r_min: float
-    r_max: float
-
-    @property
-    def n_intervals(self) -> int:
-        """Number of intervals between knots."""
-        return self.coefficients.shape[1] - DEGREE
-
-    @property
-    def per_length(self) -> float:
-        """Intervals per A."""
-        return self.n_intervals / (self.r_max - self.r_min)
+    """`[n_tables, n_intervals + 5, width]`, float64."""
+    spline: Spline
 
 
 def tabulate(functions: Functions, r_min: float, r_max: float, n_intervals: int) -> Table:
@@ -61,7 +45,7 @@ def tabulate(functions: Functions, r_min: float, r_max: float, n_intervals: int)
     coefficients = torch.from_numpy(
         np.ascontiguousarray(spline.c.reshape(-1, n_tables, width).transpose(1, 0, 2))
     )
-    return Table(coefficients, r_min, r_max)
+    return Table(coefficients, Spline(r_min, r_max, n_intervals))
 
 
 def _values_and_derivatives(
@@ -90,20 +74,18 @@ def spline_weights(x: torch.Tensor) -> torch.Tensor:
     return powers @ _BASIS.to(x).T
 
 
-def place(table: Table, r: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Interval `[n]` and place in it, from 0 to 1, `[n]`, of distances within the table."""
-    at = (r - table.r_min) * table.per_length
-    interval = at.detach().to(torch.int64).clamp(0, table.n_intervals - 1)
+def locate(spline: Spline, r: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Interval `[n]` of distances between the first and the last knot, and x in [0, 1] within it."""
+    at = (r - spline.r_min) * spline.per_length
+    interval = at.detach().to(torch.int64).clamp(0, spline.n_intervals - 1)
     return interval, at - interval
 
 
 def interpolate(table: Table, which: torch.Tensor, r: torch.Tensor) -> torch.Tensor:
-    """Values `[n, width]` of table `which [n]` at distances `[n]`; the reference of what kernels
-    do.
-    """
-    interval, x = place(table, r)
+    """Values `[n, width]` of table `which [n]` at distances `[n]`: the reference for kernels."""
+    interval, x = locate(table.spline, r)
     rows = table.coefficients.to(r).flatten(0, 1)
-    first = which * (table.n_intervals + DEGREE) + interval
+    first = which * table.spline.n_rows + interval
     weights = spline_weights(x)
     taps = [weights[:, tap, None] * rows.index_select(0, first + tap) for tap in range(TAPS)]
     return torch.stack(taps).sum(0)

@@ -1,1 +1,1 @@
-"""Kernels in C++, specialised for the shapes of one model and compiled when a model is compiled."""
+"""Kernels in C++ for CPUs, compiled for the shapes of one model by the machine's own compiler."""

@@ -1,4 +1,8 @@
-"""Compiles programs' operators with the machine's C++ compiler, once for each content."""
+"""Compiles libraries of kernels with the machine's C++ compiler, each content once.
+
+A library's name is a checksum of everything it depends on, and it ends with a checksum of itself
+(loaders ignore what follows the last section): a file that was cut off or damaged is compiled again.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +10,23 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import torch
 
 from mhff.errors import MHFFError
 from mhff.files import sha256
-from mhff.ops.cpu.parts import Part, Target, program_code
+from mhff.ops.cpu.code import Target, program_code
+from mhff.ops.shapes import Shape
 
-SOURCES = Path(__file__).parent / "include"
-OLDEST_TORCH = (2, 11)
-"""The first version whose stable interface, which kernels are registered through, has tensors of
-given memory.
-"""
-CHANNELS_AT_ONCE = 8
-"""Kernels want numbers of channels that are multiples of this."""
+HEADERS = Path(__file__).parent / "include"
+MIN_TORCH = (2, 11)
+"""The first version with a stable interface whose tensors can have memory of our own."""
+CHANNEL_MULTIPLE = 8
+"""The number of channels must be a multiple of this."""
 FLAGS = (
     "-std=c++20",
     "-O3",
@@ -33,6 +38,10 @@ FLAGS = (
 )
 NATIVE = "native"
 COMPILER = "g++"
+CHECKSUM_BYTES = 64
+BUILD_FOLDER_PREFIX = "build-"
+MAX_BUILD_SECONDS = 3600
+"""A folder of an older build was left behind by a process that was killed."""
 
 
 class CompilerError(RuntimeError):
@@ -40,30 +49,27 @@ class CompilerError(RuntimeError):
 
 
 def why_not(channels: Iterable[int]) -> str:
-    """Why kernels for these numbers of channels cannot be compiled here, as "because ..."; empty if
-    they can.
-    """
-    if tuple(map(int, torch.__version__.split(".")[:2])) < OLDEST_TORCH:
+    """Why kernels for these numbers of channels cannot be compiled here, as "because ...", or ""."""
+    if tuple(map(int, torch.__version__.split(".")[:2])) < MIN_TORCH:
         return (
-            f"because torch {torch.__version__} is older than "
-            f"{'.'.join(map(str, OLDEST_TORCH))}, which kernels need"
+            f"because the kernels need torch {'.'.join(map(str, MIN_TORCH))} or newer "
+            f"(found {torch.__version__})"
         )
     if shutil.which(COMPILER) is None:
         return f"because there is no C++ compiler (Debian: apt-get install {COMPILER})"
-    if any(count % CHANNELS_AT_ONCE for count in channels):
-        return f"because the model's numbers of channels are not multiples of {CHANNELS_AT_ONCE}"
+    if any(count % CHANNEL_MULTIPLE for count in channels):
+        return f"because the model's numbers of channels are not multiples of {CHANNEL_MULTIPLE}"
     return ""
 
 
 def build(
-    parts: Mapping[str, Part], dtype: torch.dtype, folder: Path, march: str = NATIVE
+    shapes: Mapping[str, Shape], dtype: torch.dtype, folder: Path, march: str = NATIVE
 ) -> tuple[Path, str]:
-    """Shared library with the parts' operators, compiled unless `folder` has it, and the operators'
-    namespace.
+    """Shared library with the shapes' operators, and the operators' namespace.
 
-    `march` is the compiler's name of a processor: `native`, or `x86-64-v3` for any with AVX2.
-    Raises CompilerError where the compiler fails, and MHFFError where `folder` cannot be written
-    to.
+    It is compiled unless `folder` has it. `march` is the compiler's name of a processor: `native`,
+    or `x86-64-v3` for any with AVX2. Raises CompilerError where the compiler fails, and MHFFError
+    where `folder` cannot be written to.
     """
     flags: tuple[str, ...] = (
         *FLAGS,
@@ -71,50 +77,70 @@ def build(
         f"-DTORCH_TARGET_VERSION={_target_version()}",
     )
     macros = _run([COMPILER, f"-march={march}", "-dM", "-E", "-x", "c++", os.devnull])
-    vector_bytes = 64 if "__AVX512F__" in macros else 32 if "__AVX2__" in macros else 16
+    vector_bytes = _vector_bytes(macros)
     if vector_bytes == 64:
         flags += ("-mprefer-vector-width=512",)
     target = Target(dtype, vector_bytes)
-    headers = "".join(path.read_text() for path in sorted(SOURCES.glob("*.h")))
-    content = "\0".join([program_code(parts, target, ""), headers, macros, *flags])
+    headers = "".join(path.read_text() for path in sorted(HEADERS.glob("*.h")))
+    content = "\0".join([program_code(shapes, target, ""), headers, macros, *flags])
     namespace = "mhff_" + sha256(content.encode())[:16]
     library = folder / f"{namespace}.so"
     try:
-        if not library.exists():
+        if not _is_intact(library):
             folder.mkdir(parents=True, exist_ok=True)
-            _compile(program_code(parts, target, namespace), library, [COMPILER, *flags])
+            _remove_abandoned_builds(folder)
+            _compile(program_code(shapes, target, namespace), library, [COMPILER, *flags])
     except OSError as error:
-        place = (
-            f"'{folder}' ({error.strerror}); set XDG_CACHE_HOME to a folder that you can write to"
-        )
-        raise MHFFError(f"cannot write kernels to {place}") from error
+        raise MHFFError(
+            f"cannot write kernels to '{folder}' ({error.strerror}); set XDG_CACHE_HOME to a folder "
+            "that you can write to"
+        ) from error
     return library, namespace
 
 
+def _vector_bytes(macros: str) -> int:
+    """Size of a vector register, from the compiler's macros."""
+    for macro, size in (("__AVX512F__", 64), ("__AVX2__", 32)):
+        if macro in macros:
+            return size
+    return 16
+
+
 def _target_version() -> str:
-    """`OLDEST_TORCH` as torch's headers want it."""
-    major, minor = OLDEST_TORCH
+    """`MIN_TORCH` in the form of torch's headers."""
+    major, minor = MIN_TORCH
     return f"0x{major:02x}{minor:02x}000000000000"
+
+
+def _is_intact(library: Path) -> bool:
+    """Whether a library is there and ends with the checksum of what precedes."""
+    if not library.is_file():
+        return False
+    content = library.read_bytes()
+    code, checksum = content[:-CHECKSUM_BYTES], content[-CHECKSUM_BYTES:]
+    return checksum == sha256(code).encode()
+
+
+def _remove_abandoned_builds(folder: Path) -> None:
+    """Remove what killed processes left behind."""
+    for path in folder.glob(f"{BUILD_FOLDER_PREFIX}*"):
+        with suppress(FileNotFoundError):  # another process may be faster
+            if time.time() - path.stat().st_mtime > MAX_BUILD_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _compile(code: str, library: Path, command: list[str]) -> None:
     torch_folder = Path(torch.__file__).parent
-    with tempfile.TemporaryDirectory(dir=library.parent) as folder:
-        source, made = Path(folder) / "program.cpp", Path(folder) / "program.so"
+    with tempfile.TemporaryDirectory(prefix=BUILD_FOLDER_PREFIX, dir=library.parent) as folder:
+        source = Path(folder) / "program.cpp"
+        made = Path(folder) / "program.so"
         source.write_text(code)
-        include = [f"-I{SOURCES}", f"-I{torch_folder / 'include'}"]
-        _run(
-            [
-                *command,
-                *include,
-                str(source),
-                "-o",
-                str(made),
-                f"-L{torch_folder / 'lib'}",
-                "-ltorch_cpu",
-            ]
-        )
-        made.rename(library)  # in one step, so that another process never loads half a library
+        include = [f"-I{HEADERS}", f"-I{torch_folder / 'include'}"]
+        link = [f"-L{torch_folder / 'lib'}", "-ltorch_cpu"]
+        _run([*command, *include, str(source), "-o", str(made), *link])
+        with made.open("ab") as file:
+            file.write(sha256(made.read_bytes()).encode())
+        made.replace(library)  # in one step, so that another process never loads half a library
 
 
 def _run(command: list[str]) -> str:

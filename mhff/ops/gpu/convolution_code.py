@@ -26,72 +26,55 @@ from dataclasses import dataclass
 
 import torch
 
-from mhff.ops.cpu.parts import SMALL, Convolution
-from mhff.ops.gpu.module import JIT, MOST_REGISTERS, TYPES, indented, tile_of
-from mhff.ops.gpu.spline import TAPS, WEIGHTS, Spline, names, place, slopes, taps
+from mhff.ops.gpu.module import JIT, MAX_REGISTERS, TYPES, indented, tile_of
+from mhff.ops.gpu.spline import WEIGHTS, interval, names, slopes, taps
+from mhff.ops.operators import EDGES, TABLE
+from mhff.ops.shapes import ConvolutionShape, Coupling
+from mhff.ops.spline import TAPS, Spline
 
-EDGES = "harmonics, edge_index, order, begin, r, species, table_of, tables"
+INPUTS = ", ".join([*EDGES, *TABLE])
 SIZES = "n_local, n_all, n_edges, n_species"
 
 
 @dataclass(frozen=True)
-class Path:
-    """One path: index, degrees, position among the paths to l3, non-zero couplings (harmonic, m,
-    component, value).
-    """
+class PathCode:
+    """One path: index, degrees, and non-zero couplings, whose harmonics are counted from l2^2."""
 
     index: int
     l1: int
     l2: int
     l3: int
     slot: int
-    terms: tuple[tuple[int, int, int, float], ...]
-
-
-class ConvolutionCode:
-    """Code of one shape: functions `forward`, `adjoint` and `adjoint_without_features`."""
-
-    def __init__(
-        self, part: Convolution, spline: Spline, dtype: torch.dtype, registers: int
-    ) -> None:
-        self.spline, self.type = spline, TYPES[dtype]
-        self.channels, self.paths_to, self.l_max = part.channels, part.paths_to, part.l_max
-        self.n_components = part.coupling.shape[2]
-        self.paths = [self._path(part, index) for index in range(len(part.paths))]
-        groups = [
-            [path for path in self.paths if path.l2 == degree] for degree in range(part.l_max + 1)
-        ]
-        self.groups = sorted(
-            groups, key=lambda group: -sum(2 * path.l3 + 1 for path in group)
-        )  # the longest first
-        while (
-            registers > 1
-            and registers * sum(2 * path.l3 + 1 for path in self.groups[0]) > MOST_REGISTERS
-        ):
-            registers //= 2
-        self.tile = tile_of(registers, part.channels, dtype)
-        self.n_tiles = -(-part.channels // self.tile)
-        self.in_tile = "" if part.channels % self.tile == 0 else "inside"
-
-    def _path(self, part: Convolution, index: int) -> Path:
-        l1, l2, l3 = part.paths[index]
-        slot = sum(path[2] == l3 for path in part.paths[:index])
-        terms = []
-        for m in range(2 * l3 + 1):
-            row = self._rows_below(l3) + m * self.paths_to[l3] + slot
-            block = part.coupling[l2**2 : (l2 + 1) ** 2, row, l1**2 : (l1 + 1) ** 2]
-            terms += [
-                (b, m, a, float(block[b, a])) for b, a in block.abs().gt(SMALL).nonzero().tolist()
-            ]
-        return Path(index, l1, l2, l3, slot, tuple(terms))
-
-    def _rows_below(self, degree: int) -> int:
-        return sum((2 * l + 1) * paths for l, paths in enumerate(self.paths_to[:degree]))
+    couplings: tuple[Coupling, ...]
 
     @property
     def n_rows(self) -> int:
-        """Rows of a message."""
-        return self._rows_below(self.l_max + 1)
+        """Rows of its messages."""
+        return 2 * self.l3 + 1
+
+
+class ConvolutionCode:
+    """Code of one shape: functions `forward`, `adjoint` and `adjoint_of_edges`."""
+
+    def __init__(
+        self, shape: ConvolutionShape, spline: Spline, dtype: torch.dtype, registers: int
+    ) -> None:
+        self.shape = shape
+        self.layout = shape.layout
+        self.spline = spline
+        self.type = TYPES[dtype]
+        self.channels = shape.channels
+        self.n_harmonics = (shape.l_max + 1) ** 2
+        self.paths = [_path(shape, index) for index in range(len(shape.paths))]
+        self.groups = _longest_first(
+            [[path for path in self.paths if path.l2 == l2] for l2 in range(shape.l_max + 1)]
+        )
+        n_rows = sum(path.n_rows for path in self.groups[0])
+        while registers > 1 and registers * n_rows > MAX_REGISTERS:
+            registers //= 2
+        self.tile = tile_of(registers, shape.channels, dtype)
+        self.n_tiles = -(-shape.channels // self.tile)
+        self.in_tile = "" if shape.channels % self.tile == 0 else "inside"
 
     def code(self) -> str:
         """All functions."""
@@ -104,12 +87,12 @@ class ConvolutionCode:
                 "gradient, features, {}, d_features, d_harmonics, d_r",
             ),
             (
-                "adjoint_without_features",
+                "adjoint_of_edges",
                 self._scatter_along_receivers,
                 "gradient, features, {}, d_harmonics, d_r",
             ),
         ):
-            arguments = f"{outputs.format(EDGES)}, {SIZES}"
+            arguments = f"{outputs.format(INPUTS)}, {SIZES}"
             for group in range(len(self.groups)):
                 functions.append(
                     f"@triton.jit\ndef {kind}_{group}({arguments}, atom, tile):\n"
@@ -177,14 +160,14 @@ class ConvolutionCode:
 
     def _edge(self, harmonics: range) -> list[str]:
         """What one turn of the loop computes of its edge before any path."""
-        width, n_harmonics = len(self.paths) * self.channels, (self.l_max + 1) ** 2
+        width = len(self.paths) * self.channels
         return [
             *[
-                f"y{b - harmonics[0]} = tl.load(harmonics + edge * {n_harmonics} + {b})"
+                f"y{b - harmonics[0]} = tl.load(harmonics + edge * {self.n_harmonics} + {b})"
                 for b in harmonics
             ],
-            *place(self.spline, self.type),
-            f"row = tables + (table * {self.spline.rows} + first) * {width} + c",
+            *interval(self.spline, self.type),
+            f"row = tables + (table * {self.spline.n_rows} + first) * {width} + c",
         ]
 
     def _loop(self, body: list[str]) -> list[str]:
@@ -209,12 +192,12 @@ class ConvolutionCode:
     def _store(self, pointer: str, value: str) -> str:
         return f"tl.store({pointer}, {value}{', mask=inside' if self.in_tile else ''})"
 
-    def _message(self, buffer: str, path: Path, m: int, atom: str) -> str:
+    def _message(self, buffer: str, path: PathCode, m: int, atom: str) -> str:
         """Address of a row of a path's message: blocks `[n_local, 2 l3 + 1, paths to l3,
         channels]`.
         """
-        width = self.paths_to[path.l3] * self.channels
-        block = f"n_local * {self._rows_below(path.l3) * self.channels}"
+        width = self.layout.paths_to[path.l3] * self.channels
+        block = f"n_local * {self.layout.rows_below[path.l3] * self.channels}"
         return (
             f"{buffer} + {block} + {atom} * {(2 * path.l3 + 1) * width} + "
             f"{m * width + path.slot * self.channels} + c"
@@ -222,7 +205,7 @@ class ConvolutionCode:
 
     def _feature(self, buffer: str, component: int, atom: str) -> str:
         return (
-            f"{buffer} + {atom} * {self.n_components * self.channels} + "
+            f"{buffer} + {atom} * {self.shape.n_components * self.channels} + "
             f"{component * self.channels} + c"
         )
 
@@ -249,9 +232,9 @@ class ConvolutionCode:
                 body.append(f"x = radial_{path.index} * h{path.l1**2 + a}")
                 for m in range(2 * path.l3 + 1):
                     terms = [
-                        f"{value!r} * y{b}"
-                        for b, of, component, value in path.terms
-                        if (of, component) == (m, a)
+                        f"{coupling.value!r} * y{coupling.b}"
+                        for coupling in path.couplings
+                        if (coupling.m, coupling.a) == (m, a)
                     ]
                     if terms:
                         body.append(f"s_{path.index}_{m} += ({' + '.join(terms)}) * x")
@@ -272,8 +255,10 @@ class ConvolutionCode:
         lines = [*self._channels(), *[self._zeros(f"d{i}") for i in components]]
         lines += [f"h{i} = {self._load(self._feature('features', i, 'atom'))}" for i in components]
         lines += self._loop(self._scatter(group, along_senders=True))
-        lines += [f"part = d_features + {group} * n_all * {self.n_components * self.channels}"]
-        for i in range(self.n_components):
+        lines += [
+            f"part = d_features + {group} * n_all * {self.shape.n_components * self.channels}"
+        ]
+        for i in range(self.shape.n_components):
             value = f"d{i}" if i in components else f"tl.zeros([{self.tile}], {self.type})"
             lines.append(self._store(self._feature("part", i, "atom"), value))
         return lines
@@ -300,7 +285,7 @@ class ConvolutionCode:
         """
         degree = self.groups[group][0].l2
         harmonics = range(degree**2, (degree + 1) ** 2)
-        body = [*self._edge(harmonics), *slopes(self.spline)]
+        body = [*self._edge(harmonics), slopes()]
         if not along_senders:
             body += [
                 f"h{i} = {self._load(self._feature('features', i, 'sender'))}"
@@ -311,11 +296,11 @@ class ConvolutionCode:
             body += self._scatter_path(path, along_senders, sums)
         body.append(f"part = ({group * self.n_tiles} + tile) * n_edges + edge")
         body.append(f"tl.store(d_r + part, {self.spline.per_length!r} * tl.sum(d_distance))")
-        body.append(f"part = d_harmonics + (tile * n_edges + edge) * {(self.l_max + 1) ** 2}")
+        body.append(f"part = d_harmonics + (tile * n_edges + edge) * {self.n_harmonics}")
         body += [f"tl.store(part + {b}, tl.sum(e{b - harmonics[0]}))" for b in harmonics]
         return body
 
-    def _scatter_path(self, path: Path, along_senders: bool, sums: set[str]) -> list[str]:
+    def _scatter_path(self, path: PathCode, along_senders: bool, sums: set[str]) -> list[str]:
         lines = [
             f"value, slope = radial_and_slope(row + {path.index * self.channels}, inside, "
             f"{names('w')}, {names('v')})",
@@ -331,9 +316,9 @@ class ConvolutionCode:
             started = False
             for b in range(2 * path.l2 + 1):
                 terms = [
-                    f"{value!r} * m_{path.index}_{m}"
-                    for of, m, i, value in path.terms
-                    if (of, i) == (b, a)
+                    f"{coupling.value!r} * m_{path.index}_{coupling.m}"
+                    for coupling in path.couplings
+                    if (coupling.b, coupling.a) == (b, a)
                 ]
                 if not terms:
                     continue
@@ -345,6 +330,17 @@ class ConvolutionCode:
                 lines.append(f"d{component} += value * dx")
             lines.append(f"of_value {'+=' if a else '='} h{component} * dx")
         return [*lines, _add("d_distance", "slope * of_value", sums)]
+
+
+def _path(shape: ConvolutionShape, index: int) -> PathCode:
+    l1, l2, l3 = shape.paths[index]
+    couplings = tuple(c._replace(b=c.b - l2**2) for c in shape.couplings(index))
+    return PathCode(index, l1, l2, l3, shape.layout.slots[index], couplings)
+
+
+def _longest_first(groups: list[list[PathCode]]) -> list[list[PathCode]]:
+    """Groups of paths, those with most rows first."""
+    return sorted(groups, key=lambda group: -sum(path.n_rows for path in group))
 
 
 def _add(name: str, value: str, started: set[str]) -> str:

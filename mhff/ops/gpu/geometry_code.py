@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import torch
 
-from mhff.ops.cpu.parts import SMALL, Geometry
 from mhff.ops.gpu.module import JIT, TYPES, indented
+from mhff.ops.shapes import GeometryShape
 
 EDGES_AT_ONCE = 128
 
@@ -17,14 +17,10 @@ EDGES_AT_ONCE = 128
 class GeometryCode:
     """Code of one l_max: functions `forward` and `adjoint`."""
 
-    def __init__(self, part: Geometry, dtype: torch.dtype) -> None:
-        self.type, self.n_harmonics = TYPES[dtype], (part.l_max + 1) ** 2
-        self.products = []
-        for degree, matrix in enumerate(part.recursions, start=2):
-            for row, m in matrix.abs().gt(SMALL).nonzero().tolist():
-                self.products.append(
-                    (degree**2 + m, (degree - 1) ** 2 + row // 3, row % 3, float(matrix[row, m]))
-                )
+    def __init__(self, shape: GeometryShape, dtype: torch.dtype) -> None:
+        self.type = TYPES[dtype]
+        self.n_harmonics = shape.n_harmonics
+        self.products = shape.products
 
     def code(self) -> str:
         """Both functions."""

@@ -13,22 +13,20 @@ from mhff.files import sha256, write_atomically
 
 LANES = 32
 """Threads of a warp."""
-MOST_REGISTERS = 64
-"""Of all rows that a convolution's program sums; with more, registers are spilled to memory (l_max
-4, features to 2e).
+MAX_REGISTERS = 64
+"""Registers for all rows that a convolution's program sums; with more (l_max 4, features to 2e),
+some are spilled to memory.
 """
 REGISTERS = 4
-"""Registers of a thread that hold a row's channels in a convolution: 4 channels in float32, 2 in
-float64.
+"""Registers of a thread for a row's channels in a convolution: 4 channels in float32, 2 in float64.
 
-With fewer, programs are more and smaller, which fills a GPU with fewer atoms, and they repeat what
-belongs to an edge.
+With fewer registers there are more and smaller programs, which fills a GPU with fewer atoms, but
+they repeat the work of each edge.
 """
 TYPES = {torch.float32: "tl.float32", torch.float64: "tl.float64"}
 HEAD = '"""Written by mhff."""\n\nimport triton\nimport triton.language as tl\n'
 JIT = '@triton.jit(do_not_specialize=["n_local", "n_all", "n_edges", "n_species", "n_atoms"])\n'
-"""Above a kernel: it is compiled once, and not anew for numbers that happen to be multiples of 16.
-"""
+"""Decorator of a kernel: compiled once, not anew for sizes that happen to be multiples of 16."""
 
 
 def tile_of(registers: int, n_channels: int, dtype: torch.dtype) -> int:
@@ -48,17 +46,14 @@ def power_of_2(n: int) -> int:
 
 
 def why_not() -> str:
-    """Why there are no kernels in Triton here, as "because ..."; empty if there are."""
-    return (
-        ""
-        if find_spec("triton")
-        else "because the package triton is not installed (pip install triton)"
-    )
+    """Why there can be no kernels in Triton here, as "because ...", or ""."""
+    if find_spec("triton"):
+        return ""
+    return "because the package triton is not installed (pip install triton)"
 
 
 def load(code: str, folder: Path) -> ModuleType:
-    """The module of some code, which is written to a file of its own: Triton reads kernels from
-    their files.
+    """Module with this code, kept in a file of its own, because Triton reads kernels from files.
 
     Raises MHFFError where there is no Triton.
     """
@@ -67,12 +62,12 @@ def load(code: str, folder: Path) -> ModuleType:
     code = HEAD + code
     name = "mhff_triton_" + sha256(code.encode())[:16]
     file = folder / f"{name}.py"
-    if not file.exists():
+    if not file.is_file() or file.read_bytes() != code.encode():  # missing or damaged
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(file, code.encode())
     specification = spec_from_file_location(name, file)
     if specification is None or specification.loader is None:
-        raise RuntimeError(f"{file} is no module")
+        raise RuntimeError(f"{file} is not a Python module")
     module = module_from_spec(specification)
     specification.loader.exec_module(module)
     return module

@@ -1,34 +1,11 @@
-"""Code that evaluates radial functions from tables: a quintic B-spline has six weights at any
-place.
+"""Triton code that evaluates splines (`mhff.ops.spline`), without divisions, which are slow.
 
-The same weights as in `cpu/include/table.h`, without divisions, which are slow.
+The weights are those of `cpu/include/table.h`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-TAPS = 6
-
-
-@dataclass(frozen=True)
-class Spline:
-    """Equidistant knots from `r_min` to `r_max`, A."""
-
-    r_min: float
-    r_max: float
-    n_intervals: int
-
-    @property
-    def per_length(self) -> float:
-        """Intervals per A."""
-        return self.n_intervals / (self.r_max - self.r_min)
-
-    @property
-    def rows(self) -> int:
-        """Rows of a table."""
-        return self.n_intervals + TAPS - 1
-
+from mhff.ops.spline import TAPS, Spline
 
 WEIGHTS = f"""
 @triton.jit
@@ -60,8 +37,8 @@ def spline_slopes(x):
 """
 
 
-def place(spline: Spline, dtype: str) -> list[str]:
-    """Lines that make `x`, `first` and the weights `w0`..`w5` from `distance`."""
+def interval(spline: Spline, dtype: str) -> list[str]:
+    """Lines that make `first`, `x` in [0, 1) and the weights `w0`..`w5` from `distance`."""
     return [
         f"place = (distance - {spline.r_min!r}) * {spline.per_length!r}",
         f"first = tl.minimum(tl.maximum(place.to(tl.int32), 0), {spline.n_intervals - 1})",
@@ -70,15 +47,13 @@ def place(spline: Spline, dtype: str) -> list[str]:
     ]
 
 
-def slopes(spline: Spline) -> list[str]:
-    """Lines that make the derivatives `v0`..`v5` of the weights with respect to the distance, in
-    knots.
-    """
-    return [f"{names('v')} = spline_slopes(x)"]
+def slopes() -> str:
+    """Line that makes the derivatives `v0`..`v5` of the weights by `x`."""
+    return f"{names('v')} = spline_slopes(x)"
 
 
 def names(prefix: str) -> str:
-    """The six weights."""
+    """Names of six values."""
     return ", ".join(f"{prefix}{tap}" for tap in range(TAPS))
 
 

@@ -20,18 +20,18 @@ from rich.console import Console
 from tolerances import ROUNDING, SINGLE_PRECISION, Tolerance, assert_close_to_scale
 
 from mhff.atoms import graph_from_atoms
+from mhff.errors import MHFFError
 from mhff.files import kernel_folder
 from mhff.graph import collate
+from mhff.model.acceleration import convolution_shape, use_kernels
 from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.model.interaction import Convolution
-from mhff.model.kernels import convolution_part
 from mhff.model.mace import MACE
 from mhff.ops.convolution import convolution
 from mhff.ops.cpu import build as build_module
 from mhff.ops.cpu.build import build
-from mhff.ops.cpu.operators import load
-from mhff.ops.cpu.training import KernelConvolution
-from mhff.train.kernels import use_kernels
+from mhff.ops.cpu.convolution import KernelConvolution
+from mhff.ops.cpu.library import load
 from mhff.train.recorder import CHECKPOINT
 from mhff.train.run import Run
 from mhff.train.settings import read_settings
@@ -62,7 +62,7 @@ def operators() -> Callable[[torch.dtype], Any]:
     to start.
     """
     parts = {
-        f"{name}_{layer}": convolution_part(network, layer)
+        f"{name}_{layer}": convolution_shape(network, layer)
         for name in NAMES
         for network in [small(name)]
         for layer in range(network.config.n_layers)
@@ -127,7 +127,7 @@ def test_all_derivatives(
     try:
         for layer in range(network.config.n_layers):
             part = network.layers[layer].interaction.convolution
-            kernel = KernelConvolution(operators(torch.float64), f"{name}_{layer}")
+            kernel = KernelConvolution(operators(torch.float64), f"{name}_{layer}", torch.float64)
             given = arguments(part, size)
             for found, expected in zip(
                 derivatives(kernel, given), derivatives(convolution, given), strict=True
@@ -146,7 +146,9 @@ def test_derivatives_are_those_of_finite_differences(
     *inputs, coupling, paths_to, edge_index, n_local = arguments(
         network.layers[-1].interaction.convolution, (2, 3, 4)
     )
-    kernel = KernelConvolution(operators(torch.float64), f"{name}_{network.config.n_layers - 1}")
+    kernel = KernelConvolution(
+        operators(torch.float64), f"{name}_{network.config.n_layers - 1}", torch.float64
+    )
 
     def function(*x: torch.Tensor) -> torch.Tensor:
         return kernel(*x, coupling, paths_to, edge_index, n_local)
@@ -162,7 +164,9 @@ def test_strided_inputs(operators: Callable[..., Any]) -> None:
     given[:3] = [x.detach().transpose(0, 1).contiguous().transpose(0, 1) for x in given[:3]]
     given[5] = given[5].T.contiguous().T
     assert_close_to_scale(
-        KernelConvolution(operators(torch.float64), "mh1_1")(*given), expected, ROUNDING
+        KernelConvolution(operators(torch.float64), "mh1_1", torch.float64)(*given),
+        expected,
+        ROUNDING,
     )
 
 
@@ -199,7 +203,7 @@ def test_training_has_the_same_loss_and_gradients(
     plain, network = (small(name).to(dtype) for _ in range(2))
     for layer in range(network.config.n_layers):
         network.layers[layer].interaction.convolution.operator = KernelConvolution(
-            operators(dtype), f"{name}_{layer}"
+            operators(dtype), f"{name}_{layer}", dtype
         )
     (expected, gradients), (found, ours) = loss_and_gradients(plain), loss_and_gradients(network)
     assert_close_to_scale(found, expected, tolerance)
@@ -219,6 +223,15 @@ def test_a_network_gets_kernels_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert use_kernels(small("mh1", l_max=1, edge_lmax=1), CPU, kernel_folder()) == ""
 
 
+def test_kernels_refuse_another_precision_than_their_own() -> None:
+    network = small("mh1", l_max=1, edge_lmax=1)
+    use_kernels(network, CPU, kernel_folder())
+    with pytest.raises(
+        MHFFError, match=r"made for torch\.float32, but it is now in torch\.float64"
+    ):
+        loss_and_gradients(network.double())
+
+
 def test_why_a_network_gets_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     network = small("mh1")
 
@@ -232,7 +245,7 @@ def test_why_a_network_gets_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert reason(device="cuda") == "because kernels for training run on CPUs only, not on cuda"
     with monkeypatch.context() as patch:
         patch.setattr(torch, "__version__", "2.9.1")
-        assert reason() == "because torch 2.9.1 is older than 2.11, which kernels need"
+        assert reason() == "because the kernels need torch 2.11 or newer (found 2.9.1)"
     with monkeypatch.context() as patch:
         patch.setattr(build_module, "COMPILER", "no-such-compiler")
         assert (

@@ -18,7 +18,7 @@ from mhff.model.coupling import (
     convolution_coupling,
     convolution_paths,
     harmonic_recursion,
-    message_rows,
+    message_layout,
     product_basis,
     symmetric_basis,
 )
@@ -168,17 +168,11 @@ def test_convolution_paths() -> None:
     assert len(convolution_paths(2, 3)) == 17
 
 
-def test_message_rows() -> None:
-    assert message_rows(0, 1) == [(0, 0), (1, 0), (1, 1), (1, 2)]
-    rows = message_rows(2, 3)
-    assert len(rows) == len(set(rows)) == sum(2 * path[2] + 1 for path in convolution_paths(2, 3))
-
-
 @pytest.mark.parametrize("input_lmax", [0, 1, 2])
 def test_convolution_is_equivariant(input_lmax: int) -> None:
     coupling = convolution_coupling(input_lmax, 3)
     d_in, d_sh = wigner_d(input_lmax, MATRIX), wigner_d(3, MATRIX)
-    paths, rows = convolution_paths(input_lmax, 3), message_rows(input_lmax, 3)
+    paths, rows = convolution_paths(input_lmax, 3), message_layout(input_lmax, 3).rows()
     turn = torch.zeros(len(rows), len(rows), dtype=torch.float64)
     for i, (path, m) in enumerate(rows):
         for j, (other, n) in enumerate(rows):

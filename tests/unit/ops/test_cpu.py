@@ -20,7 +20,7 @@ from mhff.atoms import graph_from_atoms
 from mhff.files import kernel_folder
 from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.ops.cpu.build import build
-from mhff.ops.cpu.operators import load
+from mhff.ops.cpu.library import load
 from mhff_deploy.kernels.cpu import NativeKernels
 from mhff_deploy.lowering.network import LoweredMACE
 
@@ -64,7 +64,7 @@ def test_products_with_constant_matrices(
     operators, dtype = kernels
     x, matrix = randoms(rows, k).to(dtype), randoms(k, n).to(dtype)
     with threads(n_threads):
-        found = operators.multiply(x, operators.multiply_pack(matrix), n)
+        found = operators["multiply"](x, operators["multiply_pack"](matrix), n)
     assert found.shape == (rows, n)
     assert_close(
         found.double(),
@@ -76,24 +76,25 @@ def test_products_with_constant_matrices(
 def test_rows_of_a_product_may_lie_apart(kernels: tuple[Any, torch.dtype]) -> None:
     operators, dtype = kernels
     x, matrix = randoms(9, 30).to(dtype), randoms(10, 24).to(dtype)
-    packed = operators.multiply_pack(matrix)
+    packed = operators["multiply_pack"](matrix)
     for part in (x[:, :10], x[::2, 10:20]):
         assert torch.equal(
-            operators.multiply(part, packed, 24), operators.multiply(part.contiguous(), packed, 24)
+            operators["multiply"](part, packed, 24),
+            operators["multiply"](part.contiguous(), packed, 24),
         )
     with pytest.raises(RuntimeError, match="expected rows without gaps"):
-        operators.multiply(x[:, ::3], packed, 24)
+        operators["multiply"](x[:, ::3], packed, 24)
     with pytest.raises(RuntimeError, match=r"expected \d+ numbers in an argument, got \d+"):
-        operators.multiply(x[:, :10], packed[:-1], 24)
+        operators["multiply"](x[:, :10], packed[:-1], 24)
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (3,)])
 def test_sums_over_edges(kernels: tuple[Any, torch.dtype], shape: tuple[int, ...]) -> None:
     operators, dtype = kernels
     atoms = torch.tensor([3, 0, 3, 1, 0, 3])
-    order, begin = operators.sort_edges(atoms, 5)
+    order, begin = operators["sort_edges"](atoms, 5)
     values = randoms(6, *shape).to(dtype).requires_grad_()
-    sums = operators.sum_edges(values, atoms, order, begin)
+    sums = operators["sum_edges"](values, atoms, order, begin)
     expected = torch.zeros(5, *shape, dtype=dtype).index_add(0, atoms, values.detach())
     assert torch.equal(sums.detach(), expected)
     gradient = randoms(5, *shape).to(dtype)
@@ -105,9 +106,9 @@ def test_sums_over_no_edges_and_no_atoms(kernels: tuple[Any, torch.dtype]) -> No
     operators, dtype = kernels
     none = torch.zeros(0, dtype=torch.int64)
     for n_atoms in (0, 4):
-        order, begin = operators.sort_edges(none, n_atoms)
+        order, begin = operators["sort_edges"](none, n_atoms)
         assert torch.equal(
-            operators.sum_edges(torch.zeros(0, 2, dtype=dtype), none, order, begin),
+            operators["sum_edges"](torch.zeros(0, 2, dtype=dtype), none, order, begin),
             torch.zeros(n_atoms, 2, dtype=dtype),
         )
 
@@ -124,32 +125,32 @@ def resident() -> int:
 
 def test_memory_is_kept_until_it_is_released(kernels: tuple[Any, torch.dtype]) -> None:
     operators, dtype = kernels
-    matrix = operators.multiply_pack(torch.eye(16, dtype=dtype))
+    matrix = operators["multiply_pack"](torch.eye(16, dtype=dtype))
     x, size = torch.ones(1 << 20, 16, dtype=dtype), (16 << 20) * dtype.itemsize
-    operators.release_memory()
+    operators["release_memory"]()
     before = resident()
-    first = operators.multiply(x, matrix, 16)
+    first = operators["multiply"](x, matrix, 16)
     address = first.data_ptr()
     assert address % 64 == 0
     del first
     gc.collect()
     assert resident() - before > 0.9 * size
-    again = operators.multiply(x[: 15 << 16], matrix, 16)  # a little smaller: the same memory
+    again = operators["multiply"](x[: 15 << 16], matrix, 16)  # a little smaller: the same memory
     assert again.data_ptr() == address
     del again
-    operators.release_memory()
+    operators["release_memory"]()
     assert resident() - before < 0.2 * size
 
 
 def test_memory_of_other_sizes_is_not_kept_for_ever(kernels: tuple[Any, torch.dtype]) -> None:
     operators, dtype = kernels
-    matrix = operators.multiply_pack(torch.eye(16, dtype=dtype))
-    operators.release_memory()
+    matrix = operators["multiply_pack"](torch.eye(16, dtype=dtype))
+    operators["release_memory"]()
     before, largest = resident(), (16 << 20) * dtype.itemsize
     for rows in range(1 << 19, 1 << 20, 1 << 15):
-        operators.multiply(torch.ones(rows, 16, dtype=dtype), matrix, 16)
+        operators["multiply"](torch.ones(rows, 16, dtype=dtype), matrix, 16)
     assert resident() - before < 3 * largest  # inputs, results, and what is kept
-    operators.release_memory()
+    operators["release_memory"]()
 
 
 @pytest.mark.parametrize("name", ["mh1", "mp"])

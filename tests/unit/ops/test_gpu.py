@@ -21,12 +21,12 @@ from torch.fx.experimental import _config as fx_config
 from mhff import MHFFError
 from mhff.model.coupling import convolution_coupling, convolution_paths, product_basis
 from mhff.model.mace import MACE
-from mhff.ops.cpu.parts import Contraction, Convolution
 from mhff.ops.gpu import module as module_of_code
 from mhff.ops.gpu.contraction_code import ContractionCode
 from mhff.ops.gpu.convolution_code import ConvolutionCode
 from mhff.ops.gpu.module import REGISTERS, load, tile_of
-from mhff.ops.gpu.spline import Spline
+from mhff.ops.shapes import ContractionShape, ConvolutionShape
+from mhff.ops.spline import Spline
 from mhff_bench.gpu_checks.kernels import CASES, SIZES, TINY
 from mhff_bench.random_networks import RESIDUAL, random_network
 from mhff_deploy.compiling.trace import example_inputs, trace
@@ -97,15 +97,15 @@ def test_kernels_compile_for_a_gpu_and_their_threads_need_no_shared_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path / "cache"))
-    part = Convolution(convolution_paths(1, 2), convolution_coupling(1, 2), 128)
+    part = ConvolutionShape(convolution_paths(1, 2), convolution_coupling(1, 2), 128)
     basis = product_basis(2, 1, 2)
-    contraction = Contraction(basis["monomials"], basis["rows"], 9, 128)
+    contraction = ContractionShape(basis["monomials"], basis["rows"], 9, 128)
     for dtype, real in ((torch.float32, "fp32"), (torch.float64, "fp64")):
         convolution = load(
             ConvolutionCode(part, Spline(0.4, 6.0, 64), dtype, REGISTERS).code(), tmp_path
         )
         product = load(ContractionCode(contraction, True, dtype).code(), tmp_path)
-        kernels = [convolution.forward, convolution.adjoint, convolution.adjoint_without_features]
+        kernels = [convolution.forward, convolution.adjoint, convolution.adjoint_of_edges]
         for kernel in [*kernels, product.forward, product.adjoint]:
             compiled = compile_for_hopper(kernel, real)
             assert compiled.metadata.shared == 0, f"{kernel.__name__}, {real}"
@@ -155,7 +155,7 @@ def test_export_keeps_the_operators_and_a_compiler_finds_the_kernels(
     program = trace(lowered)
     names = ["geometry", "convolution", "contraction", "convolution", "contraction"]
     adjoints = [f"{name}_adjoint" for name in ("contraction", "convolution", "contraction")]
-    expected = [*names, *adjoints, "convolution_adjoint_without_features", "geometry_adjoint"]
+    expected = [*names, *adjoints, "convolution_adjoint_of_edges", "geometry_adjoint"]
     assert operators(program.graph) == expected
     example = example_inputs(len(network.config.heads), torch.float64, torch.device("cpu"))
     edges, atoms, local, plan = (

@@ -13,9 +13,9 @@ from structures import far_apart, no_atoms, rattled_bulk
 from tolerances import ROUNDING, assert_close
 
 from mhff.atoms import graph_from_atoms
+from mhff.model.acceleration import use_operators
 from mhff.model.coupling import convolution_coupling, convolution_paths, product_basis
 from mhff.model.derivatives import energies_and_edge_gradients
-from mhff.model.inference import use_operators
 from mhff.ops.contraction import (
     ATOMS_AT_ONCE,
     contraction_adjoint,

@@ -1,19 +1,16 @@
-// Symmetric contraction: polynomials in the features of one atom, channel by channel.
-//
-// A shape has the polynomials as code (mhff writes it): row(M, a, c) is the value of component M from features a(i) and
-// coefficients c(q), row_adjoint(M, a, c, g, d) adds g dB_M/da_i to d[i].
+// Symmetric contraction: polynomials in the features of one atom, channel by channel. The shape has them as code.
 #pragma once
-#include "vector.h"
+#include "shapes.h"
 
 namespace mhff {
 
-// Atoms that share a pass over the channels.
-// (half of L2 for their features; coefficients of one vector of channels stay in L1 meanwhile)
-template <class S>
+// Atoms that share a pass over the channels: their features take half of L2, and the coefficients of one vector of channels
+// stay in L1 meanwhile.
+template <ContractionShape S>
 constexpr int atoms_at_once = divisor(1 << 10, (1 << 19) / (S::dim * S::channels * int(sizeof(typename S::Real))));
 
 // Features of a degree l are a block [n, 2 l + 1, channels]; each block has its own address.
-template <class S, class Pointer>
+template <ContractionShape S, class Pointer>
 struct Degrees {
   static constexpr int count = degree_of(S::dim - 1) + 1;
   Pointer block[count];
@@ -25,7 +22,7 @@ struct Degrees {
 };
 
 // Where component M of n atoms' products lies: blocks [n, 2 L + 1, channels], one after the other.
-template <class S>
+template <ContractionShape S>
 INLINE int64_t product_at(int64_t n, int64_t atom, int M) {
   const int L = degree_of(M);
   return (n * L * L + atom * (2 * L + 1) + M - L * L) * S::channels;
@@ -39,7 +36,7 @@ struct Sets {
 };
 
 // Copies coefficients [set][term][channel] to the form above, with the terms in the order of the code.
-template <class S, class Real = typename S::Real>
+template <ContractionShape S, class Real = typename S::Real>
 void pack_coefficients(const Real* coefficients, int64_t n_sets, Real* packed) {
   for (int64_t set = 0; set < n_sets; ++set, coefficients += int64_t(S::n_terms) * S::channels)
     for (int c = 0; c < S::channels; c += S::lanes)
@@ -47,14 +44,15 @@ void pack_coefficients(const Real* coefficients, int64_t n_sets, Real* packed) {
         std::memcpy(packed, coefficients + S::order[q] * S::channels + c, S::lanes * sizeof(Real));
 }
 
-// Calls f(atom, c, next atom, next c, coefficients) for all atoms and vectors of channels c.
-template <class S, class F, class Real = typename S::Real>
+// Calls f(atom, c, next atom, next c, coefficients) for all atoms and vectors of channels c. The next pair is what f should
+// prefetch: the same atom's next channels, or the first channels of the block of atoms after this one.
+template <ContractionShape S, class F, class Real = typename S::Real>
 INLINE void over_channels(const Sets<Real>& sets, int64_t begin, int64_t end, F&& f) {
   for (int64_t first = begin; first < end; first += atoms_at_once<S>) {
     const int64_t last = first + atoms_at_once<S> < end ? first + atoms_at_once<S> : end;
     for (int c = 0; c < S::channels; c += S::lanes)
       for (int64_t atom = first; atom < last; ++atom) {
-        // the lines needed after this pass are a row of channels apart, which no hardware foresees
+        // rows of channels lie too far apart for the hardware's own prefetching
         const bool more = c + S::lanes < S::channels;
         const int64_t next = more || atom + atoms_at_once<S> >= end ? atom : atom + atoms_at_once<S>;
         f(atom, c, next, more ? c + S::lanes : 0,
@@ -63,7 +61,7 @@ INLINE void over_channels(const Sets<Real>& sets, int64_t begin, int64_t end, F&
   }
 }
 
-template <class S, class Real = typename S::Real>
+template <ContractionShape S, class Real = typename S::Real>
 void contract(const Degrees<S, const Real*>& features, const Sets<Real>& sets, Real* products, int64_t n, int64_t begin,
               int64_t end) {
   using V = Vector<Real, S::lanes>;
@@ -81,7 +79,7 @@ void contract(const Degrees<S, const Real*>& features, const Sets<Real>& sets, R
   });
 }
 
-template <class S, class Real = typename S::Real>
+template <ContractionShape S, class Real = typename S::Real>
 void contract_adjoint(const Real* gradient, const Degrees<S, const Real*>& features, const Sets<Real>& sets,
                       const Degrees<S, Real*>& d_features, int64_t n, int64_t begin, int64_t end) {
   using V = Vector<Real, S::lanes>;

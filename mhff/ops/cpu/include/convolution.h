@@ -1,12 +1,12 @@
-// Convolution: messages of neighbours with features.
+// Convolution: messages from neighbours.
 #pragma once
 #include "radial.h"
 
 namespace mhff {
 
 // One path, one tile of channels from c on, one chunk of a receiver's edges; the sums stay in registers.
-template <class S, int p, class Radial, class Real>
-INLINE void gather_path(const Edges<Real>& edges, const Chunk<S>& chunk, const Radial& source, const Real* features, int c,
+template <ConvolutionShape S, int p, class Radial, class Real>
+INLINE void gather_path(const EdgeArrays<Real>& edges, const Chunk<S>& chunk, const Radial& source, const Real* features, int c,
                         Real* out, bool first) {
   constexpr Path path = S::path[p];
   constexpr int n = tile<S, p>, rows = 2 * path.l3 + 1, components = 2 * path.l1 + 1;
@@ -35,8 +35,8 @@ INLINE void gather_path(const Edges<Real>& edges, const Chunk<S>& chunk, const R
 }
 
 // Messages to the atoms begin, ..., end - 1.
-template <class S, class Radial, class Real = typename S::Real>
-void gather(const Edges<Real>& edges, const Rows& by_receiver, const Radial& radial, const Real* features,
+template <ConvolutionShape S, class Radial, class Real = typename S::Real>
+void gather(const EdgeArrays<Real>& edges, const Rows& by_receiver, const Radial& radial, const Real* features,
             const Messages<S, Real>& messages, int64_t begin, int64_t end) {
   static thread_local Chunk<S> chunk;
   for (int64_t atom = begin; atom < end; ++atom) {

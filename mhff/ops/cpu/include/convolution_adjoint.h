@@ -1,9 +1,9 @@
 // Adjoint of the convolution: gradients with respect to features, harmonics and distances (or weights), in one walk.
 //
-// A walk along the receivers is the fastest: an atom's messages (40 rows for l_max 3) stay in cache, its neighbours'
-// features and gradients (4 rows) come and go. But two receivers may share a neighbour, so every thread needs a gradient
-// of its own. A walk along the senders needs none, so it serves many threads; it fetches messages instead, which takes up
-// to a third longer.
+// A walk along the receivers is fastest: an atom's messages (40 rows for l_max 3) stay in cache, while its neighbours'
+// features and gradients (4 rows) come and go. But two receivers may share a neighbour, so every thread needs its own copy
+// of the features' gradient. A walk along the senders needs no copies, so it suits many threads; it fetches messages
+// instead, which takes up to a third longer.
 #pragma once
 #include "convolution.h"
 #include "reduce.h"
@@ -17,8 +17,8 @@ INLINE void prefetch(const Real* from, int count) {
 
 // One edge and one path. With dM the messages' gradient and x_a = R h_a:
 //   dx_a = sum_m g_ma dM_m;  dh_a += R dx_a;  dR = sum_a h_a dx_a;  dr += R' dR;  dY_b += sum_ma CG_bma sum_c dM_m x_a
-template <class S, int p, bool of_features, class Radial, class Real, class V>
-INLINE void scatter_path(const Edges<Real>& edges, const Chunk<S>& chunk, int e, const Radial& source, const Real* dM,
+template <ConvolutionShape S, int p, bool of_features, class Radial, class Real, class V>
+INLINE void scatter_path(const EdgeArrays<Real>& edges, const Chunk<S>& chunk, int e, const Radial& source, const Real* dM,
                          const Real* h, Real* dh, V* d_harmonics, V& d_r) {
   constexpr Path path = S::path[p];
   constexpr int n = tile<S, p>, components = 2 * path.l1 + 1, first = path.l1 * path.l1 * S::channels;
@@ -63,8 +63,8 @@ INLINE void scatter_path(const Edges<Real>& edges, const Chunk<S>& chunk, int e,
   });
 }
 
-// What the adjoint makes; `features` are added to, and null where nobody wants them, `r` is left alone where the radial
-// functions are given for each edge.
+// Results of the adjoint. `features` is added to, and null where it is not needed; `r` is unused where weights are given for
+// each edge.
 template <class Real>
 struct Gradients {
   Real *features, *harmonics, *r;
@@ -72,8 +72,8 @@ struct Gradients {
 
 // Gradients of the edges of the atoms begin, ..., end - 1, which receive (`along_receivers`) or send, and of the senders'
 // features, if `of_features`.
-template <class S, bool along_receivers, bool of_features, class Radial, class Real = typename S::Real>
-void scatter(const Edges<Real>& edges, const Rows& of_atoms, const Radial& radial, const Messages<S, const Real>& gradient,
+template <ConvolutionShape S, bool along_receivers, bool of_features, class Radial, class Real = typename S::Real>
+void scatter(const EdgeArrays<Real>& edges, const Rows& of_atoms, const Radial& radial, const Messages<S, const Real>& gradient,
              const Real* features, const Gradients<Real>& to, int64_t begin, int64_t end) {
   using V = Vector<Real, S::lanes>;
   constexpr int B = Chunk<S>::B, groups = (B + S::lanes - 1) / S::lanes;

@@ -1,126 +1,120 @@
-// Operators of convolutions.
+// Operators of convolutions. Each takes one record `in` of its arguments, which mhff writes (mhff.ops.operators names them).
 #pragma once
 #include "edge_operators.h"
 #include "mapping.h"
 
 namespace mhff {
 
-// Threads up to which the convolution's adjoint gives each its own copy of the features' gradient.
-#ifndef MOST_COPIES
-#define MOST_COPIES 8
-#endif
-constexpr int most_copies = MOST_COPIES;
+// With up to this many threads, the convolution's adjoint gives each its own copy of the features' gradient.
+constexpr int max_copies = 8;
 
-template <class S, class Real = typename S::Real>
-Edges<Real> edges_of(const Tensor& harmonics, const Tensor& edge_index) {
-  const int64_t n = edge_index.size(1);
-  Edges<Real> edges{};
-  edges.sender = read<int64_t>(edge_index, 2 * n);
+template <ConvolutionShape S, class In, class Real = typename S::Real>
+EdgeArrays<Real> edges_of(const In& in) {
+  const int64_t n = in.edge_index.size(1);
+  EdgeArrays<Real> edges{};
+  edges.sender = read<int64_t>(in.edge_index, 2 * n);
   edges.receiver = edges.sender + n;
-  edges.harmonics = read<Real>(harmonics, n * (S::l_max + 1) * (S::l_max + 1));
+  edges.harmonics = read<Real>(in.harmonics, n * (S::l_max + 1) * (S::l_max + 1));
   return edges;
 }
 
-template <class S, class Real = typename S::Real>
-Edges<Real> edges_of(const Tensor& harmonics, const Tensor& edge_index, const Tensor& r, const Tensor& species,
-                     const Tensor& table_of, double r_min, double r_max, int64_t n_knots) {
-  Edges<Real> edges = edges_of<S>(harmonics, edge_index);
-  edges.n_species = table_of.size(0);
-  edges.r = read<Real>(r, edge_index.size(1));
-  edges.species = read<int64_t>(species, any_count);
-  edges.table_of = read<int64_t>(table_of, edges.n_species * edges.n_species);
-  edges.r_min = Real(r_min);
-  edges.per_r = Real(n_knots / (r_max - r_min));
-  edges.n_knots = int(n_knots);
+// The same with what radial functions from tables need.
+template <ConvolutionShape S, class In, class Real = typename S::Real>
+EdgeArrays<Real> tabulated_edges_of(const In& in) {
+  EdgeArrays<Real> edges = edges_of<S>(in);
+  edges.n_species = in.table_of.size(0);
+  edges.r = read<Real>(in.r, in.edge_index.size(1));
+  edges.species = read<int64_t>(in.species, any_count);
+  edges.table_of = read<int64_t>(in.table_of, edges.n_species * edges.n_species);
+  edges.r_min = Real(in.r_min);
+  edges.per_r = Real(in.n_intervals / (in.r_max - in.r_min));
+  edges.n_intervals = int(in.n_intervals);
   return edges;
 }
 
-// What convolutions with radial functions from tables and with those of each edge share.
-template <class S>
-struct Convolution {
-  using Real = typename S::Real;
-  static constexpr int64_t message_size = rows_below<S>(S::l_max + 1) * S::channels;
+template <ConvolutionShape S, class Real = typename S::Real>
+const Real* features_of(const Tensor& features) {
+  return read<Real>(features, features.size(0) * feature_size<S>);
+}
 
-  // Gradients along the receivers: calls walk(begin, end, gradients). Part k of the receivers adds to copy k of the features'
-  // gradient, which is the result itself for k = 0.
-  template <class Walk>
-  static void along_receivers(const Tensor& features, int64_t n, const Gradients<Real>& to, Walk&& walk) {
-    const int threads = int(torch::stable::get_num_threads());
-    const int64_t size = features.numel();
-    Output<Real> copies(features, {(threads - 1) * size});
-    const auto copy = [&](int64_t k) { return k ? copies.data + (k - 1) * size : to.features; };
-    parallel(threads, [&](int64_t first, int64_t last) {
-      for (int64_t k = first; k < last; ++k) {
-        std::memset(copy(k), 0, size * sizeof(Real));
-        walk(n * k / threads, n * (k + 1) / threads, Gradients<Real>{copy(k), to.harmonics, to.r});
-      }
-    });
-    parallel(size, [&](int64_t first, int64_t last) {
-      for (int k = 1; k < threads; ++k)
-        for (int64_t i = first; i < last; ++i) to.features[i] += copy(k)[i];
-    });
-  }
+inline bool many_threads() { return torch::stable::get_num_threads() > max_copies; }
 
-  // Gradients along the senders.
-  template <class Radial>
-  static void along_senders(const Edges<Real>& edges, int64_t n_edges, const Radial& radial,
-                            const Messages<S, const Real>& gradient, const Tensor& features, const Gradients<Real>& to) {
-    const int64_t n_atoms = features.size(0);
-    std::vector<int32_t> by_sender(n_edges), begin(n_atoms + 1);
-    check_atoms(edges.sender, n_edges, n_atoms);
-    sort_edges(edges.sender, n_edges, n_atoms, by_sender.data(), begin.data());
-    const Rows rows{by_sender.data(), begin.data()};
-    const Real* from = features_of(features);
-    std::memset(to.features, 0, features.numel() * sizeof(Real));
-    parallel(n_atoms, [&](int64_t first, int64_t last) {
-      scatter<S, false, true>(edges, rows, radial, gradient, from, to, first, last);
-    });
-  }
+// Gradients along the receivers: calls walk(begin, end, gradients). Part k of the receivers adds to copy k of the features'
+// gradient, which is the result itself for k = 0.
+template <class Real, class Walk>
+void along_receivers(const Tensor& features, int64_t n, const Gradients<Real>& to, Walk&& walk) {
+  const int threads = int(torch::stable::get_num_threads());
+  const int64_t size = features.numel();
+  Output<Real> copies(features, {(threads - 1) * size});
+  const auto copy = [&](int64_t k) { return k ? copies.data + (k - 1) * size : to.features; };
+  parallel(threads, [&](int64_t first, int64_t last) {
+    for (int64_t k = first; k < last; ++k) {
+      std::memset(copy(k), 0, size * sizeof(Real));
+      walk(n * k / threads, n * (k + 1) / threads, Gradients<Real>{copy(k), to.harmonics, to.r});
+    }
+  });
+  parallel(size, [&](int64_t first, int64_t last) {
+    for (int k = 1; k < threads; ++k)
+      for (int64_t i = first; i < last; ++i) to.features[i] += copy(k)[i];
+  });
+}
 
-  static bool many_threads() { return torch::stable::get_num_threads() > most_copies; }
-
-  static const Real* features_of(const Tensor& features) { return read<Real>(features, features.size(0) * feature_size<S>); }
-};
+// Gradients along the senders.
+template <ConvolutionShape S, class Radial, class Real = typename S::Real>
+void along_senders(const EdgeArrays<Real>& edges, int64_t n_edges, const Radial& radial,
+                   const Messages<S, const Real>& gradient, const Tensor& features, const Gradients<Real>& to) {
+  const int64_t n_atoms = features.size(0);
+  std::vector<int32_t> by_sender(n_edges), begin(n_atoms + 1);
+  check_atoms(edges.sender, n_edges, n_atoms);
+  sort_edges(edges.sender, n_edges, n_atoms, by_sender.data(), begin.data());
+  const Rows rows{by_sender.data(), begin.data()};
+  const Real* from = features_of<S>(features);
+  std::memset(to.features, 0, features.numel() * sizeof(Real));
+  parallel(n_atoms, [&](int64_t first, int64_t last) {
+    scatter<S, false, true>(edges, rows, radial, gradient, from, to, first, last);
+  });
+}
 
 // Convolution with weights given for each edge.
-template <class S>
-struct WeightedOperators : Convolution<S> {
+template <ConvolutionShape S>
+struct WeightedOperators {
   using Real = typename S::Real;
-  using Base = Convolution<S>;
 
-  static const Real* weights_of(const Tensor& weights, const Tensor& edge_index) {
-    return read<Real>(weights, edge_index.size(1) * S::n_paths * S::channels);
+  template <class In>
+  static const Real* weights_of(const In& in) {
+    return read<Real>(in.weights, in.edge_index.size(1) * S::n_paths * S::channels);
   }
 
-  static Tensor forward(Tensor features, Tensor harmonics, Tensor edge_index, Tensor order, Tensor begin, Tensor weights) {
-    const int64_t n = begin.size(0) - 1;
-    const auto edges = edges_of<S>(harmonics, edge_index);
-    const PerEdge<S> radial{weights_of(weights, edge_index)};
-    const Rows rows = rows_of(order, begin, edge_index);
-    const Real* from = Base::features_of(features);
-    Output<Real> messages(features, {n * Base::message_size});
+  template <class In>
+  static Tensor forward(const In& in) {
+    const int64_t n = in.begin.size(0) - 1;
+    const auto edges = edges_of<S>(in);
+    const PerEdge<S> radial{weights_of(in)};
+    const Rows rows = rows_of(in);
+    const Real* from = features_of<S>(in.features);
+    Output<Real> messages(in.features, {n * message_size<S>});
     parallel(n, [&](int64_t first, int64_t last) {
       gather<S>(edges, rows, radial, from, {messages.data, n, 0}, first, last);
     });
     return messages.tensor;
   }
 
-  static std::tuple<Tensor, Tensor, Tensor> adjoint(Tensor gradient, Tensor features, Tensor harmonics, Tensor edge_index,
-                                                    Tensor order, Tensor begin, Tensor weights) {
-    const int64_t n = begin.size(0) - 1;
-    Output<Real> d_features(features, {features.size(0), features.size(1), features.size(2)}),
-        d_harmonics(harmonics, {harmonics.size(0), harmonics.size(1)}),
-        d_weights(weights, {weights.size(0), weights.size(1), weights.size(2)});
+  template <class In>
+  static std::tuple<Tensor, Tensor, Tensor> adjoint(const In& in) {
+    const int64_t n = in.begin.size(0) - 1;
+    Output<Real> d_features = output_like<Real>(in.features);
+    Output<Real> d_harmonics = output_like<Real>(in.harmonics);
+    Output<Real> d_weights = output_like<Real>(in.weights);
     const Gradients<Real> to{d_features.data, d_harmonics.data, nullptr};
-    const auto edges = edges_of<S>(harmonics, edge_index);
-    const PerEdge<S> radial{weights_of(weights, edge_index), d_weights.data};
-    const Messages<S, const Real> of_messages{read<Real>(gradient, n * Base::message_size), n, 0};
-    const Rows rows = rows_of(order, begin, edge_index);
-    const Real* from = Base::features_of(features);
-    if (Base::many_threads())
-      Base::along_senders(edges, edge_index.size(1), radial, of_messages, features, to);
+    const auto edges = edges_of<S>(in);
+    const PerEdge<S> radial{weights_of(in), d_weights.data};
+    const Messages<S, const Real> of_messages{read<Real>(in.gradient, n * message_size<S>), n, 0};
+    const Rows rows = rows_of(in);
+    const Real* from = features_of<S>(in.features);
+    if (many_threads())
+      along_senders<S>(edges, in.edge_index.size(1), radial, of_messages, in.features, to);
     else
-      Base::along_receivers(features, n, to, [&](int64_t first, int64_t last, const Gradients<Real>& part) {
+      along_receivers(in.features, n, to, [&](int64_t first, int64_t last, const Gradients<Real>& part) {
         scatter<S, true, true>(edges, rows, radial, of_messages, from, part, first, last);
       });
     return {d_features.tensor, d_harmonics.tensor, d_weights.tensor};
@@ -128,79 +122,80 @@ struct WeightedOperators : Convolution<S> {
 };
 
 // Convolution with radial functions from tables, and the linear map that follows it.
-template <class S>
-struct TabulatedOperators : Convolution<S> {
+template <MappedConvolutionShape S>
+struct TabulatedOperators {
   using Real = typename S::Real;
-  using Base = Convolution<S>;
   static constexpr int64_t mapped_size = mapped_below<S>(S::l_max + 1);
 
-  static Tensor forward(Tensor features, Tensor harmonics, Tensor edge_index, Tensor order, Tensor begin, Tensor r,
-                        Tensor species, Tensor table_of, Tensor tables, Tensor maps, Tensor transposed, double r_min,
-                        double r_max, int64_t n_knots) {
-    const int64_t n = begin.size(0) - 1;
-    const auto edges = edges_of<S>(harmonics, edge_index, r, species, table_of, r_min, r_max, n_knots);
-    const Tabulated<S> radial{read<Real>(tables, any_count)};
-    const Rows rows = rows_of(order, begin, edge_index);
-    const Real *from = Base::features_of(features), *packed = read<Real>(maps, packed_below<S, true>(S::l_max + 1));
-    Output<Real> mapped(features, {n * mapped_size});
+  template <class In>
+  static Tensor forward(const In& in) {
+    const int64_t n = in.begin.size(0) - 1;
+    const auto edges = tabulated_edges_of<S>(in);
+    const Tabulated<S> radial{read<Real>(in.tables, any_count)};
+    const Rows rows = rows_of(in);
+    const Real* from = features_of<S>(in.features);
+    const Real* packed = read<Real>(in.maps, packed_below<S, true>(S::l_max + 1));
+    Output<Real> mapped(in.features, {n * mapped_size});
     parallel(n, [&](int64_t first, int64_t last) {
       gather_mapped<S>(edges, rows, radial, from, packed, mapped.data, n, first, last);
     });
     return mapped.tensor;
   }
 
-  static std::tuple<Tensor, Tensor, Tensor> adjoint(Tensor gradient, Tensor features, Tensor harmonics, Tensor edge_index,
-                                                    Tensor order, Tensor begin, Tensor r, Tensor species, Tensor table_of,
-                                                    Tensor tables, Tensor maps, Tensor transposed, double r_min,
-                                                    double r_max, int64_t n_knots) {
-    const int64_t n = begin.size(0) - 1, n_edges = edge_index.size(1);
-    Output<Real> d_features(features, {features.size(0), features.size(1), features.size(2)}),
-        d_harmonics(harmonics, {n_edges, harmonics.size(1)}), d_r(r, {n_edges});
+  template <class In>
+  static std::tuple<Tensor, Tensor, Tensor> adjoint(const In& in) {
+    const int64_t n = in.begin.size(0) - 1;
+    Output<Real> d_features = output_like<Real>(in.features);
+    Output<Real> d_harmonics = output_like<Real>(in.harmonics);
+    Output<Real> d_r = output_like<Real>(in.r);
     const Gradients<Real> to{d_features.data, d_harmonics.data, d_r.data};
-    const auto edges = edges_of<S>(harmonics, edge_index, r, species, table_of, r_min, r_max, n_knots);
-    const Tabulated<S> radial{read<Real>(tables, any_count)};
-    const Rows rows = rows_of(order, begin, edge_index);
-    const Real *from = Base::features_of(features), *packed = unmaps_of(transposed),
-               *of_mapped = read<Real>(gradient, n * mapped_size);
-    if (Base::many_threads()) {
-      Output<Real> messages(features, {n * Base::message_size});
+    const auto edges = tabulated_edges_of<S>(in);
+    const Tabulated<S> radial{read<Real>(in.tables, any_count)};
+    const Rows rows = rows_of(in);
+    const Real* from = features_of<S>(in.features);
+    const Real* packed = transposed_maps_of(in);
+    const Real* of_mapped = read<Real>(in.gradient, n * mapped_size);
+    if (many_threads()) {
+      Output<Real> messages(in.features, {n * message_size<S>});
       unmap<S>(of_mapped, packed, n, {messages.data, n, 0});
-      Base::along_senders(edges, n_edges, radial, {messages.data, n, 0}, features, to);
+      along_senders<S>(edges, in.edge_index.size(1), radial, {messages.data, n, 0}, in.features, to);
     } else {
-      Base::along_receivers(features, n, to, [&](int64_t first, int64_t last, const Gradients<Real>& part) {
+      along_receivers(in.features, n, to, [&](int64_t first, int64_t last, const Gradients<Real>& part) {
         scatter_mapped<S, true>(edges, rows, radial, of_mapped, packed, from, part, n, first, last);
       });
     }
     return {d_features.tensor, d_harmonics.tensor, d_r.tensor};
   }
 
-  // For features that do not depend on positions, as those of a first layer.
-  static std::tuple<Tensor, Tensor> adjoint_of_edges(Tensor gradient, Tensor features, Tensor harmonics, Tensor edge_index,
-                                                     Tensor order, Tensor begin, Tensor r, Tensor species, Tensor table_of,
-                                                     Tensor tables, Tensor maps, Tensor transposed, double r_min,
-                                                     double r_max, int64_t n_knots) {
-    const int64_t n = begin.size(0) - 1, n_edges = edge_index.size(1);
-    Output<Real> d_harmonics(harmonics, {n_edges, harmonics.size(1)}), d_r(r, {n_edges});
-    const auto edges = edges_of<S>(harmonics, edge_index, r, species, table_of, r_min, r_max, n_knots);
-    const Tabulated<S> radial{read<Real>(tables, any_count)};
-    const Rows rows = rows_of(order, begin, edge_index);
-    const Real *from = Base::features_of(features), *packed = unmaps_of(transposed),
-               *of_mapped = read<Real>(gradient, n * mapped_size);
+  // For features that do not depend on positions, as in a first layer.
+  template <class In>
+  static std::tuple<Tensor, Tensor> adjoint_of_edges(const In& in) {
+    const int64_t n = in.begin.size(0) - 1;
+    Output<Real> d_harmonics = output_like<Real>(in.harmonics);
+    Output<Real> d_r = output_like<Real>(in.r);
+    const Gradients<Real> to{nullptr, d_harmonics.data, d_r.data};
+    const auto edges = tabulated_edges_of<S>(in);
+    const Tabulated<S> radial{read<Real>(in.tables, any_count)};
+    const Rows rows = rows_of(in);
+    const Real* from = features_of<S>(in.features);
+    const Real* packed = transposed_maps_of(in);
+    const Real* of_mapped = read<Real>(in.gradient, n * mapped_size);
     parallel(n, [&](int64_t first, int64_t last) {
-      scatter_mapped<S, false>(edges, rows, radial, of_mapped, packed, from, {nullptr, d_harmonics.data, d_r.data}, n, first,
-                               last);
+      scatter_mapped<S, false>(edges, rows, radial, of_mapped, packed, from, to, n, first, last);
     });
     return {d_harmonics.tensor, d_r.tensor};
   }
 
-  static const Real* unmaps_of(const Tensor& transposed) {
-    return read<Real>(transposed, packed_below<S, false>(S::l_max + 1));
+  template <class In>
+  static const Real* transposed_maps_of(const In& in) {
+    return read<Real>(in.transposed, packed_below<S, false>(S::l_max + 1));
   }
 
-  static Tensor pack(Tensor tables) {
-    Output<Real> packed(tables, {tables.numel()});
-    pack_tables<S>(read<Real>(tables, tables.size(0) * tables.size(1) * S::n_paths * S::channels), tables.size(0),
-                   tables.size(1), packed.data);
+  template <class In>
+  static Tensor pack(const In& in) {
+    const int64_t n_tables = in.tables.size(0), rows = in.tables.size(1);
+    Output<Real> packed(in.tables, {in.tables.numel()});
+    pack_tables<S>(read<Real>(in.tables, n_tables * rows * S::n_paths * S::channels), n_tables, rows, packed.data);
     return packed.tensor;
   }
 };

@@ -1,6 +1,6 @@
-// A chunk of one atom's edges, prepared for the loops over paths and channels: everything that no channel changes.
+// A chunk of one atom's edges, prepared for the loops over paths and channels: everything that is the same for all channels.
 #pragma once
-#include "paths.h"
+#include "messages.h"
 #include "table.h"
 
 namespace mhff {
@@ -15,17 +15,17 @@ struct Rows {
 
 // Inputs that all kernels share; pointers to contiguous arrays.
 template <class Real>
-struct Edges {
+struct EdgeArrays {
   const int64_t *sender, *receiver;  // [E]
   const Real* harmonics;             // [E, B]
   const Real* r;                     // [E]
   const int64_t* species;            // [n_atoms]
   const int64_t* table_of;           // [n_species, n_species]: which table the pair (sender, receiver) has
   int64_t n_species;
-  Real r_min, per_r;  // first knot, knots per unit of r
-  int n_knots;        // intervals up to r_max; a table has n_knots + 5 rows
+  Real r_min, per_r;  // first knot, intervals per unit of r
+  int n_intervals;    // intervals up to r_max; a table has n_intervals + 5 rows
 
-  INLINE int rows() const { return n_knots + taps - 1; }
+  INLINE int rows() const { return n_intervals + taps - 1; }
 };
 
 // The radial part: which rows of which table, and their weights.
@@ -45,14 +45,14 @@ struct RadialChunk {
   }
 
   template <bool with_slopes>
-  void prepare(const Edges<Real>& edges) {
+  void prepare(const EdgeArrays<Real>& edges) {
     using V = Vector<Real, lanes>;
     alignas(64) Real x[chunk_edges], near[chunk_edges];
     for (int e = 0; e < padded(); ++e) {
       const int edge = id[e];
       table[e] = edges.table_of[edges.species[edges.sender[edge]] * edges.n_species + edges.species[edges.receiver[edge]]];
       const Real at = (edges.r[edge] - edges.r_min) * edges.per_r, inside = at > 0 ? at : 0;
-      near[e] = inside < edges.n_knots;  // everything is 0 from r_max on
+      near[e] = inside < edges.n_intervals;  // everything is 0 from r_max on
       first_row[e] = near[e] ? int(inside) : 0;
       x[e] = near[e] ? inside - first_row[e] : 0;
     }
@@ -68,15 +68,15 @@ struct RadialChunk {
   }
 };
 
-// The angular part, too: g[q] of every pair q.
-template <class S>
+// The angular part as well: g[q] of every pair q.
+template <ConvolutionShape S>
 struct Chunk : RadialChunk<typename S::Real, S::lanes> {
   using Real = typename S::Real;
   static constexpr int B = (S::l_max + 1) * (S::l_max + 1);
   alignas(64) Real y[B][chunk_edges];
   alignas(64) Real g[S::n_pairs][chunk_edges];
 
-  void couple(const Edges<Real>& edges) {
+  void couple(const EdgeArrays<Real>& edges) {
     using V = Vector<Real, S::lanes>;
     for (int e = 0; e < this->padded(); ++e)
       for (int b = 0; b < B; ++b) y[b][e] = edges.harmonics[int64_t(this->id[e]) * B + b];

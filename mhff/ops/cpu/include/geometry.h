@@ -2,24 +2,18 @@
 #pragma once
 #include <cmath>
 
-#include "reduce.h"
+#include "shapes.h"
 
 namespace mhff {
 
-// Y_out += value * Y_left * u_right: a term of the recursion that makes degree l from degree l - 1 and the unit vector.
-struct Product {
-  int out, left, right;
-  double value;
-};
-
-// A shape has: Real, lanes, l_max, n_products, product[], ordered by degree.
-template <class S>
+// Distances and harmonics of as many edges as there are lanes.
+template <GeometryShape S>
 struct Geometry {
   using Real = typename S::Real;
   using V = Vector<Real, S::lanes>;
   static constexpr int B = (S::l_max + 1) * (S::l_max + 1);
 
-  V u[3], r, y[B];  // harmonics of unit norm; as many edges as lanes
+  V u[3], r, y[B];  // unit vector, distance, harmonics of unit norm
 
   static INLINE Real norm(int b) { return std::sqrt(Real(2 * degree_of(b) + 1)); }
 

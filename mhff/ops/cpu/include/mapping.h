@@ -1,7 +1,5 @@
-// Convolution and the linear map that follows it, a block of atoms at a time, so that no array of messages leaves the cache:
-// with 40 rows for l_max 3, messages are larger than everything else that an atom has.
-//
-// A shape has mapped[l], the width of each degree after its map.
+// Convolution and the linear map that follows it, a block of atoms at a time, so that messages never leave the cache: with 40
+// rows for l_max 3 they are larger than everything else that an atom has.
 #pragma once
 #include <memory>
 #include <new>
@@ -11,11 +9,11 @@
 
 namespace mhff {
 
-template <class S, int l>
-constexpr int message_width = paths_to<S>(l) * S::channels;
+template <ConvolutionShape S, int l>
+constexpr int message_width = S::paths_to[l] * S::channels;
 
 // Rows of all maps' results to degrees below l, times their widths.
-template <class S>
+template <MappedConvolutionShape S>
 constexpr int mapped_below(int l) {
   int n = 0;
   for (int k = 0; k < l; ++k) n += (2 * k + 1) * S::mapped[k];
@@ -23,38 +21,38 @@ constexpr int mapped_below(int l) {
 }
 
 // Numbers of the packed maps of degrees below l, forward (messages to results) or backward.
-template <class S, bool forward>
+template <MappedConvolutionShape S, bool forward>
 constexpr int64_t packed_below(int l) {
   int64_t size = 0;
   for (int k = 0; k < l; ++k) {
-    const int64_t from = paths_to<S>(k) * S::channels, to = S::mapped[k];
+    const int64_t from = S::paths_to[k] * S::channels, to = S::mapped[k];
     size += forward ? from * whole_vectors(to, S::register_lanes) : to * whole_vectors(from, S::register_lanes);
   }
   return size;
 }
 
-// Atoms whose messages weigh as much as the maps, which are read once for each block.
-template <class S>
+// Atoms of a block: their messages are about as large as the maps, which are read once for each block.
+template <MappedConvolutionShape S>
 constexpr int64_t atoms_of_block() {
-  const int64_t wanted = packed_below<S, true>(S::l_max + 1) / (rows_below<S>(S::l_max + 1) * S::channels);
+  const int64_t wanted = packed_below<S, true>(S::l_max + 1) / message_size<S>;
   return wanted < 32 ? 32 : wanted > 128 ? 128 : wanted;
 }
 
-// Memory of a thread, kept for its next block.
-template <class S, class Real = typename S::Real>
+// A thread's memory for the messages of a block, kept for its next block.
+template <MappedConvolutionShape S, class Real = typename S::Real>
 Real* block_memory() {
   constexpr std::align_val_t line{64};
   struct Free {
     void operator()(void* p) const { ::operator delete(p, line); }
   };
-  constexpr int64_t size = atoms_of_block<S>() * rows_below<S>(S::l_max + 1) * S::channels * sizeof(Real);
+  constexpr int64_t size = atoms_of_block<S>() * message_size<S> * sizeof(Real);
   static thread_local std::unique_ptr<void, Free> memory(::operator new(size, line));
   return static_cast<Real*>(memory.get());
 }
 
 // Mapped messages of the atoms begin, ..., end - 1 of n.
-template <class S, class Radial, class Real = typename S::Real>
-void gather_mapped(const Edges<Real>& edges, const Rows& by_receiver, const Radial& radial, const Real* features,
+template <MappedConvolutionShape S, class Radial, class Real = typename S::Real>
+void gather_mapped(const EdgeArrays<Real>& edges, const Rows& by_receiver, const Radial& radial, const Real* features,
                    const Real* maps, Real* out, int64_t n, int64_t begin, int64_t end) {
   for (int64_t first = begin; first < end; first += atoms_of_block<S>()) {
     const int64_t count = end - first < atoms_of_block<S>() ? end - first : atoms_of_block<S>();
@@ -69,7 +67,7 @@ void gather_mapped(const Edges<Real>& edges, const Rows& by_receiver, const Radi
 }
 
 // Gradient of the messages to `count` atoms from that of the mapped messages to n.
-template <class S, class Real = typename S::Real>
+template <MappedConvolutionShape S, class Real = typename S::Real>
 void unmap(const Real* gradient, const Real* maps, int64_t n, const Messages<S, Real>& messages) {
   unroll<S::l_max + 1>([&](auto l) UNROLLED {
     constexpr int64_t rows = 2 * l + 1, from = S::mapped[l], to = message_width<S, l>;
@@ -80,8 +78,8 @@ void unmap(const Real* gradient, const Real* maps, int64_t n, const Messages<S, 
 }
 
 // Its adjoint, along the receivers begin, ..., end - 1 of n.
-template <class S, bool of_features, class Radial, class Real = typename S::Real>
-void scatter_mapped(const Edges<Real>& edges, const Rows& by_receiver, const Radial& radial, const Real* gradient,
+template <MappedConvolutionShape S, bool of_features, class Radial, class Real = typename S::Real>
+void scatter_mapped(const EdgeArrays<Real>& edges, const Rows& by_receiver, const Radial& radial, const Real* gradient,
                     const Real* maps, const Real* features, const Gradients<Real>& to, int64_t n, int64_t begin,
                     int64_t end) {
   for (int64_t first = begin; first < end; first += atoms_of_block<S>()) {

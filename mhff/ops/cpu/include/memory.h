@@ -1,5 +1,5 @@
-// Memory of large results, kept for the next step. The system takes large arrays back at once, and clears them page by page when
-// it gives them out again, which costs up to a quarter of a step.
+// Memory of large results, kept for the next step. The C library returns large arrays to the system, which clears them page by
+// page before it hands them out again; that costs up to a quarter of a step.
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -11,7 +11,7 @@ namespace mhff {
 
 class KeptMemory {
  public:
-  // At least this many bytes, at the beginning of a cache line; `bytes` becomes what was taken, and what to give back.
+  // At least this many bytes, aligned to a cache line; `bytes` becomes the size to give back.
   void* take(size_t& bytes) {
     const std::lock_guard<std::mutex> lock(mutex_);
     bytes = rounded(bytes);
@@ -25,18 +25,18 @@ class KeptMemory {
       return block;
     }
     use(bytes);
-    if (kept_ + used_ > 2 * most_used_) release_all();  // what is kept does not fit what is wanted now
+    if (kept_ + used_ > 2 * most_used_) release_all();  // what is kept is of other sizes
     return ::operator new(bytes, line);
   }
 
   void give_back(void* block, size_t bytes) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    free_.emplace_hint(free_.lower_bound(bytes), bytes, block);  // the latest, which may still be in the cache, goes out first
+    free_.emplace_hint(free_.lower_bound(bytes), bytes, block);  // the latest goes out first: it may be in the cache
     kept_ += bytes;
     used_ -= bytes;
   }
 
-  // Back to the system, until the next step.
+  // Return what is not in use to the system.
   void release() {
     const std::lock_guard<std::mutex> lock(mutex_);
     release_all();
@@ -46,7 +46,7 @@ class KeptMemory {
  private:
   static constexpr std::align_val_t line{64};
 
-  // Up to an eighth more, so that arrays whose sizes change a little from step to step find the same memory.
+  // Up to an eighth more, so that arrays whose sizes change a little between steps find the same memory.
   static size_t rounded(size_t bytes) {
     size_t step = 64;
     while (16 * step <= bytes) step *= 2;
@@ -69,7 +69,7 @@ class KeptMemory {
   size_t kept_ = 0, used_ = 0, most_used_ = 0;
 };
 
-// Of this library; never destroyed, because tensors may outlive everything else.
+// The kept memory of this library; never destroyed, because tensors may outlive everything else.
 inline KeptMemory& kept_memory() {
   static KeptMemory* const memory = new KeptMemory;
   return *memory;

@@ -5,9 +5,9 @@
 namespace mhff {
 
 #ifdef __AVX512F__
-constexpr int panel_vectors = 4, most_sums = 24;  // of 32 registers; the rest hold a row of the panel and a number
+constexpr int panel_vectors = 4, max_sums = 24;  // of 32 registers; the rest hold a row of the panel and a number
 #else
-constexpr int panel_vectors = 2, most_sums = 12;  // of 16
+constexpr int panel_vectors = 2, max_sums = 12;  // of 16
 #endif
 
 // The packed matrix [k, n] is panels [k, panel_vectors * lanes], columns filled up with zeros to whole vectors; the last panel
@@ -64,7 +64,7 @@ INLINE void multiply_rows(const Real* a, int64_t a_stride, int64_t n_rows, const
     multiply_rows<rows / 2, vectors, lanes>(a, a_stride, n_rows, panel, k, out, out_stride, valid);
 }
 
-// A panel of `vectors` vectors at most; which number it is is known at run time only.
+// A panel of at most `vectors` vectors; their number is known at run time only.
 template <int vectors, int lanes, class Real>
 INLINE void multiply_panel(int64_t width, const Real* a, int64_t a_stride, int64_t n_rows, const Real* panel, int64_t k,
                            Real* out, int64_t out_stride) {
@@ -72,14 +72,14 @@ INLINE void multiply_panel(int64_t width, const Real* a, int64_t a_stride, int64
     if (width <= (vectors - 1) * lanes)
       return multiply_panel<vectors - 1, lanes>(width, a, a_stride, n_rows, panel, k, out, out_stride);
   }
-  constexpr int most_rows = most_sums / vectors < 12 ? most_sums / vectors : 12;
-  multiply_rows<most_rows, vectors, lanes>(a, a_stride, n_rows, panel, k, out, out_stride, width - (vectors - 1) * lanes);
+  constexpr int max_rows = max_sums / vectors < 12 ? max_sums / vectors : 12;
+  multiply_rows<max_rows, vectors, lanes>(a, a_stride, n_rows, panel, k, out, out_stride, width - (vectors - 1) * lanes);
 }
 
-// Rows whose products with one panel after the other keep them in L2; a multiple of every tile's rows.
+// Rows that stay in L2 while they are multiplied with one panel after the other; a multiple of every tile's rows.
 constexpr int64_t rows_at_once = 240;
 
-// out[i] = a[i] B for n_rows rows; both strides are those between rows.
+// out[i] = a[i] B for n_rows rows; strides are between rows.
 template <class Real, int lanes>
 void multiply(const Real* a, int64_t a_stride, int64_t n_rows, const Matrix<Real, lanes>& b, Real* out, int64_t out_stride) {
   constexpr int64_t width = panel_vectors * lanes;

@@ -1,40 +1,47 @@
-// All operators that a library of kernels has.
+// All operators of a library of kernels. Each takes one record `in` of its arguments (mhff.ops.operators names them).
 #pragma once
 #include "contraction.h"
 #include "convolution_operators.h"
 
 namespace mhff {
 
-// Memory that results leave behind, back to the system.
-inline void release_memory() { kept_memory().release(); }
+// Return kept memory that is not in use to the system.
+struct MemoryOperators {
+  template <class In>
+  static void release(const In&) {
+    kept_memory().release();
+  }
+};
 
 // Products with packed matrices.
 template <class Real, int lanes>
 struct MultiplyOperators {
   // x [rows, k], whose rows may lie apart, times a matrix [k, n].
-  static Tensor forward(Tensor x, Tensor packed, int64_t n) {
-    const int64_t rows = x.size(0), k = x.size(1);
-    STD_TORCH_CHECK(x.scalar_type() == type_of<Real> && (x.stride(1) == 1 || k == 1 || rows == 0),
+  template <class In>
+  static Tensor forward(const In& in) {
+    const int64_t rows = in.x.size(0), k = in.x.size(1), n = in.n;
+    STD_TORCH_CHECK(in.x.scalar_type() == type_of<Real> && (in.x.stride(1) == 1 || k == 1 || rows == 0),
                     "mhff kernel: expected rows without gaps, of the program's dtype");
-    const Real* from = static_cast<const Real*>(x.const_data_ptr());
-    const Matrix<Real, lanes> matrix{read<Real>(packed, k * whole_vectors(n, lanes)), k, n};
-    const int64_t stride = x.stride(0);
-    Output<Real> product(x, {rows, n});
+    const Real* from = static_cast<const Real*>(in.x.const_data_ptr());
+    const Matrix<Real, lanes> matrix{read<Real>(in.packed, k * whole_vectors(n, lanes)), k, n};
+    const int64_t stride = in.x.stride(0);
+    Output<Real> product(in.x, {rows, n});
     parallel(rows, [&](int64_t first, int64_t last) {
       multiply(from + first * stride, stride, last - first, matrix, product.data + first * n, n);
     });
     return product.tensor;
   }
 
-  static Tensor pack(Tensor matrix) {
-    const int64_t k = matrix.size(0), n = matrix.size(1);
-    Output<Real> packed(matrix, {k * whole_vectors(n, lanes)});
-    pack_matrix<Real, lanes>(read<Real>(matrix, k * n), k, n, packed.data);
+  template <class In>
+  static Tensor pack(const In& in) {
+    const int64_t k = in.matrix.size(0), n = in.matrix.size(1);
+    Output<Real> packed(in.matrix, {k * whole_vectors(n, lanes)});
+    pack_matrix<Real, lanes>(read<Real>(in.matrix, k * n), k, n, packed.data);
     return packed.tensor;
   }
 };
 
-template <class S>
+template <ContractionShape S>
 struct ContractionOperators {
   using Real = typename S::Real;
 
@@ -47,36 +54,46 @@ struct ContractionOperators {
     return degrees;
   }
 
-  static Sets<Real> sets_of(const Tensor& coefficients, const Tensor& species, int64_t n) {
-    const int64_t n_sets = coefficients.size(0);
-    return {read<Real>(coefficients, n_sets * S::n_terms * S::channels), n_sets > 1 ? read<int64_t>(species, n) : nullptr};
+  template <class In>
+  static int64_t atoms_of(const In& in) {
+    return in.features.numel() / (S::dim * S::channels);
   }
 
-  static Tensor forward(Tensor features, Tensor coefficients, Tensor species) {
-    const int64_t n = features.numel() / (S::dim * S::channels);
-    Output<Real> products(features, {n * S::n_rows * S::channels});
-    const auto degrees = blocks(read<Real>(features, n * S::dim * S::channels), n);
-    const Sets<Real> sets = sets_of(coefficients, species, n);
+  template <class In>
+  static Sets<Real> sets_of(const In& in) {
+    const int64_t n_sets = in.coefficients.size(0);
+    return {read<Real>(in.coefficients, n_sets * S::n_terms * S::channels),
+            n_sets > 1 ? read<int64_t>(in.species, atoms_of(in)) : nullptr};
+  }
+
+  template <class In>
+  static Tensor forward(const In& in) {
+    const int64_t n = atoms_of(in);
+    Output<Real> products(in.features, {n * S::n_rows * S::channels});
+    const auto degrees = blocks(read<Real>(in.features, n * S::dim * S::channels), n);
+    const Sets<Real> sets = sets_of(in);
     parallel(n, [&](int64_t first, int64_t last) { contract<S>(degrees, sets, products.data, n, first, last); });
     return products.tensor;
   }
 
-  static Tensor adjoint(Tensor gradient, Tensor features, Tensor coefficients, Tensor species) {
-    const int64_t n = features.numel() / (S::dim * S::channels);
-    Output<Real> d_features(features, {features.numel()});
-    const auto degrees = blocks(read<Real>(features, n * S::dim * S::channels), n);
+  template <class In>
+  static Tensor adjoint(const In& in) {
+    const int64_t n = atoms_of(in);
+    Output<Real> d_features = output_like<Real>(in.features);
+    const auto degrees = blocks(read<Real>(in.features, n * S::dim * S::channels), n);
     const auto d_degrees = blocks(d_features.data, n);
-    const Sets<Real> sets = sets_of(coefficients, species, n);
-    const Real* of_products = read<Real>(gradient, n * S::n_rows * S::channels);
+    const Sets<Real> sets = sets_of(in);
+    const Real* of_products = read<Real>(in.gradient, n * S::n_rows * S::channels);
     parallel(
         n, [&](int64_t first, int64_t last) { contract_adjoint<S>(of_products, degrees, sets, d_degrees, n, first, last); });
     return d_features.tensor;
   }
 
-  static Tensor pack(Tensor coefficients) {
-    Output<Real> packed(coefficients, {coefficients.size(0), coefficients.size(1), coefficients.size(2)});
-    pack_coefficients<S>(read<Real>(coefficients, coefficients.size(0) * S::n_terms * S::channels), coefficients.size(0),
-                         packed.data);
+  template <class In>
+  static Tensor pack(const In& in) {
+    const int64_t n_sets = in.coefficients.size(0);
+    Output<Real> packed = output_like<Real>(in.coefficients);
+    pack_coefficients<S>(read<Real>(in.coefficients, n_sets * S::n_terms * S::channels), n_sets, packed.data);
     return packed.tensor;
   }
 };

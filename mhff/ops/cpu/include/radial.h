@@ -5,7 +5,7 @@
 namespace mhff {
 
 // Tables [table][path][tile][row][channels of the tile]: the rows that one loop over edges reads fit into L1.
-template <class S>
+template <ConvolutionShape S>
 struct Tabulated {
   using Real = typename S::Real;
   static constexpr bool has_slope = true;
@@ -13,11 +13,11 @@ struct Tabulated {
 
   // What an edge reads for channels c lies at begin + c * step.
   template <int p>
-  INLINE const Real* begin(const Edges<Real>& edges, const Chunk<S>& chunk, int e) const {
+  INLINE const Real* begin(const EdgeArrays<Real>& edges, const Chunk<S>& chunk, int e) const {
     return tables + (int64_t(chunk.table[e]) * S::n_paths + p) * S::channels * edges.rows() +
            chunk.first_row[e] * (tile<S, p> * S::lanes);
   }
-  INLINE int64_t step(const Edges<Real>& edges) const { return edges.rows(); }
+  INLINE int64_t step(const EdgeArrays<Real>& edges) const { return edges.rows(); }
 
   template <int p, class V>
   INLINE void value(const Real* row, const Chunk<S>& chunk, int e, V* radial) const {
@@ -42,7 +42,7 @@ struct Tabulated {
 };
 
 // Copies tables [table][row][path][channel] to the form above.
-template <class S, class Real = typename S::Real>
+template <ConvolutionShape S, class Real = typename S::Real>
 void pack_tables(const Real* tables, int64_t n_tables, int64_t rows, Real* packed) {
   for (int64_t table = 0; table < n_tables; ++table)
     unroll<S::n_paths>([&](auto p) {
@@ -54,7 +54,7 @@ void pack_tables(const Real* tables, int64_t n_tables, int64_t rows, Real* packe
 }
 
 // Weights [edge][path][channel], and their gradient in the same form.
-template <class S>
+template <ConvolutionShape S>
 struct PerEdge {
   using Real = typename S::Real;
   static constexpr bool has_slope = false;
@@ -62,10 +62,10 @@ struct PerEdge {
   Real* gradient = nullptr;
 
   template <int p>
-  INLINE const Real* begin(const Edges<Real>&, const Chunk<S>& chunk, int e) const {
+  INLINE const Real* begin(const EdgeArrays<Real>&, const Chunk<S>& chunk, int e) const {
     return weights + (int64_t(chunk.id[e]) * S::n_paths + p) * S::channels;
   }
-  INLINE int64_t step(const Edges<Real>&) const { return 1; }
+  INLINE int64_t step(const EdgeArrays<Real>&) const { return 1; }
 
   template <int p, class V>
   INLINE void value(const Real* row, const Chunk<S>&, int, V* radial) const {

@@ -4,7 +4,10 @@
 
 namespace mhff {
 
-// u and v hold parts of sums, `stride` sums each, side by side; the result holds both, in half as many parts.
+// u and v each hold `stride` sums, as partial sums that lie side by side; the result holds the sums of both, in half as many
+// parts each. With four lanes and stride 1, u = (u0 u1 u2 u3) holds one sum in four parts, and so does v:
+//   low = (u0 v0 u2 v2), high = (u1 v1 u3 v3), low + high = (u01 v01 u23 v23): two sums, side by side, in two parts each.
+// Once more with stride 2 and w, x beside them: (u01 v01 u23 v23) and (w01 x01 w23 x23) give (u v w x).
 template <class V, int lanes, int stride, int... i>
 INLINE V interleave(V u, V v, std::integer_sequence<int, i...>) {
   const V low = __builtin_shufflevector(u, v, (i / (2 * stride) * 2 * stride + i % stride + i / stride % 2 * lanes)...);
@@ -26,7 +29,7 @@ INLINE V sums(V* v) {
   }
 }
 
-// The first n lanes of v, or all.
+// Store the first n lanes of v, or all of them.
 template <int n, int lanes, class V, class Real>
 INLINE void store_some(Real* to, V v) {
   if constexpr (n >= lanes)

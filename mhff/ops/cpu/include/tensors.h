@@ -1,4 +1,4 @@
-// Tensors and threads of torch, through its stable C interface: one header's cost, any torch from 2.11 on.
+// Tensors and threads of torch through its stable C interface, which compiles fast and works with any torch from 2.11 on.
 #pragma once
 #include <torch/csrc/stable/library.h>
 #include <torch/csrc/stable/ops.h>
@@ -23,7 +23,7 @@ constexpr Type type_of<int32_t> = Type::Int;
 
 constexpr int64_t any_count = -1;
 
-// Address of a tensor's numbers, in the order of its indices; kernels do not look again whether there are as many.
+// Address of a tensor's numbers, after checks of dtype, layout and count; kernels do not check again.
 template <class T>
 const T* read(const Tensor& tensor, int64_t count) {
   STD_TORCH_CHECK(tensor.scalar_type() == type_of<T>, "mhff kernel: expected another dtype of an argument");
@@ -33,7 +33,7 @@ const T* read(const Tensor& tensor, int64_t count) {
   return static_cast<const T*>(tensor.const_data_ptr());
 }
 
-// Bytes from which on memory is kept for the next step; torch has smaller arrays from malloc, which keeps them, too.
+// Results of at least this many bytes use kept memory; malloc itself keeps smaller ones.
 constexpr size_t large = 1 << 18;
 
 inline Tensor new_tensor(const Tensor& like, const std::vector<int64_t>& shape, Type type, size_t size_of_number) {
@@ -56,7 +56,15 @@ struct Output {
   void clear() { std::memset(data, 0, tensor.numel() * sizeof(T)); }
 };
 
-// Calls f(begin, end) on torch's own threads, in equal parts.
+// A result with the shape of a tensor.
+template <class T>
+Output<T> output_like(const Tensor& like) {
+  std::vector<int64_t> shape(like.dim());
+  for (size_t i = 0; i < shape.size(); ++i) shape[i] = like.size(i);
+  return {like, shape};
+}
+
+// Calls f(begin, end) for equal parts of n on torch's own threads.
 template <class F>
 void parallel(int64_t n, F&& f) {
   if (n > 0) torch::stable::parallel_for(0, n, 1, f);

@@ -31,7 +31,7 @@ INLINE void store(Real* to, V v) {
   std::memcpy(to, &v, sizeof(V));
 }
 
-// The vector in a register: compilers would rather read it from memory at each use, and loads are what loops wait for.
+// Keep a vector in a register: otherwise compilers read it from memory at each use, and loads limit these loops.
 template <class V>
 INLINE V in_register(V v) {
 #if defined(__AVX512F__)

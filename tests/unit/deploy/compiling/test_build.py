@@ -19,7 +19,7 @@ from tolerances import ROUNDING, assert_close
 from mhff import MHFFCalculator, MHFFError, Model
 from mhff.atoms import graph_from_atoms
 from mhff.evaluator import EagerEvaluator
-from mhff.model.inference import use_operators
+from mhff.model.acceleration import use_operators
 from mhff.model.mace import MACE
 from mhff.opening import open_evaluator
 from mhff.ops.ghosts import no_ghosts, owner_plan

@@ -1,0 +1,94 @@
+"""How kernels take the place of plain torch: the one place where a network's operations are swapped.
+
+A network's convolutions and products call a function that they hold in `operator`. It is plain torch
+at first, with any number of derivatives, in any precision. Here it becomes
+
+| function        | operator                         | derivatives | precision                     |
+|-----------------|----------------------------------|-------------|-------------------------------|
+| `use_operators` | one operator each, in plain torch | one         | any                           |
+| `use_kernels`   | kernels in C++, for training     | two         | the network's when it is called |
+
+Kernels refuse another precision than the one they were compiled in. Compiled programs go further:
+the lowered network of `mhff_deploy` takes all its heavy operations through its constructor. The
+shapes that any kernels are made for come from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from mhff.model.coupling import convolution_paths
+from mhff.model.interaction import Convolution
+from mhff.model.mace import MACE
+from mhff.model.product import Product
+from mhff.ops.contraction import contraction_operator
+from mhff.ops.convolution import convolution_operator
+from mhff.ops.cpu.build import CompilerError, build, why_not
+from mhff.ops.cpu.convolution import KernelConvolution
+from mhff.ops.cpu.library import load
+from mhff.ops.shapes import ContractionShape, ConvolutionShape, GeometryShape
+
+
+def use_operators(network: nn.Module) -> None:
+    """Make a network evaluate through single operators, once differentiable: not for training."""
+    for module in network.modules():
+        if isinstance(module, Convolution):
+            module.operator = convolution_operator
+        elif isinstance(module, Product):
+            module.operator = contraction_operator
+
+
+def use_kernels(network: MACE, device: torch.device, folder: Path) -> str:
+    """Let a network's convolutions run in kernels, in its present precision.
+
+    Compiles them in seconds unless `folder` has them. Returns why they stay in plain torch, as
+    "because ...", or "".
+    """
+    layers = range(network.config.n_layers)
+    if device.type != "cpu":
+        return f"because kernels for training run on CPUs only, not on {device}"
+    reason = why_not(network.config.edge_channels(layer) for layer in layers)
+    if reason:
+        return reason
+    shapes = {f"convolution_{layer}": convolution_shape(network, layer) for layer in layers}
+    try:
+        library, namespace = build(shapes, network.dtype, folder)
+    except CompilerError as error:
+        return f"because the C++ compiler could not make kernels ({error})"
+    operators = load(library, namespace, shapes)
+    for layer, name in enumerate(shapes):
+        kernel = KernelConvolution(operators, name, network.dtype)
+        network.layers[layer].interaction.convolution.operator = kernel
+    return ""
+
+
+def geometry_shape(network: MACE) -> GeometryShape:
+    """What a kernel of a network's harmonics is made for."""
+    degrees = range(2, network.config.l_max + 1)
+    return GeometryShape([network.constants[f"harmonics.{l}"] for l in degrees])
+
+
+def convolution_shape(network: MACE, layer: int, mapped: Sequence[int] = ()) -> ConvolutionShape:
+    """What a kernel of a layer's convolution is made for; `mapped`: see `ConvolutionShape`."""
+    config = network.config
+    return ConvolutionShape(
+        paths=convolution_paths(config.message_lmax(layer), config.l_max),
+        coupling=network.constants[f"convolution.{layer}"],
+        channels=config.edge_channels(layer),
+        mapped=mapped,
+    )
+
+
+def contraction_shape(network: MACE, layer: int) -> ContractionShape:
+    """What a kernel of a layer's symmetric contraction is made for."""
+    config = network.config
+    return ContractionShape(
+        monomials=network.constants[f"product.{layer}.monomials"],
+        rows=network.constants[f"product.{layer}.rows"],
+        dim=(config.l_max + 1) ** 2,
+        channels=config.n_channels,
+    )

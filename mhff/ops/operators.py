@@ -1,0 +1,270 @@
+"""The table of operators: schema, results and derivatives of everything that a kernel does.
+
+The C++ generator (`cpu.code`) writes registrations and signatures from it, Triton's operators
+(`gpu.operators`) their argument lists, and torch's shapes and derivatives follow for both. So a new
+tensor of a kernel is one more name here, and the code that reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from mhff.ops.flat import split_flat
+from mhff.ops.registration import Call, Inputs, Operator
+from mhff.ops.shapes import ContractionShape, ConvolutionShape, GeometryShape, Shape
+
+EDGES = ("harmonics", "edge_index", "order", "begin")
+"""Edges and, for each receiver, which of them it has (`sort_edges`)."""
+TABLE = ("r", "species", "table_of", "tables")
+"""Radial weights in a table (`mhff.ops.spline`), and which table a pair of elements takes."""
+SPLINE = ("float r_min", "float r_max", "int n_intervals")
+"""The table's spline, where it is not compiled in."""
+MAPS = ("maps", "transposed")
+"""The linear map after a convolution, packed, and its transpose."""
+
+Suffix = Callable[[str], Call]
+Gradients = Mapping[str, Any]
+
+
+def operators_of(shape: Shape) -> tuple[Operator, ...]:
+    """Operators of a shape in C++."""
+    if isinstance(shape, GeometryShape):
+        return geometry(shape)
+    if isinstance(shape, ContractionShape):
+        return contraction(shape)
+    return weighted_convolution(shape) if shape.per_edge else tabulated_convolution(shape)
+
+
+def geometry(shape: GeometryShape) -> tuple[Operator, ...]:
+    """Harmonics and distances of edge vectors."""
+
+    def results(x: Inputs) -> Any:
+        n_edges = x.vectors.shape[0]
+        return x.vectors.new_empty(n_edges, shape.n_harmonics), x.vectors.new_empty(n_edges)
+
+    def backward(x: Inputs, needed: frozenset[str], call: Suffix, *gradients: Any) -> Gradients:
+        return {"vectors": call("_adjoint")(*gradients, x.vectors)}
+
+    return (
+        Operator("", ("vectors",), 2, results, backward),
+        Operator(
+            "_adjoint", ("d_harmonics", "d_r", "vectors"), 1, lambda x: torch.empty_like(x.vectors)
+        ),
+    )
+
+
+def tabulated_convolution(
+    shape: ConvolutionShape, radial: tuple[str, ...] = (*TABLE, *MAPS, *SPLINE)
+) -> tuple[Operator, ...]:
+    """Convolution with radial weights from a table, once differentiable.
+
+    `radial` are the arguments beside features and edges: without `MAPS` and `SPLINE` where the
+    kernel has the spline compiled in and leaves the linear map to others.
+    """
+    arguments = ("features", *EDGES, *radial)
+    widths = shape.mapped if set(MAPS) <= set(radial) else shape.message_widths
+
+    def adjoint_results(x: Inputs) -> Any:
+        return torch.empty_like(x.features), torch.empty_like(x.harmonics), torch.empty_like(x.r)
+
+    def backward(x: Inputs, needed: frozenset[str], call: Suffix, gradient: Any) -> Gradients:
+        inputs = vars(x).values()
+        if "features" in needed:
+            found = call("_adjoint")(gradient, *inputs)
+            return dict(zip(("features", "harmonics", "r"), found, strict=True))
+        found = call("_adjoint_of_edges")(gradient, *inputs)
+        return dict(zip(("harmonics", "r"), found, strict=True))
+
+    return (
+        Operator("", arguments, 1, _messages(widths), backward),
+        Operator("_adjoint", ("gradient", *arguments), 3, adjoint_results),
+        Operator(
+            "_adjoint_of_edges", ("gradient", *arguments), 2, lambda x: adjoint_results(x)[1:]
+        ),
+        Operator("_pack", ("tables",), 1, None),
+    )
+
+
+def weighted_convolution(shape: ConvolutionShape) -> tuple[Operator, ...]:
+    """Convolution with weights of each edge, differentiable twice.
+
+    The convolution F(h, Y, w) is linear in each argument, so all its derivatives are itself and its
+    adjoint. With Phi = <g, F(h, Y, w)> the adjoint gives the derivatives of Phi by h, Y and w.
+    Cotangents a, b, c of these make Psi = Phi(g, a, Y, w) + Phi(g, h, b, w) + Phi(g, h, Y, c): three
+    times the same with one argument exchanged.
+    """
+    arguments = ("features", *EDGES, "weights")
+    linear = ("features", "harmonics", "weights")
+
+    def adjoint_results(x: Inputs) -> Any:
+        return tuple(torch.empty_like(getattr(x, name)) for name in linear)
+
+    def backward(x: Inputs, needed: frozenset[str], call: Suffix, gradient: Any) -> Gradients:
+        found = call("_adjoint")(gradient, *vars(x).values())
+        return dict(zip(linear, found, strict=True))
+
+    def second(x: Inputs, needed: frozenset[str], call: Suffix, *cotangents: Any) -> Gradients:
+        inputs = vars(x)
+        total: dict[str, torch.Tensor] = {}
+        for exchanged, cotangent in zip(linear, cotangents, strict=True):
+            if cotangent is None:  # a first layer's features do not depend on positions
+                continue
+            gradient, *others = (inputs | {exchanged: cotangent}).values()
+            _add(total, "gradient", call("")(*others))
+            found = zip(linear, call("_adjoint")(gradient, *others), strict=True)
+            for name, derivative in found:
+                if name != exchanged:
+                    _add(total, name, derivative)
+        return total
+
+    return (
+        Operator("", arguments, 1, _messages(shape.message_widths), backward),
+        Operator(
+            "_adjoint",
+            ("gradient", *arguments),
+            3,
+            adjoint_results,
+            second,
+            materialize_gradients=False,
+        ),
+    )
+
+
+def contraction(shape: ContractionShape, by_degree: bool = False) -> tuple[Operator, ...]:
+    """Symmetric contraction; features and results are flat, `by_degree` features a list of blocks."""
+    n_degrees = int(shape.dim**0.5 + 0.5)
+    n_rows = shape.n_rows  # now, because tensors cannot be read while torch traces
+    atoms = (f"Tensor{'[]' if by_degree else ''} features", "coefficients", "species")
+
+    def n_atoms(x: Inputs) -> Any:
+        if by_degree:
+            return x.features[0].shape[0]
+        return x.features.shape[0] // (shape.dim * shape.channels)
+
+    def flat(x: Inputs, n_components: int) -> torch.Tensor:
+        return x.coefficients.new_empty(n_atoms(x) * n_components * shape.channels)
+
+    def adjoint_results(x: Inputs) -> torch.Tensor:
+        return flat(x, shape.dim) if by_degree else torch.empty_like(x.features)
+
+    def backward(x: Inputs, needed: frozenset[str], call: Suffix, gradient: Any) -> Gradients:
+        found = call("_adjoint")(gradient, *vars(x).values())
+        if by_degree:
+            return {"features": split_flat(found, n_atoms(x), [shape.channels] * n_degrees)}
+        return {"features": found}
+
+    return (
+        Operator("", atoms, 1, lambda x: flat(x, n_rows), backward),
+        Operator("_adjoint", ("gradient", *atoms), 1, adjoint_results),
+        Operator("_pack", ("coefficients",), 1, None),
+    )
+
+
+def _sorted_edges(x: Inputs) -> Any:
+    return (
+        x.atoms.new_empty(x.atoms.shape[0], dtype=torch.int32),
+        x.atoms.new_empty(x.n_atoms + 1, dtype=torch.int32),
+    )
+
+
+def _sums(x: Inputs) -> Any:
+    return x.values.new_empty(x.begin.shape[0] - 1, *x.values.shape[1:])
+
+
+def _gradient_of_values(
+    x: Inputs, needed: frozenset[str], call: Suffix, gradient: Any
+) -> Gradients:
+    return {"values": gradient.index_select(0, x.atoms)}
+
+
+def _reference_convolution() -> tuple[Operator, ...]:
+    """`mhff.ops.convolution`."""
+    edges = ("harmonics", "weights", "coupling", "SymInt[] paths_to", "edge_index")
+    differentiable = ("features", "harmonics", "weights")
+
+    def results(x: Inputs) -> torch.Tensor:
+        return x.features.new_empty(x.n_local, x.coupling.shape[1], x.features.shape[2])
+
+    def adjoint_results(x: Inputs) -> Any:
+        return tuple(torch.empty_like(getattr(x, name)) for name in differentiable)
+
+    def backward(x: Inputs, needed: frozenset[str], call: Suffix, gradient: Any) -> Gradients:
+        *inputs, _ = vars(x).values()
+        found = call("_adjoint")(gradient, *inputs)
+        return dict(zip(differentiable, found, strict=True))
+
+    return (
+        Operator("", ("features", *edges, "SymInt n_local"), 1, results, backward),
+        Operator("_adjoint", ("gradient", "features", *edges), 3, adjoint_results),
+    )
+
+
+def _reference_contraction() -> tuple[Operator, ...]:
+    """`mhff.ops.contraction`, which has a gradient with respect to the features only."""
+    arguments = ("features", "coefficients", "monomials", "row_sum")
+
+    def results(x: Inputs) -> torch.Tensor:
+        n_atoms, _, n_channels = x.features.shape
+        return x.features.new_empty(n_atoms, x.row_sum.shape[0], n_channels)
+
+    def backward(x: Inputs, needed: frozenset[str], call: Suffix, gradient: Any) -> Gradients:
+        return {"features": call("_adjoint")(gradient, *vars(x).values())}
+
+    return (
+        Operator("", arguments, 1, results, backward),
+        Operator("_adjoint", ("gradient", *arguments), 1, lambda x: torch.empty_like(x.features)),
+    )
+
+
+def _ghosts() -> tuple[Operator, ...]:
+    """`mhff.ops.ghosts`: each is the other's adjoint."""
+
+    def with_ghosts(x: Inputs) -> torch.Tensor:
+        n_all = x.features.shape[0] + x.plan.shape[0] - 1
+        return x.features.new_empty(n_all, *x.features.shape[1:])
+
+    def without_ghosts(x: Inputs) -> torch.Tensor:
+        n_local = x.gradients.shape[0] - x.plan.shape[0] + 1
+        return x.gradients.new_empty(n_local, *x.gradients.shape[1:])
+
+    def backward(x: Inputs, needed: frozenset[str], call: Suffix, gradient: Any) -> Gradients:
+        return {"features": call("_adjoint")(gradient, x.plan)}
+
+    def second(x: Inputs, needed: frozenset[str], call: Suffix, gradient: Any) -> Gradients:
+        return {"gradients": call("")(gradient, x.plan)}
+
+    return (
+        Operator("", ("features", "plan"), 1, with_ghosts, backward),
+        Operator("_adjoint", ("gradients", "plan"), 1, without_ghosts, second),
+    )
+
+
+REFERENCE = {
+    "convolution": _reference_convolution(),
+    "symmetric_contraction": _reference_contraction(),
+    "exchange_ghosts": _ghosts(),
+}
+"""Operators in plain torch, in the namespace `mhff`."""
+COMMON = {
+    "sort_edges": Operator("", ("atoms", "SymInt n_atoms"), 2, _sorted_edges),
+    "sum_edges": Operator("", ("values", "atoms", "order", "begin"), 1, _sums, _gradient_of_values),
+    "multiply": Operator(
+        "", ("x", "packed", "int n"), 1, lambda x: x.x.new_empty(x.x.shape[0], x.n)
+    ),
+    "multiply_pack": Operator("", ("matrix",), 1, None),
+    "release_memory": Operator("", (), 0, None),
+}
+"""Operators that every library in C++ has, whatever its shapes."""
+
+
+def _messages(widths: Sequence[int]) -> Callable[[Inputs], torch.Tensor]:
+    """Flat messages with this many channels of each degree."""
+    size = sum((2 * degree + 1) * width for degree, width in enumerate(widths))
+    return lambda x: x.features.new_empty((x.begin.shape[0] - 1) * size)
+
+
+def _add(totals: dict[str, torch.Tensor], name: str, term: torch.Tensor) -> None:
+    totals[name] = totals[name] + term if name in totals else term

@@ -1,0 +1,199 @@
+"""How torch learns of an operator: its schema, the shape of its results, its derivatives.
+
+An `Operator` says this once. C++ libraries, Triton kernels and plain torch register it by the same
+functions, so no back end counts arguments or lists them again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from inspect import Parameter, Signature
+from types import SimpleNamespace
+from typing import Any, Protocol, TypeVar
+
+import torch
+
+T = TypeVar("T")
+PYTHON_TYPES: dict[str, Any] = {
+    "Tensor": torch.Tensor,
+    "Tensor[]": list[torch.Tensor],
+    "int": int,
+    "SymInt": int,
+    "SymInt[]": list[int],
+    "float": float,
+}
+
+_REGISTERED: dict[str, Any] = {}
+"""What this process has told torch, by name: libraries, operators, derivatives.
+
+torch keeps operators for the life of a process and refuses a second definition of the same name, so
+the record of what it knows is as global as they are. It is the only global state of `mhff.ops`, but
+for the memory that libraries of kernels keep (`cpu/include/memory.h`).
+"""
+_LOCK = threading.RLock()
+
+
+def once(name: str, make: Callable[[], T]) -> T:
+    """What `make` returned when this process first asked for `name`; nothing is kept if it raises."""
+    with _LOCK:
+        if name not in _REGISTERED:
+            _REGISTERED[name] = make()
+        return _REGISTERED[name]
+
+
+Inputs = SimpleNamespace
+"""An operator's inputs by their names."""
+Call = Callable[..., Any]
+
+
+class Backward(Protocol):
+    """How an operator is differentiated."""
+
+    def __call__(
+        self, x: Inputs, needed: frozenset[str], call: Callable[[str], Call], *gradients: Any
+    ) -> Mapping[str, Any]:
+        """Gradients by the inputs' names from those of the results; the others are zero.
+
+        `needed` names the inputs whose gradients are asked for, `call` gives the operator of the
+        same kernel with another suffix.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One operator of a kernel."""
+
+    suffix: str
+    """Of its name: empty for the kernel itself, or `_adjoint`, `_pack`."""
+    arguments: tuple[str, ...]
+    """Names, each with its type in front unless it is a Tensor: "features", "float r_max"."""
+    results: int
+    """Number of tensors that it returns."""
+    shape_of_results: Callable[[Inputs], Any] | None
+    """Empty results from the inputs; None for operators that are never traced."""
+    backward: Backward | None = None
+    materialize_gradients: bool = True
+    """Whether gradients of results that nothing depends on are zeros, or else None."""
+
+    @property
+    def types(self) -> dict[str, str]:
+        """Type of each argument in torch's schemas, by name."""
+        pairs = (("Tensor " + argument).split()[-2:] for argument in self.arguments)
+        return {name: kind for kind, name in pairs}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the arguments."""
+        return tuple(self.types)
+
+    @property
+    def schema(self) -> str:
+        """Schema without the operator's name."""
+        arguments = ", ".join(f"{kind} {name}" for name, kind in self.types.items())
+        results = ", ".join(["Tensor"] * self.results)
+        return f"({arguments}) -> " + (results if self.results == 1 else f"({results})")
+
+    @property
+    def signature(self) -> Signature:
+        """The same as a signature of Python, from which torch infers the schema."""
+        several: Any = tuple.__class_getitem__((torch.Tensor,) * self.results)
+        result = torch.Tensor if self.results == 1 else several
+        parameters = [
+            Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, annotation=PYTHON_TYPES[kind])
+            for name, kind in self.types.items()
+        ]
+        return Signature(parameters, return_annotation=result)
+
+    def inputs(self, values: Sequence[Any]) -> Inputs:
+        """Inputs by their names."""
+        return Inputs(**dict(zip(self.names, values, strict=True)))
+
+
+def define(
+    namespace: str, kernel: str, operators: Sequence[Operator], functions: Mapping[str, Call]
+) -> dict[str, Call]:
+    """Operators whose results are those of Python functions, by suffix; see `describe`."""
+
+    def make() -> dict[str, Call]:
+        made: dict[str, Call] = {}
+        for operator in operators:
+            name = f"{namespace}::{kernel}{operator.suffix}"
+            made[operator.suffix] = torch.library.custom_op(
+                name, functions[operator.suffix], mutates_args=(), schema=operator.schema
+            )
+        describe(namespace, kernel, operators)
+        return made
+
+    return once(f"{namespace}::{kernel}", make)
+
+
+def describe(namespace: str, kernel: str, operators: Sequence[Operator]) -> None:
+    """Tell torch the shapes and derivatives of a kernel's operators, which it knows by their schema."""
+    for operator in operators:
+        name = f"{namespace}::{kernel}{operator.suffix}"
+        once(f"{name}, described", partial(_describe, name, kernel, operator))
+
+
+def _describe(name: str, kernel: str, operator: Operator) -> None:
+    namespace = name.partition("::")[0]
+    shape, backward = operator.shape_of_results, operator.backward
+    if shape is not None:
+        torch.library.register_fake(name, lambda *values: shape(operator.inputs(values)))
+    if backward is None:
+        return
+
+    def setup(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        _keep(operator, ctx, inputs)
+        ctx.set_materialize_grads(operator.materialize_gradients)
+
+    def differentiate(ctx: Any, *gradients: torch.Tensor | None) -> tuple[Any, ...]:
+        x = operator.inputs(_kept(operator, ctx))
+        contiguous = [None if g is None else g.contiguous() for g in gradients]
+        needed = frozenset(
+            name
+            for name, wanted in zip(operator.names, ctx.needs_input_grad, strict=True)
+            if (any(wanted) if isinstance(wanted, list) else wanted)
+        )
+        found = backward(x, needed, lambda suffix: find(namespace, kernel + suffix), *contiguous)
+        return tuple(found.get(name) for name in operator.names)
+
+    torch.library.register_autograd(name, differentiate, setup_context=setup)
+
+
+def _keep(operator: Operator, ctx: Any, inputs: tuple[Any, ...]) -> None:
+    """Keep all inputs for the backward pass: tensors in torch's own way, the rest as it is."""
+    tensors: list[torch.Tensor] = []
+    ctx.others = []
+    for kind, value in zip(operator.types.values(), inputs, strict=True):
+        if kind == "Tensor":
+            tensors.append(value)
+        elif kind == "Tensor[]":
+            tensors += value
+            ctx.others.append(len(value))
+        else:
+            ctx.others.append(value)
+    ctx.save_for_backward(*tensors)
+
+
+def _kept(operator: Operator, ctx: Any) -> list[Any]:
+    """The inputs that `_keep` kept."""
+    tensors = iter(ctx.saved_tensors)
+    others = iter(ctx.others)
+    inputs: list[Any] = []
+    for kind in operator.types.values():
+        if kind == "Tensor":
+            inputs.append(next(tensors))
+        elif kind == "Tensor[]":
+            inputs.append([next(tensors) for _ in range(next(others))])
+        else:
+            inputs.append(next(others))
+    return inputs
+
+
+def find(namespace: str, name: str) -> Call:
+    """An operator that torch knows."""
+    return getattr(getattr(torch.ops, namespace), name).default
