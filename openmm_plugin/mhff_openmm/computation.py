@@ -1,6 +1,6 @@
 """What OpenMM calls at every step.
 
-OpenMM pickles this object into the System's XML, and a failure while it is read back kills the
+OpenMM pickles this object into the System's XML, and a failure while it reads one back kills the
 process. So this module imports nothing that can fail, the pickled state is small, and the program
 is loaded at the first call.
 """
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     import openmm
 
+    from mhff.filekinds import SourceFile
     from mhff_openmm.adapter import Adapter
 
 logger = logging.getLogger(__name__)
@@ -36,16 +37,17 @@ class MHFFComputation:
         periodic: bool,
         skin: float,
     ) -> None:
-        """`species`: a byte per particle, the position of its element in `program.elements`;
-        `parameters`: one per head; `state`: total charge and spin multiplicity.
+        """`species`: for each particle a byte, the position of its element in `program.elements`.
+
+        `parameters`: names, one for each head; `state`: total charge and spin multiplicity; `skin`
+        of the neighbour list, A.
         """
-        self.program, self.species, self.parameters, self.state = (
-            program,
-            species,
-            parameters,
-            state,
-        )
-        self.periodic, self.skin = periodic, skin
+        self.program = program
+        self.species = species
+        self.parameters = parameters
+        self.state = state
+        self.periodic = periodic
+        self.skin = skin
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but what was loaded."""
@@ -54,8 +56,8 @@ class MHFFComputation:
     def __call__(self, state: openmm.State) -> tuple[float, np.ndarray]:
         """Energy, kJ/mol, and forces `[n, 3]`, kJ/mol/nm.
 
-        OpenMM passes only the text of an exception on, so the text says all; the traceback is in
-        the log (level DEBUG).
+        OpenMM passes on only the text of an exception, so the text is complete; the traceback goes
+        to the log (level DEBUG).
         """
         try:
             return self._evaluate(state)
@@ -75,17 +77,17 @@ class MHFFComputation:
         with torch.inference_mode(False):  # a caller's inference mode would forbid gradients
             values = state.getParameters()
             head_weights = tuple(values[parameter] for parameter in self.parameters)
-            # the numbers of these quantities are in OpenMM's own units, nm; asking through units
-            # costs more than the list
+            # _value is in OpenMM's own unit, nm; converting units costs more than the list
             positions = state.getPositions(asNumpy=True)._value
             box = state.getPeriodicBoxVectors(asNumpy=True)._value if self.periodic else None
-            return self.adapter().evaluate(positions, box, head_weights)
+            adapter = self._adapter or self.load()
+            return adapter.evaluate(positions, box, head_weights)
 
-    def adapter(self) -> Adapter:
-        """The loaded program; loads it if need be."""
-        if self._adapter is None:
-            from mhff_openmm.adapter import Adapter
+    def load(self, file: SourceFile | None = None) -> Adapter:
+        """Load the program, compiling the model if need be; see `mhff_openmm.program`."""
+        from mhff_openmm.adapter import Adapter
 
-            symbols = [self.program.elements[index] for index in self.species]
-            self._adapter = Adapter(load_program(self.program), symbols, self.state, self.skin)
+        symbols = [self.program.elements[index] for index in self.species]
+        evaluator = load_program(self.program, file)
+        self._adapter = Adapter(evaluator, symbols, self.state, self.skin)
         return self._adapter

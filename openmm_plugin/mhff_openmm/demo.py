@@ -17,16 +17,19 @@ from mhff.demo import COLOURS, MODEL
 from mhff.engines import Panel
 from mhff_openmm.adapter import KJ_PER_MOL_PER_EV
 from mhff_openmm.force import add_mhff_force
+from mhff_openmm.systems import system_of
 
 N_WATERS = 4
 SPACING = 2.9
-"""Between the oxygens of the start structure, A."""
+"""Distance of neighbouring oxygens at the start, A."""
 TEMPERATURE = 300.0
+"""Temperature at the start, K."""
 STEP = 0.5e-3
 """Time step, ps."""
 DURATION = 2.0
-"""Of the dynamics, ps."""
+"""Length of the dynamics, ps."""
 FRAMES = 200
+"""Frames of the trajectory."""
 
 
 def water_ring() -> Atoms:
@@ -41,63 +44,30 @@ def water_ring() -> Atoms:
     return cluster
 
 
-def topology_of(atoms: Atoms) -> app.Topology:
-    """OpenMM topology of a cluster of waters given as O H H, O H H, ..."""
-    topology = app.Topology()
-    chain = topology.addChain()
-    for start in range(0, len(atoms), 3):
-        residue = topology.addResidue("HOH", chain)
-        oxygen, *hydrogens = (
-            topology.addAtom(
-                f"{atom.symbol}{atom.index - start}", app.Element.getBySymbol(atom.symbol), residue
-            )
-            for atom in atoms[start : start + 3]
-        )
-        for hydrogen in hydrogens:
-            topology.addBond(oxygen, hydrogen)
-    return topology
-
-
 def water_dynamics(out: Path, say: Callable[[str], None]) -> Panel:
-    """2 ps of a water cluster at constant energy; writes a DCD trajectory and reads it back with
-    mdtraj.
-    """
+    """2 ps of a water cluster at constant energy, saved as DCD and read back with mdtraj."""
     atoms = water_ring()
     simulation = _simulation(atoms)
     simulation.minimizeEnergy(maxIterations=50)
     simulation.context.setVelocitiesToTemperature(TEMPERATURE * unit.kelvin, 1)
-    n_steps = round(DURATION / STEP)
-    trajectory, topology_file = out / "water.dcd", out / "water.pdb"
+    trajectory = out / "water.dcd"
+    topology_file = out / "water.pdb"
     positions = simulation.context.getState(getPositions=True).getPositions()
     with topology_file.open("w") as stream:
         app.PDBFile.writeFile(simulation.topology, positions, stream)
-    simulation.reporters.append(app.DCDReporter(str(trajectory), n_steps // FRAMES))
-    times, potential, total = [], [], []
-    for _ in range(FRAMES):
-        simulation.step(n_steps // FRAMES)
-        state = simulation.context.getState(getEnergy=True)
-        times.append(state.getTime().value_in_unit(unit.picosecond))
-        potential.append(_electronvolts(state.getPotentialEnergy()))
-        total.append(potential[-1] + _electronvolts(state.getKineticEnergy()))
-    simulation.reporters.clear()
+    times, potential, total = _run(simulation, trajectory)
     read_back = mdtraj.load(str(trajectory), top=str(topology_file))
     drift = np.polyfit(times, total, 1)[0] * DURATION / len(atoms)
     say(
         f"water cluster in OpenMM, head molecules (wB97M-D3(BJ)): {DURATION:g} ps, {len(atoms)} "
-        "atoms, "
-        f"energy drift {1e3 * drift:+.4f} meV per atom; {trajectory} has {read_back.n_frames} "
-        "frames"
+        f"atoms, energy drift {1e3 * drift:+.4f} meV per atom; {trajectory} has "
+        f"{read_back.n_frames} frames"
     )
 
     def draw(axes: Axes) -> None:
-        axes.plot(
-            times,
-            np.array(potential) - total[0],
-            color=COLOURS["molecules"],
-            lw=1.2,
-            label="potential",
-        )
-        axes.plot(times, np.array(total) - total[0], color="0.2", lw=1.8, label="total")
+        colour = COLOURS["molecules"]
+        axes.plot(times, potential - total[0], color=colour, lw=1.2, label="potential")
+        axes.plot(times, total - total[0], color="0.2", lw=1.8, label="total")
         axes.set(xlabel="time / ps", ylabel="energy / eV")
         axes.legend(frameon=False)
 
@@ -105,14 +75,30 @@ def water_dynamics(out: Path, say: Callable[[str], None]) -> Panel:
 
 
 def _simulation(atoms: Atoms) -> app.Simulation:
-    topology, system = topology_of(atoms), openmm.System()
-    for mass in atoms.get_masses():
-        system.addParticle(mass)
+    system, topology = system_of(atoms, "HOH", residue_size=3)
     add_mhff_force(system, topology, MODEL, head="molecules", form="torchscript")
     platform = openmm.Platform.getPlatformByName("Reference")
     simulation = app.Simulation(topology, system, openmm.VerletIntegrator(STEP), platform)
     simulation.context.setPositions(atoms.positions * unit.angstrom)
     return simulation
+
+
+def _run(simulation: app.Simulation, trajectory: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Times, ps, potential and total energies, eV, of each frame; writes the frames as DCD."""
+    n_steps = round(DURATION / STEP) // FRAMES
+    simulation.reporters.append(app.DCDReporter(str(trajectory), n_steps))
+    rows = []
+    for _ in range(FRAMES):
+        simulation.step(n_steps)
+        state = simulation.context.getState(getEnergy=True)
+        potential = _electronvolts(state.getPotentialEnergy())
+        kinetic = _electronvolts(state.getKineticEnergy())
+        rows.append(
+            (state.getTime().value_in_unit(unit.picosecond), potential, potential + kinetic)
+        )
+    simulation.reporters.clear()
+    times, potentials, totals = np.array(rows).T
+    return times, potentials, totals
 
 
 def _electronvolts(energy: unit.Quantity) -> float:

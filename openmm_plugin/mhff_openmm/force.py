@@ -13,7 +13,6 @@ from mhff.files import sha256
 from mhff.heads import HeadSpec
 from mhff.modelfile import BUNDLED
 from mhff.opening import read_capabilities
-from mhff.options import Form, parse_choice
 from mhff.state import given_state
 from mhff.verlet import check_skin
 
@@ -29,9 +28,8 @@ from mhff_openmm.checks import resolve_periodic, selected_particles, symbols_of
 from mhff_openmm.computation import MHFFComputation
 from mhff_openmm.program import Program
 
-SKIN = 1.0
-"""Of the neighbour list, A, that suits most simulations."""
-DEFAULT_FORM = "aoti"
+DEFAULT_SKIN = 1.0
+"""Skin of the neighbour list that suits most simulations, A."""
 
 
 def add_mhff_force(
@@ -45,59 +43,63 @@ def add_mhff_force(
     device: str = "cpu",
     *,
     periodic: bool | None = None,
-    skin: float = SKIN,
+    skin: float = DEFAULT_SKIN,
     form: str | None = None,
     charge: float | None = None,
     spin: float | None = None,
 ) -> PythonForce:
-    """Add the model's energy of all atoms, or of `atoms`, to the System; gives the force that was
-    added.
+    """Add the model's energy of all atoms, or of `atoms`, to a System, and return the new force.
 
-    The weight of each head is a global parameter `<name>_head_<head>` that a running Context can
-    change with `setParameter`; weights are used as given, never normalised.
+    The weight of each head is a global parameter `<name>_head_<head>`, which a running Context can
+    change with `setParameter`. Weights are used as given, never normalised.
 
     Args:
-        system: gets the force; the model describes every interaction among the chosen atoms.
-        topology: the System's; elements are taken from it.
+        system: gets the force. The model describes every interaction among the chosen atoms.
+        topology: of the System; it gives the elements.
         model: a model file, `"mini"`, or an artefact of `mhff compile`.
-        head: a head's name, or a mix as `{"materials": 0.5, "surfaces": 0.5}`; may be left out where there is only one,
-            and for an artefact that was compiled with one.
-        atoms: indices of the atoms to act on, in any order; None for all.
-        dtype: "float32", or "float64", which is refused for an artefact that was compiled in float32.
-        name: of the force, and the beginning of its parameters' names.
-        device: of torch: "cpu" or "cuda".
-        periodic: None: periodic if the topology has box vectors or the System is periodic.
-        skin: of the neighbour list, A: a wider one is built less often and has more pairs to look through.
-        form: what a model is compiled to, once, in the compile cache: "aoti" or "torchscript"; "eager" runs it as it is.
-        charge: total charge of the chosen atoms, e, for models that take one (0, unless an artefact says otherwise).
-        spin: their spin multiplicity 2S + 1, for models that take one (1, unless an artefact says otherwise).
+        head: name of a head, or a mix such as `{"materials": 0.5, "surfaces": 0.5}`. May be left
+            out for a model with one head, and for an artefact compiled with a head.
+        atoms: indices of the atoms that the force acts on, in any order; None for all.
+        dtype: "float32" for molecular dynamics; "float64" for minimisation, normal modes and
+            comparisons (`docs/precision.md`). An artefact compiled in float32 has no float64.
+        name: of the force; its parameters' names begin with it.
+        device: "cpu" or "cuda".
+        periodic: None means periodic if the topology has box vectors or the System is periodic.
+        skin: of the neighbour list, A. A wider one is searched for less often but holds more pairs.
+        form: what a model runs as: "aoti" or "torchscript", compiled once into the compile cache,
+            or "eager", without compiling. None means "aoti", or "eager" without a compiler.
+        charge: total charge of the chosen atoms, e, for models that take one; 0, or an artefact's
+            own, if left out.
+        spin: spin multiplicity 2S + 1 of the chosen atoms, for models that take one; 1, or an
+            artefact's own, if left out.
 
     Raises:
-        MHFFError: for an unknown head, a charge or spin that the model does not take, an element that it lacks, atoms that
-            are out of range, twice there or no atoms, a file that is not ours, a box that is not the System's, or a name
-            that is taken.
+        MHFFError: for an unknown head, a charge or spin that the model does not take, an element
+            that it lacks, atoms that are out of range, repeated or none, a file that is not one of
+            mhff, a box that differs from the System's, or a name that is taken.
     """
     particles = selected_particles(system, topology, atoms)
     symbols = symbols_of(system, topology, particles)
     periodic = resolve_periodic(system, topology, periodic)
-    check_skin(skin, SKIN)
+    check_skin(skin, DEFAULT_SKIN)
     file = read_source(model)
-    program = _program(model, file, form, device, dtype)
     capabilities = read_capabilities(file)
     weights = capabilities.head_row(head).tolist()
     species_indices(symbols, capabilities.elements)  # refuses elements that the model lacks
     elements = tuple(element for element in capabilities.elements if element in symbols)
-    species = bytes(elements.index(symbol) for symbol in symbols)
     state = given_state(charge, spin, capabilities.state_embeddings, capabilities.default_state)
-    parameters = {
-        f"{name}_head_{known}": weight
-        for known, weight in zip(capabilities.heads.names, weights, strict=True)
-    }
-    _check_name(system, name, parameters)
+    names = [f"{name}_head_{known}" for known in capabilities.heads.names]
+    _check_name(system, name, names)
     computation = MHFFComputation(
-        program._replace(elements=elements), species, tuple(parameters), state, periodic, skin
+        Program(_lasting_name(model, file), sha256(file.content), form, device, dtype, elements),
+        bytes(elements.index(symbol) for symbol in symbols),
+        tuple(names),
+        state,
+        periodic,
+        skin,
     )
-    computation.adapter().warn_of_extrapolation(weights)
+    computation.load(file).warn_of_extrapolation(weights)
+    parameters = dict(zip(names, weights, strict=True))
     force = PythonForce(computation, parameters, [] if atoms is None else particles)
     force.setName(name)
     force.setUsesPeriodicBoundaryConditions(periodic)
@@ -105,31 +107,17 @@ def add_mhff_force(
     return force
 
 
-def _program(
-    model: str | os.PathLike[str], file: SourceFile, form: str | None, device: str, dtype: str
-) -> Program:
-    """The program of a model or an artefact, as data."""
-    if form is not None:
-        parse_choice(Form, form, "form")
-    if file.is_model:
-        form = form or DEFAULT_FORM
-    elif form is not None:
-        raise MHFFError(
-            f"'{file.name}' is not a .mhff model file, and only those are compiled; leave out "
-            f"form='{form}'"
-        )
+def _lasting_name(model: str | os.PathLike[str], file: SourceFile) -> str:
+    """Name by which another process finds the file: a bundled model's, or the absolute path."""
     bundled = str(model) in BUNDLED and not Path(model).exists()
-    source = str(model) if bundled else str(file.path.resolve())
-    return Program(source, sha256(file.content), form, device, dtype)
+    return str(model) if bundled else str(file.path.resolve())
 
 
 def _check_name(system: openmm.System, name: str, parameters: Iterable[str]) -> None:
-    """Refuse a name whose parameters another force of ours has: two forces share a parameter of one
-    name.
-    """
+    """Raise MHFFError if another force has these parameters: OpenMM shares those of one name."""
     for force in system.getForces():
         if isinstance(force, PythonForce) and set(force.getGlobalParameters()) & set(parameters):
             raise MHFFError(
-                f"this System has a force with the parameters {listing(parameters)} already; "
-                f"give this one another name, as name='{name}_2'"
+                f"this System already has a force with the parameters {listing(parameters)}; "
+                f"give this one another name, for example name='{name}_2'"
             )

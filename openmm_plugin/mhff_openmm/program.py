@@ -1,10 +1,8 @@
-"""Which program a force runs, as data that can be pickled, and the programs that this process has
-loaded.
-"""
+"""Which program a force runs, as data that can be pickled, and the programs that are loaded."""
 
 from __future__ import annotations
 
-from functools import lru_cache
+import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 from mhff.errors import MHFFError
@@ -12,42 +10,55 @@ from mhff.files import sha256
 
 if TYPE_CHECKING:
     from mhff.evaluator import Evaluator
+    from mhff.filekinds import SourceFile
 
-LOADED_PROGRAMS = 8
-"""How many programs a process keeps loaded for forces that are made or copied later."""
+MAX_LOADED = 8
+"""Programs that a process keeps for forces that are made or copied later."""
+
+_loaded: dict[Program, Evaluator] = {}
+"""The one used last is last."""
+_loading = threading.Lock()
 
 
 class Program(NamedTuple):
-    """A model in the form it runs in, or an artefact (`form` is None), and where it runs."""
+    """A model or an artefact, and how it runs."""
 
     source: str
     """Absolute path, or the name of a bundled model."""
     sha256: str
     """Checksum of the file: a System that was saved and read again must run the same model."""
     form: str | None
+    """None: the default of a model; an artefact has its own."""
     device: str
     dtype: str
-    elements: tuple[str, ...] = ()
-    """What the particles are; a program for few elements is made where one for all of the model's
-    would be too large.
+    elements: tuple[str, ...]
+    """Elements of the particles."""
+
+
+def load_program(program: Program, file: SourceFile | None = None) -> Evaluator:
+    """The evaluator of a program, shared by all forces of this process.
+
+    Compiles a model if need be. `file` is the source if it has been read already. Raises MHFFError
+    if the file is gone or has changed since the force was made.
     """
+    with _loading:  # several Contexts may ask at once, and must not compile twice
+        evaluator = _loaded.pop(program, None) or _opened(program, file)
+        _loaded[program] = evaluator
+        while len(_loaded) > MAX_LOADED:
+            del _loaded[next(iter(_loaded))]
+        return evaluator
 
 
-@lru_cache(maxsize=LOADED_PROGRAMS)
-def load_program(program: Program) -> Evaluator:
-    """The evaluator of a program, shared by all copies of its force in this process.
-
-    Raises MHFFError if the file is gone or has other content than when the force was made.
-    """
+def _opened(program: Program, file: SourceFile | None) -> Evaluator:
     from mhff.filekinds import read_source
     from mhff.opening import open_evaluator
     from mhff.options import CompileOptions
 
-    file = read_source(program.source)
+    file = file or read_source(program.source)
     if sha256(file.content) != program.sha256:
         raise MHFFError(
             f"'{file.name}' has changed since this OpenMM System was made with it; "
-            "put the old file back, or make the System again"
+            "restore the file, or make the System again"
         )
     options = CompileOptions.model_validate(
         {"device": program.device, "precision": program.dtype, "form": program.form}

@@ -76,19 +76,6 @@ def reduced(atoms: Atoms) -> Atoms:
     return Atoms(atoms.symbols, positions=atoms.positions @ rotation.T, cell=cell, pbc=True)
 
 
-def to_openmm(atoms: Atoms) -> tuple[openmm.System, app.Topology]:
-    system, topology = openmm.System(), app.Topology()
-    residue = topology.addResidue("ALL", topology.addChain())
-    for atom in atoms:
-        topology.addAtom(atom.symbol, app.Element.getBySymbol(atom.symbol), residue)
-        system.addParticle(atom.mass)
-    if atoms.pbc.any():
-        vectors = [openmm.Vec3(*row) for row in atoms.cell[:] / ANGSTROM_PER_NM] * unit.nanometer
-        topology.setPeriodicBoxVectors(vectors)
-        system.setDefaultPeriodicBoxVectors(*vectors)
-    return system, topology
-
-
 def add(
     system: openmm.System, topology: app.Topology, model: Path | str, **arguments: Any
 ) -> openmm.PythonForce:

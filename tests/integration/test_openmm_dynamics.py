@@ -20,13 +20,13 @@ from openmm_runs import (
     rattled,
     read,
     start,
-    to_openmm,
     waters,
 )
 
 from mhff.neighbours import neighbour_list
 from mhff_openmm import add_mhff_force
 from mhff_openmm.adapter import KJ_PER_MOL_PER_EV
+from mhff_openmm.systems import system_of
 
 BAROSTATS = {
     "isotropic": lambda: openmm.MonteCarloBarostat(1 * unit.bar, 2000, 4),
@@ -39,7 +39,7 @@ BAROSTATS = {
 
 def test_water_cluster_conserves_its_energy():
     atoms = waters(3)
-    system, topology = to_openmm(atoms)
+    system, topology = system_of(atoms)
     add_mhff_force(system, topology, "mini", head="molecules", dtype="float64")
     integrator = openmm.VerletIntegrator(0.25 * unit.femtosecond)
     context = start(system, atoms.positions, integrator=integrator)
@@ -66,7 +66,7 @@ def test_skin_list_equals_fresh_list_along_a_trajectory_with_a_barostat(
     platform, barostat, model_file, ase_results
 ):
     atoms = magnesia()
-    system, topology = to_openmm(atoms)
+    system, topology = system_of(atoms)
     add(system, topology, model_file, head="materials", dtype="float64", skin=0.3)
     force = BAROSTATS[barostat]()
     force.setRandomNumberSeed(1)
@@ -92,7 +92,7 @@ HEADS_OF_CONTEXTS = ("molecules", "surfaces", "materials")
 def contexts_of_one_system(model_file: Path) -> list[openmm.Context]:
     """Three Contexts of one System, each with its own positions, velocities and head."""
     clusters = [waters(6), waters(6, spacing=3.4, seed=5), waters(6)]
-    system, topology = to_openmm(clusters[0])
+    system, topology = system_of(clusters[0])
     add(system, topology, model_file, head="molecules", dtype="float64", skin=0.2)
     contexts = []
     for seed, (atoms, head) in enumerate(zip(clusters, HEADS_OF_CONTEXTS, strict=True)):
@@ -150,7 +150,7 @@ def test_contexts_in_turn_search_for_neighbours_as_rarely_as_alone(model_file, m
 
     monkeypatch.setattr("mhff.verlet.neighbour_list", counted)
     clusters = (waters(6), waters(6, spacing=3.4, seed=5))
-    system, topology = to_openmm(clusters[0])
+    system, topology = system_of(clusters[0])
     add(system, topology, model_file, head="molecules", dtype="float64")
     alone = count([copy.deepcopy(system), copy.deepcopy(system)])
     assert alone < 15
@@ -159,7 +159,7 @@ def test_contexts_in_turn_search_for_neighbours_as_rarely_as_alone(model_file, m
 
 def test_minimiser_lowers_the_energy(model_file):
     atoms = rattled(waters(2), 0.1)
-    system, topology = to_openmm(atoms)
+    system, topology = system_of(atoms)
     add(system, topology, model_file, head="molecules", dtype="float64")
     context = start(system, atoms.positions)
     before = read(context)[0]

@@ -9,14 +9,15 @@ from openmm_runs import (
     assert_same,
     read,
     start,
-    to_openmm,
     waters,
 )
+
+from mhff_openmm.systems import system_of
 
 
 def test_head_changed_at_run_time_equals_fresh_start(model_file):
     atoms = waters(5)
-    system, topology = to_openmm(atoms)
+    system, topology = system_of(atoms)
     add(system, topology, model_file, head="surfaces", dtype="float64")
     context = start(system, atoms.positions)
     context.getIntegrator().step(5)
@@ -25,14 +26,14 @@ def test_head_changed_at_run_time_equals_fresh_start(model_file):
     positions = (
         context.getState(positions=True).getPositions(asNumpy=True).value_in_unit(unit.angstrom)
     )
-    fresh_system, _ = to_openmm(atoms)
+    fresh_system, _ = system_of(atoms)
     add(fresh_system, topology, model_file, head="molecules", dtype="float64")
     assert_same(read(context), read(start(fresh_system, positions)))
 
 
 def test_weights_are_used_as_given(model_file, ase_results):
     atoms = waters(3)
-    system, topology = to_openmm(atoms)
+    system, topology = system_of(atoms)
     add(system, topology, model_file, head="molecules", dtype="float64")
     context = start(system, atoms.positions)
     context.setParameter("mhff_head_molecules", 2.0)
@@ -46,7 +47,7 @@ def test_weights_are_used_as_given(model_file, ase_results):
 
 def test_two_forces_of_other_names_have_their_own_heads(model_file, ase_results):
     atoms = waters(3)
-    system, topology = to_openmm(atoms)
+    system, topology = system_of(atoms)
     add(system, topology, model_file, head="molecules", dtype="float64")
     add(system, topology, model_file, head="surfaces", dtype="float64", name="other").setForceGroup(
         1
@@ -58,7 +59,7 @@ def test_two_forces_of_other_names_have_their_own_heads(model_file, ase_results)
 
 def test_warns_once_of_elements_a_head_was_not_trained_on(model_file, recwarn):
     atoms = Atoms("MgO", positions=[[0, 0, 0], [0, 0, 1.8]])
-    system, topology = to_openmm(atoms)
+    system, topology = system_of(atoms)
     add(system, topology, model_file, head="materials")
     context = start(system, atoms.positions)
     read(context)
@@ -67,5 +68,6 @@ def test_warns_once_of_elements_a_head_was_not_trained_on(model_file, recwarn):
         context.setParameter("mhff_head_molecules", weight)
         read(context)
     assert [str(warning.message) for warning in recwarn.list] == [
-        "head 'molecules' was not trained on Mg; its numbers there are an extrapolation"
+        "head 'molecules' was not trained on Mg; its predictions for these elements are "
+        "extrapolations"
     ]

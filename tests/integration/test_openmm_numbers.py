@@ -22,7 +22,6 @@ from openmm_runs import (
     read,
     reduced,
     start,
-    to_openmm,
     waters,
 )
 from structures import (
@@ -34,9 +33,11 @@ from structures import (
     water_cluster,
 )
 
-from mhff import MHFFCalculator, MHFFError
+from mhff import MHFFCalculator, MHFFError, load
+from mhff.options import CompileOptions, Form, Precision
 from mhff_deploy.compiling.cache import compiled
 from mhff_openmm import add_mhff_force
+from mhff_openmm.systems import system_of
 
 PLATFORMS = ("Reference", "CPU")
 FORMS = ("aoti", "torchscript", "eager")
@@ -60,7 +61,7 @@ STRUCTURES: dict[str, Callable[[], Atoms]] = {
 @pytest.mark.filterwarnings("ignore:head .* was not trained on")
 def test_equals_ase_for_every_head_and_changes_head_at_run_time(structure, form):
     atoms = reduced(STRUCTURES[structure]())
-    system, topology = to_openmm(atoms)
+    system, topology = system_of(atoms)
     add_mhff_force(system, topology, "mini", head=MIX, dtype="float64", form=form)
     contexts = [start(system, atoms.positions, platform) for platform in PLATFORMS]
     atoms.calc = MHFFCalculator("mini", head=MIX, dtype="float64", form="eager")
@@ -78,11 +79,15 @@ def test_equals_ase_for_every_head_and_changes_head_at_run_time(structure, form)
 
 
 def test_takes_an_artefact():
-    artefact = compiled("mini", dtype="float64", form="torchscript")
+    artefact = compiled(
+        load("mini"), CompileOptions(precision=Precision.FLOAT64, form=Form.TORCHSCRIPT)
+    )
     atoms = waters(2)
-    system, topology = to_openmm(atoms)
+    system, topology = system_of(atoms)
     with pytest.raises(MHFFError, match="no head given: this model has the heads"):
         add_mhff_force(system, topology, artefact, dtype="float64")
+    with pytest.raises(MHFFError, match="only those are compiled; leave out form='aoti'"):
+        add_mhff_force(system, topology, artefact, head="molecules", form="aoti")
     add_mhff_force(system, topology, artefact, head="molecules", dtype="float64")
     atoms.calc = MHFFCalculator("mini", head="molecules", dtype="float64", form="eager")
     expected = atoms.get_potential_energy(), atoms.get_forces()
@@ -91,7 +96,7 @@ def test_takes_an_artefact():
 
 def test_float32_is_near_float64(model_file, ase_results):
     atoms = magnesia()
-    system, topology = to_openmm(atoms)
+    system, topology = system_of(atoms)
     add(system, topology, model_file, head="materials")
     assert_same(
         read(start(system, atoms.positions)),
@@ -104,7 +109,7 @@ def test_float32_is_near_float64(model_file, ase_results):
 @pytest.mark.parametrize("periodic", [False, True])
 def test_periodicity_follows_the_topology_and_can_be_overruled(periodic, model_file, ase_results):
     atoms = magnesia()
-    system, topology = to_openmm(atoms)
+    system, topology = system_of(atoms)
     force = add(system, topology, model_file, head="materials", dtype="float64", periodic=periodic)
     assert (
         system.usesPeriodicBoundaryConditions()
@@ -117,7 +122,7 @@ def test_periodicity_follows_the_topology_and_can_be_overruled(periodic, model_f
 
 def test_periodic_if_the_system_is(model_file):
     atoms = waters(2)
-    system, topology = to_openmm(atoms)
+    system, topology = system_of(atoms)
     nonbonded = openmm.NonbondedForce()
     nonbonded.setNonbondedMethod(openmm.NonbondedForce.CutoffPeriodic)
     for _ in atoms:
@@ -130,7 +135,7 @@ def test_molecules_may_be_cut_by_the_box_edge_and_positions_unwrapped(model_file
     atoms = waters(8, spacing=3.3)
     atoms.set_cell([6.6, 6.6, 6.6])
     atoms.pbc = True
-    system, topology = to_openmm(atoms)
+    system, topology = system_of(atoms)
     add(system, topology, model_file, head="molecules", dtype="float64")
     expected = ase_results(atoms, "molecules")
     assert_same(read(start(system, atoms.get_positions(wrap=True))), expected)
@@ -142,7 +147,7 @@ def test_works_where_the_caller_forbids_gradients(model_file, ase_results):
     import torch
 
     atoms = waters(2)
-    system, topology = to_openmm(atoms)
+    system, topology = system_of(atoms)
     add(system, topology, model_file, head="molecules", dtype="float64")
     expected = ase_results(atoms, "molecules")
     for forbid in (torch.no_grad, torch.inference_mode):
@@ -155,7 +160,7 @@ def test_fragments_far_apart_are_the_sum_of_the_parts(platform, model_file, ase_
     parts = [waters(1), waters(1, seed=2)]
     parts[1].translate([1500, 1500, 0])
     whole = parts[0] + parts[1]
-    system, topology = to_openmm(whole)
+    system, topology = system_of(whole)
     add(system, topology, model_file, head="molecules", dtype="float64")
     (energy, forces), (other_energy, other_forces) = (
         ase_results(part, "molecules") for part in parts

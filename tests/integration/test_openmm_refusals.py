@@ -13,16 +13,16 @@ from openmm_runs import (
     magnesia,
     read,
     start,
-    to_openmm,
     waters,
 )
 
 from mhff import MHFFError
+from mhff_openmm.systems import system_of
 
 
 def test_subset_acts_on_its_atoms_only_in_any_order(model_file, ase_results):
     atoms = waters(5)
-    system, topology = to_openmm(atoms)
+    system, topology = system_of(atoms)
     chosen = [8, 6, 7, 0, 1, 2]
     add(system, topology, model_file, head="molecules", atoms=iter(chosen), dtype="float64")
     energy, forces = read(start(system, atoms.positions))
@@ -33,7 +33,7 @@ def test_subset_acts_on_its_atoms_only_in_any_order(model_file, ase_results):
 
 def test_subset_leaves_out_what_is_no_atom(model_file, ase_results):
     atoms = waters(2)
-    system, topology = to_openmm(atoms)
+    system, topology = system_of(atoms)
     topology.addAtom("M", None, next(topology.residues()))
     system.addParticle(0.0)
     system.setVirtualSite(6, openmm.TwoParticleAverageSite(0, 1, 0.5, 0.5))
@@ -44,7 +44,7 @@ def test_subset_leaves_out_what_is_no_atom(model_file, ase_results):
 
 def test_step_that_blows_up_is_told_in_one_sentence(model_file):
     atoms = waters(1)
-    system, topology = to_openmm(atoms)
+    system, topology = system_of(atoms)
     add(system, topology, model_file, head="molecules")
     context = start(system, atoms.positions)
     context.setParameter("mhff_head_molecules", np.nan)
@@ -82,19 +82,15 @@ def test_step_that_blows_up_is_told_in_one_sentence(model_file):
         ({"dtype": "float16"}, "unknown dtype 'float16': choose one of float32, float64"),
         ({"device": "gpu"}, "unknown device 'gpu': choose cpu or cuda"),
         ({"skin": -1.0}, "expected a skin of 0 A or more, got -1.0"),
-        ({"form": "onnx"}, "unknown form 'onnx': choose one of aoti, torchscript, eager"),
+        ({"form": "onnx"}, "unknown form 'onnx': choose one of eager, aoti, torchscript"),
         ({"model": "nowhere.mhff"}, "no file 'nowhere.mhff': give a model file"),
-        ({"model": __file__, "form": None}, "is neither a model nor an artefact of mhff"),
-        (
-            {"model": __file__, "form": "aoti"},
-            "is not a .mhff model file, and only those are compiled; leave out form",
-        ),
+        ({"model": __file__, "form": None}, "is not an mhff file; expected one of"),
     ],
 )
 def test_mistakes_are_told_in_one_sentence_and_leave_the_system_alone(
     arguments, sentence, model_file
 ):
-    system, topology = to_openmm(waters(2))
+    system, topology = system_of(waters(2))
     with pytest.raises(MHFFError) as caught:
         add(system, topology, **{"model": model_file, "head": "molecules"} | arguments)
     assert sentence in str(caught.value)
@@ -102,7 +98,7 @@ def test_mistakes_are_told_in_one_sentence_and_leave_the_system_alone(
 
 
 def test_element_that_the_model_lacks(model_file):
-    system, topology = to_openmm(Atoms("HF", positions=[[0, 0, 0], [0, 0, 1]]))
+    system, topology = system_of(Atoms("HF", positions=[[0, 0, 0], [0, 0, 1]]))
     with pytest.raises(
         MHFFError, match="this structure has F, but this model knows only H, C, N, O, Mg"
     ):
@@ -111,7 +107,7 @@ def test_element_that_the_model_lacks(model_file):
 
 
 def test_particles_that_are_no_atoms(model_file):
-    system, topology = to_openmm(waters(1))
+    system, topology = system_of(waters(1))
     topology.addAtom("M", None, next(topology.residues()))
     with pytest.raises(MHFFError, match="the topology has 4 atoms but the System has 3 particles"):
         add(system, topology, model_file, head="molecules")
@@ -129,7 +125,7 @@ def test_particles_that_are_no_atoms(model_file):
 
 def test_box_that_is_not_the_systems(model_file):
     atoms = magnesia()
-    system, topology = to_openmm(atoms)
+    system, topology = system_of(atoms)
     system.setDefaultPeriodicBoxVectors(*(openmm.Vec3(*row) for row in 2.0 * np.eye(3)))
     with pytest.raises(
         MHFFError,
@@ -140,15 +136,15 @@ def test_box_that_is_not_the_systems(model_file):
 
 
 def test_name_that_is_taken(model_file):
-    system, topology = to_openmm(waters(1))
+    system, topology = system_of(waters(1))
     add(system, topology, model_file, head="molecules")
-    with pytest.raises(MHFFError, match="give this one another name, as name='mhff_2'"):
+    with pytest.raises(MHFFError, match="give this one another name, for example name='mhff_2'"):
         add(system, topology, model_file, head="molecules")
 
 
 def test_deuterium_is_hydrogen(model_file, ase_results):
     atoms = waters(2)
-    system, topology = to_openmm(atoms)
+    system, topology = system_of(atoms)
     for atom in list(topology.atoms())[1:3]:
         atom.element = app.element.deuterium
     add(system, topology, model_file, head="molecules", dtype="float64")
@@ -158,7 +154,7 @@ def test_deuterium_is_hydrogen(model_file, ase_results):
 def test_atoms_that_coincide(model_file):
     crystal = magnesia()
     crystal += Atoms("O", positions=[crystal.positions[1] + crystal.cell[0]])
-    system, topology = to_openmm(crystal)
+    system, topology = system_of(crystal)
     add(system, topology, model_file, head="materials")
     with pytest.raises(
         openmm.OpenMMException,

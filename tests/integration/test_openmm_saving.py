@@ -19,7 +19,6 @@ from openmm_runs import (
     read,
     reduced,
     start,
-    to_openmm,
     waters,
 )
 from structures import (
@@ -27,16 +26,19 @@ from structures import (
 )
 
 from mhff_openmm.adapter import ANGSTROM_PER_NM
+from mhff_openmm.systems import system_of
 
 FRESH_PROCESS = """
 import sys
 import numpy as np, openmm
 system = openmm.XmlSerializer.deserialize(open(sys.argv[1]).read())
-assert "torch" not in sys.modules, "the model is loaded at the first call, not while a System is read"
-context = openmm.Context(system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("Reference"))
+assert "torch" not in sys.modules, "the model is loaded at the first call, not before"
+reference = openmm.Platform.getPlatformByName("Reference")
+context = openmm.Context(system, openmm.VerletIntegrator(0.001), reference)
 context.setPositions(np.load(sys.argv[2]))
 state = context.getState(energy=True, forces=True)
-np.savez(sys.argv[3], energy=state.getPotentialEnergy()._value, forces=state.getForces(asNumpy=True)._value)
+energy = state.getPotentialEnergy()._value
+np.savez(sys.argv[3], energy=energy, forces=state.getForces(asNumpy=True)._value)
 """
 
 
@@ -57,11 +59,11 @@ def run_fresh(
 
 def test_copies_and_cv_forces(model_file, ase_results):
     atoms = waters(3)
-    system, topology = to_openmm(atoms)
+    system, topology = system_of(atoms)
     force = add(system, topology, model_file, head="molecules", dtype="float64")
     expected = ase_results(atoms, "molecules")
     assert_same(read(start(copy.deepcopy(system), atoms.positions)), expected)
-    scaled, _ = to_openmm(atoms)
+    scaled, _ = system_of(atoms)
     cv = openmm.CustomCVForce("scale * mhff")
     cv.addGlobalParameter("scale", 0.5)
     cv.addCollectiveVariable("mhff", copy.deepcopy(force))
@@ -77,7 +79,7 @@ def test_copies_and_cv_forces(model_file, ase_results):
 @pytest.mark.filterwarnings("ignore:head 'molecules' was not trained")
 def test_saved_system_gives_the_same_in_a_fresh_process(model_file, tmp_path):
     atoms = reduced(triclinic())
-    system, topology = to_openmm(atoms)
+    system, topology = system_of(atoms)
     force = add(
         system,
         topology,
@@ -104,13 +106,13 @@ def test_saved_system_refuses_another_model_in_the_old_place(model_file, tmp_pat
     moved = tmp_path / "moved.mhff"
     moved.write_bytes(model_file.read_bytes())
     atoms = waters(1)
-    system, topology = to_openmm(atoms)
+    system, topology = system_of(atoms)
     add(system, topology, moved, head="molecules")
     moved.write_bytes(b"other")
     result = run_fresh(system, atoms.positions, tmp_path)
     assert result.returncode == 1
     assert (
-        f"'{moved}' has changed since this OpenMM System was made with it; put the old file back"
+        f"'{moved}' has changed since this OpenMM System was made with it; restore the file"
         in result.stderr
     )
     moved.unlink()

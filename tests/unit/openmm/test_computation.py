@@ -26,7 +26,7 @@ def test_factors_are_those_of_the_field():
 
 def computation() -> MHFFComputation:
     return MHFFComputation(
-        Program("gone.mhff", "0" * 64, None, "cpu", "float32"),
+        Program("gone.mhff", "0" * 64, None, "cpu", "float32", ("H", "O")),
         bytes([0, 1]),
         ("a", "b"),
         (0.0, 1.0),
