@@ -1,5 +1,4 @@
-"""Multiply-adds that a step needs per atom, counted from a model's architecture, and the time that
-they take at least.
+"""Multiply-adds that a step needs per atom, counted from a model's architecture, and their least time.
 
 Counted is the model as it is written, energies and their gradient, with two rewritings: radial
 functions are interpolated, and what depends on the element alone is a constant. The adjoint of a
@@ -19,7 +18,7 @@ processor better than the large matrix product does can be faster than this.
 | part         | forward, per atom                                         | adjoint                                 |
 |--------------|-----------------------------------------------------------|-----------------------------------------|
 | linear maps  | components x channels in x channels out                   | the same                                |
-| products     | per channel 1 for each term of the nested polynomial      | 2 for each, and 1 for each inner factor |
+| products     | per channel 1 for each factor of the nested polynomials   | `mhff.ops.polynomial.multiply_adds`     |
 | readouts     | channels x hidden scalars of all heads, and their readout | the same                                |
 
 Not counted: harmonics, envelopes, gates, sums, everything that moves data: a few percent of the
@@ -30,17 +29,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-
 from mhff.model.config import ModelConfig
 from mhff.model.coupling import convolution_coupling, convolution_paths, product_basis
-
-TAPS = 6
-"""Multiply-adds of a radial function's value or slope: a spline of degree 5, which float32 and
-float64 programs need.
-"""
-NON_ZERO = 1e-12
-"""Coupling coefficients below are zeros."""
+from mhff.ops.polynomial import multiply_adds as polynomial_multiply_adds
+from mhff.ops.polynomial import nested_rows
+from mhff.ops.shapes import MIN_COEFFICIENT
+from mhff.ops.spline import TAPS
 
 
 @dataclass(frozen=True)
@@ -84,7 +78,7 @@ def convolution(config: ModelConfig, layer: int) -> int:
         return table + 3 * rows
     inputs = sum(2 * l1 + 1 for l1, _, _ in paths)
     coupling = convolution_coupling(config.message_lmax(layer), config.l_max)
-    pairs = int((coupling.abs() > NON_ZERO).any(0).sum())
+    pairs = int((coupling.abs() > MIN_COEFFICIENT).any(0).sum())
     return table + 4 * inputs + 3 * pairs
 
 
@@ -135,34 +129,11 @@ def _maps(widths: list[int], to: int) -> int:
 
 
 def product(config: ModelConfig, layer: int) -> int:
-    """Of a layer, per atom and channel, forward and adjoint."""
+    """Of a layer, per atom and channel, forward and adjoint: the polynomials of the kernel."""
     basis = product_basis(config.l_max, config.output_lmax(layer), config.correlations[layer])
-    return sum(
-        nested(monomials)
-        for monomials in _by_row(basis["monomials"], basis["rows"], (config.l_max + 1) ** 2)
-    )
-
-
-def _by_row(
-    monomials: torch.Tensor, rows: torch.Tensor, padding: int
-) -> list[list[tuple[int, ...]]]:
-    """Sorted factors of every term of each output component; the index `padding` stands for no
-    factor.
-    """
-    found: list[list[tuple[int, ...]]] = [[] for _ in range(int(rows.max()) + 1)]
-    for factors, row in zip(monomials.tolist(), rows.tolist(), strict=True):
-        found[row].append(tuple(sorted(factor for factor in factors if factor != padding)))
-    return found
-
-
-def nested(monomials: list[tuple[int, ...]]) -> int:
-    """Of a polynomial, evaluated as nested sums of factor * (sum), and of its derivatives by all
-    factors.
-    """
-    terms = {factors[:end] for factors in monomials for end in range(1, len(factors) + 1)}
-    inner = {factors[:-1] for factors in terms if len(factors) > 1}
-    forward, adjoint = len(terms), 2 * len(terms) + len(inner)
-    return forward + adjoint
+    dim = (config.l_max + 1) ** 2
+    polynomials = nested_rows(basis["monomials"], basis["rows"], dim)
+    return sum(sum(polynomial_multiply_adds(polynomial)) for polynomial in polynomials)
 
 
 def readout(config: ModelConfig, layer: int) -> int:

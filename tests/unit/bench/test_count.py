@@ -6,15 +6,17 @@ import pytest
 from models import CONFIGS, random_model
 from torch import nn
 
+from mhff.model.acceleration import contraction_shape
 from mhff.model.config import ModelConfig
 from mhff.model.layers import ElementLinear, PackedLinear
+from mhff.model.mace import MACE
+from mhff.ops.cpu.polynomial_code import polynomial_code
 from mhff_bench.count import (
     Count,
     convolution,
     floor,
     linear_maps,
     multiply_adds,
-    nested,
     product,
     readout,
 )
@@ -88,11 +90,11 @@ def test_the_first_convolution_by_hand() -> None:
     assert convolution(MP, 0) == (4 * 6 + 16) + (4 * (6 + 6 + 1) + 2 * 16)
 
 
-def test_a_polynomial_by_hand() -> None:
-    """x0 (a x0 + b x1) + c x2: two sums of two, one inner factor."""
-    forward, adjoint = 4, 2 * 4 + 1
-    assert nested([(0, 0), (0, 1), (2,)]) == forward + adjoint
-    assert nested([]) == 0
+@pytest.mark.parametrize("layer", [0, 1])
+def test_products_are_those_of_the_kernel(layer: int) -> None:
+    """Each product of the generated code is one multiply-add per channel."""
+    code = "".join(polynomial_code(contraction_shape(MACE(MP), layer)))
+    assert product(MP, layer) == code.count(" * ")
 
 
 def test_a_product_has_more_outputs_where_its_layer_is_not_the_last() -> None:

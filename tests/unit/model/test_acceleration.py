@@ -180,9 +180,7 @@ def loss_and_gradients(network: MACE) -> tuple[torch.Tensor, dict[str, torch.Ten
     ]
     graph = collate(graphs).to("cpu", network.dtype)
     weights = torch.full((graph.n_local, 3), 0.4, dtype=torch.float64)
-    energies, gradients = energies_and_edge_gradients(
-        network, graph.edge_vectors, graph.edge_index, graph.species, weights, training=True
-    )
+    energies, gradients = energies_and_edge_gradients(network, graph, weights, training=True)
     loss = energies.mean() + gradients.square().sum()
     loss.backward()
     return loss.detach(), {

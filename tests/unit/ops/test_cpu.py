@@ -168,7 +168,7 @@ def test_more_threads_than_copies_of_gradients(name: str) -> None:
     ):
         graph = graph_from_atoms(make(), network.config.elements, 4.0)
         weights = torch.ones(graph.n_local, 3, dtype=torch.float64)
-        arguments = (lowered, graph.edge_vectors, graph.edge_index, graph.species, weights)
+        arguments = (lowered, graph, weights)
         expected = energies_and_edge_gradients(*arguments)
         with threads(MORE_THREADS):
             found = energies_and_edge_gradients(*arguments)

@@ -163,9 +163,8 @@ def test_a_network_through_its_operators(name: str, build) -> None:
     use_operators(network)
     graph = graph_from_atoms(build(), network.config.elements, network.config.r_max)
     weights = torch.tensor([0.2, 0.3, 0.5], dtype=torch.float64).expand(graph.n_local, -1)
-    arguments = graph.edge_vectors, graph.edge_index, graph.species, weights
     ours, expected = (
-        energies_and_edge_gradients(model, *arguments) for model in (network, reference)
+        energies_and_edge_gradients(model, graph, weights) for model in (network, reference)
     )
     for a, b in zip(ours, expected, strict=True):
         assert_close(a, b, ROUNDING)
