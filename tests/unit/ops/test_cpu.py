@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import structures
 import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from models import random_model
 from tolerances import ROUNDING, SINGLE_PRECISION, assert_close
 
@@ -20,7 +22,7 @@ from mhff.atoms import graph_from_atoms
 from mhff.files import kernel_folder
 from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.ops.cpu.build import build
-from mhff.ops.cpu.library import load
+from mhff.ops.cpu.library import load, release_memory_with
 from mhff_deploy.kernels.cpu import NativeKernels
 from mhff_deploy.lowering.network import LoweredMACE
 
@@ -53,11 +55,15 @@ def randoms(*shape: int) -> torch.Tensor:
     return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
 
-@pytest.mark.parametrize("n_threads", [1, 2])
-@pytest.mark.parametrize("rows", [0, 1, 5, 6, 23, 241, 500])
-@pytest.mark.parametrize(
-    ("k", "n"), [(1, 1), (3, 7), (64, 64), (17, 100), (128, 129), (40, 8), (8, 48)]
+@given(
+    rows=st.sampled_from([0, 1, 5, 6, 23, 241, 500]),
+    k=st.integers(1, 130),
+    n=st.integers(1, 130),
+    n_threads=st.integers(1, 2),
 )
+@example(rows=500, k=64, n=64, n_threads=2)
+@example(rows=241, k=128, n=129, n_threads=1)
+@settings(deadline=None)
 def test_products_with_constant_matrices(
     kernels: tuple[Any, torch.dtype], rows: int, k: int, n: int, n_threads: int
 ) -> None:
@@ -66,11 +72,8 @@ def test_products_with_constant_matrices(
     with threads(n_threads):
         found = operators["multiply"](x, operators["multiply_pack"](matrix), n)
     assert found.shape == (rows, n)
-    assert_close(
-        found.double(),
-        x.double() @ matrix.double(),
-        ROUNDING if dtype == torch.float64 else SINGLE_PRECISION,
-    )
+    tolerance = ROUNDING if dtype == torch.float64 else SINGLE_PRECISION
+    assert_close(found.double(), x.double() @ matrix.double(), tolerance)
 
 
 def test_rows_of_a_product_may_lie_apart(kernels: tuple[Any, torch.dtype]) -> None:
@@ -174,3 +177,44 @@ def test_more_threads_than_copies_of_gradients(name: str) -> None:
             found = energies_and_edge_gradients(*arguments)
         for right, value in zip(expected, found, strict=True):
             assert_close(value, right, ROUNDING)
+
+
+@given(st.lists(st.tuples(st.integers(1, 40), st.booleans()), max_size=16))
+@settings(deadline=None, max_examples=30)
+def test_kept_memory_is_used_once_at_a_time(
+    kernels: tuple[Any, torch.dtype], results: list[tuple[int, bool]]
+) -> None:
+    """Results of any size, some of which stay, keep their numbers."""
+    operators, dtype = kernels
+    matrix = operators["multiply_pack"](torch.eye(64, dtype=dtype))
+    kept: dict[int, torch.Tensor] = {}
+    for number, (size, stays) in enumerate(results):
+        x = torch.full((size << 8, 64), float(number), dtype=dtype)
+        result = operators["multiply"](x, matrix, 64)
+        assert bool((result == number).all())
+        if stays:
+            kept[number] = result
+    for number, result in kept.items():
+        assert bool((result == number).all())
+
+
+class Owner:
+    """What stands for a program."""
+
+
+def test_memory_is_released_with_its_last_user(kernels: tuple[Any, torch.dtype]) -> None:
+    operators, dtype = kernels
+    namespace = str(operators["multiply"]).split(".")[0]
+    matrix = operators["multiply_pack"](torch.eye(16, dtype=dtype))
+    operators["release_memory"]()
+    first, second = Owner(), Owner()
+    for owner in (first, second):
+        release_memory_with(owner, namespace)
+    before, size = resident(), (16 << 20) * dtype.itemsize
+    operators["multiply"](torch.ones(1 << 20, 16, dtype=dtype), matrix, 16)
+    del first, owner
+    gc.collect()
+    assert resident() - before > 0.9 * size
+    del second
+    gc.collect()
+    assert resident() - before < 0.2 * size
