@@ -1,7 +1,7 @@
-"""The modules that mace-torch would have for a model of mhff: what the importer reads, the other way.
+"""The module records of mace-torch for a model of mhff: the inverse of the importer.
 
-The importer's tests need no mace-torch with it. `mace_record` is built from names and layouts alone;
-that they are mace-torch's own is the business of the parity tests.
+With them the importer can be tested without mace-torch. Names and layouts are those that the
+importer expects; the parity tests check that mace-torch writes them.
 """
 
 from __future__ import annotations

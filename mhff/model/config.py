@@ -1,4 +1,4 @@
-"""What a model is, as settings: enough to build it with random weights."""
+"""The architecture of a model as settings, enough to build it with random weights."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from ase.data import atomic_numbers
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
 
 MAX_LAYERS = 16
+MAX_WIDTH = 1_000_000
+"""Largest number of channels, hidden scalars or rows of a table."""
 MIN_R_MAX = 0.1
 MAX_R_MAX = 100.0
 """Bounds of the cutoff radius, A."""
@@ -43,20 +45,18 @@ class Block(Enum):
 
 
 class StateEmbedding(BaseModel):
-    """How a quantity of the whole structure, its total charge or spin multiplicity, enters the node
-    features.
-    """
+    """How the total charge or the spin multiplicity of a structure enters the node features."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     quantity: Literal["total_charge", "total_spin"]
     """Charge in e, or spin multiplicity 2S + 1."""
     kind: Literal["categorical", "continuous"]
-    """A row of a table per integer value, or a small network of the value."""
-    width: int = Field(ge=1, le=1_000_000)
-    n_classes: int = Field(default=0, ge=0, le=1_000_000)
-    """Rows of the table of a categorical embedding; row value + offset is taken."""
-    offset: int = 0
+    """Embedding by a table with a row per integer value, or by a small network of the value."""
+    width: int = Field(ge=1, le=MAX_WIDTH)
+    n_classes: int = Field(default=0, ge=0, le=MAX_WIDTH)
+    """Rows of a categorical embedding's table; a value takes the row value + offset."""
+    offset: int = Field(default=0, ge=-MAX_WIDTH, le=MAX_WIDTH)
     bias: bool = True
     """Whether the network of a continuous embedding has biases."""
 
@@ -73,8 +73,8 @@ class StateEmbedding(BaseModel):
 class ModelConfig(BaseModel):
     """Architecture of a multi-head MACE. The defaults are the published mace-mh-1 architecture.
 
-    Node features are packed: `[n_nodes, (hidden_lmax + 1)^2, n_channels]`, natural parity, one
-    channel count.
+    Node features are packed as `[n_nodes, (hidden_lmax + 1)^2, n_channels]`: natural parity, the
+    same number of channels for every degree.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -85,18 +85,18 @@ class ModelConfig(BaseModel):
     r_max: float = Field(default=6.0, ge=MIN_R_MAX, le=MAX_R_MAX)
     """Cutoff radius, A."""
     n_layers: int = Field(default=2, ge=1, le=MAX_LAYERS)
-    n_channels: int = Field(default=512, ge=1, le=1_000_000)
-    n_edge_channels: int | None = Field(default=128, ge=1, le=1_000_000)
+    n_channels: int = Field(default=512, ge=1, le=MAX_WIDTH)
+    n_edge_channels: int | None = Field(default=128, ge=1, le=MAX_WIDTH)
     """Channels on edges (messages); None means n_channels."""
     first_layer_edge_channels: bool = True
-    """Whether the first layer has n_edge_channels, too; else it has n_channels."""
+    """Whether the first layer has n_edge_channels too; otherwise it has n_channels."""
     edge_lmax: int | None = Field(default=None, ge=0)
     """Largest degree of the features on edges; None means hidden_lmax."""
     hidden_lmax: int = Field(default=1, ge=0)
     l_max: int = Field(default=3, ge=1, le=11)
-    """Largest degree of the spherical harmonics, and of the features that enter the product."""
+    """Largest degree of the spherical harmonics and of the features that enter the product."""
     correlation: Correlation | tuple[Correlation, ...] = 3
-    """Largest body order of the symmetric contraction (nu), for all layers or one for each."""
+    """Largest body order nu of the symmetric contraction, one for all layers or one for each."""
     interaction: Block = Block.NONLINEAR_RESIDUAL
     first_interaction: Block | None = None
     """Block of the first layer; None means `interaction`."""
@@ -109,16 +109,12 @@ class ModelConfig(BaseModel):
     cutoff_power: int = Field(default=5, ge=2, le=100)
     """Integer p of the polynomial envelope."""
     apply_cutoff: bool = False
-    """True: the envelope multiplies the radial basis. False: it multiplies the radial weights and
-    the density.
-    """
+    """Whether the envelope multiplies the radial basis, or the radial weights and the density."""
     zbl: bool = True
     """Ziegler-Biersack-Littmark pair repulsion at short distance."""
     readout: Literal["nonlinear", "nonlinear_bias"] = "nonlinear"
-    """Readout of the last of several layers: one hidden layer, or two, with biases; all other
-    readouts are linear.
-    """
-    readout_width: int = Field(default=16, ge=1, le=1_000_000)
+    """Readout of the last layer: one hidden layer, or two with biases. All others are linear."""
+    readout_width: int = Field(default=16, ge=1, le=MAX_WIDTH)
     """Hidden scalars per head of the last readout."""
     readout_activation: Literal["silu", "tanh", "abs", "none"] = "silu"
     last_readout_only: bool = False
@@ -126,12 +122,9 @@ class ModelConfig(BaseModel):
     state_embeddings: tuple[StateEmbedding, ...] = ()
     """Quantities of the whole structure that enter the node features, as in mace-omol."""
     state_readout: bool = False
-    """Whether the initial node features, which hold the state, have a linear readout of their own.
-    """
+    """Whether the initial node features, which hold the state, have a linear readout."""
     avg_num_neighbors: float = Field(default=1.0, ge=1e-6, le=1e6)
-    """Mean number of neighbours in the training data; normalises the messages of the `plain` and
-    `residual` blocks.
-    """
+    """Mean number of neighbours in the training data; blocks without density divide by it."""
 
     @field_validator("elements")
     @classmethod
@@ -177,12 +170,9 @@ class ModelConfig(BaseModel):
 
     @property
     def jumps_at_cutoff(self) -> bool:
-        """Whether the energy jumps at r_max, because the biases of a non-linear block have no
-        envelope.
-        """
-        return self.apply_cutoff and any(
-            self.block(layer).is_nonlinear for layer in range(self.n_layers)
-        )
+        """Whether the energy jumps at r_max, where a non-linear block keeps its biases."""
+        blocks = [self.block(layer) for layer in range(self.n_layers)]
+        return self.apply_cutoff and any(block.is_nonlinear for block in blocks)
 
     @property
     def atomic_numbers(self) -> tuple[int, ...]:
@@ -192,22 +182,21 @@ class ModelConfig(BaseModel):
     @property
     def correlations(self) -> tuple[int, ...]:
         """Largest body order of each layer."""
-        return (
-            (self.correlation,) * self.n_layers
-            if isinstance(self.correlation, int)
-            else self.correlation
-        )
+        if isinstance(self.correlation, int):
+            return (self.correlation,) * self.n_layers
+        return self.correlation
 
     def block(self, layer: int) -> Block:
         """Interaction block of a layer."""
-        return (
-            self.interaction if layer or self.first_interaction is None else self.first_interaction
-        )
+        if layer == 0 and self.first_interaction is not None:
+            return self.first_interaction
+        return self.interaction
 
     def edge_channels(self, layer: int) -> int:
         """Channels of a layer's messages."""
-        own = self.n_edge_channels is not None and (layer > 0 or self.first_layer_edge_channels)
-        return self.n_edge_channels if own and self.n_edge_channels else self.n_channels
+        if self.n_edge_channels is None or (layer == 0 and not self.first_layer_edge_channels):
+            return self.n_channels
+        return self.n_edge_channels
 
     def input_lmax(self, layer: int) -> int:
         """Largest degree of the node features that enter a layer."""
@@ -215,16 +204,14 @@ class ModelConfig(BaseModel):
 
     def message_lmax(self, layer: int) -> int:
         """Largest degree of the features that neighbours send in a layer."""
-        return (
-            self.input_lmax(layer)
-            if self.edge_lmax is None
-            else min(self.edge_lmax, self.input_lmax(layer))
-        )
+        if self.edge_lmax is None:
+            return self.input_lmax(layer)
+        return min(self.edge_lmax, self.input_lmax(layer))
 
     def output_lmax(self, layer: int) -> int:
         """Largest degree of the node features that leave a layer; the last one keeps scalars."""
         return self.hidden_lmax if layer < self.n_layers - 1 else 0
 
     def has_readout(self, layer: int) -> bool:
-        """Whether a layer's features give energies."""
+        """Whether a layer's features contribute to the energy."""
         return layer == self.n_layers - 1 or not self.last_readout_only

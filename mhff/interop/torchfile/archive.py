@@ -3,9 +3,9 @@
 Torch has written its archives the same way since 1.6. The members follow one another under one
 folder. Each has a local header without sizes, padding that aligns the data, the data, and a
 descriptor with checksum and sizes. Then come the central directory, the zip64 end, its locator, and
-the end. Few of these numbers are free, so the frame is rebuilt from them and compared byte for byte,
-and the checksum of every member is computed. No changed bit goes unnoticed, nothing overlaps or
-hides between the members, and nothing is ever inflated.
+the end. Few of these numbers are free, so the frame is rebuilt from them and compared byte for
+byte, and the checksum of every member is computed. No changed bit goes unnoticed, nothing overlaps
+or hides between the members, and nothing is ever inflated.
 """
 
 from __future__ import annotations

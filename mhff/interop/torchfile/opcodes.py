@@ -94,7 +94,8 @@ class _Machine:
         """Everything above the last mark."""
         if not self.below:
             raise DamagedError("its pickle has no mark where one is needed")
-        items, self.stack = self.stack, self.below.pop()
+        items = self.stack
+        self.stack = self.below.pop()
         return items
 
     def put(self, index: int) -> None:
@@ -139,18 +140,20 @@ def _global(machine: _Machine, argument: tuple[str, str]) -> None:
 
 
 def _stack_global(machine: _Machine, argument: None) -> None:
-    name, module = machine.pop_typed(str), machine.pop_typed(str)
+    name = machine.pop_typed(str)
+    module = machine.pop_typed(str)
     machine.name(module, name)
 
 
 def _call(machine: _Machine, argument: None) -> None:
-    args, what = machine.pop_typed(tuple), machine.pop()
-    machine.record(what, args)
+    args = machine.pop_typed(tuple)
+    machine.record(machine.pop(), args)
 
 
 def _call_with_keywords(machine: _Machine, argument: None) -> None:
-    keywords, args, what = machine.pop_typed(Pairs), machine.pop_typed(tuple), machine.pop()
-    machine.record(what, (*args, keywords))
+    keywords = machine.pop_typed(Pairs)
+    args = machine.pop_typed(tuple)
+    machine.record(machine.pop(), (*args, keywords))
 
 
 def _build(machine: _Machine, argument: None) -> None:

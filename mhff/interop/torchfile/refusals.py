@@ -1,4 +1,4 @@
-"""Why a file is refused. Readers raise these without knowing the file's name; the importer adds it."""
+"""Why a file is refused. Readers do not know the file's name; the importer adds it."""
 
 from __future__ import annotations
 

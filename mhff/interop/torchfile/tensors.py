@@ -70,7 +70,8 @@ class Storages:
                 raise DamagedError("a tensor has no storage")
         if kind.path not in _DTYPES:
             raise DamagedError(f"a tensor has a storage of kind {quoted(kind.path)}")
-        dtype, name = _DTYPES[kind.path], f"data/{key}"
+        dtype = _DTYPES[kind.path]
+        name = f"data/{key}"
         if name not in self._storages:
             self._storages[name] = _flat(self._archive[name], dtype, name)
         flat = self._storages[name]

@@ -43,7 +43,7 @@ class Inert:
 
 
 class Plain:
-    """Converts the values of one pickle to trees of bounded size and depth, with no shared parts."""
+    """Converts values of one pickle to trees of bounded size and depth, without shared parts."""
 
     def __init__(self, storages: Storages) -> None:
         self._storages = storages

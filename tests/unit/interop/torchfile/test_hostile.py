@@ -1,4 +1,4 @@
-"""Damaged and hostile files: refused in one sentence, at once, with nothing run and nothing filled."""
+"""Damaged and hostile files are refused in one sentence, at once; nothing in them is run."""
 
 from __future__ import annotations
 
