@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from mhff.graph import DEFAULT_STATE
 from mhff.heads import Heads, HeadSpec
-from mhff.model.config import ModelConfig, StateEmbedding
+from mhff.model.config import CutoffRadius, ModelConfig, StateEmbedding
 from mhff.options import Precision
 
 
@@ -19,8 +19,7 @@ class Capabilities(BaseModel):
     heads: Heads
     elements: tuple[str, ...]
     """Chemical symbols in the order of the species index."""
-    r_max: float
-    """Cutoff radius, A."""
+    r_max: CutoffRadius
     precision: Precision
     device: str = "cpu"
     default_head: str | None = None

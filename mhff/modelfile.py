@@ -13,10 +13,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ValidationError,
+    model_validator,
+)
 
 from mhff.errors import MHFFError, listing
 from mhff.files import StrPath, read_file, write_atomically
@@ -35,6 +42,24 @@ IN_FLOAT64 = "reference_energies."
 """Weights with this prefix are float64 in models of either precision."""
 
 
+def _known_units(units: dict[str, str]) -> dict[str, str]:
+    if units != UNITS:
+        raise ValueError(f"expected {UNITS}, got {units}")
+    return units
+
+
+def _not_too_deep(provenance: object) -> object:
+    if _deeper_than(provenance, MAX_PROVENANCE_DEPTH):
+        raise ValueError(f"expected at most {MAX_PROVENANCE_DEPTH} levels of nesting")
+    return provenance
+
+
+Units = Annotated[dict[str, str], AfterValidator(_known_units)]
+"""The units of a file's quantities, which must be `UNITS`."""
+Provenance = Annotated[dict[str, Any], BeforeValidator(_not_too_deep)]
+"""Where a model came from: a JSON object of limited depth."""
+
+
 class ModelHeader(BaseModel):
     """What a model file says about its model, readable without building the network."""
 
@@ -42,25 +67,10 @@ class ModelHeader(BaseModel):
 
     architecture: ModelConfig
     heads: tuple[Head, ...]
-    units: dict[str, str]
-    provenance: dict[str, Any]
-    """Where the model came from: a JSON object."""
+    units: Units
+    provenance: Provenance
     dtype: Literal["float32", "float64"]
     """Precision of the weights; it follows from the tensors."""
-
-    @field_validator("units")
-    @classmethod
-    def _known_units(cls, units: dict[str, str]) -> dict[str, str]:
-        if units != UNITS:
-            raise ValueError(f"expected {UNITS}, got {units}")
-        return units
-
-    @field_validator("provenance", mode="before")
-    @classmethod
-    def _not_too_deep(cls, provenance: object) -> object:
-        if _deeper_than(provenance, MAX_PROVENANCE_DEPTH):
-            raise ValueError(f"expected at most {MAX_PROVENANCE_DEPTH} levels of nesting")
-        return provenance
 
     @model_validator(mode="after")
     def _heads_of_architecture(self) -> ModelHeader:

@@ -10,6 +10,7 @@ import torch
 
 from mhff.capabilities import Capabilities
 from mhff.heads import Head, Heads
+from mhff.modelfile import UNITS
 from mhff.options import CompleteOptions, Form, Precision
 from mhff_deploy.artefact.content import Manifest, Tables, pack
 
@@ -37,7 +38,7 @@ def manifest(
         "target": "aoti",
         "options": CompleteOptions.model_validate(asked | (options or {})),
         "capabilities": Capabilities.model_validate(able | (capabilities or {})),
-        "units": {"energy": "eV"},
+        "units": UNITS,
         "model_sha256": "c0ffee",
         "torch_version": torch.__version__,
         "mhff_version": "0.1.0",

@@ -14,6 +14,8 @@ MAX_WIDTH = 1_000_000
 MIN_R_MAX = 0.1
 MAX_R_MAX = 100.0
 """Bounds of the cutoff radius, A."""
+CutoffRadius = Annotated[float, Field(ge=MIN_R_MAX, le=MAX_R_MAX)]
+"""Cutoff radius, A."""
 Correlation = Annotated[int, Field(ge=1, le=4)]
 
 
@@ -82,7 +84,7 @@ class ModelConfig(BaseModel):
     elements: tuple[str, ...] = Field(min_length=1)
     """Chemical symbols, in ascending atomic number; a species index is a position in this list."""
     heads: tuple[str, ...] = Field(default=("default",), min_length=1)
-    r_max: float = Field(default=6.0, ge=MIN_R_MAX, le=MAX_R_MAX)
+    r_max: CutoffRadius = 6.0
     """Cutoff radius, A."""
     n_layers: int = Field(default=2, ge=1, le=MAX_LAYERS)
     n_channels: int = Field(default=512, ge=1, le=MAX_WIDTH)

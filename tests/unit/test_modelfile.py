@@ -22,6 +22,7 @@ from tolerances import SINGLE_PRECISION, assert_close_to_scale
 
 import mhff
 from mhff.errors import MHFFError
+from mhff.graph import make_graph
 from mhff.modelfile import UNITS, Model, from_bytes, header_from_bytes, read_header
 from mhff.tensorfile import FORMAT_VERSION, content_checksum
 
@@ -106,17 +107,14 @@ def test_what_a_loaded_model_says(model: Model, content: bytes) -> None:
 
 
 def test_a_loaded_model_computes_the_same(model: Model, content: bytes) -> None:
-    arguments = (
-        torch.tensor([[0.0, 0.3, 1.2], [0.0, -0.3, -1.2]]),
-        torch.tensor([[0, 1], [1, 0]]),
-        torch.tensor([0, 1]),
-        2,
+    graph = make_graph(
+        edge_vectors=torch.tensor([[0.0, 0.3, 1.2], [0.0, -0.3, -1.2]]),
+        edge_index=torch.tensor([[0, 1], [1, 0]]),
+        species=torch.tensor([0, 1]),
     )
     loaded = from_bytes(content, "M.mhff").network
     # float32 tensors at other addresses take other vector instructions
-    assert_close_to_scale(
-        loaded(*arguments).detach(), model.network(*arguments).detach(), SINGLE_PRECISION
-    )
+    assert_close_to_scale(loaded(graph).detach(), model.network(graph).detach(), SINGLE_PRECISION)
 
 
 def test_constants_of_the_file_are_used(content: bytes) -> None:

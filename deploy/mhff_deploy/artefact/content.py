@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mhff.capabilities import Capabilities
 from mhff.errors import MHFFError
+from mhff.modelfile import Provenance, Units
 from mhff.options import CompleteOptions, Form
 
 FORMAT_VERSION = 6
@@ -59,7 +60,7 @@ class Manifest(BaseModel):
     """What was asked of the compiler."""
     capabilities: Capabilities
     """What the program can do."""
-    units: dict[str, str]
+    units: Units
     model_sha256: str
     torch_version: str
     mhff_version: str
@@ -74,7 +75,7 @@ class Manifest(BaseModel):
     """Against the eager float64 model: node energies in eV, edge gradients and forces in eV/A, all
     relative to max(1, largest gradient).
     """
-    provenance: dict[str, Any] = {}
+    provenance: Provenance = {}
     """The model's."""
     program_sha256: str = ""
     """Checksum of the archive's other members and of this manifest without it."""
