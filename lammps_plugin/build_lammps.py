@@ -1,5 +1,4 @@
-"""Give a virtual environment a LAMMPS that runs `pair_style mliap unified` with that environment's
-Python.
+"""Give a virtual environment a LAMMPS that runs `pair_style mliap unified` with its Python.
 
     .venv/bin/python lammps_plugin/build_lammps.py --prefix .venv
 

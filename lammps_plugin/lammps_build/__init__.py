@@ -1,1 +1,1 @@
-"""The parts of `build_lammps.py`: where LAMMPS comes from, how it is compiled, linked and checked."""
+"""The parts of `build_lammps.py`: how LAMMPS is fetched, compiled, linked and checked."""

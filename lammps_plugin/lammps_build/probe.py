@@ -9,8 +9,7 @@ from pathlib import Path
 
 from .environment import Environment
 
-# A model with no parameters whose energy is the number of pairs; it prints what the installation
-# must get right.
+# A model whose energy is the number of pairs; it prints what the installation must get right.
 MODEL = """
 import sys
 import lammps.mliap
@@ -29,7 +28,8 @@ class Model(MLIAPUnified):
     def compute_forces(self, data):
         data.energy = float(data.npairs)
         same_mpi = MPI.Is_initialized() and not MPI.Is_finalized()
-        print("probe", sys.prefix, MPI.COMM_WORLD.Get_size() if same_mpi else "another-MPI", flush=True)
+        n_ranks = MPI.COMM_WORLD.Get_size() if same_mpi else "another-MPI"
+        print("probe", sys.prefix, n_ranks, flush=True)
 
     def compute_descriptors(self, data):
         pass
@@ -62,8 +62,9 @@ print "energy $(pe*atoms)"
 
 
 def probe(environment: Environment, launcher: Path, site: Path, ranks: int) -> str | None:
-    """Run the tiny model with `launcher` and with the Python package in `site`; return what is
-    wrong, if anything.
+    """Run the tiny model with `launcher` and with the Python package in `site`.
+
+    Returns None, or a sentence that says what is wrong.
     """
     run_lmp: list[str | Path] = [
         launcher,
@@ -90,7 +91,7 @@ def probe(environment: Environment, launcher: Path, site: Path, ranks: int) -> s
 
 
 def run_probe(command: list[str | Path], folder: Path, path: str, expected: str) -> str | None:
-    """Run one probe and return what is wrong with its output, if anything."""
+    """Run one probe; return None, or a sentence that says what is wrong with its output."""
     environ = os.environ | {"PYTHONPATH": path}  # otherwise as in the user's own runs
     try:
         done = subprocess.run(
