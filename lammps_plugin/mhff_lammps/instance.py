@@ -1,12 +1,13 @@
-"""The LAMMPS instance behind the data that LAMMPS hands over, and what must be so in it.
+"""Finding the LAMMPS instance behind the data that LAMMPS hands over.
 
-ML-IAP gives a model no way to the instance, which is needed for atom IDs and settings. But the data
-object holds a pointer to a C++ object of class MLIAPData, whose words are
+The adapter needs the instance for atom IDs and settings, but ML-IAP gives a model no way to it. The
+data object holds a pointer to a C++ object of class MLIAPData, which consists of these words:
 
-    0: its table of virtual functions    1: the instance    2, 3, 4, ...: addresses of the instance's members, in order
+    0          the table of virtual functions
+    1          the address of the instance
+    2, 3, ...  the addresses of the instance's members, in order
 
-These words are compared with this pattern, and only then is the instance asked for its version and
-numbers of atoms.
+The words are compared with this pattern before the instance is asked for its version.
 """
 
 from __future__ import annotations
@@ -17,51 +18,47 @@ from typing import Any
 
 from mhff.errors import MHFFError
 
-SUPPORTED = 20260704
-"""Version of LAMMPS whose layout of objects is known."""
+SUPPORTED_VERSION = 20260704
+"""The version of LAMMPS whose object layout is known."""
 POINTER_OFFSET = object.__basicsize__
-"""Where in the Python object the pointer to the C++ object is, bytes."""
+"""Position of the pointer to the C++ object in the Python object, bytes."""
 WORD = ctypes.sizeof(ctypes.c_void_p)
-COMPARED_MEMBERS = 6
+N_COMPARED_MEMBERS = 6
 
 
 class Instances:
-    """Handles of instances that were found; making one takes as long as a small evaluation, so they
-    are kept.
-    """
+    """The instance that was found last; making a handle costs as much as a small evaluation."""
 
     def __init__(self) -> None:
-        self._pointer, self._handle = 0, None
+        self._pointer = 0
+        self._handle: Any = None
 
     def find(self, data: Any) -> Any:
-        """The `lammps.lammps` object of the instance that `data` comes from; MHFFError if this
-        LAMMPS is not supported.
+        """The `lammps.lammps` object of the instance that `data` comes from.
+
+        Raises MHFFError if this version of LAMMPS is not supported.
         """
         pointer = _instance_pointer(data)
         if pointer != self._pointer:
             handle = _handle(pointer)
-            if handle.version() != SUPPORTED:
+            if handle.version() != SUPPORTED_VERSION:
                 raise _unsupported(f"version {handle.version()}")
-            self._pointer, self._handle = pointer, handle
+            self._pointer = pointer
+            self._handle = handle
         return self._handle
 
 
 def _instance_pointer(data: Any) -> int:
-    """Address of the instance, from words that belong to `data` and its C++ object only."""
+    """Address of the instance; reads only memory that belongs to `data` and its C++ object."""
     if type(data).__name__ != "MLIAPDataPy" or type(data).__basicsize__ != POINTER_OFFSET + WORD:
-        raise _unsupported(
-            f"one whose data has the type {type(data).__module__}.{type(data).__name__}"
-        )
+        raise _unsupported(f"data of type {type(data).__module__}.{type(data).__name__}")
     address = ctypes.c_void_p.from_address(id(data) + POINTER_OFFSET).value or 0
     if not address:
-        raise _unsupported("one whose data is empty")
-    table, instance, *members = (ctypes.c_size_t * (2 + COMPARED_MEMBERS)).from_address(address)
-    if (
-        not table
-        or not instance
-        or members != [instance + WORD * index for index in range(COMPARED_MEMBERS)]
-    ):
-        raise _unsupported("one whose objects have another layout")
+        raise _unsupported("data without a C++ object")
+    table, instance, *members = (ctypes.c_size_t * (2 + N_COMPARED_MEMBERS)).from_address(address)
+    expected = [instance + WORD * index for index in range(N_COMPARED_MEMBERS)]
+    if not table or not instance or members != expected:
+        raise _unsupported("objects of another layout")
     return instance
 
 
@@ -71,20 +68,17 @@ def _handle(pointer: int) -> Any:
     except ImportError as error:
         raise MHFFError(
             f"mhff needs the Python module 'lammps' of the LAMMPS that runs, and {sys.prefix} has "
-            f"none ({error}); "
-            "install it with 'make install-python' where LAMMPS was built, or with 'make lammps' "
-            "of mhff"
+            f"none ({error}); install it with 'make install-python' where LAMMPS was built, or "
+            "with 'make lammps' of mhff"
         ) from error
     new_capsule = ctypes.pythonapi.PyCapsule_New
-    new_capsule.restype, new_capsule.argtypes = (
-        ctypes.py_object,
-        [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p],
-    )
+    new_capsule.restype = ctypes.py_object
+    new_capsule.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
     return lammps(ptr=new_capsule(pointer, None, None))
 
 
 def _unsupported(got: str) -> MHFFError:
     return MHFFError(
-        f"expected LAMMPS version {SUPPORTED}, got {got}; use that version, "
-        "or drive this one from Python with mhff_lammps.load_model, which needs to know less of it"
+        f"expected LAMMPS version {SUPPORTED_VERSION}, got {got}; use that version, or "
+        "mhff_lammps.load_model from Python, which does not depend on the LAMMPS version"
     )

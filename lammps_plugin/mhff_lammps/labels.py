@@ -1,71 +1,76 @@
-"""Labels: what a user writes in `pair_coeff` for an atom type, an element or element@head.
+"""Labels: what a user writes in `pair_coeff` for each atom type, an element or element@head.
 
-LAMMPS refuses a wrong label before Python hears of it, so the valid ones are printed when a file is
-loaded.
+LAMMPS refuses a wrong label without asking the model, so the valid labels are printed when a file
+is loaded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 
 from mhff.heads import Heads
 
+N_EXAMPLES = 2
+"""Number of elements in the example that `help` prints."""
+
+
+class Label(NamedTuple):
+    """A word of `pair_coeff` and its meaning."""
+
+    name: str
+    element: str
+    head: str
+
 
 class Labels:
-    """All labels of a program; LAMMPS hands over atoms as positions in `names`."""
+    """All labels of a program; LAMMPS gives the label of an atom as its position in `names`."""
 
     def __init__(self, elements: Sequence[str], heads: Heads, default_head: str | None) -> None:
-        """Plain elements stand for the default head; where there is none among several heads, a
-        label names its own.
-        """
+        """A plain element means the default head, or the only one; otherwise it is not a label."""
         if default_head is None and len(heads) == 1:
             default_head = heads.names[0]
-        self.elements, self.heads, self.default_head = tuple(elements), heads, default_head
-        plain = (
-            [(element, default_head) for element in elements] if default_head is not None else []
-        )
-        pairs = plain + [(element, head) for head in heads.names for element in elements]
-        self.symbols = [element for element, _ in pairs]
-        self.names = [element for element, _ in plain] + [
-            f"{element}@{head}" for element, head in pairs[len(plain) :]
+        self.elements = tuple(elements)
+        self.heads = heads
+        self.default_head = default_head
+        self._labels = [
+            Label(f"{element}@{head}", element, head)
+            for head in heads.names
+            for element in elements
         ]
-        self._species = torch.tensor(
-            [self.elements.index(element) for element, _ in pairs], dtype=torch.int64
-        )
-        self._weights = heads.rows([str(head) for _, head in pairs])
+        if default_head is not None:
+            plain = [Label(element, element, default_head) for element in elements]
+            self._labels = plain + self._labels
+        self.names = [label.name for label in self._labels]
+        species = [self.elements.index(label.element) for label in self._labels]
+        self._species = torch.tensor(species, dtype=torch.int64)
+        self._head_weights = heads.rows([label.head for label in self._labels])
 
     def species(self, labels: torch.Tensor) -> torch.Tensor:
-        """Position of each atom's element in `elements`, `[n]`, from its label's position in
-        `names`, `[n]`.
-        """
+        """Position in `elements` of each atom's element, `[n]`; `labels [n]` index `names`."""
         return self._species[labels]
 
     def head_weights(self, labels: torch.Tensor) -> torch.Tensor:
-        """Head weights `[n, n_heads]`, float64, from each atom's label's position in `names`,
-        `[n]`.
-        """
-        return self._weights[labels]
+        """Head weights `[n, n_heads]`, float64; `labels [n]` index `names`."""
+        return self._head_weights[labels]
 
     def warnings(self, labels: torch.Tensor) -> list[str]:
-        """A sentence for each head that is used for elements it was not trained on; `labels` are
-        positions in `names`.
-        """
+        """A sentence for each head used for elements it was not trained on; `labels [n]`."""
         used = labels.unique()
-        symbols = [self.symbols[label] for label in used.tolist()]
-        return self.heads.extrapolations(self._weights[used], symbols)
+        symbols = [self._labels[position].element for position in used.tolist()]
+        return self.heads.extrapolations(self._head_weights[used], symbols)
 
     def help(self) -> str:
-        """What to write in `pair_coeff`, for the screen."""
-        first = self.elements[:2]
-        example = " ".join(f"{element}@{self.heads.names[0]}" for element in first)
-        default = f" (default {self.default_head})" if self.default_head is not None else ""
-        plain = (
-            f"{' '.join(first)}   (default head)   or   " if self.default_head is not None else ""
-        )
+        """What to write in `pair_coeff`, in two lines for the screen."""
+        elements = self.elements[:N_EXAMPLES]
+        heads = " ".join(self.heads.names)
+        example = " ".join(f"{element}@{self.heads.names[0]}" for element in elements)
+        if self.default_head is not None:
+            heads += f" (default {self.default_head})"
+            example = f"{' '.join(elements)}   (default head)   or   {example}"
         return (
-            f"mhff: elements {' '.join(self.elements)}; heads "
-            f"{' '.join(self.heads.names)}{default}\n"
-            f"mhff: one label per atom type, as in   pair_coeff * * {plain}{example}"
+            f"mhff: elements {' '.join(self.elements)}; heads {heads}\n"
+            f"mhff: one label per atom type, as in   pair_coeff * * {example}"
         )

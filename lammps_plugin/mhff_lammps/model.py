@@ -1,7 +1,7 @@
-"""What LAMMPS loads and calls. Its place and name are in every compiled file: they must not change.
+"""The class that LAMMPS loads and calls.
 
-The file is a pickle of one `MHFFModel`; its state is a format version, the artefact's content and
-that content's checksum.
+A file for LAMMPS is a pickle of one `MHFFModel`, so the class and its module must keep their names.
+The pickled state is a format version, the content of an artefact and the checksum of that content.
 """
 
 from __future__ import annotations
@@ -16,26 +16,22 @@ from mhff_lammps.reporting import reported
 
 FORMAT_VERSION = 1
 FILE = "the file given to pair_style mliap unified"
-"""LAMMPS does not tell a model the name of its file."""
+"""Stands for the file's name, which LAMMPS does not pass on."""
 
 
 class MHFFModel:
-    """A compiled program as LAMMPS' ML-IAP package wants it (the interface is
-    `lammps.mliap.MLIAPUnified`).
-    """
+    """A compiled program with the interface of `lammps.mliap.MLIAPUnified`."""
 
     ndescriptors = 1
     nparams = 1
     interface: Any = None
     """Set by LAMMPS."""
     lammps: Any = None
-    """The `lammps.lammps` object of a Python driver (`load_model`); None: it is found at each
-    evaluation.
-    """
+    """The `lammps.lammps` object of a Python driver (`load_model`); None: the adapter finds it."""
     _adapter: Any = None
 
     def __init__(self, artefact: bytes) -> None:
-        """`artefact`: content of an artefact of `mhff compile`; raises MHFFError if it is damaged."""
+        """`artefact`: content of an artefact; raises MHFFError if it is damaged."""
         self._artefact = artefact
         self._read(read_manifest(artefact, FILE))
 
@@ -44,21 +40,20 @@ class MHFFModel:
         self.labels = Labels(can.elements, can.heads, can.default_head)
         self.element_types = self.labels.names
         self.rcutfac = 0.5 * can.r_max
-        """LAMMPS takes twice this for the cutoff of every pair, A."""
+        """Half the cutoff of every pair, A: LAMMPS adds this value for each of the two atoms."""
 
     def __getstate__(self) -> dict[str, Any]:
-        """What is in the file."""
+        """The content of the file."""
         checksum = sha256(self._artefact)
         return {"format_version": FORMAT_VERSION, "sha256": checksum, "artefact": self._artefact}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Check the file, and print the labels that it knows."""
+        """Check the content of a file, and print the labels that `pair_coeff` may use."""
         with reported():
             if state.get("format_version") != FORMAT_VERSION:
                 raise MHFFError(
                     f"{FILE} has format version {state.get('format_version')}, this mhff reads "
-                    f"version {FORMAT_VERSION}; "
-                    "compile it again with this mhff"
+                    f"version {FORMAT_VERSION}; compile it again with this mhff"
                 )
             if sha256(state["artefact"]) != state["sha256"]:
                 raise MHFFError(
@@ -68,13 +63,13 @@ class MHFFModel:
         print(self.labels.help(), flush=True)
 
     def compute_descriptors(self, data: Any) -> None:
-        """Nothing: everything is done in `compute_forces`."""
+        """Do nothing: `compute_forces` does everything."""
 
     def compute_gradients(self, data: Any) -> None:
-        """Nothing: everything is done in `compute_forces`."""
+        """Do nothing: `compute_forces` does everything."""
 
     def compute_forces(self, data: Any) -> None:
-        """Energies and forces of one step, into `data`; loads the program at the first one."""
+        """Write energies and forces of one step into `data`; the first call loads the program."""
         with reported():
             if self._adapter is None:
                 from mhff_deploy.artefact.runtime import load_artefact

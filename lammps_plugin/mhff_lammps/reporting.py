@@ -1,8 +1,8 @@
-"""How a user's mistake reaches the user: one sentence.
+"""How a user's mistake reaches the user: in one sentence.
 
-Inside the program `lmp`, LAMMPS would print a traceback and its own text, and with several ranks an
-exception on one of them hangs the run. So the sentence is printed and the program ended with exit
-code 2. Under a Python driver, that would end the driver; there the exception goes on.
+Inside the program `lmp`, an exception would appear as a traceback with text of LAMMPS around it,
+and on one of several MPI ranks it would hang the run. So mhff prints the sentence and ends the
+program with exit code 2. That would also end a Python driver, so a driver gets the exception.
 """
 
 from __future__ import annotations
@@ -15,15 +15,13 @@ from mhff.errors import MHFFError
 
 
 def python_is_embedded() -> bool:
-    """Whether Python runs inside another program (`lmp`): then it was started without a command
-    line.
-    """
+    """Whether Python runs inside another program (`lmp`), which starts it without arguments."""
     return not sys.orig_argv
 
 
 @contextmanager
 def reported() -> Iterator[None]:
-    """Print an MHFFError and exit with code 2 inside `lmp`; let it go on under a Python driver."""
+    """Print an MHFFError and exit with code 2 inside `lmp`; raise it under a Python driver."""
     try:
         yield
     except MHFFError as error:
