@@ -24,6 +24,12 @@ FINITE_DIFFERENCES = Tolerance(1e-7, 1e-8)
 """float64 derivatives against five-point differences with steps of 2e-4 (A, or strain)."""
 SINGLE_PRECISION = Tolerance(2e-5, 2e-5)
 """float32 against float64, relative to the largest value; see `assert_close_to_scale`."""
+ENGINE_ENERGY = 1e-9
+"""eV per atom, between engines, float64."""
+ENGINE_FORCE = 1e-8
+"""eV/A, between engines, float64."""
+NVE_DRIFT = 1e-5
+"""eV per atom over 2 ps."""
 
 
 def assert_close(actual: Any, expected: Any, tolerance: Tolerance) -> None:

@@ -1,4 +1,4 @@
-"""A small model in a file, and what the ASE calculator says of it."""
+"""Model files for OpenMM and LAMMPS, and what the ASE calculator gives."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase import Atoms
+from lammps_runs import folder_with_model
 from models import HEADS, random_model
 from structures import ELEMENTS
 
@@ -37,3 +38,9 @@ def ase_results(model_file: Path) -> Callable[..., tuple[float, np.ndarray]]:
         return atoms.get_potential_energy(), atoms.get_forces()
 
     return results
+
+
+@pytest.fixture
+def lammps_folder(tmp_path: Path) -> Path:
+    """A folder with the bundled model's file for LAMMPS, `mini.mliap`, float64, all heads."""
+    return folder_with_model(tmp_path)

@@ -1,11 +1,10 @@
-"""Running a real LAMMPS in tests: structures to data files, inputs to processes, outputs to arrays,
-and ASE's answer.
-"""
+"""Running a real LAMMPS in tests: inputs to processes, outputs to arrays, and ASE's answer."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -13,17 +12,15 @@ from typing import NamedTuple
 import ase.io
 import numpy as np
 from ase import Atoms, build
+from calculators import exact
 from structures import ELEMENTS, MGO_LATTICE, tiny_cell
+from tolerances import ENGINE_ENERGY, ENGINE_FORCE
 
-from mhff import MHFFCalculator
-from mhff_deploy.artefact.content import Form
+from mhff import load
+from mhff.options import CompileOptions, Form, Precision
 from mhff_deploy.compiling.cache import compiled
-from mhff_lammps.engine import TARGET
+from mhff_lammps.engine import wrap
 
-ENERGY_TOLERANCE = 1e-9
-"""eV per atom, between engines, float64."""
-FORCE_TOLERANCE = 1e-8
-"""eV/A, between engines, float64."""
 PRESSURE_TOLERANCE = (1e-6, 0.01)
 """Relative to the largest component, and bar: the larger counts."""
 BAR_PER_EV_A3 = 1.6021765e6
@@ -34,11 +31,9 @@ VOIGT = [0, 1, 2, 5, 4, 3]
 LMP = Path(sys.prefix) / "bin" / "lmp"
 MPIEXEC = Path(sys.prefix) / "bin" / "mpiexec"
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
-"""A run must not depend on an activated environment; one thread, because two on contended cores are
-far slower.
-"""
-TIMEOUT = 1800
-"""Seconds; only to end a run that hangs."""
+"""Runs must not depend on an activated environment; two threads on busy cores are far slower."""
+TIMEOUT = 600
+"""Ends a run that hangs, s."""
 
 PAIR = "pair_style mliap unified mini.mliap 0\n"
 START = """
@@ -54,19 +49,18 @@ compute s all stress/atom NULL virial
 thermo_style custom step pe pxx pyy pzz pxy pxz pyz
 thermo_modify norm no
 """
+THERMO = " ".join(f"$({name}:%.17g)" for name in ["pe", "pxx", "pyy", "pzz", "pxy", "pxz", "pyz"])
 RECORD = """
 dump out all custom 1 {name}.dump id fx fy fz c_e c_s[*]
 dump_modify out sort id format float %.17g
 run 0
-print "$(pe:%.17g) $(pxx:%.17g) $(pyy:%.17g) $(pzz:%.17g) $(pxy:%.17g) $(pxz:%.17g) $(pyz:%.17g)" file {name}.thermo
+print "{thermo}" file {name}.thermo
 undump out
 """
 
 
 class Result(NamedTuple):
-    """What LAMMPS says about a structure; the order of the tensor's components is xx, yy, zz, xy,
-    xz, yz.
-    """
+    """Results of one evaluation; tensors have the components xx, yy, zz, xy, xz, yz."""
 
     energy: float
     """eV."""
@@ -93,23 +87,10 @@ def run_python(folder: Path, text: str) -> subprocess.CompletedProcess[str]:
     return _run(folder, [sys.executable, "driver.py"])
 
 
-def run_mhff(folder: Path, arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line `mhff` in a folder, with an empty environment."""
-    return _run(folder, [str(Path(sys.prefix) / "bin" / "mhff"), *arguments.split()])
-
-
 def _run(folder: Path, command: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=TIMEOUT
     )
-
-
-def succeeded(done: subprocess.CompletedProcess[str]) -> str:
-    """Output of a run that must have succeeded."""
-    assert done.returncode == 0, (
-        f"{done.args} failed with {done.returncode}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-    )
-    return done.stdout
 
 
 def turned(atoms: Atoms) -> Atoms:
@@ -119,7 +100,7 @@ def turned(atoms: Atoms) -> Atoms:
 
 
 def start(folder: Path, name: str, atoms: Atoms) -> str:
-    """Commands that read a structure, which must be in LAMMPS' orientation; writes its data file."""
+    """Write a data file, and give commands that read it; `atoms` in LAMMPS' orientation."""
     ase.io.write(
         folder / f"{name}.data",
         atoms,
@@ -133,6 +114,27 @@ def start(folder: Path, name: str, atoms: Atoms) -> str:
     )
 
 
+def bonded(folder: Path, name: str, atoms: Atoms, bonds: Sequence[tuple[int, int]]) -> str:
+    """Commands that read a structure with bonds between atom IDs; bonded atoms share a molecule."""
+    text = start(folder, name, atoms).replace(
+        "atom_style atomic", "atom_style bond\nbond_style zero"
+    )
+    file = folder / f"{name}.data"
+    count = f"{len(atoms)} atoms"
+    head, body = (
+        file.read_text()
+        .replace(count, f"{count}\n{len(bonds)} bonds\n1 bond types")
+        .split("Atoms # atomic")
+    )
+    molecules = {atom: number for number, bond in enumerate(bonds, start=2) for atom in bond}
+    rows = [line.split() for line in body.splitlines() if line.strip()]
+    lines = [" ".join([row[0], str(molecules.get(int(row[0]), 1)), *row[1:]]) for row in rows]
+    lines += ["", "Bonds", ""]
+    lines += [f"{number} 1 {i} {j}" for number, (i, j) in enumerate(bonds, start=1)]
+    file.write_text(f"{head}Atoms # bond\n\n" + "\n".join(lines) + "\n")
+    return text + "bond_coeff 1\n"
+
+
 def labels(head: str) -> str:
     """Labels of all atom types with one head."""
     return " ".join(f"{element}@{head}" for element in ELEMENTS)
@@ -140,7 +142,7 @@ def labels(head: str) -> str:
 
 def record(name: str) -> str:
     """Commands that evaluate without moving anything and write what `read` reads."""
-    return RECORD.format(name=name)
+    return RECORD.format(name=name, thermo=THERMO)
 
 
 def read(folder: Path, name: str) -> Result:
@@ -153,13 +155,12 @@ def read(folder: Path, name: str) -> Result:
 @cache
 def lammps_file(form: Form) -> bytes:
     """The bundled model's file for LAMMPS, float64, without a default head."""
-    return TARGET.wrap(compiled("mini", dtype="float64", form=form).read_bytes())
+    options = CompileOptions(precision=Precision.FLOAT64, form=form)
+    return wrap(compiled(load("mini"), options).read_bytes())
 
 
-def folder_with_model(folder: Path, form: Form = "torchscript") -> Path:
-    """The folder, with the model's file `mini.mliap` in it, by default in the form that loads
-    fastest.
-    """
+def folder_with_model(folder: Path, form: Form = Form.TORCHSCRIPT) -> Path:
+    """The folder, with the file `mini.mliap` in it; TorchScript loads fastest."""
     assert LMP.exists(), f"no {LMP}: run make lammps"
     (folder / "mini.mliap").write_bytes(lammps_file(form))
     return folder
@@ -178,11 +179,9 @@ def primitive() -> Atoms:
 
 
 def ase_result(atoms: Atoms, head: str | None = None) -> Result:
-    """What the ASE calculator says of a structure (with `head` None: of one that names a head per
-    atom).
-    """
+    """What the ASE calculator gives; with `head` None, the structure names a head per atom."""
     atoms = atoms.copy()
-    atoms.calc = MHFFCalculator("mini", head=head, dtype="float64", form="eager")
+    atoms.calc = exact("mini", head)
     pressure = -BAR_PER_EV_A3 * atoms.get_stress()[VOIGT]
     nothing = np.zeros((len(atoms), 6))
     return Result(
@@ -196,9 +195,9 @@ def ase_result(atoms: Atoms, head: str | None = None) -> Result:
 
 def assert_same(got: Result, expected: Result) -> None:
     n_atoms = len(expected.forces)
-    assert abs(got.energy - expected.energy) <= ENERGY_TOLERANCE * n_atoms
-    assert np.abs(got.energies - expected.energies).max() <= ENERGY_TOLERANCE
-    assert np.abs(got.forces - expected.forces).max() <= FORCE_TOLERANCE
+    assert abs(got.energy - expected.energy) <= ENGINE_ENERGY * n_atoms
+    assert np.abs(got.energies - expected.energies).max() <= ENGINE_ENERGY
+    assert np.abs(got.forces - expected.forces).max() <= ENGINE_FORCE
     relative, absolute = PRESSURE_TOLERANCE
     assert np.abs(got.pressure - expected.pressure).max() <= max(
         absolute, relative * np.abs(expected.pressure).max()

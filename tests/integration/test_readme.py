@@ -12,8 +12,9 @@ from lammps_runs import LMP
 from openmm import app, unit
 
 from mhff import load
-from mhff_deploy.compiling.build import build
-from mhff_lammps.engine import TARGET
+from mhff.options import CompileOptions, Form
+from mhff_deploy.compiling.cache import compiled
+from mhff_lammps.engine import wrap
 from mhff_openmm.demo import topology_of, water_ring
 
 ROOT = Path(__file__).parents[2]
@@ -40,8 +41,8 @@ def test_examples_are_short(beginning: str) -> None:
 
 
 def test_the_lammps_example_runs(tmp_path: Path) -> None:
-    content, _ = build(load("mini"), TARGET, head="surfaces", form="torchscript")
-    (tmp_path / "mini.mliap").write_bytes(content)
+    options = CompileOptions(head="surfaces", form=Form.TORCHSCRIPT)
+    (tmp_path / "mini.mliap").write_bytes(wrap(compiled(load("mini"), options).read_bytes()))
     shutil.copy(ROOT / "examples" / "lammps" / "co-on-mgo.data", tmp_path)
     (tmp_path / "in.readme").write_text(
         example("LAMMPS, after").replace("run           100", "run 2")

@@ -1,0 +1,160 @@
+"""Refusals of the LAMMPS adapter: missing pairs and atoms, coinciding atoms, settings."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from ase import Atoms
+from lammps_data import NULL, R_MAX, Data, instance
+from structures import rattled_bulk, slab, tiny_cell, triclinic, water_cluster
+
+from mhff.errors import MHFFError
+from mhff_lammps.adapter import owners_of_images
+from mhff_lammps.checks import (
+    check_coincidence,
+    check_coupling,
+    check_instance,
+    check_pairs,
+    check_settings,
+    periodic_box,
+)
+
+STRUCTURES = (rattled_bulk, slab, tiny_cell, triclinic, water_cluster)
+
+
+def in_lammps(atoms: Atoms) -> Atoms:
+    """The structure in LAMMPS' orientation: a along x, b in the xy plane."""
+    if atoms.cell.rank < 3:
+        return atoms
+    cell, rotation = atoms.cell.standard_form()
+    return Atoms(atoms.symbols, positions=atoms.positions @ rotation.T, cell=cell, pbc=atoms.pbc)
+
+
+def check(data: Data) -> None:
+    owners = owners_of_images(data.tags, data.nlocal)
+    check_pairs(instance(data), data, owners, R_MAX)
+
+
+@pytest.mark.parametrize("make", STRUCTURES)
+def test_complete_pairs_are_accepted(make) -> None:
+    data = Data(in_lammps(make()), [0] * len(make()))
+    assert data.npairs
+    check(data)
+
+
+@pytest.mark.parametrize("make", STRUCTURES)
+def test_one_missing_pair_is_refused_with_the_ids_of_its_atoms(make) -> None:
+    data = Data(in_lammps(make()), [0] * len(make()))
+    kept = np.ones(data.npairs, dtype=bool)
+    kept[data.npairs // 2] = False
+    tags = sorted(data.tags[[data.pair_i[~kept][0], data.pair_j[~kept][0]]])
+    n_pairs = data.npairs
+    data.keep_pairs(kept)
+    sentence = rf"receive 1 of {n_pairs} pairs .* such as atoms {tags[0]} and {tags[1]}, but"
+    with pytest.raises(MHFFError, match=sentence):
+        check(data)
+
+
+def test_no_pair_at_all_is_refused_if_there_should_be_some() -> None:
+    data = Data(in_lammps(triclinic()), [0] * 4)
+    n_pairs = data.npairs
+    data.keep_pairs(np.zeros(n_pairs, dtype=bool))
+    with pytest.raises(MHFFError, match=f"does not receive {n_pairs} of {n_pairs} pairs"):
+        check(data)
+
+
+def test_a_missing_atom_is_refused_even_without_neighbours() -> None:
+    atoms = Atoms("OO", positions=[[1, 1, 1], [50, 50, 50]], cell=[100.0] * 3, pbc=True)
+    data = Data(atoms, [0, 0])
+    check(data)
+    data.keep_atoms(np.array([True, False]))
+    with pytest.raises(MHFFError, match="does not receive 1 of 2 atoms"):
+        check(data)
+
+
+def test_atoms_of_another_pair_style_and_their_pairs_may_be_missing() -> None:
+    labels = [0, NULL, 0, NULL]
+    data = Data(in_lammps(triclinic()), labels)
+    assert data.npairs
+    check(data)
+
+
+def test_nothing_is_missing_without_atoms() -> None:
+    check(Data(Atoms(pbc=True, cell=[10.0] * 3), []))
+    check(Data(Atoms("O", cell=[10.0] * 3, pbc=True), [NULL]))
+
+
+@pytest.mark.parametrize("offset", [-1e-9, 0.0, 1e-9])
+@pytest.mark.parametrize("given", [False, True])
+def test_a_pair_at_the_cutoff_may_be_on_either_side(offset: float, given: bool) -> None:
+    atoms = Atoms("OO", positions=[[1, 1, 1], [1, 1, 1 + R_MAX + offset]])
+    data = Data(atoms, [0, 0], r_max=R_MAX + (1e-6 if given else -1e-6))
+    assert data.npairs == (2 if given else 0)
+    check(data)
+
+
+@pytest.mark.parametrize("offset", [-9e-7, -1e-6, -1.1e-6])
+def test_rounding_near_the_cutoff_hides_no_missing_pair(offset: float) -> None:
+    positions = [[1, 1, 1], [1, 1, 1 + R_MAX + offset], [1, 3, 1]]
+    data = Data(Atoms("OOO", positions=positions), [0, 0, 0])
+    owners = owners_of_images(data.tags, data.nlocal)
+    data.keep_pairs(np.abs(data.rij[:, 1]) < 1.0)
+    with pytest.raises(MHFFError, match="such as atoms 1 and 3"):
+        check_pairs(instance(data), data, owners, R_MAX)
+
+
+@pytest.mark.parametrize("distance", [0.0, 1e-16, 1e-5, 9e-4])
+def test_coinciding_atoms_are_refused_with_their_ids(distance: float) -> None:
+    atoms = Atoms("OOO", positions=[[0, 0, 0], [2, 2, 2], [0, 0, distance]])
+    data = Data(atoms, [0, 0, 0])
+    with pytest.raises(MHFFError, match=r"atoms (3 and 1|1 and 3) \(or .*\) coincide"):
+        check_coincidence(instance(data), data)
+
+
+def test_a_copy_shifted_by_a_lattice_vector_coincides() -> None:
+    atoms = rattled_bulk()
+    atoms += atoms[2:3]
+    atoms.positions[-1] += atoms.cell[0]
+    data = Data(atoms, [0] * len(atoms))
+    with pytest.raises(MHFFError, match="coincide"):
+        check_coincidence(instance(data), data)
+
+
+def test_atoms_at_a_short_distance_do_not_coincide() -> None:
+    data = Data(Atoms("OO", positions=[[0, 0, 0], [0, 0, 2e-3]]), [0, 0])
+    check_coincidence(instance(data), data)
+    assert data.npairs == 2
+    check_coincidence(instance(data), Data(Atoms("O"), [0]))
+
+
+def test_box_has_lammps_vectors_in_rows() -> None:
+    atoms = in_lammps(triclinic())
+    cell, pbc = periodic_box(instance(Data(atoms, [0] * 4)))
+    np.testing.assert_array_equal(cell, atoms.cell[:])
+    assert pbc.tolist() == [True, True, True]
+
+
+def test_wrong_settings_are_refused() -> None:
+    data = Data(triclinic(), [0] * 4)
+    check_settings(instance(data), data)
+    with pytest.raises(MHFFError, match="a single MPI rank, but this run uses 2"):
+        check_settings(instance(data, world_size=2), data)
+    with pytest.raises(MHFFError, match=r"expected 'units metal'.*got 'units real'"):
+        check_settings(instance(data, units="real"), data)
+    data.natomneigh = data.ntotal
+    with pytest.raises(MHFFError, match="expected 'pair_style mliap unified FILE 0', got 1"):
+        check_settings(instance(data), data)
+
+
+def test_another_instance_is_refused() -> None:
+    data = Data(triclinic(), [0] * 4)
+    check_instance(instance(data), data)
+    for changes in ({"nlocal": 3}, {"nall": 17}):
+        with pytest.raises(MHFFError, match="evaluates 4 atoms, but the instance that mhff knows"):
+            check_instance(instance(data, **changes), data)
+
+
+def test_kokkos_is_refused() -> None:
+    data = type("MLIAPDataPy", (), {"__module__": "mliap_unified_couple_kokkos"})()
+    with pytest.raises(MHFFError, match="leave out '-sf kk'"):
+        check_coupling(data)
