@@ -13,15 +13,16 @@ from ase.build import bulk
 from gpu_timing import Peak, profile, wall_time
 
 from mhff.atoms import graph_from_atoms
+from mhff.graph import program_inputs
 from mhff.model.config import Block, ModelConfig
 from mhff.modelfile import Model, load
+from mhff.options import CompileOptions, Precision
 from mhff_bench.count import multiply_adds
 from mhff_bench.random_networks import random_model
 from mhff_bench.systems import DISPLACEMENT, LATTICE_CONSTANT, magnesia
-from mhff_deploy.artefact.cuda_graphs import WAIT, GraphedProgram
+from mhff_deploy.artefact.cuda_graphs import STEPS_BEFORE_RECORDING, GraphedProgram
 from mhff_deploy.artefact.runtime import ArtefactEvaluator, load_artefact
 from mhff_deploy.compiling.build import build
-from mhff_deploy.compiling.targets import AOTI
 
 HEADS = ("materials", "surfaces", "molecules")
 ELEMENTS = ("O", "Mg")
@@ -63,13 +64,12 @@ def measure_programs(shape: str, dtype: str, peak: Peak, folder: Path, say: Say)
     """Compile a model, which compares it with the eager one, and time steps of several sizes."""
     start = clock.monotonic()
     model = shape_model(shape)
-    content, manifest = build(
-        model, AOTI, elements=ELEMENTS, device="cuda", dtype=dtype, progress=say
-    )
+    options = CompileOptions(elements=ELEMENTS, device="cuda", precision=Precision(dtype))
+    content, manifest = build(model, options, "aoti", say)
     seconds = clock.monotonic() - start
     errors = manifest.largest_errors
     say(f"compiled in {seconds:.0f} s, {len(content) / 1e6:.1f} MB, errors {errors}")
-    evaluator = load_artefact(content, "the program", device="cuda")
+    evaluator = load_artefact(content, "the program")
     sizes = {}
     for n_atoms in SIZES[shape]:
         step = Step(evaluator, n_atoms)
@@ -83,7 +83,12 @@ def measure_programs(shape: str, dtype: str, peak: Peak, folder: Path, say: Say)
         sizes[n_atoms] = row
         if n_atoms == PROFILED:
             (folder / f"profile-{shape}-{dtype}.txt").write_text(profile(step.launch))
-    return {"compile": seconds, "errors": errors, "tables": manifest.tables, "sizes": sizes}
+    return {
+        "compile": seconds,
+        "errors": errors,
+        "tables": manifest.tables.model_dump(),
+        "sizes": sizes,
+    }
 
 
 class Step:
@@ -92,43 +97,35 @@ class Step:
     def __init__(self, evaluator: ArtefactEvaluator, n_atoms: int) -> None:
         if not isinstance(evaluator.program, GraphedProgram):
             raise SystemExit("expected a program that records CUDA graphs")
-        graph = graph_from_atoms(
-            crystal(n_atoms), evaluator.capabilities.elements, evaluator.capabilities.r_max
-        )
+        can = evaluator.capabilities
+        graph = graph_from_atoms(crystal(n_atoms), can.elements, can.r_max)
         self.evaluator = evaluator
         self.graphed = evaluator.program
         self.n_atoms = n_atoms
-        self.vectors = graph.edge_vectors.to("cuda", evaluator.capabilities.dtype)
-        self.edge_index = graph.edge_index.cuda()
-        self.species = graph.species.cuda()
-        self.weights = torch.zeros(
-            n_atoms, len(evaluator.capabilities.heads), dtype=torch.float64, device="cuda"
-        )
+        self.graph = graph.to("cuda", can.dtype)
+        self.weights = torch.zeros(n_atoms, len(can.heads), dtype=torch.float64, device="cuda")
         self.weights[:, 0] = 1.0
 
     @property
     def neighbours(self) -> float:
         """Edges per atom."""
-        return len(self.vectors) / self.n_atoms
+        return len(self.graph.edge_vectors) / self.n_atoms
 
     def evaluate(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Node energies and edge gradients as the evaluator gives them."""
-        return self.evaluator.evaluate(self.vectors, self.edge_index, self.species, self.weights)
+        return self.evaluator.evaluate(self.graph, self.weights)
 
     def launch(self) -> Any:
-        """Call the program itself, without a CUDA graph: a neutral singlet without ghosts."""
-        plan = torch.zeros(1, dtype=torch.int64, device="cuda")
-        state = torch.tensor(
-            [self.evaluator.capabilities.default_state], dtype=torch.float64, device="cuda"
-        )
-        inputs = (self.vectors, self.edge_index, self.species, self.weights, plan)
-        return self.graphed.program(*inputs, state.repeat(self.n_atoms, 1))
+        """Call the program itself, without a CUDA graph."""
+        can = self.evaluator.capabilities
+        inputs = program_inputs(self.graph, self.weights, torch.device("cuda"), can.dtype)
+        return self.graphed.program(*inputs)
 
 
 def measure_step(step: Step) -> dict[str, Any]:
     """Wall time and memory of a step with separate launches and, in small systems, as a graph."""
     found, launched = _timed(step, "launches", step.graphed.program)
-    if step.n_atoms <= step.graphed.most_atoms:
+    if step.n_atoms <= step.graphed.max_atoms:
         times, replayed = _timed(step, "graph", step.graphed)
         pairs = zip(replayed, launched, strict=True)
         found |= times
@@ -141,7 +138,7 @@ def _timed(
     step: Step, name: str, program: Callable[..., Any]
 ) -> tuple[dict[str, Any], tuple[torch.Tensor, ...]]:
     step.evaluator.program = program
-    for _ in range(WAIT + 2):
+    for _ in range(STEPS_BEFORE_RECORDING + 2):
         results = step.evaluate()
     torch.cuda.synchronize()
     torch.cuda.reset_peak_memory_stats()

@@ -17,45 +17,45 @@ from datetime import UTC, datetime
 from typing import Any
 
 import torch
-from peers import FOLDER
-from run import RESULTS
+from prepare import FOLDER
+from tables import RESULTS
 from torch.profiler import ProfilerActivity, profile
 
 from mhff.atoms import graph_from_atoms
 from mhff.files import kernel_folder
+from mhff.graph import program_inputs
 from mhff.model.config import ModelConfig
 from mhff.modelfile import Model, load
-from mhff.ops.ghosts import no_ghosts
+from mhff.options import CompileOptions, Precision
 from mhff_bench import count
 from mhff_bench.systems import find_system
 from mhff_deploy.artefact.runtime import load_artefact
-from mhff_deploy.compiling.build import build
+from mhff_deploy.compiling.build import build, complete
 from mhff_deploy.compiling.products import use_kernel
-from mhff_deploy.compiling.targets import AOTI
 from mhff_deploy.compiling.trace import trace
-from mhff_deploy.lowering.lower import TABLE_ERROR, lower
+from mhff_deploy.lowering.lower import lower
 
 CASES = (("mp", "float32"), ("mp", "float64"), ("mh1", "float32"), ("mini", "float32"))
 N_ATOMS = 216
-STEPS = 12
-PARTS = {"multiply": "matrix products"} | {
+N_STEPS = 12
+NAMES = {"multiply": "matrix products"} | {
     f"convolution_{layer}_adjoint_of_edges": f"convolution_{layer}_adjoint" for layer in (0, 1)
 }
-"""Other names of kernels."""
+"""Names of parts for kernels that are called otherwise."""
 KERNEL = re.compile(r"mhff_\w+::(\w+)")
 
 
 def measure(shape: str, dtype: str) -> dict[str, Any]:
     """Microseconds per atom of each part, and its multiply-adds where they are counted."""
     model = load(shape if shape == "mini" else FOLDER / f"{shape}.mhff")
-    elements, cpu = ["O", "Mg"], torch.device("cpu")
-    lowered = lower(model, elements, dtype, cpu, TABLE_ERROR[dtype], "native", kernel_folder())
+    options = complete(CompileOptions(elements=("O", "Mg"), precision=Precision(dtype)))
+    lowered = lower(model, options, kernel_folder())
     traced = trace(lowered.network)
     use_kernel(traced, lowered.namespace)
-    program = load_artefact(build(model, AOTI, elements=elements, dtype=dtype)[0], shape).program
-    inputs = inputs_of(model, lowered.network.config, dtype)
+    program = load_artefact(build(model, options, "aoti")[0], shape).program
+    inputs = inputs_of(model, lowered.network.config, options.precision)
     with torch.no_grad():
-        whole = 1e6 / N_ATOMS * statistics.median(timed(program, inputs) for _ in range(STEPS))
+        whole = 1e6 / N_ATOMS * statistics.median(timed(program, inputs) for _ in range(N_STEPS))
         parts = profiled(traced, inputs)
     parts["everything else"] = whole - sum(parts.values())
     neighbours = inputs[1].shape[1] / N_ATOMS
@@ -67,20 +67,12 @@ def measure(shape: str, dtype: str) -> dict[str, Any]:
     }
 
 
-def inputs_of(model: Model, config: ModelConfig, dtype: str) -> tuple[torch.Tensor, ...]:
+def inputs_of(model: Model, config: ModelConfig, precision: Precision) -> tuple[torch.Tensor, ...]:
     """Inputs of a program for bulk MgO."""
     graph = graph_from_atoms(find_system("mgo").atoms(N_ATOMS), config.elements, config.r_max)
     weights = torch.zeros(N_ATOMS, len(model.heads), dtype=torch.float64)
     weights[:, 0] = 1
-    vectors = graph.edge_vectors.to(getattr(torch, dtype))
-    return (
-        vectors,
-        graph.edge_index,
-        graph.species,
-        weights,
-        no_ghosts(torch.device("cpu")),
-        graph.state,
-    )
+    return program_inputs(graph, weights, torch.device("cpu"), precision.dtype)
 
 
 def timed(program: Any, inputs: tuple[torch.Tensor, ...]) -> float:
@@ -94,13 +86,13 @@ def profiled(traced: Any, inputs: tuple[torch.Tensor, ...]) -> dict[str, float]:
     """Microseconds per atom of the kernels; that of convolutions takes in the map that follows."""
     traced(*inputs)
     with profile(activities=[ProfilerActivity.CPU]) as record:
-        for _ in range(STEPS):
+        for _ in range(N_STEPS):
             traced(*inputs)
     parts: dict[str, float] = defaultdict(float)
     for event in record.key_averages():
         kernel = KERNEL.fullmatch(event.key)
         if kernel:
-            parts[PARTS.get(kernel[1], kernel[1])] += event.self_cpu_time_total / STEPS / N_ATOMS
+            parts[NAMES.get(kernel[1], kernel[1])] += event.self_cpu_time_total / N_STEPS / N_ATOMS
     return dict(sorted(parts.items(), key=lambda part: -part[1]))
 
 

@@ -1,5 +1,4 @@
-"""What does not depend on the number of atoms: making programs, their sizes, steady memory, what
-heads cost.
+"""What does not depend on the number of atoms: compile times, sizes, steady memory, cost of heads.
 
     .venv/bin/python benchmarks/programs.py
 
@@ -18,14 +17,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from peers import FOLDER, HEADS
-from run import RESULTS
+from prepare import FOLDER, HEADS
+from tables import RESULTS
 
 from mhff.modelfile import load
 from mhff_bench.count import multiply_adds
 from mhff_bench.systems import find_system
 from mhff_bench.turns import as_request
-from mhff_bench.worker import OWN, Worker
+from mhff_bench.worker import OWN_COMMAND, Worker
 
 PROGRAMS = (
     ("mini", "aoti", "float32"),
@@ -35,9 +34,10 @@ PROGRAMS = (
     ("mp", "aoti", "float64"),
     ("mh1", "aoti", "float32"),
 )
-CALLS, STAGES = 10_000, 10
+N_CALLS = 10_000
+N_STAGES = 10
 NEIGHBOURS = 86
-"""Of MgO within 6 A; the bundled model sees fewer."""
+"""Neighbours within 6 A in MgO; the bundled model sees fewer."""
 
 
 def source(shape: str) -> str:
@@ -91,14 +91,14 @@ def steady_memory(shape: str, n_atoms: int) -> dict[str, Any]:
         "head": "materials",
         "threads": 1,
     }
-    with Worker("steady memory", OWN, options) as worker:
+    with Worker("steady memory", OWN_COMMAND, options) as worker:
         worker.ask("prepare", as_request(find_system("mgo").atoms(n_atoms)))
-        worker.ask("run", CALLS // STAGES)
+        worker.ask("run", N_CALLS // N_STAGES)
         held = [worker.ask("memory", "start")["bytes"]]
-        for _ in range(STAGES):
-            worker.ask("run", CALLS // STAGES)
+        for _ in range(N_STAGES):
+            worker.ask("run", N_CALLS // N_STAGES)
             held.append(worker.ask("memory", "start")["bytes"])
-    return {"model": shape, "atoms": n_atoms, "calls": CALLS, "bytes": held}
+    return {"model": shape, "atoms": n_atoms, "calls": N_CALLS, "bytes": held}
 
 
 def heads(shape: str) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def heads(shape: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Everything."""
+    """Measure everything."""
     RESULTS.mkdir(exist_ok=True)
     found = {
         "heads": [heads(shape) for shape in ("mini", "mp", "mh1")],

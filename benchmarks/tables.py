@@ -1,5 +1,4 @@
-"""`results/README.md` from the JSON objects beside it: first the figures that matter, then every
-table.
+"""Writes `results/README.md` and the tables in README from the JSON objects in `results/`.
 
 .venv/bin/python benchmarks/tables.py
 """
@@ -7,148 +6,115 @@ table.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+
+from readme_table import README_CASES, Object, insert, speed_tables
+from readme_table import markdown as table
 
 from mhff_bench.report_table import markdown
 from mhff_bench.statistics import ratio
 
-Object = dict[str, Any]
 RESULTS = Path(__file__).parent / "results"
-COMPARED = {
+README = Path(__file__).parents[1] / "README.md"
+THREADED = {
     "mp-float32": "mp-float32-threads",
-    "mp-float64": "mp-float64",
+    "mp-float64": "mp-float64-threads",
     "mh1-float32": "mh1-float32-threads",
 }
 """Cases with one and two threads, by model and precision."""
-SIZES = (64, 216)
+MEMORY_CASES = ("mp-float32", "mp-float64", "mh1-float32", "mp-float32-sizes", "mh1-float32-sizes")
+SCALING_CASES = ("mp-float32-sizes", "mini-engines")
+SMALL = 64
+"""Number of atoms from which memory per atom is shown."""
+SCALING = (512, 4096)
+"""Numbers of atoms whose times per atom are compared."""
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """In Markdown; the first column is text, the others are numbers."""
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
-
-
-def point(report: Object, n_atoms: int, label: str) -> Object | None:
-    """One contender at one size."""
-    found = [p for p in report["points"] if (p["atoms"], p["contender"]) == (n_atoms, label)]
-    return found[0] if found else None
-
-
-def interval(value: Object, digits: int = 3) -> str:
+def interval(value: Object) -> str:
     """Median and quartiles."""
-    return (
-        f"{value['median']:.{digits}g} ({value['lower']:.{digits}g} - {value['upper']:.{digits}g})"
+    return f"{value['median']:.3g} ({value['lower']:.3g} - {value['upper']:.3g})"
+
+
+def ours(report: Object) -> Iterator[tuple[Object, Object]]:
+    """Contenders of ours with a ready list, each with its points."""
+    contenders = {entry["label"]: entry for entry in report["contenders"]}
+    for point in report["points"]:
+        contender = contenders[point["contender"]]
+        if not contender["peer"] and contender["engine"] == "python":
+            yield contender, point
+
+
+def threads(reports: dict[str, Object]) -> str:
+    """Times of ours with one and two threads, and how many times as long peers take."""
+    present = [reports[case] for case in THREADED.values() if case in reports]
+    peers = dict.fromkeys(
+        entry["peer"] for report in present for entry in report["contenders"] if entry["peer"]
     )
-
-
-def ratio_to(report: Object, n_atoms: int, peer: str, threads: int) -> str:
-    """How many times as long a peer takes with the same number of threads."""
-    two = threads > 1
-    for found in report["ratios"]:
-        if (
-            found["atoms"] == n_atoms
-            and found["of"].startswith(peer)
-            and ("threads" in found["of"]) == two
-        ):
-            return interval(found)
-    return ""
-
-
-def against_peers(reports: dict[str, Object]) -> str:
-    """Ours, and how many times as long peers take."""
     rows = []
-    for case, both in COMPARED.items():
-        for threads in (1, 2):
-            report = reports.get(both)
-            if report is None:
-                continue
-            for n_atoms in SIZES:
-                label = f"python aoti {case.split('-')[1]}" + (
-                    ", 2 threads" if threads == 2 else ""
-                )
-                own = point(report, n_atoms, label)
-                if own is not None:
-                    ratios = [
-                        ratio_to(report, n_atoms, peer, threads)
-                        for peer in ("mace-torch", "symmetrix-xl")
-                    ]
-                    floors = f"{own['times_floor']['median']:.2f}"
-                    rows.append(
-                        [
-                            case,
-                            str(threads),
-                            str(n_atoms),
-                            interval(own["microseconds_per_atom"]),
-                            floors,
-                            *ratios,
-                        ]
-                    )
-    return table(
-        [
-            "model",
-            "threads",
-            "atoms",
-            "mhff, us per atom",
-            "floors",
-            "mace-torch takes x",
-            "Symmetrix-XL takes x",
-        ],
-        rows,
-    )
+    for case, name in THREADED.items():
+        report = reports.get(name, {"contenders": [], "points": []})
+        peer_of = {entry["label"]: entry["peer"] for entry in report["contenders"]}
+        for contender, point in ours(report):
+            ratios = {
+                peer_of[found["of"]]: interval(found)
+                for found in report["ratios"]
+                if (found["atoms"], found["to"]) == (point["atoms"], point["contender"])
+            }
+            rows.append(
+                [
+                    case,
+                    str(contender["threads"]),
+                    str(point["atoms"]),
+                    interval(point["microseconds_per_atom"]),
+                    f"{point['times_floor']['median']:.2f}",
+                    *(ratios.get(peer, "") for peer in peers),
+                ]
+            )
+    header = ["model", "threads", "atoms", "mhff, us per atom", "floors"]
+    return table([*header, *(f"{peer} takes x" for peer in peers)], rows)
 
 
 def memory(reports: dict[str, Object]) -> str:
     """Peak memory per atom beyond what is loaded."""
     rows = []
-    for case in COMPARED:
-        report = reports.get(case)
-        for p in report["points"] if report else []:
-            if p["memory_bytes"] and p["atoms"] >= 64:
-                per_atom = p["memory_bytes"]["more"] / 1e3 / p["atoms"]
-                loaded = p["memory_bytes"]["loaded"] / 1e6
-                rows.append(
-                    [
-                        f"{case}, {p['contender']}",
-                        str(p["atoms"]),
-                        f"{per_atom:.0f}",
-                        f"{loaded:.0f}",
-                    ]
-                )
+    for case in MEMORY_CASES:
+        for point in reports[case]["points"] if case in reports else []:
+            if point["memory_bytes"] and point["atoms"] >= SMALL:
+                per_atom = point["memory_bytes"]["more"] / 1e3 / point["atoms"]
+                loaded = point["memory_bytes"]["loaded"] / 1e6
+                name = f"{case}, {point['contender']}"
+                rows.append([name, str(point["atoms"]), f"{per_atom:.0f}", f"{loaded:.0f}"])
     return table(["contender", "atoms", "kB per atom", "loaded, MB"], rows)
 
 
 def scaling(reports: dict[str, Object]) -> str:
     """Time per atom of large systems."""
     rows = []
-    for case, label in (
-        ("mp-float32", "python aoti float32"),
-        ("mini-engines", "python aoti float32"),
-    ):
-        small, large = (
-            (point(reports[case], n, label) for n in (512, 4096))
-            if case in reports
-            else (None, None)
-        )
+    for case in SCALING_CASES:
+        times = {
+            point["atoms"]: point["microseconds_per_atom"]["median"]
+            for _, point in (ours(reports[case]) if case in reports else ())
+        }
+        small, large = (times.get(size) for size in SCALING)
         if small and large:
-            times = [p["microseconds_per_atom"]["median"] for p in (small, large)]
-            rows.append([case, *(f"{time:.4g}" for time in times), f"{times[1] / times[0]:.3f}"])
-    return table(["case", "512 atoms, us per atom", "4096 atoms", "ratio"], rows)
+            rows.append([case, f"{small:.4g}", f"{large:.4g}", f"{large / small:.3f}"])
+    header = [f"{n_atoms} atoms, us per atom" for n_atoms in SCALING]
+    return table(["case", *header, "ratio"], rows)
 
 
 def gains(reports: dict[str, Object]) -> str:
     """How many times as fast two threads are."""
     rows = []
     for case, report in reports.items():
-        for n_atoms in sorted({p["atoms"] for p in report["points"]}):
-            for contender in report["contenders"]:
-                one = point(report, n_atoms, contender["label"])
-                two = point(report, n_atoms, f"{contender['label']}, 2 threads")
-                if one and two:
-                    gain = ratio(one["seconds_per_step"], two["seconds_per_step"])
-                    rows.append([case, contender["label"], str(n_atoms), interval(gain._asdict())])
+        times = {
+            (point["atoms"], point["contender"]): point["seconds_per_step"]
+            for point in report["points"]
+        }
+        for (n_atoms, label), one in times.items():
+            two = times.get((n_atoms, f"{label}, 2 threads"))
+            if two:
+                rows.append([case, label, str(n_atoms), interval(ratio(one, two)._asdict())])
     return table(["case", "contender", "atoms", "two threads are faster by x"], rows)
 
 
@@ -169,7 +135,7 @@ def programs(found: Object) -> Iterator[str]:
     )
     yield "### All heads against one, multiply-adds counted\n"
     yield table(
-        ["model", "heads", "million per atom", "with one head", "ratio"],
+        ["model", "heads", "M per atom", "with one head", "ratio"],
         [
             [
                 h["model"],
@@ -206,7 +172,7 @@ def shares(found: Object) -> Iterator[str]:
                 [part, *("" if time is None else f"{time:.2f}" for time in both), counted, rate]
             )
         yield table(
-            ["part", "us per atom", "adjoint", "million multiply-adds", "thousand million per s"],
+            ["part", "us per atom", "adjoint", "multiply-adds, M", "G/s"],
             rows,
         )
 
@@ -229,19 +195,20 @@ def conditions(report: Object) -> str:
     )
 
 
-def write_tables(folder: Path) -> None:
-    """Write `README.md` into the folder of the results."""
-    reports = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
-    found, of_steps = reports.pop("programs", None), reports.pop("parts", None)
-    parts = [
+def results_document(reports: dict[str, Object], found: Object | None, parts: Object | None) -> str:
+    """The text of `results/README.md`."""
+    cases = ", ".join(f"`{case}`" for case in README_CASES)
+    lines = [
         "# Results\n",
-        "Written by `benchmarks/tables.py` from the JSON files beside it; for the columns see "
-        "`benchmarks/README.md`.\n",
+        "Written by `benchmarks/tables.py` from the JSON files beside it; `benchmarks/README.md` "
+        "explains the columns.\n",
+        f"The tables in the repository's README come from the cases {cases}; "
+        "`benchmarks/run.py --readme` measures them again.\n",
         "## Against peers, with a ready neighbour list, MgO, 6 A\n",
         "Medians and quartiles of rounds in which all contenders had a turn.\n",
-        against_peers(reports),
+        threads(reports),
         "## Peak memory\n",
-        "Of a step and its neighbour list, beyond the process with the loaded program.\n",
+        "For a step and its neighbour list, beyond the process with the loaded program.\n",
         memory(reports),
         "## Large systems\n",
         scaling(reports),
@@ -249,19 +216,35 @@ def write_tables(folder: Path) -> None:
         gains(reports),
     ]
     if found:
-        parts += ["## Programs\n", *programs(found)]
-    if of_steps:
+        lines += ["## Programs\n", *programs(found)]
+    if parts:
         where = (
-            f"Bulk MgO, {of_steps['atoms']} atoms, one thread; {of_steps['date']}, torch "
-            f"{of_steps['torch']}; `parts.py`.\n"
+            f"Bulk MgO, {parts['atoms']} atoms, one thread; {parts['date']}, torch "
+            f"{parts['torch']}; `parts.py`.\n"
         )
-        parts += ["## Where the time goes\n", where, *shares(of_steps)]
-    parts.append("## All cases\n")
+        lines += ["## Where the time goes\n", where, *shares(parts)]
+    lines.append("## All cases\n")
     for case, report in reports.items():
-        parts += [f"### {case}\n", f"{conditions(report)}\n", markdown(report)]
-        if (folder / f"{case}.png").exists():
-            parts.append(f"![{case}]({case}.png)\n")
-    (folder / "README.md").write_text("\n".join(parts))
+        lines += [f"### {case}\n", f"{conditions(report)}\n", markdown(report)]
+        if (RESULTS / f"{case}.png").exists():
+            lines.append(f"![{case}]({case}.png)\n")
+    return "\n".join(lines)
+
+
+def documents(folder: Path) -> dict[Path, str]:
+    """The documents that follow from the results in a folder, by path."""
+    reports = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+    found, parts = reports.pop("programs", None), reports.pop("parts", None)
+    texts = {folder / "README.md": results_document(reports, found, parts)}
+    if folder == RESULTS:
+        texts[README] = insert(README.read_text(), speed_tables(reports))
+    return texts
+
+
+def write_tables(folder: Path) -> None:
+    """Write the documents of a folder; those of other folders than `results/` leave README alone."""
+    for path, text in documents(folder).items():
+        path.write_text(text)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,12 @@
-"""A whole benchmark: every size, all contenders in turns, memory of each, what it must cost at
-least; one report.
-"""
+"""A whole benchmark: times of all contenders in turns, their memory, the counted floor; one report."""
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 from ase import Atoms
@@ -21,133 +17,159 @@ from mhff.modelfile import is_model_file, load, model_path
 from mhff.neighbours import neighbour_list
 from mhff.opening import read_capabilities
 from mhff_bench.contenders import Choice, Contender, contenders
-from mhff_bench.count import Count, multiply_adds
+from mhff_bench.count import multiply_adds
 from mhff_bench.engines import MATRIX_PRODUCT, MULTIPLY_ADDS_OF_PRODUCT
+from mhff_bench.machine import machine
+from mhff_bench.memory import peak_memory
 from mhff_bench.report import Floor, Point, Report
 from mhff_bench.systems import DEFAULT_SIZES, find_system
-from mhff_bench.turns import as_request, peak_memory, take_turns
+from mhff_bench.turns import as_request, take_turns
 from mhff_bench.worker import Worker
 
-SAME_ENERGY = {"float32": 1e-4, "float64": 1e-6}
-"""Largest difference of the contenders' energies, eV per atom, beside the precision of a large
-total energy.
-"""
-RELATIVE = 1e-7
-"""Of float32."""
+ENERGY_TOLERANCE = {"float32": 1e-4, "float64": 1e-6}
+"""Largest difference of contenders' energies by precision, eV per atom."""
+RELATIVE_TOLERANCE = 1e-7
+"""The same relative to a large total energy, as rounded in float32."""
+PACKAGES = ("mhff", "torch", "numpy", "ase")
+"""Packages whose versions are reported."""
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to measure and how often."""
+    """What to measure and how often; raises MHFFError for what cannot be measured."""
 
     choice: Choice
     system: str = "mgo"
     sizes: tuple[int, ...] | None = None
-    """Numbers of atoms; None for the system's usual ones."""
+    """Numbers of atoms; None for the system's default sizes."""
     rounds: int = 7
     block: float = 0.3
-    """How long a contender's turn takes, s."""
-    longest: float = 30.0
-    """A contender whose step would take longer, s, is left out of larger sizes."""
+    """Length of a contender's turn, s."""
+    max_seconds: float = 30.0
+    """A contender is left out of sizes at which a step would take longer, s."""
     memory: bool = True
 
     def __post_init__(self) -> None:
         if self.rounds < 1:
             raise MHFFError(f"expected one round or more, got {self.rounds}")
-        for n_atoms in self.all_sizes:
-            find_system(self.system).atoms(n_atoms)
+        self.systems()
 
-    @property
-    def all_sizes(self) -> tuple[int, ...]:
-        """Numbers of atoms, ascending."""
-        find_system(self.system)
-        return tuple(sorted(set(self.sizes or DEFAULT_SIZES[self.system])))
+    def systems(self) -> list[Atoms]:
+        """The systems to measure, by ascending number of atoms."""
+        system = find_system(self.system)
+        return [system.atoms(n) for n in sorted(set(self.sizes or DEFAULT_SIZES[self.system]))]
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A contender with its running worker."""
+
+    contender: Contender
+    worker: Worker
 
 
 def bench(plan: Plan, say: Say = lambda sentence: None) -> Report:
-    """Measure; `say` is told what is being done. Raises MHFFError for what cannot be measured or
-    does not agree.
+    """Measure; `say` is told the progress.
+
+    Raises MHFFError for what cannot be measured and for contenders that disagree.
     """
-    system = find_system(plan.system)
-    systems = [system.atoms(n_atoms) for n_atoms in plan.all_sizes]
-    described = read_capabilities(plan.choice.model)
-    described.head_row(plan.choice.head)
-    species_indices(systems[0].get_chemical_symbols(), described.elements)
-    taking_part = contenders(plan.choice)
+    systems = plan.systems()
+    r_max = _check_model(plan.choice, systems[0])
     points: list[Point] = []
     with ExitStack() as stack:
-        workers = []
-        for contender in taking_part:
-            say(
-                f"opening {contender.label} (what is not in a cache yet is compiled, which can "
-                "take minutes)"
-            )
-            workers.append(stack.enter_context(contender.start()))
-        about = [worker.about for worker in workers]
+        entrants = [
+            Entrant(contender, stack.enter_context(_open(contender, say)))
+            for contender in contenders(plan.choice)
+        ]
         for atoms in systems:
-            points += _time(plan, atoms, taking_part, workers, points, say)
+            points += _time(plan, atoms, entrants, points, say)
     if plan.memory:
-        for point in points:
-            if point.contender.computes:
-                say(f"memory of {point.contender.label}, {point.n_atoms} atoms")
-                atoms = system.atoms(point.n_atoms)
-                point.memory = peak_memory(point.contender, systems[0], atoms)
-    neighbours = {len(atoms): neighbours_per_atom(atoms, described.r_max) for atoms in systems}
+        _measure_memory(points, systems, say)
+    neighbours = {len(atoms): neighbours_per_atom(atoms, r_max) for atoms in systems}
     return Report(
         model=str(plan.choice.model),
         system=plan.system,
         head=plan.choice.head,
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=machine(),
-        versions={name: version(name) for name in ("mhff", "torch", "numpy", "ase")},
-        contenders=list(zip(taking_part, about, strict=True)),
+        versions={name: version(name) for name in PACKAGES},
+        contenders=[(entrant.contender, entrant.worker.about) for entrant in entrants],
         neighbours=neighbours,
         points=points,
         floors=floors(plan.choice.model, neighbours, points),
     )
 
 
+def _check_model(choice: Choice, atoms: Atoms) -> float:
+    """The model's cutoff, A; raises MHFFError for a wrong head or elements that it lacks."""
+    described = read_capabilities(choice.model)
+    described.head_row(choice.head)
+    species_indices(atoms.get_chemical_symbols(), described.elements)
+    return described.r_max
+
+
+def _open(contender: Contender, say: Say) -> Worker:
+    say(
+        f"opening {contender.label} (a program that is not in the cache yet is compiled, which can "
+        "take minutes)"
+    )
+    return contender.start()
+
+
 def _time(
-    plan: Plan,
-    atoms: Atoms,
-    taking_part: Sequence[Contender],
-    workers: Sequence[Worker],
-    before: Sequence[Point],
-    say: Say,
+    plan: Plan, atoms: Atoms, entrants: Sequence[Entrant], before: Sequence[Point], say: Say
 ) -> list[Point]:
-    """Times of one system, of all contenders that are not too slow for it."""
+    """Times of one system, of all contenders that are quick enough for it."""
     able = []
-    for contender, worker in zip(taking_part, workers, strict=True):
-        seconds = _expected(contender, len(atoms), before)
-        if seconds > plan.longest:
+    for entrant in entrants:
+        seconds = _expected(entrant.contender, len(atoms), before)
+        if seconds > plan.max_seconds:
             say(
-                f"{contender.label} is left out of {len(atoms)} atoms: a step would take "
+                f"{entrant.contender.label} is left out of {len(atoms)} atoms: a step would take "
                 f"{seconds:.0f} s"
             )
         else:
-            able.append((contender, worker))
-    say(f"{len(atoms)} atoms: {', '.join(contender.label for contender, _ in able)}")
+            able.append(entrant)
+    taking_part = [entrant.contender for entrant in able]
+    say(f"{len(atoms)} atoms: {', '.join(contender.label for contender in taking_part)}")
     request = as_request(atoms)
-    energies = [worker.ask("prepare", request)["energy"] for _, worker in able]
-    check_energies([contender for contender, _ in able], energies, len(atoms))
-    times = take_turns([worker for _, worker in able], plan.rounds, plan.block)
+    energies = [entrant.worker.ask("prepare", request)["energy"] for entrant in able]
+    check_energies(taking_part, energies, len(atoms))
+    times = take_turns(
+        [entrant.worker for entrant in able],
+        plan.rounds,
+        plan.block,
+        [contender.min_steps for contender in taking_part],
+    )
     return [
         Point(len(atoms), contender, energy, taken.n_steps, taken.wall, taken.cpu)
-        for (contender, _), energy, taken in zip(able, energies, times, strict=True)
+        for contender, energy, taken in zip(taking_part, energies, times, strict=True)
     ]
 
 
 def _expected(contender: Contender, n_atoms: int, before: Sequence[Point]) -> float:
     """Seconds of a step, in proportion to the largest system so far; 0 where nothing is known."""
     own = [point for point in before if point.contender is contender]
-    return own[-1].seconds.median * n_atoms / own[-1].n_atoms if own and contender.computes else 0.0
+    if not own or not contender.computes:
+        return 0.0
+    return own[-1].seconds.median * n_atoms / own[-1].n_atoms
+
+
+def _measure_memory(points: Sequence[Point], systems: Sequence[Atoms], say: Say) -> None:
+    """Add memory to the points whose contenders can be started once more."""
+    by_size = {len(atoms): atoms for atoms in systems}
+    for point in points:
+        peer = point.contender.peer
+        if point.contender.computes and (peer is None or peer.starts_quickly):
+            say(f"memory of {point.contender.label}, {point.n_atoms} atoms")
+            point.memory = peak_memory(point.contender, by_size[point.n_atoms])
 
 
 def check_energies(
     taking_part: Sequence[Contender], energies: Sequence[float], n_atoms: int
 ) -> None:
-    """Refuse to compare contenders that do not compute the same thing."""
+    """Raise MHFFError for contenders that do not compute the same energy."""
     found = [
         (contender, energy)
         for contender, energy in zip(taking_part, energies, strict=True)
@@ -155,13 +177,13 @@ def check_energies(
     ]
     for contender, energy in found[1:]:
         first, expected = found[0]
-        least = max(SAME_ENERGY[contender.dtype], SAME_ENERGY[first.dtype])
-        if not abs(energy - expected) / n_atoms <= least + RELATIVE * abs(expected) / n_atoms:
+        absolute = max(ENERGY_TOLERANCE[contender.dtype], ENERGY_TOLERANCE[first.dtype])
+        tolerance = absolute + RELATIVE_TOLERANCE * abs(expected) / n_atoms
+        if not abs(energy - expected) / n_atoms <= tolerance:  # true of NaN, too
             raise MHFFError(
                 f"expected the same energy of {n_atoms} atoms, got {expected:.6f} eV of "
-                f"{first.label} and {energy:.6f} eV "
-                f"of {contender.label}; give the file that the model was imported from, and the "
-                "same --head"
+                f"{first.label} and {energy:.6f} eV of {contender.label}; give the file that the "
+                "model was imported from, and the same --head"
             )
 
 
@@ -174,41 +196,16 @@ def neighbours_per_atom(atoms: Atoms, r_max: float) -> float:
 
 
 def floors(model: str, neighbours: dict[int, float], points: Sequence[Point]) -> list[Floor]:
-    """What each size must cost at least, for each precision; none for an artefact, which does not
-    tell its architecture.
-    """
+    """The floor of each size and precision; none for an artefact, whose architecture is unknown."""
     path = model_path(model)
     if not is_model_file(path):
         return []
     config = load(path).network.config
     found = []
     for point in points:
-        if point.contender.engine == MATRIX_PRODUCT.name:
-            count: Count = multiply_adds(config, neighbours[point.n_atoms])
+        contender = point.contender
+        if contender.engine == MATRIX_PRODUCT.name:
+            count = multiply_adds(config, neighbours[point.n_atoms])
             rates = [MULTIPLY_ADDS_OF_PRODUCT / seconds for seconds in point.wall]
-            found.append(
-                Floor(point.n_atoms, point.contender.dtype, point.contender.threads, count, rates)
-            )
+            found.append(Floor(point.n_atoms, contender.dtype, contender.threads, count, rates))
     return found
-
-
-def machine() -> dict[str, object]:
-    """What the times depend on."""
-    import os
-
-    import torch
-
-    names = [
-        line.split(":", 1)[1].strip()
-        for line in (
-            Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-        )
-        if line.startswith("model name")
-    ]
-    return {
-        "processor": names[0] if names else platform.processor(),
-        "cores": os.cpu_count(),
-        "instructions": torch.backends.cpu.get_cpu_capability(),
-        "system": platform.platform(),
-        "load": round(os.getloadavg()[0], 2),
-    }

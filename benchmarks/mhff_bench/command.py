@@ -7,36 +7,42 @@ from typing import Annotated, Any
 
 import typer
 
+from mhff.errors import MHFFError
+from mhff_bench.peers import DEFAULT_PYTHON, PEERS
+from mhff_bench.systems import SYSTEMS
+
 
 def bench(
     model: Annotated[str, typer.Argument(help="Model file, mini, or an artefact.")],
     engine: Annotated[
         list[str] | None,
         typer.Option(
-            help="python (a ready neighbour list), ase, neighbours, lammps, openmm; repeatable."
+            help="Engine, by default python, which evaluates a ready neighbour list; an unknown "
+            "name lists the installed ones; repeatable."
         ),
     ] = None,
     form: Annotated[
-        list[str] | None, typer.Option(help="eager, aoti (default) or torchscript; repeatable.")
+        list[str] | None, typer.Option(help="Form of the program, by default aoti; repeatable.")
     ] = None,
     dtype: Annotated[
         list[str] | None, typer.Option(help="float32 (default) or float64; repeatable.")
     ] = None,
-    system: Annotated[str, typer.Option(help="mgo, co-on-mgo or water.")] = "mgo",
+    system: Annotated[str, typer.Option(help=f"One of {', '.join(SYSTEMS)}.")] = next(
+        iter(SYSTEMS)
+    ),
     sizes: Annotated[str | None, typer.Option(help="Numbers of atoms, as 8,64,216.")] = None,
     head: Annotated[
         str | None, typer.Option(help="Head; the beginning of its name is enough.")
     ] = None,
     threads: Annotated[
-        list[int] | None, typer.Option(help="Threads of every contender, 1; repeatable.")
+        list[int] | None, typer.Option(help="Threads of every contender, by default 1; repeatable.")
     ] = None,
-    rounds: Annotated[int, typer.Option(help="How often each contender has its turn.")] = 7,
+    rounds: Annotated[int, typer.Option(help="Number of turns of each contender.")] = 7,
     against: Annotated[
-        list[str] | None, typer.Option(help="mace-torch or symmetrix-xl; repeatable.")
+        list[str] | None, typer.Option(help=f"One of {', '.join(PEERS)}; repeatable.")
     ] = None,
     peer_python: Annotated[
-        Path | None,
-        typer.Option(help="Python that has the peers; .venv-peer/bin/python if it exists."),
+        Path | None, typer.Option(help=f"Python that has the peers, by default {DEFAULT_PYTHON}.")
     ] = None,
     peer_model: Annotated[
         Path | None,
@@ -45,14 +51,15 @@ def bench(
     memory: Annotated[
         bool, typer.Option(help="Measure the peak memory of each point, in a process of its own.")
     ] = True,
-    longest: Annotated[
-        float, typer.Option(help="Leave out of larger sizes what would take longer for a step, s.")
+    max_seconds: Annotated[
+        float, typer.Option(help="Skip a contender at sizes at which a step takes longer, s.")
     ] = 30.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     plot: Annotated[Path | None, typer.Option("--plot", help="Write a figure to this PNG.")] = None,
 ) -> None:
-    """Time and memory per step against system size, for engines, forms and precisions, and peers in
-    turns with them.
+    """Measure time and memory per step against system size.
+
+    Engines, forms, precisions and peers take turns.
     """
     import json
 
@@ -75,10 +82,10 @@ def bench(
         peer_python=peer_python,
         peer_model=peer_model,
     )
-    plan = Plan(choice, system, _sizes(sizes), rounds, longest=longest, memory=memory)
+    plan = Plan(choice, system, _sizes(sizes), rounds, max_seconds=max_seconds, memory=memory)
     if plot is not None:
         check_output(plot, [model, peer_model] if peer_model else [model], "--plot")
-        _plotting()
+        _check_plotting()
     notes = Console(stderr=True, highlight=False)
     with notes.status("") as status:
         report = run(plan, lambda sentence: status.update(sentence)).as_dict()
@@ -94,9 +101,7 @@ def bench(
 
 
 def _head(model: str, beginning: str | None) -> str | None:
-    """The head's full name; the model's or artefact's first head where none is given, since all
-    cost the same.
-    """
+    """The full name of the head; the default or first one if none is given: all cost the same."""
     from mhff.opening import read_capabilities
 
     described = read_capabilities(model)
@@ -108,8 +113,6 @@ def _head(model: str, beginning: str | None) -> str | None:
 
 
 def _sizes(text: str | None) -> tuple[int, ...] | None:
-    from mhff.errors import MHFFError
-
     if text is None:
         return None
     try:
@@ -120,11 +123,9 @@ def _sizes(text: str | None) -> tuple[int, ...] | None:
         ) from error
 
 
-def _plotting() -> None:
-    """Say what is missing before anything is measured."""
+def _check_plotting() -> None:
+    """Raise MHFFError, before anything is measured, if figures cannot be drawn."""
     from importlib.util import find_spec
-
-    from mhff.errors import MHFFError
 
     if find_spec("matplotlib") is None:
         raise MHFFError(

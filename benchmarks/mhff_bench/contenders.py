@@ -1,11 +1,9 @@
-"""Who takes part: every combination of the engines, forms, precisions and peers that were asked
-for.
-"""
+"""The contenders: every combination of the engines, forms, precisions and peers asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,78 +13,85 @@ from mhff.modelfile import is_model_file, model_path
 from mhff.opening import read_capabilities
 from mhff.options import Form, Precision, parse_choice
 from mhff_bench.engines import MATRIX_PRODUCT, engine_names, find_engine
-from mhff_bench.worker import OWN, PEER_SCRIPT, Worker
+from mhff_bench.peers import DEFAULT_PYTHON, PEER_ENGINES, Peer, find_peer
+from mhff_bench.worker import OWN_COMMAND, PEER_SCRIPT, Worker
 
-PEERS = ("mace-torch", "symmetrix-xl")
-PEER_ENGINES = ("python", "ase")
-PEER_PYTHON = Path(".venv-peer") / "bin" / "python"
-"""Where a checkout has mace-torch (`make peer`)."""
+MIN_STEPS = 50
+"""Fewest steps in a block of dynamics whose neighbour list is kept from step to step.
+
+At 0.5 fs and 300 K a list with the usual skin lasts for fewer, so that every block builds some.
+"""
 
 
 @dataclass(frozen=True)
 class Contender:
-    """One that is measured."""
+    """One way to evaluate a model."""
 
     label: str
     command: tuple[str, ...]
-    """That starts its worker."""
-    options: dict[str, Any]
+    """Command that starts its worker."""
+    options: Mapping[str, Any]
+    """What its worker opens."""
     computes: bool = True
     """Whether its steps are evaluations of the model."""
+    peer: Peer | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Added to the worker's environment."""
 
     @property
     def engine(self) -> str:
-        """What runs it."""
+        """Name of the engine."""
         return str(self.options["engine"])
 
     @property
     def threads(self) -> int:
-        """How many it has."""
+        """Number of threads."""
         return int(self.options["threads"])
 
     @property
     def dtype(self) -> str:
-        """Its precision."""
+        """Precision."""
         return str(self.options["dtype"])
+
+    @property
+    def min_steps(self) -> int:
+        """Fewest steps in a block of its turns."""
+        is_dynamics = self.computes and self.engine != "python"
+        keeps_list = self.peer is None or self.peer.keeps_list
+        return MIN_STEPS if is_dynamics and keeps_list else 1
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        names = {
+        return {
+            "label": self.label,
             "engine": self.engine,
             "form": self.options.get("form"),
             "dtype": self.dtype,
             "threads": self.threads,
-        }
-        return {
-            "label": self.label,
-            **names,
-            "peer": self.options.get("peer"),
+            "peer": None if self.peer is None else self.peer.name,
+            "settings": None if self.peer is None else self.peer.settings,
             "evaluates": self.computes,
         }
 
-    @property
-    def peer(self) -> bool:
-        """Whether it is somebody else's."""
-        return "peer" in self.options
-
     def start(self) -> Worker:
         """A new process with it."""
-        return Worker(self.label, self.command, self.options)
+        return Worker(self.label, self.command, self.options, self.environment)
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What was asked for; raises MHFFError for what does not exist."""
+    """What takes part; raises MHFFError for what does not exist."""
 
     model: str
     engines: tuple[str, ...] = ("python",)
     forms: tuple[str, ...] = ()
-    """Of a model: none means aoti. An artefact has its own."""
+    """Forms of a model's programs, aoti if empty; an artefact has its own."""
     dtypes: tuple[str, ...] = ()
-    """Of a model: none means float32. An artefact has its own."""
+    """Precisions of a model's programs, float32 if empty; an artefact has its own."""
     head: str | None = None
     threads: tuple[int, ...] = (1,)
     against: tuple[str, ...] = ()
+    """Names of peers."""
     peer_python: Path | None = None
     peer_model: Path | None = None
 
@@ -99,14 +104,13 @@ class Choice:
         for dtype in self.dtypes:
             parse_choice(Precision, dtype, "dtype")
         for peer in self.against:
-            if peer not in PEERS:
-                raise MHFFError(f"unknown peer '{peer}': choose one of {listing(PEERS)}")
+            find_peer(peer)
         if min(self.threads) < 1:
             raise MHFFError(f"expected one thread or more, got {min(self.threads)}")
 
 
 def contenders(choice: Choice) -> list[Contender]:
-    """All that take part, the product of matrices that gives the machine's rate among them."""
+    """All that take part, and the matrix product that measures the machine's rate."""
     return [
         contender
         for threads in dict.fromkeys(choice.threads)
@@ -133,16 +137,10 @@ def _own(choice: Choice, threads: int) -> Iterator[Contender]:
         engine = find_engine(name)
         common = {"engine": name, "model": str(path), "head": choice.head, "threads": threads}
         if not engine.forms:
-            yield Contender(
-                _label(name, threads),
-                OWN,
-                common | {"form": None, "dtype": programs[0][1]},
-                computes=False,
-            )
+            options = common | {"form": None, "dtype": programs[0][1]}
+            yield Contender(_label(name, threads), OWN_COMMAND, options, computes=False)
             continue
-        taken = [
-            program for program in programs if program[0] is None or program[0] in engine.forms
-        ]
+        taken = [(form, dtype) for form, dtype in programs if form in (None, *engine.forms)]
         if not taken:
             raise MHFFError(
                 f"the engine '{name}' runs no program of the form {listing(choice.forms)}: ask for "
@@ -150,7 +148,7 @@ def _own(choice: Choice, threads: int) -> Iterator[Contender]:
             )
         for form, dtype in taken:
             label = _label(f"{name} {form or 'artefact'} {dtype}", threads)
-            yield Contender(label, OWN, common | {"form": form, "dtype": dtype})
+            yield Contender(label, OWN_COMMAND, common | {"form": form, "dtype": dtype})
 
 
 def _programs(choice: Choice, path: Path) -> list[tuple[str | None, str]]:
@@ -172,33 +170,42 @@ def _programs(choice: Choice, path: Path) -> list[tuple[str | None, str]]:
 def _peers(choice: Choice, dtypes: Sequence[str], threads: int) -> Iterator[Contender]:
     if not choice.against:
         return
-    python = choice.peer_python or PEER_PYTHON
+    python, model = _peer_files(choice)
+    engines = [engine for engine in choice.engines if engine in PEER_ENGINES]
+    common = {
+        "model": str(model.resolve()),
+        "head": choice.head,
+        "threads": threads,
+        "folder": str(cache_folder() / "bench"),
+    }
+    for peer in map(find_peer, choice.against):
+        title = f"{peer.name} {peer.version(python)}"
+        for engine in engines or PEER_ENGINES[:1]:
+            for dtype in dtypes:
+                yield Contender(
+                    _label(f"{title} {engine} {dtype}, {peer.settings}", threads),
+                    (str(python), str(PEER_SCRIPT)),
+                    common
+                    | {"peer": peer.package, "mode": peer.mode, "engine": engine, "dtype": dtype},
+                    peer=peer,
+                    environment=peer.environment,
+                )
+
+
+def _peer_files(choice: Choice) -> tuple[Path, Path]:
+    """The peers' interpreter and model file; raises MHFFError for one that is missing."""
+    python, model = choice.peer_python or DEFAULT_PYTHON, choice.peer_model
     if not python.is_file():
         raise MHFFError(
             f"no Python of peers at '{python}': give the one that has them installed with "
             "--peer-python PATH"
         )
-    if choice.peer_model is None or not choice.peer_model.is_file():
+    if model is None or not model.is_file():
         raise MHFFError(
             "expected the mace-torch file that the model was imported from, got "
-            f"{choice.peer_model or 'none'}; "
-            "give it with --peer-model FILE.model"
+            f"{model or 'none'}; give it with --peer-model FILE.model"
         )
-    folder = cache_folder() / "bench"
-    common = {
-        "model": str(choice.peer_model.resolve()),
-        "head": choice.head,
-        "threads": threads,
-        "folder": str(folder),
-    }
-    for peer in choice.against:
-        for engine in [
-            engine for engine in choice.engines if engine in PEER_ENGINES
-        ] or PEER_ENGINES[:1]:
-            for dtype in dtypes:
-                options = common | {"peer": peer, "engine": engine, "dtype": dtype}
-                label = _label(f"{peer} {engine} {dtype}", threads)
-                yield Contender(label, (str(python), str(PEER_SCRIPT)), options)
+    return python, model
 
 
 def _rate(dtype: str, threads: int) -> Contender:
@@ -211,4 +218,4 @@ def _rate(dtype: str, threads: int) -> Contender:
         "head": None,
         "threads": threads,
     }
-    return Contender(_label(f"{name} {dtype}", threads), OWN, options, computes=False)
+    return Contender(_label(f"{name} {dtype}", threads), OWN_COMMAND, options, computes=False)

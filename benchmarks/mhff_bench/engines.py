@@ -13,18 +13,17 @@ from ase import Atoms
 
 from mhff.atoms import graph_from_atoms
 from mhff.calculator import MHFFCalculator
-from mhff.engines import Engine, atoms_of, engines
+from mhff.engines import Engine, Steps, atoms_of, engines
 from mhff.errors import MHFFError, listing
 from mhff.model.derivatives import forces
 from mhff.opening import open_evaluator, read_capabilities
 from mhff.options import CompileOptions, Form, Precision
+from mhff_bench.workers.dynamics import Dynamics
 
 MOVE = 1e-3
-"""How far an atom moves to and fro between two steps, A, so that no calculator takes them for the
-same structure.
-"""
+"""Distance that an atom moves to and fro, A, so that each step is a new structure."""
 MATRIX = 2048
-"""Rows and columns of the matrices whose product is the measure of what the machine can do."""
+"""Rows and columns of the matrices whose product measures the machine's rate."""
 
 
 def benchmarked() -> dict[str, Engine]:
@@ -54,7 +53,7 @@ def options_of(request: Mapping[str, Any]) -> CompileOptions:
 
 
 class Moving:
-    """A structure of which one atom moves to and fro."""
+    """A structure in which one atom moves to and fro."""
 
     def __init__(self) -> None:
         self.atoms, self.next = Atoms(), MOVE
@@ -75,7 +74,7 @@ class ReadyList:
         self.about = {"torch": torch.__version__}
 
     def prepare(self, system: dict[str, Any]) -> float:
-        """See `serving.Contender`."""
+        """See `mhff.engines.Steps`."""
         can = self.evaluator.capabilities
         atoms = atoms_of(system)
         self.graph = graph_from_atoms(atoms, can.elements, can.r_max, can.default_state)
@@ -83,7 +82,7 @@ class ReadyList:
         return self._step()
 
     def run(self, n_steps: int) -> None:
-        """See `serving.Contender`."""
+        """See `mhff.engines.Steps`."""
         for _ in range(n_steps):
             self._step()
 
@@ -92,28 +91,6 @@ class ReadyList:
         energies, gradients = self.evaluator.evaluate(graph, self.weights)
         forces(gradients.to(torch.float64), graph.edge_index, graph.n_local)
         return float((self.weights * energies).sum())
-
-
-class Calculated(Moving):
-    """Steps of the ASE calculator, which makes the neighbour list anew each time."""
-
-    def __init__(self, options: Mapping[str, Any]) -> None:
-        super().__init__()
-        self.calculator = MHFFCalculator(
-            options["model"], options["head"], "cpu", options["dtype"], options["form"]
-        )
-        self.about = {"torch": torch.__version__}
-
-    def prepare(self, system: dict[str, Any]) -> float:
-        """See `serving.Contender`."""
-        self.atoms = atoms_of(system)
-        self.calculator.calculate(self.atoms, ["energy", "forces"])
-        return float(self.calculator.results["energy"])
-
-    def run(self, n_steps: int) -> None:
-        """See `serving.Contender`."""
-        for _ in range(n_steps):
-            self.calculator.calculate(self.move(), ["energy", "forces"])
 
 
 class NeighbourList(Moving):
@@ -131,7 +108,7 @@ class NeighbourList(Moving):
         return float("nan")
 
     def run(self, n_steps: int) -> None:
-        """See `serving.Contender`."""
+        """See `mhff.engines.Steps`."""
         for _ in range(n_steps):
             graph_from_atoms(self.move(), self.capabilities.elements, self.capabilities.r_max)
 
@@ -150,13 +127,21 @@ class MatrixProduct:
         return float("nan")
 
     def run(self, n_steps: int) -> None:
-        """See `serving.Contender`."""
+        """See `mhff.engines.Steps`."""
         for _ in range(n_steps):
             torch.mm(self.a, self.b, out=self.out)
 
 
+def calculator_dynamics(options: Mapping[str, Any]) -> Steps:
+    """Dynamics in ASE with the calculator, which keeps a neighbour list with a skin."""
+    calculator = MHFFCalculator(
+        options["model"], options["head"], "cpu", options["dtype"], options["form"]
+    )
+    return Dynamics(calculator, {"torch": torch.__version__})
+
+
 PYTHON = Engine("python", forms=tuple(Form), bench=ReadyList)
-ASE = Engine("ase", forms=tuple(Form), bench=Calculated)
+ASE = Engine("ase", forms=tuple(Form), bench=calculator_dynamics)
 NEIGHBOURS = Engine("neighbours", bench=NeighbourList)
 MATRIX_PRODUCT = Engine("matrix product", bench=MatrixProduct)
 MULTIPLY_ADDS_OF_PRODUCT = MATRIX**3

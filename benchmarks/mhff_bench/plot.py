@@ -1,6 +1,4 @@
-"""The figure of a benchmark: time per atom against the number of atoms, and what it must be at
-least.
-"""
+"""The figure of a benchmark: time per atom against the number of atoms, and the counted floors."""
 
 from __future__ import annotations
 
@@ -29,9 +27,7 @@ STYLE: Any = {
 
 
 def scaling_plot(report: Mapping[str, Any], path: Path) -> None:
-    """Write a PNG, both axes logarithmic: medians with quartiles of all contenders, the floors as
-    dashed lines.
-    """
+    """Write a PNG with logarithmic axes: medians and quartiles of contenders, floors dashed."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.2, 4.6), layout="constrained")
         FigureCanvasAgg(figure)
@@ -47,10 +43,8 @@ def draw(report: Mapping[str, Any], axes: Axes) -> None:
     """The curves of a report."""
     colours = {False: iter(COLOURS * 8), True: iter(PEER_COLOURS * 8)}
     for label, contender in shown(report).items():
-        peer, points = (
-            bool(contender["peer"]),
-            [point for point in report["points"] if point["contender"] == label],
-        )
+        peer = bool(contender["peer"])
+        points = [point for point in report["points"] if point["contender"] == label]
         times = [point["microseconds_per_atom"] for point in points]
         axes.errorbar(
             [point["atoms"] for point in points],

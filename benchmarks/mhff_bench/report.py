@@ -1,6 +1,4 @@
-"""What a benchmark found, and what follows from it: one JSON object, from which tables and figures
-are made.
-"""
+"""Results of a benchmark as one JSON object, from which tables and figures are made."""
 
 from __future__ import annotations
 
@@ -12,7 +10,7 @@ from mhff_bench.contenders import Contender
 from mhff_bench.count import Count, floor
 from mhff_bench.statistics import Spread, ratio, spread
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MICROSECONDS = 1e6
 
 
@@ -25,17 +23,17 @@ class Point:
     energy: float
     """eV."""
     n_steps: int
-    """Of a block."""
+    """Steps in a block."""
     wall: list[float]
-    """Seconds per step, for each round."""
+    """Seconds per step, one for each round."""
     cpu: list[float]
-    """Processor seconds per step of all threads, for each round."""
+    """Processor seconds per step of all threads, one for each round."""
     memory: dict[str, int] | None = None
-    """See `mhff_bench.turns.peak_memory`."""
+    """See `mhff_bench.memory.peak_memory`."""
 
     @property
     def seconds(self) -> Spread:
-        """Per step."""
+        """Median and quartiles per step."""
         return spread(self.wall)
 
     def as_dict(self) -> dict[str, Any]:
@@ -55,7 +53,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Floor:
-    """What one size must cost at least."""
+    """Time that the counted multiply-adds of one size take at the rate of a matrix product."""
 
     n_atoms: int
     dtype: str
@@ -83,7 +81,7 @@ class Floor:
 
 @dataclass
 class Report:
-    """Everything."""
+    """Everything that was measured."""
 
     model: str
     system: str
@@ -92,28 +90,21 @@ class Report:
     machine: dict[str, object]
     versions: dict[str, str]
     contenders: list[tuple[Contender, dict[str, Any]]]
-    """With what their workers say of themselves."""
+    """Each with its worker's description of itself."""
     neighbours: dict[int, float]
     """Edges per atom, by the number of atoms."""
     points: list[Point]
     floors: list[Floor]
 
     def ratios(self) -> Iterator[tuple[Point, Point, Spread]]:
-        """Peer, contender, and how many times as long the peer took: same size, precision, engine,
-        threads.
-        """
+        """Peer, contender of ours, and how many times as long the peer took, where comparable."""
         for peer in self.points:
             for own in self.points:
-                if (
-                    peer.contender.peer
-                    and not own.contender.peer
-                    and own.contender.computes
-                    and _alike(peer, own)
-                ):
+                if _comparable(peer, own):
                     yield peer, own, ratio(peer.wall, own.wall)
 
     def times_floor(self, point: Point) -> Spread | None:
-        """How many times as long as the counted multiply-adds a point took, round by round."""
+        """Time of a point in units of the floor, from ratios within rounds."""
         own = (point.n_atoms, point.contender.dtype, point.contender.threads)
         for found in self.floors:
             if point.contender.computes and (found.n_atoms, found.dtype, found.threads) == own:
@@ -150,7 +141,10 @@ class Report:
         }
 
 
-def _alike(peer: Point, own: Point) -> bool:
+def _comparable(peer: Point, own: Point) -> bool:
+    """Whether a peer and one of ours computed the same with the same means."""
+    if peer.contender.peer is None or own.contender.peer is not None or not own.contender.computes:
+        return False
     same = all(
         getattr(peer.contender, name) == getattr(own.contender, name)
         for name in ("dtype", "engine", "threads")

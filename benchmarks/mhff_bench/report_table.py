@@ -1,4 +1,4 @@
-"""The JSON object of a benchmark as a table, on the terminal and in Markdown."""
+"""The JSON object of a benchmark as a table, for the terminal and in Markdown."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
+from mhff_bench.statistics import Spread
+
 
 def title(report: Mapping[str, Any]) -> str:
-    """What was measured."""
+    """Model and system."""
     return f"{Path(report['model']).stem}, {report['system']}"
 
 
 def header(report: Mapping[str, Any]) -> list[str]:
-    """A peer's column says how many times as long it took."""
+    """Column names; a peer's column says how many times as long it took."""
     return [
         "atoms",
         "contender",
@@ -36,7 +38,7 @@ def peers(report: Mapping[str, Any]) -> list[str]:
 
 
 def shown(report: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Contenders by label, without the product of matrices."""
+    """Contenders by label, without the matrix product."""
     return {
         contender["label"]: contender
         for contender in report["contenders"]
@@ -51,11 +53,9 @@ def rows(report: Mapping[str, Any]) -> list[list[str]]:
 
 
 def _row(report: Mapping[str, Any], point: Mapping[str, Any]) -> list[str]:
-    time, floors, memory = (
-        point["microseconds_per_atom"],
-        point["times_floor"],
-        point["memory_bytes"],
-    )
+    time = Spread(**point["microseconds_per_atom"])
+    floors = point["times_floor"]
+    memory = point["memory_bytes"]
     peer_of = {contender["label"]: contender["peer"] for contender in report["contenders"]}
     against = {
         peer_of[found["of"]]: f"{found['median']:.3g} x"
@@ -65,8 +65,8 @@ def _row(report: Mapping[str, Any], point: Mapping[str, Any]) -> list[str]:
     return [
         str(point["atoms"]),
         point["contender"],
-        f"{time['median']:.4g}",
-        f"{50 * (time['upper'] - time['lower']) / time['median']:.0f} %",
+        f"{time.median:.4g}",
+        f"{100 * time.relative:.0f} %",
         "" if memory is None else f"{memory['more'] / 1e3 / point['atoms']:.0f}",
         "" if floors is None else f"{floors['median']:.2f}",
         *(against.get(peer, "") for peer in peers(report)),

@@ -1,6 +1,4 @@
-"""What repeated times mean: medians, quartiles, and ratios that are taken within a round, where the
-machine was the same.
-"""
+"""Statistics of repeated times: medians, quartiles, and ratios within a round."""
 
 from __future__ import annotations
 
@@ -32,7 +30,5 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 def ratio(of: Sequence[float], to: Sequence[float]) -> Spread:
-    """How many times as long one took as the other, round by round; both have one time for each
-    round.
-    """
+    """Spread of the ratios within rounds, where the machine was the same for both."""
     return spread([a / b for a, b in zip(of, to, strict=True)])

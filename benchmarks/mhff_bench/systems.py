@@ -1,26 +1,29 @@
-"""The systems that are measured, of any size that their pattern allows."""
+"""The systems that are measured, of any size that their pattern allows.
+
+ASE is imported where a system is built, because the command line lists the systems without it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-
-import numpy as np
-from ase import Atoms
-from ase.build import add_adsorbate, bulk, molecule
+from typing import TYPE_CHECKING
 
 from mhff.errors import MHFFError, listing
 
+if TYPE_CHECKING:
+    from ase import Atoms
+
 LATTICE_CONSTANT = 4.21
-"""Of MgO, A."""
+"""Lattice constant of MgO, A."""
 DISPLACEMENT = 0.05
-"""Standard deviation of what atoms are displaced by, A: forces as in a simulation, no symmetry."""
+"""Standard deviation of the displacements, A: forces as in a simulation, no symmetry."""
 SLAB_CELLS = 2
 """Thickness of the slab, lattice constants."""
 VACUUM = 8.0
-"""On each side of the slab, A."""
+"""Vacuum on each side of the slab, A."""
 WATER_VOLUME = 29.9
-"""Of a molecule at 300 K, A^3."""
+"""Volume of a water molecule at 300 K, A^3."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class System:
 
 
 def factors(n: int, parts: int) -> tuple[int, ...]:
-    """`parts` numbers with the product n, as near to each other as can be, the largest first."""
+    """The `parts` factors of n that are nearest to each other, the largest first."""
     if parts == 1:
         return (n,)
     first = next(d for d in range(n, 0, -1) if n % d == 0 and d**parts <= n)
@@ -52,15 +55,17 @@ def factors(n: int, parts: int) -> tuple[int, ...]:
 
 def magnesia(cells: int) -> Atoms:
     """MgO in the rock salt structure, periodic."""
+    from ase.build import bulk
+
     atoms = bulk("MgO", "rocksalt", a=LATTICE_CONSTANT, cubic=True) * factors(cells, 3)
     atoms.rattle(DISPLACEMENT, seed=1)
     return atoms
 
 
 def co_on_magnesia(cells: int) -> Atoms:
-    """MgO(100), two lattice constants thick, with a CO on every second magnesium of one side;
-    periodic, with vacuum.
-    """
+    """MgO(100), two lattice constants thick, CO on every second Mg of one side, vacuum; periodic."""
+    from ase.build import add_adsorbate, bulk, molecule
+
     slab = bulk("MgO", "rocksalt", a=LATTICE_CONSTANT, cubic=True) * (1, 1, SLAB_CELLS)
     top = max(
         (atom for atom in slab if atom.symbol == "Mg"),
@@ -77,6 +82,10 @@ def co_on_magnesia(cells: int) -> Atoms:
 
 def water(molecules: int) -> Atoms:
     """Water at its density, molecules turned at random on the points of a grid; periodic."""
+    import numpy as np
+    from ase import Atoms
+    from ase.build import molecule
+
     rng = np.random.default_rng(1)
     counts = np.array(factors(molecules, 3))
     spacing = (WATER_VOLUME) ** (1 / 3)

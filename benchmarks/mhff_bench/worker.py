@@ -1,5 +1,6 @@
-"""The asking side of a worker: starts a process, sends requests, reads answers
-(`workers/serving.py` has the table).
+"""The asking side of a worker: starts a process, sends requests, reads answers.
+
+`workers/serving.py` has the table of requests.
 """
 
 from __future__ import annotations
@@ -9,31 +10,35 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from mhff.errors import MHFFError
 
-OWN = (sys.executable, "-P", "-m", "mhff_bench.workers.own")
+OWN_COMMAND = (sys.executable, "-P", "-m", "mhff_bench.workers.own")
 PEER_SCRIPT = Path(__file__).parent / "workers" / "peer.py"
+SECONDS_TO_END = 10
+"""Time that a worker has to end by itself, s."""
 
 
 class Worker:
     """A process with one contender; close it, or use it as a context."""
 
-    def __init__(self, label: str, command: Sequence[str], options: dict[str, Any]) -> None:
-        """Start it and open the contender; raises MHFFError, in the worker's words, where that
-        fails.
+    def __init__(
+        self,
+        label: str,
+        command: Sequence[str],
+        options: Mapping[str, Any],
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Start it and open the contender, in this process's environment and what is added.
+
+        Raises MHFFError, in the worker's words, if that fails.
         """
         self.label = label
         threads = str(options["threads"])
-        environment = os.environ | {
-            "OMP_NUM_THREADS": threads,
-            "MKL_NUM_THREADS": threads,
-            "PYTHONWARNINGS": "ignore",
-        }
         self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - lives as long as the process
         try:
             self.process = subprocess.Popen(
@@ -42,7 +47,13 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=self.errors,
                 text=True,
-                env=environment,
+                env={
+                    **os.environ,
+                    "OMP_NUM_THREADS": threads,
+                    "MKL_NUM_THREADS": threads,
+                    "PYTHONWARNINGS": "ignore",
+                    **(environment or {}),
+                },
             )
         except OSError as error:
             raise MHFFError(
@@ -52,15 +63,7 @@ class Worker:
 
     def ask(self, request: str, value: Any) -> dict[str, Any]:
         """The answer to a request; raises MHFFError where the worker fails."""
-        stdin, stdout = self.process.stdin, self.process.stdout
-        assert stdin is not None
-        assert stdout is not None
-        try:
-            stdin.write(json.dumps({request: value}) + "\n")
-            stdin.flush()
-            line = stdout.readline()
-        except BrokenPipeError:
-            line = ""
+        line = self._exchange(json.dumps({request: value}))
         if not line:
             self.close()
             self.errors.seek(0)
@@ -77,13 +80,25 @@ class Worker:
             raise MHFFError(f"{self.label} failed ({answer['kind']}: {reason}); leave it out")
         return answer
 
+    def _exchange(self, line: str) -> str:
+        """Send a line and read one; empty if the process has ended."""
+        stdin, stdout = self.process.stdin, self.process.stdout
+        if stdin is None or stdout is None:  # it was started with both
+            return ""
+        try:
+            stdin.write(line + "\n")
+            stdin.flush()
+        except BrokenPipeError:
+            return ""
+        return stdout.readline()
+
     def close(self) -> None:
         """End the process."""
         if self.process.stdin is not None and not self.process.stdin.closed:
             with suppress(BrokenPipeError):
                 self.process.stdin.close()
         try:
-            self.process.wait(timeout=10)
+            self.process.wait(timeout=SECONDS_TO_END)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

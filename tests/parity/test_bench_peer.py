@@ -29,12 +29,12 @@ def test_mace_torch_takes_part(mace_files: dict[str, Path], tmp_path: Path) -> N
     report = bench(plan(tmp_path / "M.mhff", mace_files["mp0"], "python", "ase")).as_dict()
     alike = [(found["of"], found["to"]) for found in report["ratios"]]
     assert alike == [
-        (f"mace-torch {engine} {dtype}", f"{engine} eager {dtype}")
+        (f"mace-torch 0.3.16 {engine} {dtype}, eager, tuned malloc", f"{engine} eager {dtype}")
         for engine in ("python", "ase")
         for dtype in ("float32", "float64")
     ]
     about = {contender["label"]: contender["about"] for contender in report["contenders"]}
-    assert about["mace-torch ase float64"]["mace-torch"] == "0.3.16"
+    assert about["mace-torch 0.3.16 ase float64, eager, tuned malloc"]["mace-torch"] == "0.3.16"
     assert all(found["median"] > 0 for found in report["ratios"])
 
 
@@ -42,6 +42,6 @@ def test_another_model_is_not_compared(mace_files: dict[str, Path], tmp_path: Pa
     import_model(mace_files["mp0"]).model.save(tmp_path / "M.mhff")
     with pytest.raises(
         MHFFError,
-        match=r"expected the same energy of 8 atoms, got .* of mace-torch python float32; give the",
+        match=r"expected the same energy of 8 atoms, got .* of mace-torch 0.3.16 python float32, eager",
     ):
         bench(plan(tmp_path / "M.mhff", mace_files["omat"], "python"))

@@ -1,8 +1,8 @@
-"""A worker with a peer: `PEER_PYTHON peer.py`. It imports what that interpreter has and no mhff.
+"""A worker with a peer: `PEER_PYTHON peer.py`. It uses that interpreter's packages and no mhff.
 
-Engine `python` gives a peer its neighbours ready made, `ase` is its calculator. Symmetrix-XL's
-calculator keeps a list of its own while atoms move less than half its skin, so there `python` is
-the calculator with a thin skin, never used up.
+Engine `python` evaluates a ready neighbour list, `ase` takes steps of dynamics with the peer's ASE
+calculator. Symmetrix-XL has no entry for a ready list: its calculator keeps its own while atoms move
+less than half a skin, so there `python` is the calculator with a thin skin that is never used up.
 """
 
 from __future__ import annotations
@@ -16,32 +16,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ase import Atoms
-from serving import Contender, serve  # this script's folder is on the path
+from dynamics import Dynamics, atoms_of  # this script's folder is on the path
+from serving import Contender, serve
 
 MOVE = 1e-3
-"""How far an atom moves to and fro between two steps, A, so that no calculator takes them for the
-same structure.
-"""
+"""Distance that an atom moves to and fro, A, so that each step is a new structure."""
 THIN_SKIN = 0.02
-"""A; less than half of it is moved."""
+"""Width of a skin that `MOVE` never uses up, A."""
+COMPILE_MODE = "default"
+"""Mode of torch.compile that mace-torch's calculator is asked for."""
 
 
-def atoms_of(system: dict[str, Any]) -> Atoms:
-    """The system as ASE has it."""
-    return Atoms(
-        numbers=system["numbers"],
-        positions=system["positions"],
-        cell=system["cell"],
-        pbc=system["pbc"],
-    )
-
-
-class Calculated:
-    """Steps of an ASE calculator."""
+class NeverUsedUp:
+    """Evaluations of a calculator that keeps its list: one atom moves to and fro."""
 
     def __init__(self, calculator: Any, about: dict[str, Any]) -> None:
-        self.calculator, self.about, self.atoms, self.moved = calculator, about, Atoms(), MOVE
+        self.calculator = calculator
+        self.about = about
+        self.move = MOVE
 
     def prepare(self, system: dict[str, Any]) -> float:
         """See `serving.Contender`."""
@@ -52,13 +44,13 @@ class Calculated:
     def run(self, n_steps: int) -> None:
         """See `serving.Contender`."""
         for _ in range(n_steps):
-            self.atoms.positions[0, 0] += self.moved
-            self.moved = -self.moved
+            self.atoms.positions[0, 0] += self.move
+            self.move = -self.move
             self.calculator.calculate(self.atoms, ["energy", "forces"])
 
 
 class MaceTorch:
-    """mace-torch's model, eager, with a ready graph."""
+    """mace-torch's model with a ready graph, eager or compiled by torch.compile."""
 
     def __init__(self, options: dict[str, Any]) -> None:
         import torch
@@ -66,11 +58,15 @@ class MaceTorch:
         self.dtype = getattr(torch, options["dtype"])
         torch.set_default_dtype(self.dtype)
         model = torch.load(options["model"], map_location="cpu", weights_only=False)
-        self.model, self.head = model.to(self.dtype).requires_grad_(False), options["head"]
+        self.model = model.to(self.dtype).requires_grad_(False)
+        self.head = options["head"]
+        self.compiles = options["mode"] == "torch.compile"
+        self.evaluate: Any = compiled(self.model) if self.compiles else self.model
         self.about = {"mace-torch": version("mace-torch"), "torch": torch.__version__}
 
     def prepare(self, system: dict[str, Any]) -> float:
-        """See `serving.Contender`."""
+        """See `serving.Contender`; a compiled model is compiled anew for this size."""
+        import torch
         from mace.data import AtomicData, Configuration
         from mace.tools import AtomicNumberTable
         from mace.tools.torch_geometric import Batch
@@ -89,6 +85,10 @@ class MaceTorch:
             configuration, z_table=table, cutoff=float(self.model.r_max), heads=self.model.heads
         )
         self.batch = Batch.from_data_list([graph]).to_dict()
+        if self.compiles:  # as mace-torch's calculator prepares it
+            torch._dynamo.reset()
+            for name in ("positions", "node_attrs"):
+                self.batch[name].requires_grad_(True)
         return float(self._step()["energy"])
 
     def run(self, n_steps: int) -> None:
@@ -97,12 +97,22 @@ class MaceTorch:
             self._step()
 
     def _step(self) -> dict[str, Any]:
-        return self.model(self.batch, compute_force=True)
+        # as in mace-torch's calculator, a compiled model is differentiated as in training
+        return self.evaluate(self.batch, compute_force=True, training=self.compiles)
+
+
+def compiled(model: Any) -> Any:
+    """The model under torch.compile, prepared as mace-torch's calculator does it."""
+    import torch
+    from mace.tools.compile import prepare
+    from mace.tools.scripts_utils import extract_model
+
+    new = prepare(extract_model)(model=model, map_location="cpu").requires_grad_(False)
+    return torch.compile(new, mode=COMPILE_MODE, fullgraph=True, dynamic=False)
 
 
 def mace_torch(options: dict[str, Any]) -> Contender:
     """mace-torch, its model or its calculator."""
-    import mace
     import torch
 
     torch.set_num_threads(options["threads"])
@@ -110,26 +120,29 @@ def mace_torch(options: dict[str, Any]) -> Contender:
         return MaceTorch(options)
     from mace.calculators import MACECalculator
 
-    arguments = {name: options[name] for name in ("head",) if options[name] is not None}
+    mode = COMPILE_MODE if options["mode"] == "torch.compile" else None
+    head = {} if options["head"] is None else {"head": options["head"]}
     calculator = MACECalculator(
-        options["model"], device="cpu", default_dtype=options["dtype"], **arguments
+        options["model"], device="cpu", default_dtype=options["dtype"], compile_mode=mode, **head
     )
-    return Calculated(calculator, {"mace-torch": mace.__version__, "torch": torch.__version__})
+    about = {"mace-torch": version("mace-torch"), "torch": torch.__version__}
+    return Dynamics(calculator, about)
 
 
 def symmetrix(options: dict[str, Any]) -> Contender:
     """Symmetrix-XL's calculator; compiling it for a new shape takes minutes."""
     folder = Path(options["folder"])
-    (folder / "symmetrix-jit").mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.environ["SYMMETRIX_JIT_CACHE"] = str(
-        folder / "symmetrix-jit"
-    )  # the only way that it can be told
+    cache = folder / "symmetrix-jit"
+    cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.environ["SYMMETRIX_JIT_CACHE"] = str(cache)  # it takes the folder from nowhere else
     from symmetrix import Symmetrix
 
-    skin = {"neighbor_skin": THIN_SKIN} if options["engine"] == "python" else {}
     model = extracted(Path(options["model"]), folder)
-    calculator = Symmetrix(str(model), dtype=options["dtype"], head=options["head"], **skin)
-    return Calculated(calculator, {"symmetrix-xl": version("symmetrix-xl")})
+    about = {"symmetrix-xl": version("symmetrix-xl")}
+    settings = {"dtype": options["dtype"], "head": options["head"]}
+    if options["engine"] == "python":
+        return NeverUsedUp(Symmetrix(str(model), neighbor_skin=THIN_SKIN, **settings), about)
+    return Dynamics(Symmetrix(str(model), **settings), about)
 
 
 def extracted(model: Path, folder: Path) -> Path:

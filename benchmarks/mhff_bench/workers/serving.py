@@ -1,16 +1,15 @@
-"""A worker's side of the conversation: one JSON object per line, requests on stdin, answers on
-stdout.
+"""A worker's side of the conversation: one JSON object per line, in on stdin, out on stdout.
 
 | request                    | answer                                                                      |
 |----------------------------|-----------------------------------------------------------------------------|
-| {"open": options}          | {"about": {...}}: what was opened                                           |
+| {"open": options}          | {"about": {...}}: versions and settings                                     |
 | {"prepare": system}        | {"energy": eV}, after one evaluation of the system                          |
-| {"run": n}                 | {"wall": s, "cpu": s}: of n steps, after one that is not timed               |
+| {"run": n}                 | {"wall": s, "cpu": s} of n steps, after one that is not timed               |
 | {"memory": "start"}        | {"bytes": held now}; from here on the peak is recorded                      |
 | {"memory": "peak"}         | {"bytes": most held since the start}                                        |
 
-An answer {"error": text} ends the conversation. Standard library only: this runs in peers'
-interpreters, too.
+An answer {"error": text, "kind": class} ends the conversation. Standard library only: this runs in
+peers' interpreters, too.
 """
 
 from __future__ import annotations
@@ -26,28 +25,26 @@ from pathlib import Path
 from typing import Any, Protocol
 
 RESET_PEAK = "5"
-"""What makes Linux forget the peak of a process' memory (proc(5), clear_refs)."""
+"""Written to clear_refs, makes Linux forget the peak of a process's memory (proc(5))."""
 
 
 class Contender(Protocol):
     """One way to evaluate a model."""
 
     about: dict[str, Any]
-    """What is worth knowing of it: versions, settings."""
+    """Versions and settings worth knowing."""
 
     def prepare(self, system: dict[str, Any]) -> float:
-        """Take a system (numbers, positions in A, cell, pbc), evaluate it once, give its energy,
-        eV.
-        """
+        """Evaluate a system (numbers, positions in A, cell, pbc) once; its energy, eV."""
         ...
 
     def run(self, n_steps: int) -> None:
-        """Energies and forces of n steps."""
+        """Compute energies and forces of n steps."""
         ...
 
 
 def serve(open_contender: Callable[[dict[str, Any]], Contender]) -> None:
-    """Answer requests until stdin ends; whatever else is printed goes to stderr."""
+    """Answer requests until stdin ends; all other output goes to stderr."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # engines print what they like
     contender: Contender | None = None
@@ -83,9 +80,7 @@ def _answer(contender: Contender, name: str, value: Any) -> dict[str, Any]:
 
 
 def timed(contender: Contender, n_steps: int) -> dict[str, float]:
-    """Wall time and the process' processor time of n steps, s, after one that brings its data back
-    into the cache.
-    """
+    """Wall and processor time of n steps, s, after one that brings the data back into the cache."""
     contender.run(1)
     wall, cpu = time.perf_counter(), time.process_time()
     contender.run(n_steps)
@@ -93,9 +88,7 @@ def timed(contender: Contender, n_steps: int) -> dict[str, float]:
 
 
 def start_of_memory() -> int:
-    """Bytes that the process holds, after giving back what it does not need; its peak is forgotten.
-    Linux only.
-    """
+    """Bytes that the process holds after freeing what it can; its peak is reset. Linux only."""
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text(RESET_PEAK)
@@ -106,4 +99,4 @@ def _status(name: str) -> int:
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(f"{name}:"):
             return 1024 * int(line.split()[1])
-    raise OSError(f"this system does not tell a process' {name}")
+    raise OSError(f"this system does not report {name} of a process")

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from models import random_model
 
 from mhff.cli import main
-from mhff_bench import engines
+from mhff.engines import Engine, Steps
+from mhff.errors import MHFFError
+from mhff.options import CompileOptions, Form
+from mhff_bench.workers import own
 
 
 def refusal(
@@ -52,7 +57,10 @@ def refusal(
         ),
         ("--rounds 0", "expected one round or more, got 0"),
         ("--threads 0", "expected one thread or more, got 0"),
-        ("--against lammps", "unknown peer 'lammps': choose one of mace-torch, symmetrix-xl"),
+        (
+            "--against lammps",
+            "unknown peer 'lammps': choose one of mace-torch, mace-torch-compiled, symmetrix-xl",
+        ),
         (
             "--against mace-torch --peer-python /no/python",
             "no Python of peers at '/no/python': give the one that has them",
@@ -100,7 +108,9 @@ def test_an_artefact_has_its_own_form(
 ) -> None:
     from mhff_deploy.compiling.cache import compiled
 
-    path = compiled(random_model("one_layer"), form="torchscript", folder=tmp_path)
+    path = compiled(
+        random_model("one_layer"), CompileOptions(form=Form.TORCHSCRIPT), folder=tmp_path
+    )
     found = refusal(monkeypatch, capsys, str(path), "--dtype", "float64")
     assert found.endswith(
         "is an artefact and has the form and precision that it was compiled in; leave out --form "
@@ -108,18 +118,12 @@ def test_an_artefact_has_its_own_form(
     )
 
 
-def test_an_engine_that_is_not_installed(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    class Missing:
-        name = "python"
+def test_an_engine_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def bench(options: Mapping[str, Any]) -> Steps:
+        raise ModuleNotFoundError("no", name="openmm")
 
-        def load(self) -> None:
-            raise ModuleNotFoundError("no", name="openmm")
-
-    monkeypatch.setattr(engines, "entry_points", lambda group: [Missing()])
-    found = refusal(monkeypatch, capsys, "mini", "--form", "eager")
-    assert (
-        found
-        == "the engine 'python' needs openmm, which is not installed; install it or leave it out"
-    )
+    monkeypatch.setattr(own, "find_engine", lambda name: Engine(name, bench=bench))
+    with pytest.raises(
+        MHFFError, match=r"^the engine 'openmm' needs openmm, which is not installed"
+    ):
+        own.open_contender({"engine": "openmm", "threads": 1})

@@ -1,9 +1,8 @@
-"""Prepares what the benchmarks compare: peers, random models of their shapes, and the same models
-in mhff.
+"""Prepares what the benchmarks compare: peers, random models of their shapes, the same in mhff.
 
-    .venv/bin/python benchmarks/peers.py
+    .venv/bin/python benchmarks/prepare.py
 
-It needs `make peer` and takes about ten minutes, in most of which Symmetrix-XL compiles its kernels
+It needs `make peer` and takes about half an hour, in most of which the peers compile their kernels
 for these shapes. Everything is kept in the user's cache and made only once.
 """
 
@@ -16,6 +15,7 @@ from pathlib import Path
 from mhff.files import cache_folder
 from mhff.interop.mace.importer import import_model
 from mhff_bench.contenders import Choice, contenders
+from mhff_bench.peers import PEERS
 from mhff_bench.systems import find_system
 from mhff_bench.turns import as_request
 
@@ -25,7 +25,10 @@ FOLDER = cache_folder() / "benchmarks"
 SYMMETRIX = "symmetrix-xl==0.1.1"
 HEADS = {"mp": "materials", "mh1": "omat_pbe"}
 """Heads that are measured, by shape."""
-PRECISIONS = {"mp": ("float32", "float64"), "mh1": ("float32",)}
+COMPARED = (("mp", "float32"), ("mp", "float64"), ("mh1", "float32"))
+"""Shapes and precisions that are compared with peers."""
+SIZES = (64, 216)
+"""Numbers of atoms that they are compared at."""
 
 
 def install() -> None:
@@ -35,11 +38,11 @@ def install() -> None:
     subprocess.run([PYTHON, "-m", "pip", "install", "--quiet", SYMMETRIX], check=True)
 
 
-def models() -> None:
+def make_models() -> None:
     """Random models of mace-torch, and imported."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     if not all((FOLDER / f"{shape}.model").exists() for shape in HEADS):
-        script = ROOT / "benchmarks" / "peer" / "write_models.py"
+        script = ROOT / "benchmarks" / "write_models.py"
         subprocess.run([PYTHON, "-W", "ignore", script, FOLDER], check=True)
     for shape in HEADS:
         import_model(FOLDER / f"{shape}.model").model.save(FOLDER / f"{shape}.mhff")
@@ -49,7 +52,7 @@ def choice(
     shape: str,
     dtype: str,
     threads: tuple[int, ...] = (1,),
-    against: tuple[str, ...] = ("mace-torch", "symmetrix-xl"),
+    against: tuple[str, ...] = tuple(PEERS),
 ) -> Choice:
     """Our program of a shape against peers."""
     return Choice(
@@ -64,18 +67,17 @@ def choice(
 
 
 def compile_all() -> None:
-    """Let every contender compile what it needs."""
-    system = as_request(find_system("mgo").atoms(8))
-    for shape, precisions in PRECISIONS.items():
-        for dtype in precisions:
-            for contender in contenders(choice(shape, dtype)):
-                print(shape, contender.label, flush=True)
-                with contender.start() as worker:
-                    worker.ask("prepare", system)
+    """Let every contender compile what it needs, at the sizes that are compared."""
+    for shape, dtype in COMPARED:
+        for contender in contenders(choice(shape, dtype)):
+            print(shape, contender.label, flush=True)
+            with contender.start() as worker:
+                for n_atoms in SIZES:
+                    worker.ask("prepare", as_request(find_system("mgo").atoms(n_atoms)))
 
 
 if __name__ == "__main__":
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     install()
-    models()
+    make_models()
     compile_all()
