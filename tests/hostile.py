@@ -61,9 +61,7 @@ class Mutation(NamedTuple):
 
 
 def mutations(content: bytes, canary: Path) -> Iterator[Mutation]:
-    """More than 500 mutations of a model's file; those that would run something would create the
-    file `canary`.
-    """
+    """More than 500 mutations of a model's file; those that run code create the file `canary`."""
     parts = Parts(content)
     for name, mutated in chain(
         hostile_containers.damage(content),
@@ -81,9 +79,7 @@ def mutations(content: bytes, canary: Path) -> Iterator[Mutation]:
 
 
 def noise(content: bytes, count: int, seed: int = 1) -> Iterator[Mutation]:
-    """Files whose pickle has a few random bytes changed, removed or doubled, in a container that is
-    in order.
-    """
+    """Files in sound containers whose pickle has a few random bytes changed, removed or doubled."""
     source = random.Random(seed)
     parts = Parts(content)
     for number in range(count):
@@ -103,9 +99,7 @@ def noise(content: bytes, count: int, seed: int = 1) -> Iterator[Mutation]:
 
 
 def confusion(content: bytes, count: int, seed: int = 1) -> Iterator[Mutation]:
-    """Files whose pickle is well formed and has one to three of its values, names or parts
-    exchanged for others.
-    """
+    """Files whose well-formed pickle has one to three values, names or parts exchanged."""
     source = random.Random(seed)
     parts = Parts(content)
     found = list(pickletools.genops(parts.pickle))

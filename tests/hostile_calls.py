@@ -1,6 +1,4 @@
-"""Pickles that want to run something, at every place where a file has a pickle; in containers that
-are in order.
-"""
+"""Pickles that would run code, at every place where a file has a pickle, in sound containers."""
 
 from __future__ import annotations
 
@@ -250,15 +248,13 @@ def code(parts: Parts, canary: Path) -> Iterator[Named]:
     for length in (0, 4, len(blob) // 2, len(blob) - 1):
         yield f"code of {length} bytes", planted(blob[:length])
     yield (
-        "code that is no bytes",
+        "code that is text",
         parts.with_pickle(parts.pickle[:start] + text("€") + parts.pickle[end:]),
     )
 
 
 def _code_blob(pickle: bytes) -> tuple[int, int, bytes]:
-    """Where the first code of a tensor product is in a pickle, as text (protocol 2) or bytes, and
-    what it is.
-    """
+    """Start, end and content of the first script in a pickle; protocol 2 has it as text."""
     found = list(pickletools.genops(pickle))
     key = next(
         n for n, (_, argument, _) in enumerate(found) if argument == "_compiled_main_left_right"

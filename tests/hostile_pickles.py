@@ -1,6 +1,4 @@
-"""Pickles that are malformed, that want to hang or to exhaust memory, or that lie of modules and
-tensors.
-"""
+"""Pickles that are malformed, hang, exhaust memory, or lie about modules and tensors."""
 
 from __future__ import annotations
 
@@ -269,9 +267,7 @@ def storage(
 
 
 def honest_tensor(parts: Parts) -> bytes:
-    """A file with a tensor more, of four numbers, which is to be read: what the lies of `tensors`
-    differ from.
-    """
+    """A file with one more tensor, of four numbers, from which the lies of `tensors` differ."""
     return parts.with_attribute(tensor(storage()), "planted", ("data/planted", b"\0" * 16))
 
 

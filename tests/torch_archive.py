@@ -1,6 +1,4 @@
-"""Archives as `torch.save` writes them, taken apart and put together again, with lies where a test
-wants them.
-"""
+"""Archives as `torch.save` writes them, taken apart and put together again, with lies if asked."""
 
 from __future__ import annotations
 
@@ -14,9 +12,7 @@ from collections.abc import Callable, Sequence
 
 Fields = dict[str, int]
 Lie = Callable[[int, Fields], None]
-"""Changes fields of the header of member number n; of the end, of record number n (zip64 end,
-locator, end).
-"""
+"""Changes fields of the header of member n, or of record n of the end (zip64 end, locator, end)."""
 
 LOCAL = (
     "needed",
@@ -45,9 +41,7 @@ END64 = (
 LOCATOR = ("disk", "end64", "disks")
 END = ("disk", "start_disk", "count_here", "count", "size", "start", "comment")
 END_OF_MODULE = b"ub."
-"""Opcodes with which the pickle of a module ends: set the items of its state, give it to the
-module, stop.
-"""
+"""Opcodes at the end of a module's pickle: set the state's items, build, stop."""
 
 
 def members(content: bytes) -> list[tuple[str, bytes]]:
@@ -64,9 +58,7 @@ def archive(
     end: Lie | None = None,
     alignment: int = 64,
 ) -> bytes:
-    """The archive that torch would write of these members, byte for byte, unless one of the lies
-    changes headers.
-    """
+    """The archive that torch would write of these members, byte for byte, but for the lies."""
     content, directory = bytearray(), bytearray()
     for number, (name, data) in enumerate(parts):
         raw = name.encode()
@@ -139,9 +131,7 @@ class Parts:
     def with_attribute(
         self, value: bytes, name: str = "planted", *more: tuple[str, bytes]
     ) -> bytes:
-        """The file whose root module has one more attribute, whose value is made by the opcodes
-        `value`.
-        """
+        """The file with one more attribute of the root module, made by the opcodes `value`."""
         assert self.pickle.endswith(END_OF_MODULE)
         raw = name.encode()
         key = b"X" + struct.pack("<L", len(raw)) + raw

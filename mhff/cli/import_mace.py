@@ -23,7 +23,7 @@ def import_mace(
         ),
     ] = None,
 ) -> None:
-    """Import a mace-torch model: the same numbers, without mace-torch and without running the file."""
+    """Import a mace-torch model: the same numbers; nothing in the file is run."""
     from rich.console import Console
 
     from mhff.files import check_output

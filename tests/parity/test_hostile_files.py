@@ -1,6 +1,4 @@
-"""Damaged and hostile files of a real model through `mhff import-mace`: one sentence, nothing run,
-nothing written.
-"""
+"""Damaged and hostile files of a real model: one sentence, nothing run, nothing written."""
 
 from __future__ import annotations
 
@@ -18,8 +16,7 @@ from mhff.cli.import_mace import import_mace
 from mhff.errors import MHFFError
 
 MHFF = Path(sys.executable).parent / "mhff"
-LEAST = 500
-"""Mutations, at least."""
+MIN_MUTATIONS = 500
 SAMPLES = 100
 """Files with a random pickle of each kind."""
 
@@ -54,7 +51,7 @@ def test_every_mutation_is_refused(content: bytes, tmp_path: Path) -> None:
         path.write_bytes(mutated)
         assert sentence(path, tmp_path / "out.mhff"), f"'{name}' is imported"
         count += 1
-    assert count >= LEAST
+    assert count >= MIN_MUTATIONS
     assert "mace" not in {name.partition(".")[0] for name in sys.modules} - modules
 
 

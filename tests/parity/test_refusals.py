@@ -1,6 +1,4 @@
-"""Files of mace-torch that mhff does not give the same numbers for are refused, each in one
-sentence that says why.
-"""
+"""mace-torch's files that mhff cannot reproduce are refused, each in a sentence that says why."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Files that are whole but not what they should be: one part of a real model is changed, and the
-import must refuse it.
-"""
+"""Sound files of which one part is changed: the import must refuse each of them."""
 
 from __future__ import annotations
 

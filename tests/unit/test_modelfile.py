@@ -1,6 +1,4 @@
-"""The model file: what is written comes back bit for bit, and whatever is not a whole model file is
-one sentence.
-"""
+"""Model files come back bit for bit; all other content is refused in one sentence."""
 
 from __future__ import annotations
 
@@ -64,9 +62,7 @@ def refusal(content: bytes) -> str:
 
 
 def forged(content: bytes, change: Change) -> bytes:
-    """The file with its header or tensors changed and a checksum that fits, as somebody with bad
-    intent would write it.
-    """
+    """The file with another header or tensors, and a checksum that fits as an attacker makes it."""
     length = int.from_bytes(content[:8], "little")
     header = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["mhff"])
     tensors = parse_tensors(content)
@@ -367,9 +363,7 @@ HOSTILE: dict[str, Change] = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_headers(name: str, content: bytes) -> None:
-    """A checksum protects from damage, not from intent: every claim is checked, and none makes us
-    allocate.
-    """
+    """A checksum does not protect from intent: every claim is checked, and none costs memory."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     sentence = refusal(forged(content, HOSTILE[name]))
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before

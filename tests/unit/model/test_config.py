@@ -1,6 +1,4 @@
-"""Architectures that make no sense are refused in one sentence; those that do say the right thing
-of each layer.
-"""
+"""Senseless architectures are refused in one sentence; sound ones describe each layer."""
 
 from __future__ import annotations
 

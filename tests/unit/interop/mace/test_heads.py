@@ -1,6 +1,4 @@
-"""What is said about the heads of imported models: the table of published ones, and the user's
-file.
-"""
+"""Descriptions of imported heads, from the published models and from the user's file."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""The container of a `.model` file: torch's own are read, and no change of a single bit goes
-unnoticed.
-"""
+"""The container of torch's files: torch's own are read, and no flipped bit goes unnoticed."""
 
 from __future__ import annotations
 

@@ -20,9 +20,7 @@ from mhff.interop.torchfile.modules import ModuleRecord, read_model
 from mhff.interop.torchfile.refusals import RefusedError
 
 LIMIT = 5.0
-"""Seconds that a file may take before it counts as hanging; the slowest takes a tenth, alone on its
-core.
-"""
+"""Seconds after which a file counts as hanging; the slowest takes a tenth, alone on its core."""
 MAX_MEMORY = 150_000
 """KiB that reading a file may take; the largest of them has two megabytes."""
 

@@ -1,6 +1,4 @@
-"""A pickle as data: what torch writes is read by all its protocols, and nothing in it is imported,
-called or hashed.
-"""
+"""Pickles of all of torch's protocols are read as data; nothing is imported, called or hashed."""
 
 from __future__ import annotations
 
