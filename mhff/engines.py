@@ -12,12 +12,11 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ase import Atoms
-
 from mhff.errors import MHFFError, listing
 from mhff.options import Form
 
 if TYPE_CHECKING:
+    from ase import Atoms
     from matplotlib.axes import Axes
 
 GROUP = "mhff.engines"
@@ -83,12 +82,19 @@ class Engine:
 
 def atoms_of(system: Mapping[str, Any]) -> Atoms:
     """The system of a benchmark's request as ASE has it."""
+    from ase import Atoms
+
     return Atoms(
         numbers=system["numbers"],
         positions=system["positions"],
         cell=system["cell"],
         pbc=system["pbc"],
     )
+
+
+def engine_names() -> tuple[str, ...]:
+    """Names of the engines that are installed; nothing is loaded."""
+    return tuple(sorted(entry_points(group=GROUP).names))
 
 
 def engines() -> dict[str, Engine]:

@@ -12,11 +12,12 @@ import numpy as np
 import torch
 
 from mhff.capabilities import Capabilities, model_capabilities
+from mhff.devices import resolve_device
 from mhff.errors import MHFFError
 from mhff.graph import Graph, check_graph
 from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.modelfile import Model
-from mhff.options import Precision, resolve_device
+from mhff.options import Precision
 from mhff.state import check_state
 
 ModelSource = str | os.PathLike[str] | Model

@@ -17,13 +17,14 @@ from typing import Any
 import torch
 
 from mhff.capabilities import Capabilities, model_capabilities
+from mhff.devices import resolve_device
 from mhff.errors import MHFFError, NoCompilerError
 from mhff.evaluator import EagerEvaluator, Evaluator, ModelSource
 from mhff.filekinds import SourceFile, compiler, kind_of, read_source
 from mhff.graph import Graph
 from mhff.heads import Heads, OnceOnly
 from mhff.modelfile import Model, from_bytes, header_from_bytes
-from mhff.options import CompileOptions, Form, Precision, resolve_device
+from mhff.options import CompileOptions, Form, Precision
 
 logger = logging.getLogger("mhff")
 

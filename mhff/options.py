@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-import torch
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from mhff.errors import MHFFError, listing
+
+if TYPE_CHECKING:
+    import torch
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -22,6 +25,8 @@ class Precision(StrEnum):
     @property
     def dtype(self) -> torch.dtype:
         """The type as torch has it."""
+        import torch  # here, so that help comes at once
+
         return torch.float32 if self is Precision.FLOAT32 else torch.float64
 
 
@@ -48,25 +53,49 @@ CHOICES: dict[str, tuple[type[StrEnum], str]] = {
 """Options that are one of a few words, and what a user calls them."""
 
 
+@dataclass(frozen=True)
+class Help:
+    """What `mhff compile --help` says of an option."""
+
+    text: str
+    name: str = ""
+    """The option's name on the command line, where it is not the field's."""
+
+
 class CompileOptions(BaseModel):
-    """What is asked of the compiler; None leaves a choice to whoever compiles or opens."""
+    """What is asked of the compiler; None leaves a choice to whoever compiles or opens.
+
+    The fields are the options of `mhff compile`, part of the cache's keys, and in every manifest.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    head: str | None = None
-    """Default head of the program; all heads stay in it."""
-    elements: tuple[str, ...] | None = None
-    """Elements that the program knows; None for all of the model's."""
-    device: str = "cpu"
-    precision: Precision | None = None
-    form: Form | None = None
-    table_error: float | None = None
-    """Error of forces, eV/A, that tables of radial functions may make; 0 keeps the networks."""
-    isa: InstructionSet = InstructionSet.NATIVE
-    charge: float | None = None
-    """Total charge, e, where an engine names none."""
-    spin: float | None = None
-    """Spin multiplicity 2S + 1 where an engine names none."""
+    head: Annotated[
+        str | None, Help("Default head; the beginning of its name is enough. All heads stay.")
+    ] = None
+    elements: Annotated[
+        tuple[str, ...] | None, Help("Keep only these elements, as Mg,O,H; all by default.")
+    ] = None
+    device: Annotated[str, Help("cpu or cuda.")] = "cpu"
+    precision: Annotated[
+        Precision | None,
+        Help("float32 (default) for dynamics, float64 for optimisation and phonons.", "dtype"),
+    ] = None
+    form: Annotated[Form | None, Help("Form of the program: aoti (faster) or torchscript.")] = None
+    table_error: Annotated[
+        float | None,
+        Help(
+            "Error of forces on atoms, eV/A, that tables of radial functions may make: 1e-6 in "
+            "float32 and 1e-9 in float64 by default; 0 keeps the radial networks."
+        ),
+    ] = None
+    isa: Annotated[InstructionSet, Help("native, or x86-64-v3 for any processor with AVX2.")] = (
+        InstructionSet.NATIVE
+    )
+    charge: Annotated[
+        float | None, Help("Total charge, e, where an engine names none, for models that take one.")
+    ] = None
+    spin: Annotated[float | None, Help("Spin multiplicity 2S+1, likewise.")] = None
 
     @field_validator(*CHOICES, mode="before")
     @classmethod
@@ -80,6 +109,14 @@ class CompileOptions(BaseModel):
     @classmethod
     def _device_name(cls, value: Any) -> str:
         return str(value)
+
+    @field_validator("elements", mode="before")
+    @classmethod
+    def _separate(cls, value: Any) -> Any:
+        """Elements may be given as `Mg,O,H`."""
+        if not isinstance(value, str):
+            return value
+        return tuple(symbol.strip() for symbol in value.split(",") if symbol.strip())
 
     @field_validator("table_error")
     @classmethod
@@ -110,19 +147,3 @@ def parse_choice(kind: type[Choice], value: str, word: str) -> Choice:
         return kind(value)
     except ValueError as error:
         raise MHFFError(f"unknown {word} '{value}': choose one of {listing(kind)}") from error
-
-
-def resolve_device(name: str | torch.device) -> torch.device:
-    """torch device of `cpu`, `cuda` or `cuda:<index>`; raises MHFFError where there is none."""
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise MHFFError(f"unknown device '{name}': choose cpu or cuda") from error
-    if device.type not in ("cpu", "cuda") or (device.type == "cpu" and device.index is not None):
-        raise MHFFError(f"unknown device '{name}': choose cpu or cuda")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise MHFFError(
-            f"no device '{device}': torch sees {torch.cuda.device_count()} CUDA devices on this "
-            "machine; use device='cpu'"
-        )
-    return device

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from pydantic.fields import FieldInfo
+
+from mhff.engines import engine_names
+from mhff.errors import MHFFError, listing
+from mhff.options import CompileOptions, Help
 
 if TYPE_CHECKING:
     from mhff.engines import Target
@@ -13,39 +20,45 @@ if TYPE_CHECKING:
     from mhff_deploy.artefact.content import Manifest
 
 
+def with_compile_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command an option for each field of `CompileOptions`, in place of `**given`."""
+    own = inspect.signature(command, eval_str=True)
+    kept = [parameter for parameter in own.parameters.values() if parameter.name != "given"]
+    options = [_parameter(*field) for field in CompileOptions.model_fields.items()]
+    command.__signature__ = own.replace(parameters=kept + options)  # type: ignore[attr-defined]
+    return command
+
+
+def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
+    """A field as an option of the command line: a number or a word, None where it has no default."""
+    (about,) = (entry for entry in field.metadata if isinstance(entry, Help))
+    kind = float if field.annotation == float | None else str
+    default = None if field.default is None else str(field.default)
+    return inspect.Parameter(
+        about.name or name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=default,
+        annotation=Annotated[kind | None, typer.Option(help=about.text)],
+    )
+
+
+def _options(given: dict[str, Any]) -> dict[str, Any]:
+    """What was given on the command line, by the names of the fields of `CompileOptions`."""
+    names = {
+        about.name: name
+        for name, field in CompileOptions.model_fields.items()
+        for about in field.metadata
+        if isinstance(about, Help) and about.name
+    }
+    return {names.get(name, name): value for name, value in given.items()}
+
+
+@with_compile_options
 def compile_command(
     model: Annotated[str, typer.Argument(help="Model file, or mini.")],
     output: Annotated[str, typer.Option("--output", "-o", help="File to write.")],
-    target: Annotated[str, typer.Option(help="lammps, openmm, aoti or torchscript.")],
-    head: Annotated[
-        str | None, typer.Option(help="Default head; the beginning of its name is enough.")
-    ] = None,
-    elements: Annotated[
-        str | None, typer.Option(help="Keep only these elements, as Mg,O,H.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    dtype: Annotated[
-        str, typer.Option(help="float32 for dynamics, float64 for optimisation and phonons.")
-    ] = "float32",
-    charge: Annotated[
-        float | None, typer.Option(help="Total charge in LAMMPS runs, for models that take one.")
-    ] = None,
-    spin: Annotated[
-        float | None,
-        typer.Option(help="Spin multiplicity 2S+1 in LAMMPS runs, for models that take one."),
-    ] = None,
-    table_error: Annotated[
-        float | None,
-        typer.Option(
-            help="Error of forces that tables may make, eV/A; 0 keeps the radial networks."
-        ),
-    ] = None,
-    isa: Annotated[
-        str, typer.Option(help="native, or x86-64-v3 for any processor with AVX2.")
-    ] = "native",
-    form: Annotated[
-        str | None, typer.Option(help="Form of the program: aoti (faster) or torchscript.")
-    ] = None,
+    target: Annotated[str, typer.Option(help=f"{listing(engine_names())}.")],
+    **given: Any,
 ) -> None:
     """Compile a model for LAMMPS, OpenMM or ASE, and check the result against the model."""
     import time
@@ -56,7 +69,6 @@ def compile_command(
     from mhff.filekinds import read_source
     from mhff.files import check_output, write_atomically
     from mhff.modelfile import from_bytes
-    from mhff.options import CompileOptions
     from mhff_deploy.compiling.build import build
 
     start = time.monotonic()
@@ -65,18 +77,9 @@ def compile_command(
     file = read_source(model)
     check_output(output, [file.path])
     loaded = from_bytes(file.content, file.name)
-    options = CompileOptions.model_validate(
-        {
-            "head": _chosen(loaded.heads, head),
-            "elements": _symbols(elements),
-            "device": device,
-            "precision": dtype,
-            "form": _form(engine_target, target, form),
-            "table_error": table_error,
-            "isa": isa,
-            "charge": charge,
-            "spin": spin,
-        }
+    asked = CompileOptions.model_validate(_options(given))
+    options = asked.but(
+        head=_chosen(loaded.heads, asked.head), form=_form(engine_target, target, asked.form)
     )
     console = Console(stderr=True)
     with console.status("") as status:
@@ -96,50 +99,36 @@ def compile_command(
 
 def _chosen(heads: Heads, beginning: str | None) -> str:
     """The default head of the program: the one that is named, or the only one."""
-    from mhff.errors import MHFFError, listing
-
     if beginning is not None:
         return heads.complete(beginning)
     if len(heads) > 1:
         raise MHFFError(
-            f"no head given: this model has the heads {listing(heads.names)}; choose one with "
-            "--head"
+            f"no head given: this model has the heads {listing(heads.names)}; choose one with --head"
         )
     return heads.names[0]
 
 
-def _symbols(elements: str | None) -> tuple[str, ...] | None:
-    if elements is None:
-        return None
-    return tuple(symbol.strip() for symbol in elements.split(",") if symbol.strip())
-
-
-def _form(target: Target, name: str, form: str | None) -> Form:
+def _form(target: Target, name: str, form: Form | None) -> Form:
     """The form that is asked for, or the target's default."""
-    from mhff.errors import MHFFError, listing
-    from mhff.options import Form, parse_choice
-
     if form is None:
         return target.forms[0]
-    chosen = parse_choice(Form, form, "form")
-    if chosen not in target.forms:
+    if form not in target.forms:
         raise MHFFError(
             f"target '{name}' does not take the form '{form}': choose one of "
             f"{listing(target.forms)}"
         )
-    return chosen
+    return form
 
 
 def _report(manifest: Manifest, heads: Heads) -> list[str]:
     """What was made, in a few lines."""
-    from mhff.errors import listing
-
-    can, errors, tables = manifest.capabilities, manifest.largest_errors, manifest.tables
+    can = manifest.capabilities
+    errors = manifest.largest_errors
+    tables = manifest.tables
     how_exact = "radial networks kept"
     if tables.n_intervals:
         how_exact = (
-            f"tables of {tables.n_intervals} intervals: forces to {tables.measured:.1e} eV/A, "
-            "asked "
+            f"tables of {tables.n_intervals} intervals: forces to {tables.measured:.1e} eV/A, asked "
             f"{tables.asked:g}"
         )
     return [

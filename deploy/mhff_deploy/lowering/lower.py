@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 
+from mhff.devices import resolve_device
 from mhff.errors import MHFFError, listing
 from mhff.model.acceleration import use_operators
 from mhff.model.layers import ElementEmbedding, ElementLinear
@@ -25,7 +26,7 @@ from mhff.model.readout import ReferenceEnergies
 from mhff.modelfile import Model
 from mhff.ops.cpu import build
 from mhff.ops.gpu import module as triton_module
-from mhff.options import CompleteOptions, Form, Precision, resolve_device
+from mhff.options import CompleteOptions, Form, Precision
 from mhff_deploy.kernels.cpu import NativeKernels
 from mhff_deploy.kernels.gpu import TritonKernels
 from mhff_deploy.lowering.accuracy import Tabulated, lower_to_error

@@ -1,0 +1,23 @@
+"""Devices that torch computes on."""
+
+from __future__ import annotations
+
+import torch
+
+from mhff.errors import MHFFError
+
+
+def resolve_device(name: str | torch.device) -> torch.device:
+    """torch device of `cpu`, `cuda` or `cuda:<index>`; raises MHFFError where there is none."""
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise MHFFError(f"unknown device '{name}': choose cpu or cuda") from error
+    if device.type not in ("cpu", "cuda") or (device.type == "cpu" and device.index is not None):
+        raise MHFFError(f"unknown device '{name}': choose cpu or cuda")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise MHFFError(
+            f"no device '{device}': torch sees {torch.cuda.device_count()} CUDA devices on this "
+            "machine; use device='cpu'"
+        )
+    return device
