@@ -23,38 +23,45 @@ def _key(label: str, default: str) -> Any:
     )
 
 
+HeadOption = Annotated[
+    str | None,
+    typer.Option("--head", help="Head for all structures; a beginning of its name is enough."),
+]
+EnergyKey = Annotated[
+    str | None,
+    typer.Option(
+        "--energy-key",
+        help="Name of the energies in the file; the names of forces, stress and virials follow it "
+        "(dft_energy, dft_forces, ...).  [default: REF_energy, else ASE's energy]",
+    ),
+]
+PrecisionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--dtype",
+        help="float32 or float64.  [default: float64 for a model, a program's own precision]",
+    ),
+]
+
+
 def evaluate(
     model: Annotated[str, typer.Argument(help="Model file, mini, or a compiled program.")],
     data: Annotated[
         str, typer.Argument(help="Labelled structures: extended XYZ or ASE's formats.")
     ],
-    head: Annotated[
-        str | None,
-        typer.Option("--head", help="Head for all structures; a beginning of its name is enough."),
-    ] = None,
+    head: HeadOption = None,
     plot: Annotated[
         Path | None, typer.Option("--plot", help="Write parity plots to this PNG.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    energy_key: Annotated[
-        str | None,
-        typer.Option(
-            help="Name of the energies in the file; the names of forces, stress and virials follow "
-            "it (dft_energy, dft_forces, ...).  [default: REF_energy, else ASE's energy]"
-        ),
-    ] = None,
+    energy_key: EnergyKey = None,
     forces_key: Annotated[str | None, _key("forces", "REF_forces or forces")] = None,
     stress_key: Annotated[str | None, _key("stress", "REF_stress or stress")] = None,
     virials_key: Annotated[str | None, _key("virials", "REF_virials or virials")] = None,
     charge_key: Annotated[str | None, _key("charge", "charge or total_charge")] = None,
     spin_key: Annotated[str | None, _key("spin", "spin or total_spin")] = None,
     device: Annotated[str, typer.Option(help="Where to evaluate.")] = "cpu",
-    dtype: Annotated[
-        str | None,
-        typer.Option(
-            help="float32 or float64.  [default: float64 for a model, a program's own precision]"
-        ),
-    ] = None,
+    dtype: PrecisionOption = None,
 ) -> None:
     """Show mean absolute errors per head and config type, with the numbers behind them."""
     from mhff.data.notes import unused_state

@@ -12,7 +12,9 @@ def train(
     config: Annotated[str, typer.Argument(help="Training configuration, YAML.")],
     restart: Annotated[
         bool,
-        typer.Option("--restart", help="Start anew: forget the checkpoint in the run's folder."),
+        typer.Option(
+            "--restart", help="Start anew and forget the checkpoint in the folder of the run."
+        ),
     ] = False,
 ) -> None:
     """Train a model with one or several heads; the same command continues an interrupted run."""
@@ -36,4 +38,9 @@ def train(
     run.train(console, restart)
     for part, rows in run.report().items():
         console.print(terminal(rows, ["head"], f"mean absolute errors, {part}"))
-    console.print(f"wrote {run.model_file}, errors.md and errors.json beside it")
+    console.print(
+        f"wrote {run.model_file}, errors.md and errors.json beside it",
+        soft_wrap=True,
+        highlight=False,
+        markup=False,
+    )

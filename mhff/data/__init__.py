@@ -1,3 +1,1 @@
-"""Training data: labelled structures from extended XYZ, reference energies, statistics, a split,
-batches of graphs.
-"""
+"""Labelled structures: reading, splitting, statistics and batches; no network is needed here."""

@@ -57,15 +57,19 @@ class Labels:
         """A label's numbers; raises MHFFError where the frame has none."""
         value = self.find(label)
         if value is None:
-            raise MHFFError(
-                f"no {label} under {self._quoted(label)} in {self.place}, which has "
-                f"{listing(sorted(self.values))}; set {self.setting.name(label)} to one of them"
+            there = (
+                f"which has {listing(sorted(self.values))}; set {self.setting.name(label)} to one "
+                "of them"
+                if self.values
+                else "which has no labels at all; label it first"
             )
+            raise MHFFError(f"no {label} under {self._quoted(label)} in {self.place}, {there}")
         return value
 
     def refuse_other_names(self, *labels: str) -> None:
-        """Raise MHFFError if the frame has numbers that look like labels it has not been found to
-        have; labels whose key is null do not count.
+        """Raise MHFFError if numbers that look like one of these labels have another name.
+
+        Labels whose key is null do not count.
         """
         for label in labels:
             others = self.similar(label) if self.keys.names(label) else []
@@ -76,8 +80,9 @@ class Labels:
                 )
 
     def similar(self, label: str) -> list[str]:
-        """Names not read whose values could be this label, by a word in them and their shape."""
-        words, shapes = WORDS[label], self._shapes.get(label, [()])
+        """Other names whose values could be this label, by a word in the name and by their shape."""
+        words = WORDS[label]
+        shapes = self._shapes.get(label, [()])
         return sorted(
             name
             for name, value in self.values.items()

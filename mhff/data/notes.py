@@ -27,6 +27,7 @@ def unused_state(
     structures: Sequence[LabelledStructure], embeddings: Sequence[StateEmbedding]
 ) -> list[str]:
     """Sentences about charges and spins that a model with these embeddings does not take."""
+    words = dict(zip(QUANTITIES, ("total charge", "spin multiplicity"), strict=True))
     taken = {embedding.quantity for embedding in embeddings}
     sentences = []
     for quantity, key, default in zip(
@@ -35,7 +36,7 @@ def unused_state(
         count = sum(item.atoms.info.get(key, default) != default for item in structures)
         if count and quantity not in taken:
             sentences.append(
-                f"{count} of {len(structures)} structures have a {quantity.replace('_', ' ')} other "
-                f"than {default:g}, which this model does not take; they are treated like the others"
+                f"{count} of {len(structures)} structures have a {words[quantity]} other "
+                f"than {default:g}, which this model does not take; it is not used"
             )
     return sentences

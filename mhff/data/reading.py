@@ -1,4 +1,4 @@
-"""Labelled structures from files that ASE reads, extended XYZ above all. Units: eV, eV/A, eV/A^3."""
+"""Labelled structures from extended XYZ and other files that ASE reads, in eV, eV/A and eV/A^3."""
 
 from __future__ import annotations
 

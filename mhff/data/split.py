@@ -1,6 +1,4 @@
-"""A split that depends on each structure alone: adding, removing or reordering others never moves
-it.
-"""
+"""A split that depends on each structure alone, so that other structures never move it."""
 
 from __future__ import annotations
 
@@ -16,15 +14,11 @@ from mhff.data.reading import LabelledStructure
 Part = Literal["train", "valid", "test"]
 PARTS: tuple[Part, ...] = ("train", "valid", "test")
 DECIMALS = 4
-"""Positions and cell are compared to this many decimals of an A, so that writing and reading a file
-changes nothing.
-"""
+"""Decimals of positions and cell, A, that count: writing and reading a file changes later ones."""
 
 
 def fraction(atoms: Atoms) -> float:
-    """A number in [0, 1) from a hash of elements, positions, periodicity and the lattice vectors of
-    periodic directions.
-    """
+    """A number in [0, 1): a hash of elements, positions, pbc and the periodic lattice vectors."""
     digest = hashlib.sha256(np.asarray(atoms.numbers, dtype="<i8").tobytes())
     digest.update(np.asarray(atoms.pbc, dtype=np.uint8).tobytes())
     for values in (atoms.positions, atoms.cell[:] * atoms.pbc[:, None]):
@@ -33,11 +27,9 @@ def fraction(atoms: Atoms) -> float:
 
 
 def part_of(atoms: Atoms, valid: float = 0.1, test: float = 0.1) -> Part:
-    """The part that a structure belongs to, for the given fractions of validation and test
-    structures.
+    """The part of a structure, for the given fractions of validation and test structures.
 
-    The labels and the head do not count: the same structure at two levels of theory lands in one
-    part.
+    Labels and head do not count: one structure at two levels of theory belongs to one part.
     """
     place = fraction(atoms)
     if place < test:

@@ -66,14 +66,12 @@ def interaction_energy_per_atom(structure: LabelledStructure, E0s: Mapping[str, 
 
 
 def energy_shift(structures: Sequence[LabelledStructure], E0s: Mapping[str, float]) -> float:
-    """Mean interaction energy per atom over the structures, eV: the best constant in the
-    least-squares sense.
-    """
+    """Mean interaction energy per atom, eV: the best constant in the least-squares sense."""
     return float(np.mean([interaction_energy_per_atom(structure, E0s) for structure in structures]))
 
 
 def force_scale(structures: Sequence[LabelledStructure]) -> float:
-    """Root mean square of the force components, eV/A; 1 where there are no forces or all are zero."""
+    """Root mean square of the force components, eV/A; 1 without forces or if all are zero."""
     forces = [structure.forces for structure in structures if structure.forces is not None]
     rms = float(np.sqrt(np.mean(np.concatenate(forces) ** 2))) if forces else 0.0
     return rms or 1.0

@@ -1,1 +1,1 @@
-"""Evaluation: predictions against labels, error tables, parity plots."""
+"""Predictions for labelled structures, and the errors in them: numbers, tables and plots."""

@@ -1,4 +1,4 @@
-"""Predictions against labels, and the errors in them."""
+"""Labels against predictions, and the mean absolute errors of groups of structures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Key = TypeVar("Key", bound=Hashable)
 
 @dataclass(frozen=True)
 class Comparison:
-    """One structure's labels and a model's numbers for them."""
+    """One structure's labels and a model's predictions."""
 
     head: str
     config_type: str
@@ -38,8 +38,9 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Errors:
-    """Mean absolute errors of a group of structures, and how many numbers are behind each; None
-    where there are none.
+    """Mean absolute errors of a group of structures, with the number of values behind each.
+
+    None stands for an error without values.
     """
 
     structures: int
@@ -64,7 +65,7 @@ class Errors:
 
 
 def compare(prediction: Prediction, batch: Batch, heads: Sequence[str]) -> list[Comparison]:
-    """Comparisons of the structures of a batch, in their order; `heads` names the heads' columns."""
+    """Comparisons of a batch's structures, in their order; `heads` names the columns of heads."""
     sizes = batch.n_atoms.tolist()
     forces = zip(_split(batch.forces, sizes), _split(prediction.forces, sizes), strict=True)
     species = batch.graph.species.cpu().split(sizes)
@@ -130,7 +131,7 @@ def group_by_type(item: Comparison) -> tuple[str, ...]:
 def grouped(
     comparisons: Sequence[Comparison], key: Callable[[Comparison], Key]
 ) -> dict[Key, Errors]:
-    """Errors by group, in the order in which the groups come first."""
+    """Errors by group, in the order in which the groups first appear."""
     groups: dict[Key, list[Comparison]] = {}
     for item in comparisons:
         groups.setdefault(key(item), []).append(item)

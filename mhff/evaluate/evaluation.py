@@ -16,7 +16,7 @@ BATCH_SIZE = 8
 
 
 def evaluate_samples(evaluator: Evaluator, samples: Sequence[Batch]) -> list[Comparison]:
-    """Comparisons of samples made with the evaluator's elements, cutoff and heads, in their order."""
+    """Comparisons, in order, of samples made for the evaluator's elements, cutoff and heads."""
     can = evaluator.capabilities
     comparisons: list[Comparison] = []
     for batch in in_batches(samples, BATCH_SIZE):

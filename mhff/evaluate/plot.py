@@ -29,7 +29,7 @@ STYLE: Any = {
 def parity_plot(comparisons: Sequence[Comparison], path: Path) -> None:
     """Write a PNG: energies per atom above, force components below, one column per head.
 
-    Energies are relative to a fit of the composition; see `_relative_energies`.
+    Energies are relative to a fit by composition; see `_relative_energies`.
     """
     heads = list(dict.fromkeys(item.head for item in comparisons))
     with mpl.rc_context(STYLE):
@@ -51,7 +51,7 @@ def _energy_panel(axes: Axes, members: Sequence[Comparison], colour: str) -> Non
     mean = errors(members)
     caption = f"MAE {mean.energy:.1f} meV/atom\n{mean.structures} structures"
     _panel(axes, _relative_energies(members), colour, caption)
-    axes.set(xlabel="reference energy less composition, eV/atom", ylabel="predicted, eV/atom")
+    axes.set(xlabel="reference energy minus composition fit, eV/atom", ylabel="predicted, eV/atom")
 
 
 def _force_panel(axes: Axes, members: Sequence[Comparison], colour: str) -> None:
@@ -60,43 +60,32 @@ def _force_panel(axes: Axes, members: Sequence[Comparison], colour: str) -> None
         axes.set_axis_off()
         return
     pairs = [item.forces for item in members if item.forces is not None]
-    labels, predictions = (
-        np.concatenate([pair[side].ravel() for pair in pairs]) for side in (0, 1)
-    )
-    _panel(
-        axes,
-        (labels, predictions),
-        colour,
-        f"MAE {mean.forces:.0f} meV/Å\n{mean.force_components} components",
-    )
+    labels = np.concatenate([label.ravel() for label, _ in pairs])
+    predictions = np.concatenate([prediction.ravel() for _, prediction in pairs])
+    caption = f"MAE {mean.forces:.0f} meV/Å\n{mean.force_components} components"
+    _panel(axes, (labels, predictions), colour, caption)
     axes.set(xlabel="reference force component, eV/Å", ylabel="predicted, eV/Å")
 
 
 def _relative_energies(members: Sequence[Comparison]) -> tuple[np.ndarray, np.ndarray]:
-    """Energies per atom, eV, less the part of the labels that follows from the composition (least
-    squares).
+    """Energies per atom, eV, minus a least-squares fit of the labels by composition.
 
-    Total energies differ by hundreds of eV between compositions, beside which no error could be
-    seen.
+    Total energies differ by hundreds of eV between compositions, which would hide every error.
     """
-    counts = [
-        np.bincount(item.species, minlength=max(other.species.max() for other in members) + 1)
-        for item in members
-    ]
-    fractions = np.array(
-        [count / item.n_atoms for count, item in zip(counts, members, strict=True)]
-    )
-    energies = np.array([item.energy for item in members]) / np.array(
-        [[item.n_atoms] for item in members]
-    )
-    of_composition = fractions @ np.linalg.lstsq(fractions, energies[:, 0])[0]
-    return energies[:, 0] - of_composition, energies[:, 1] - of_composition
+    n_species = max(item.species.max() for item in members) + 1
+    counts = np.array([np.bincount(item.species, minlength=n_species) for item in members])
+    n_atoms = counts.sum(1, keepdims=True)
+    energies = np.array([item.energy for item in members]) / n_atoms
+    fractions = counts / n_atoms
+    fit = fractions @ np.linalg.lstsq(fractions, energies[:, 0])[0]
+    return energies[:, 0] - fit, energies[:, 1] - fit
 
 
 def _panel(axes: Axes, pairs: tuple[np.ndarray, np.ndarray], colour: str, caption: str) -> None:
     """One scatter plot of labels and predictions with its diagonal."""
     labels, predictions = pairs
-    low, high = min(labels.min(), predictions.min()), max(labels.max(), predictions.max())
+    low = min(labels.min(), predictions.min())
+    high = max(labels.max(), predictions.max())
     margin = 0.05 * (high - low) or 1.0
     limits = (low - margin, high + margin)
     axes.plot(limits, limits, color="#999999", linewidth=0.8, zorder=1)

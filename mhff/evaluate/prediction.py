@@ -1,4 +1,4 @@
-"""A model's predictions for a batch, in the shape of the labels."""
+"""A model's predictions for a batch, in the shapes of the labels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Evaluate = Callable[[Graph, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
 
 class Prediction(NamedTuple):
-    """A model's numbers for a batch of S structures with n atoms."""
+    """A model's predictions for a batch of S structures with n atoms in total."""
 
     energy: torch.Tensor
     """`[S]`, eV, float64."""

@@ -18,9 +18,7 @@ COLUMNS = (
     "stress, meV/A^3",
     "structures",
 )
-"""What follows the group's name in a row: counts before or after the mean absolute errors they
-stand behind.
-"""
+"""Headings behind those of a group's name: mean absolute errors and the numbers of values."""
 
 
 def cells(errors: Errors) -> list[str]:
@@ -29,6 +27,11 @@ def cells(errors: Errors) -> list[str]:
     counts = [str(errors.structures), str(errors.atoms)]
     forces = [_number(errors.forces, 1), str(errors.force_components)]
     return [*counts, f"{errors.energy:.1f}", *forces, stress, str(errors.stress_structures)]
+
+
+def _narrow(heading: str) -> str:
+    """A heading in two lines, so that a table fits into 80 columns."""
+    return heading.replace(", ", "\n").replace("components", "compo-\nnents")
 
 
 def _number(value: float | None, digits: int) -> str:
@@ -44,13 +47,13 @@ def markdown(rows: Mapping[tuple[str, ...], Errors], names: Sequence[str]) -> st
 
 
 def terminal(rows: Mapping[tuple[str, ...], Errors], names: Sequence[str], title: str) -> Table:
-    """The same for the terminal; without the columns of stresses where there are none."""
+    """The same table for the terminal, without the columns of the stress where there is none."""
     columns = COLUMNS if any(errors.stress_structures for errors in rows.values()) else COLUMNS[:-2]
-    table = Table(title=title, box=box.SIMPLE)
+    table = Table(title=title, box=box.SIMPLE, pad_edge=False)
     for name in names:
         table.add_column(name, no_wrap=True)
     for column in columns:
-        table.add_column(column.replace(", ", "\n"), justify="right")
+        table.add_column(_narrow(column), justify="right")
     for group, errors in rows.items():
         table.add_row(*group, *cells(errors)[: len(columns)])
     return table

@@ -1,1 +1,1 @@
-"""Training: settings, loss, optimiser, the Lightning module, runs that resume."""
+"""Training: settings, start, loss, optimiser, and runs that continue after an interruption."""

@@ -1,4 +1,4 @@
-"""What decides the result of a run, so that a run is only continued as what it was."""
+"""Everything that decides the result of a run; a run continues only if none of it has changed."""
 
 from __future__ import annotations
 
@@ -41,8 +41,9 @@ def completed(stored: Fingerprint) -> Fingerprint:
 
 
 def differences(stored: Fingerprint, now: Fingerprint) -> list[str]:
-    """What has changed since a fingerprint was stored, one phrase per setting."""
-    before, after = _flat(completed(stored)), _flat(now)
+    """Changes since a fingerprint was stored, one phrase per setting."""
+    before = _flat(completed(stored))
+    after = _flat(now)
     return [
         f"{key} was {before.get(key, 'absent')}, now {after.get(key, 'absent')}"
         for key in sorted(before.keys() | after.keys())

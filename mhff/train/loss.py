@@ -11,11 +11,10 @@ from mhff.train.settings import LossSettings
 
 
 def loss(prediction: Prediction, batch: Batch, settings: LossSettings) -> torch.Tensor:
-    """Weighted sum of three means, each over what the batch has labels for, each structure counting
-    with its weight.
+    """Weighted sum of three means over the labels of a batch; each structure has its weight.
 
-    Energies: over structures, of the error per atom (eV); forces: over components (eV/A); stress:
-    over components (eV/A^3).
+    The means are over structures for the energy per atom (eV), and over components for forces
+    (eV/A) and stress (eV/A^3).
     """
     energy = huber_loss(
         prediction.energy / batch.n_atoms,
@@ -24,7 +23,8 @@ def loss(prediction: Prediction, batch: Batch, settings: LossSettings) -> torch.
         delta=settings.delta,
     )
     total = settings.energy * _mean(energy, batch.weight)
-    labelled, weight_of_atom = _per_atom(batch.has_forces, batch), _per_atom(batch.weight, batch)
+    labelled = _per_atom(batch.has_forces, batch)
+    weight_of_atom = _per_atom(batch.weight, batch)
     forces = huber_loss(
         prediction.forces, batch.forces, reduction="none", delta=settings.delta
     ).mean(1)
@@ -40,5 +40,5 @@ def _per_atom(values: torch.Tensor, batch: Batch) -> torch.Tensor:
 
 
 def _mean(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Mean of weighted values; zero where there is none."""
+    """Mean of weighted values; zero if there are none."""
     return (values * weights).sum() / max(values.shape[0], 1)

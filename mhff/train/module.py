@@ -1,4 +1,4 @@
-"""The Lightning module: one step, one validation, what a checkpoint holds."""
+"""The Lightning module: training steps, validation, and the content of checkpoints."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ class Batches:
     """Samples in batches, in a given order."""
 
     def __init__(self, samples: Sequence[Batch], batch_size: int, order: Sequence[int]) -> None:
-        self.samples, self.batch_size, self.order = samples, batch_size, order
+        self.samples = samples
+        self.batch_size = batch_size
+        self.order = order
 
     def __len__(self) -> int:
         return -(-len(self.order) // self.batch_size)
@@ -48,8 +50,10 @@ class TrainingModule(LightningModule):
         self, network: MACE, settings: Settings, train: Sequence[Batch], valid: Sequence[Batch]
     ) -> None:
         super().__init__()
-        self.network, self.settings = network, settings
-        self.train_samples, self.valid_samples = train, valid
+        self.network = network
+        self.settings = settings
+        self.train_samples = train
+        self.valid_samples = valid
         self.average = MovingAverage(network, settings.optimiser.ema_decay)
         self.history: list[dict[str, Any]] = []
         """One record per epoch: losses and, per head, validation errors."""
@@ -63,11 +67,10 @@ class TrainingModule(LightningModule):
         return self.network.config.heads
 
     def train_dataloader(self) -> Batches:
-        """Called anew for every epoch."""
-        run, samples = self.settings.run, self.train_samples
-        return Batches(
-            samples, run.batch_size, shuffled(len(samples), run.seed, self.current_epoch)
-        )
+        """The training samples in the order of the current epoch; called for every epoch."""
+        run = self.settings.run
+        order = shuffled(len(self.train_samples), run.seed, self.current_epoch)
+        return Batches(self.train_samples, run.batch_size, order)
 
     def val_dataloader(self) -> Batches:
         """The validation samples in their order."""
@@ -78,11 +81,11 @@ class TrainingModule(LightningModule):
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int
     ) -> Batch:
-        """Batches know how to move themselves."""
+        """Lightning cannot move a `Batch` by itself."""
         return batch.to(device, self.network.dtype)
 
     def configure_optimizers(self) -> Any:
-        """AdamW, its learning rate set at every step."""
+        """AdamW, with a new learning rate at every step."""
         optimiser = build_optimiser(self.network, self.settings.optimiser)
         run = self.settings.run
         per_epoch = -(-len(self.train_samples) // run.batch_size)
@@ -95,7 +98,7 @@ class TrainingModule(LightningModule):
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_fit_start(self) -> None:
-        """The averages live where the weights live."""
+        """Move the averages to the device of the weights."""
         self.average.to(self.device)
 
     def training_step(self, batch: Batch, _: int) -> torch.Tensor:
@@ -105,12 +108,13 @@ class TrainingModule(LightningModule):
         return value
 
     def on_train_batch_end(self, *_: Any) -> None:
-        """After each step the average takes the new weights in."""
+        """Add the new weights to the average."""
         self.average.update()
 
     def on_validation_epoch_start(self) -> None:
-        """Validate the averaged weights."""
-        self._valid_losses, self._comparisons = [], []
+        """Validate with the averaged weights."""
+        self._valid_losses = []
+        self._comparisons = []
         self.average.swap()
 
     def validation_step(self, batch: Batch, _: int) -> None:
@@ -124,7 +128,7 @@ class TrainingModule(LightningModule):
         return predict(evaluate, batch, len(self.heads))
 
     def on_validation_epoch_end(self) -> None:
-        """Back to the weights in training."""
+        """Return to the weights in training."""
         self.average.swap()
 
     def validation_errors(self) -> dict[str, Errors]:
@@ -132,13 +136,12 @@ class TrainingModule(LightningModule):
         return grouped(self._comparisons, lambda item: item.head)
 
     def on_train_epoch_end(self) -> None:
-        """Record the epoch; raises MHFFError where the loss is no longer a number."""
+        """Record the epoch; raises MHFFError if the loss is no longer finite."""
         train_loss = _mean(self._train_losses)
         if train_loss is None or not math.isfinite(train_loss):
             raise MHFFError(
                 f"the loss became {train_loss} in epoch {self.current_epoch + 1}; lower "
-                "optimiser.learning_rate, or look "
-                "for wrong labels among the structures"
+                "optimiser.learning_rate, or look for wrong labels among the structures"
             )
         self.history.append(
             {

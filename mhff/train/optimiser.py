@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
@@ -13,9 +14,7 @@ from mhff.train.settings import OptimiserSettings
 
 
 def decayed_parameters(network: nn.Module) -> list[nn.Parameter]:
-    """The parameters under weight decay, as in MACE: matrices between features, and the product's
-    weights.
-    """
+    """Parameters with weight decay, as in MACE: maps between features, and the product's weights."""
     modules = [
         module
         for module in network.modules()
@@ -38,9 +37,7 @@ def build_optimiser(network: nn.Module, settings: OptimiserSettings) -> torch.op
 
 
 def learning_rate_factor(step: int, steps: int, warm_up: float) -> float:
-    """Factor of the learning rate at a step: linear over `warm_up` steps, then half a cosine down
-    to zero at `steps`.
-    """
+    """Factor of the learning rate: linear for `warm_up` steps, then half a cosine to 0 at `steps`."""
     if step < warm_up:
         return (step + 1) / (warm_up + 1)
     progress = (step - warm_up) / max(steps - warm_up, 1)
@@ -50,18 +47,19 @@ def learning_rate_factor(step: int, steps: int, warm_up: float) -> float:
 class MovingAverage:
     """Exponential moving average of a network's parameters.
 
-    Early on the decay is smaller, (1 + n) / (10 + n) after n updates, so that the random start is
-    soon forgotten.
+    The decay starts smaller, at (1 + n) / (10 + n) after n updates, which soon removes the random
+    start.
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
-        self.decay, self.updates = decay, 0
+        self.decay = decay
+        self.updates = 0
         self.parameters = list(network.parameters())
         self.averages = [parameter.detach().clone() for parameter in self.parameters]
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take the present weights in."""
+        """Add the present weights."""
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
         torch._foreach_lerp_(
@@ -69,7 +67,7 @@ class MovingAverage:
         )
 
     def to(self, device: torch.device) -> None:
-        """Move the averages to where the weights are."""
+        """Move the averages to the device of the weights."""
         self.averages = [average.to(device) for average in self.averages]
 
     @torch.no_grad()
@@ -80,13 +78,13 @@ class MovingAverage:
             parameter.copy_(average)
             average.copy_(kept)
 
-    def state_dict(self) -> dict[str, object]:
-        """What a checkpoint holds."""
+    def state_dict(self) -> dict[str, Any]:
+        """Content for a checkpoint."""
         return {"updates": self.updates, "averages": [average.clone() for average in self.averages]}
 
     @torch.no_grad()
-    def load_state_dict(self, state: dict[str, object]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a checkpoint."""
-        self.updates = int(state["updates"])  # type: ignore[call-overload]
-        for average, value in zip(self.averages, state["averages"], strict=True):  # type: ignore[call-overload]
+        self.updates = int(state["updates"])
+        for average, value in zip(self.averages, state["averages"], strict=True):
             average.copy_(value)

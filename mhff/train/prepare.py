@@ -1,4 +1,4 @@
-"""From settings to the start of training: each head's data and statistics, graphs, the network."""
+"""The start of a training run: each head's data and statistics, the graphs and the network."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from mhff.train.settings import HeadSettings, Settings
 
 @dataclass(frozen=True)
 class HeadData:
-    """One head's structures, divided, and what they say about themselves."""
+    """One head's structures, divided into parts, and its reference energies."""
 
     name: str
     settings: HeadSettings
     E0s: dict[str, float]
     """Energies of isolated atoms, eV, by chemical symbol."""
     parts: dict[Part, list[LabelledStructure]]
-    """Structures to train on, to validate with, to test with; no isolated atoms."""
+    """Structures for training, validation and test, without isolated atoms."""
     checksums: dict[str, str]
     """sha256 of each file's content, by file name."""
 
@@ -92,7 +92,7 @@ def read_head(name: str, settings: Settings) -> HeadData:
     structures: list[LabelledStructure] = []
     for path in head.files:
         read = read_structures(path, head.keys, setting)
-        _check_heads(read, path, name, settings)
+        _check_heads(read, name, settings)
         structures += read
     with located(f"head '{name}'"):
         check_found(structures, sorted({"forces", *head.keys.chosen}), head.keys, setting)
@@ -125,23 +125,21 @@ def _check_file_names(head: str, files: Sequence[Path]) -> None:
         )
 
 
-def _check_heads(
-    structures: Sequence[LabelledStructure], path: Path, head: str, settings: Settings
-) -> None:
-    """Raise MHFFError for structures that say they belong to another head."""
-    strange = sorted({item.head for item in structures if item.head not in (None, head)}, key=str)
+def _check_heads(structures: Sequence[LabelledStructure], head: str, settings: Settings) -> None:
+    """Raise MHFFError for structures whose label says they belong to another head."""
+    strange = [item for item in structures if item.head not in (None, head)]
     if strange:
         raise MHFFError(
-            f"'{path}' is listed under head '{head}' but has structures of head {listing(strange)}; "
-            f"list it under its own head (there are {listing(settings.heads)}), or set "
-            f"heads.{head}.keys.head to null"
+            f"{strange[0].place} belongs to head '{strange[0].head}', but the file is listed under "
+            f"head '{head}'; list it under its own head (there are {listing(settings.heads)}), or "
+            f"set heads.{head}.keys.head to null"
         )
 
 
 def all_elements(heads: Sequence[HeadData], settings: Settings) -> tuple[str, ...]:
-    """The model's elements: those of the settings, or those of the data.
+    """The model's elements: those of the settings, else those of the data.
 
-    Raises MHFFError where the settings leave out an element of the data.
+    Raises MHFFError if the settings leave out an element of the data.
     """
     found = sorted(
         {element for head in heads for element in head.elements},
@@ -178,16 +176,15 @@ def make_samples(
 
 
 def mean_neighbours(samples: Sequence[Batch]) -> float:
-    """Edges per atom; 1 where there is no edge at all."""
+    """Edges per atom; 1 if there are no edges."""
     edges = sum(item.graph.edge_index.shape[1] for item in samples)
     return edges / sum(item.graph.n_local for item in samples) or 1.0
 
 
 def initial_network(config: ModelConfig, heads: Sequence[HeadData], seed: int) -> MACE:
-    """A network with random weights from the seed, and each head's E0s, scale and shift from its
-    training structures.
+    """A network with random weights, and with E0s, scale and shift of each head's data.
 
-    A head's E0 is 0 for an element of which it has no isolated atom (and so no structure).
+    A head's E0 is 0 for an element without an isolated atom, which none of its structures has.
     """
     network = MACE(config, seed=seed)
     reference = network.reference_energies

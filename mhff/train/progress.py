@@ -1,4 +1,4 @@
-"""The progress of a run on the terminal: a bar with the time left, and one line per epoch."""
+"""Progress of a run on the terminal: a bar with the time left, and one line per epoch."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from lightning.pytorch import Callback, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from mhff.evaluate.errors import Errors
 from mhff.train.module import TrainingModule
 
 
 class ProgressReport(Callback):
-    """A bar over all steps of the run; above it, per epoch, the losses and each head's validation
-    errors.
-    """
+    """A bar over all steps of the run; above it, each head's validation errors after each epoch."""
 
     def __init__(self, console: Console) -> None:
         columns = [
@@ -27,7 +26,7 @@ class ProgressReport(Callback):
         self.bar = Progress(*columns, *times, console=console)
 
     def on_train_start(self, trainer: Trainer, module: TrainingModule) -> None:  # type: ignore[override]
-        """Start the bar, at the step a resumed run continues from."""
+        """Start the bar at the step where the run starts or continues."""
         epochs = module.settings.run.epochs
         done = trainer.global_step
         total = len(module.train_dataloader()) * epochs
@@ -37,21 +36,19 @@ class ProgressReport(Callback):
         self.bar.start()
 
     def on_train_batch_end(self, *_: Any) -> None:
-        """One step on."""
+        """Advance by one step."""
         self.bar.advance(self.task)
 
     def on_train_epoch_end(self, trainer: Trainer, module: TrainingModule) -> None:  # type: ignore[override]
-        """The next epoch's number, where there is a next one."""
+        """Show the number of the next epoch, if there is one."""
         following = min(trainer.current_epoch + 2, module.settings.run.epochs)
         self.bar.update(self.task, description=f"epoch {following}")
 
     def on_validation_end(self, trainer: Trainer, module: TrainingModule) -> None:  # type: ignore[override]
-        """Each head's validation errors."""
-        parts = [
-            f"{head}: {_errors(errors)}" for head, errors in module.validation_errors().items()
-        ]
+        """Print each head's validation errors."""
+        parts = [f"{head} {_errors(errors)}" for head, errors in module.validation_errors().items()]
         self.console.print(
-            f"epoch {trainer.current_epoch + 1:4d}  " + "  ".join(parts),
+            f"epoch {trainer.current_epoch + 1:4d}, validation errors:  {';  '.join(parts)}",
             highlight=False,
             soft_wrap=True,
         )
@@ -61,6 +58,6 @@ class ProgressReport(Callback):
         self.bar.stop()
 
 
-def _errors(errors: Any) -> str:
-    forces = "-" if errors.forces is None else f"{errors.forces:.1f}"
-    return f"{errors.energy:.1f} meV/atom {forces} meV/A"
+def _errors(errors: Errors) -> str:
+    forces = "" if errors.forces is None else f", {errors.forces:.1f} meV/A"
+    return f"{errors.energy:.1f} meV/atom{forces}"

@@ -1,6 +1,4 @@
-"""What a run leaves behind after every epoch: the checkpoint to resume from, the best model so far,
-the log.
-"""
+"""Files that a run writes after every epoch: checkpoint, best model so far, log."""
 
 from __future__ import annotations
 
@@ -8,7 +6,7 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from lightning.pytorch import Trainer
@@ -25,38 +23,44 @@ LOG = "epochs.jsonl"
 """One line of losses and errors per epoch."""
 
 
-def stored_fingerprint(checkpoint: Path) -> Fingerprint:
+class Progress(NamedTuple):
+    """How far the run of a checkpoint has come."""
+
+    fingerprint: Fingerprint
+    n_epochs: int
+
+
+def read_progress(checkpoint: Path) -> Progress:
     """The run that a checkpoint belongs to; raises MHFFError where it cannot be read."""
     try:
         content = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        stored: Fingerprint = content["fingerprint"]
+        return Progress(content["fingerprint"], len(content["history"]))
     except Exception as error:  # torch's reader raises whatever it meets
         raise MHFFError(
             f"cannot continue from '{checkpoint}', which is damaged or not a checkpoint of mhff; "
             "start anew with --restart, or choose another run.out"
         ) from error
-    return stored
 
 
 class Recorder(Checkpoint):
-    """Writes, each whole: the model whenever its validation loss is the lowest so far, the log, the
-    checkpoint.
+    """Writes the log, the checkpoint, and the model if its validation loss is the lowest so far.
 
-    Without validation structures the latest model counts as the best. Lightning calls a
-    `Checkpoint` after the module's own hooks, so the epoch is in the module's history by then.
+    Each file is written whole. Without validation structures the latest model is the best one.
+    Lightning calls a `Checkpoint` after the module's own hooks, so the epoch is already in the
+    module's history.
     """
 
     def __init__(
         self, folder: Path, fingerprint: dict[str, Any], save_model: Callable[[], None]
     ) -> None:
-        """`fingerprint` says what run this is; `save_model` writes the network with the weights it
-        has when called.
-        """
-        self.folder, self.fingerprint, self.save_model = folder, fingerprint, save_model
+        """`fingerprint` identifies the run; `save_model` writes the network's current weights."""
+        self.folder = folder
+        self.fingerprint = fingerprint
+        self.save_model = save_model
         self.best = math.inf
 
     def on_train_epoch_end(self, trainer: Trainer, module: TrainingModule) -> None:  # type: ignore[override]
-        """Write what there is to write."""
+        """Write the files of an epoch."""
         value = module.history[-1]["valid_loss"]
         if value is None or value < self.best:
             self.best = self.best if value is None else value
@@ -71,9 +75,10 @@ class Recorder(Checkpoint):
         unfinished.replace(self.folder / CHECKPOINT)
 
     def on_save_checkpoint(self, trainer: Trainer, module: Any, checkpoint: dict[str, Any]) -> None:
-        """Add what run this is and how good it was."""
-        checkpoint["fingerprint"], checkpoint["best"] = self.fingerprint, self.best
+        """Add the run's fingerprint and its lowest validation loss."""
+        checkpoint["fingerprint"] = self.fingerprint
+        checkpoint["best"] = self.best
 
     def on_load_checkpoint(self, trainer: Trainer, module: Any, checkpoint: dict[str, Any]) -> None:
-        """Continue with the best so far."""
+        """Continue with the lowest validation loss so far."""
         self.best = checkpoint["best"]

@@ -40,7 +40,7 @@ from mhff.train.prepare import (
     read_head,
 )
 from mhff.train.progress import ProgressReport
-from mhff.train.recorder import CHECKPOINT, LOG, Recorder, stored_fingerprint
+from mhff.train.recorder import CHECKPOINT, LOG, Recorder, read_progress
 from mhff.train.settings import Settings
 
 Report = dict[Part, dict[tuple[str, ...], Errors]]
@@ -51,7 +51,7 @@ class Run:
     """One training run: its data, its network, its folder."""
 
     def __init__(self, settings: Settings) -> None:
-        """Read the data and build the network; raises MHFFError for what is wrong with either."""
+        """Read the data and build the network; raises MHFFError if either is impossible."""
         self.settings = settings
         self.folder = settings.run.out
         self.check_outputs(file for head in settings.heads.values() for file in head.files)
@@ -85,10 +85,8 @@ class Run:
         checkpoint = self.folder / CHECKPOINT
         if restart:
             checkpoint.unlink(missing_ok=True)
-        if checkpoint.is_file():
-            self._check_same_run(checkpoint)
-            console.print(f"continuing from {checkpoint}")
-        for line in (*self.summary(), self._use_kernels()):
+        lines = [self._continuation(checkpoint)] if checkpoint.is_file() else []
+        for line in (*lines, *self.summary(), self._use_kernels()):
             console.print(line, soft_wrap=True, highlight=False, markup=False)
         module = TrainingModule(
             self.network, self.settings, self.samples["train"], self.samples["valid"]
@@ -104,7 +102,7 @@ class Run:
         return [line for head in self.heads for line in head.summary(self.network.config)]
 
     def _use_kernels(self) -> str:
-        """Let convolutions run in kernels where they can; says what they run in."""
+        """Let convolutions run in kernels if possible; returns a line for the user."""
         device = torch.device(self.settings.run.device)
         reason = (
             use_kernels(self.network, device, kernel_folder())
@@ -146,13 +144,21 @@ class Run:
         """What decides the result: see `mhff.train.fingerprint`."""
         return fingerprint(self.settings, {head.name: head.checksums for head in self.heads})
 
-    def _check_same_run(self, checkpoint: Path) -> None:
-        changed = differences(stored_fingerprint(checkpoint), self.fingerprint())
+    def _continuation(self, checkpoint: Path) -> str:
+        """A line about the checkpoint to continue from; raises MHFFError if it is another run's."""
+        stored = read_progress(checkpoint)
+        changed = differences(stored.fingerprint, self.fingerprint())
         if changed:
             raise MHFFError(
                 f"'{self.folder}' holds another run ({'; '.join(changed)}): restore the "
                 "configuration, choose another run.out, or start anew with --restart"
             )
+        if stored.n_epochs >= self.settings.run.epochs:
+            return f"the run in {self.folder} is finished; --restart starts it anew"
+        return (
+            f"continuing from {checkpoint}, which has {stored.n_epochs} of "
+            f"{self.settings.run.epochs} epochs"
+        )
 
     def model(self) -> Model:
         """The network as it is, as a model."""
@@ -161,7 +167,7 @@ class Run:
         )
 
     def provenance(self) -> dict[str, Any]:
-        """Where the model comes from."""
+        """Record of the model's origin."""
         return {
             "made_by": f"mhff train (mhff {__version__}, torch {torch.__version__})",
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -172,8 +178,9 @@ class Run:
         self.model().save(self.model_file)
 
     def report(self) -> Report:
-        """Errors of the best model by part and head; written to errors.md, errors.json and the
-        model's provenance.
+        """Errors of the best model by part and head, which are also written.
+
+        They go to errors.md, errors.json and the model's provenance.
         """
         model = load(self.model_file)
         run = self.settings.run

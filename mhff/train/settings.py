@@ -1,6 +1,4 @@
-"""The settings of a training run: what a `mhff train` CONFIG.yaml may say. Energies in eV, lengths
-in A.
-"""
+"""Settings of a training run, as in the CONFIG.yaml of `mhff train`; energies in eV, lengths in A."""
 
 from __future__ import annotations
 
@@ -21,9 +19,7 @@ class HeadSettings(Section):
     """One level of theory and its data."""
 
     files: tuple[Path, ...] = Field(min_length=1)
-    """Structures with labels, in extended XYZ; relative paths start at the folder of the config
-    file.
-    """
+    """Labelled structures in extended XYZ; relative paths start at the folder of the config file."""
     level_of_theory: str = "unknown"
     domain: str = "unknown"
     licence: str = "unknown"
@@ -52,9 +48,7 @@ class DataSettings(Section):
 
 
 class LossSettings(Section):
-    """Huber losses: quadratic below `delta`, linear above, so a weight is roughly the price of an
-    absolute error.
-    """
+    """Weights of Huber losses: quadratic below `delta`, linear above."""
 
     energy: float = Field(default=1.0, ge=0)
     """Weight of the energy per atom, per eV."""
@@ -63,43 +57,35 @@ class LossSettings(Section):
     stress: float = Field(default=10.0, ge=0)
     """Weight of the stress components, per eV/A^3."""
     delta: float = Field(default=0.01, gt=0)
-    """Where quadratic becomes linear, in the unit of each quantity."""
+    """Error at which quadratic becomes linear, in the unit of each quantity."""
 
 
 class OptimiserSettings(Section):
-    """AdamW with a warm-up and a cosine to zero, gradient clipping, and the average of the weights
-    that is kept.
-    """
+    """AdamW with warm-up, cosine decay, gradient clipping and an average of the weights."""
 
     learning_rate: float = Field(default=0.01, gt=0)
     warm_up: float = Field(default=1.0, ge=0)
     """Epochs in which the learning rate grows linearly to its full value."""
     weight_decay: float = Field(default=5e-7, ge=0)
-    """On the matrices between features and the product's weights only."""
+    """Only for the maps between features and the product's weights."""
     ema_decay: float = Field(default=0.99, ge=0, lt=1)
-    """Decay, per step, of the exponential moving average of the weights; the average is what is
-    validated and saved.
-    """
+    """Decay per step of the moving average of the weights, which is validated and saved."""
     gradient_clip: float = Field(default=10.0, gt=0)
-    """Largest norm of the gradient."""
+    """Maximum norm of the gradient."""
 
 
 class RunSettings(Section):
-    """How long, on what, and where to."""
+    """Length, device and output of the run."""
 
     out: Path = Path("runs")
-    """Folder of the run: checkpoints, log, error tables and the model; relative paths start at the
-    config file's folder.
-    """
+    """Folder for checkpoint, log, error tables and model; see `HeadSettings.files`."""
     seed: int = Field(default=0, ge=0)
     epochs: int = Field(default=100, ge=1)
     batch_size: int = Field(default=8, ge=1)
     device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
     dtype: Literal["float32", "float64"] = "float32"
     kernels: bool = True
-    """Whether convolutions run in kernels that are compiled for the model's shapes, on CPUs with a
-    C++ compiler.
-    """
+    """Whether convolutions run in compiled kernels, on CPUs with a C++ compiler."""
 
 
 class Settings(Section):
@@ -108,9 +94,7 @@ class Settings(Section):
     name: str = Field(default="model", pattern=r"^[\w.-]+$")
     """Name of the model; its file is NAME.mhff."""
     model: dict[str, Any] = Field(default={})
-    """Architecture: the fields of `mhff.model.config.ModelConfig` but `heads`; elements follow from
-    the data by default.
-    """
+    """Fields of `mhff.model.config.ModelConfig` except `heads`; elements default to the data's."""
     heads: dict[str, HeadSettings] = Field(min_length=1)
     data: DataSettings = DataSettings()
     loss: LossSettings = LossSettings()
@@ -120,7 +104,7 @@ class Settings(Section):
     @field_validator("model")
     @classmethod
     def _architecture(cls, model: dict[str, Any]) -> dict[str, Any]:
-        """Check keys and values now, with an element in place of those that follow from the data."""
+        """Check keys and values now, with hydrogen in the place of the data's elements."""
         check_keys(model, sorted(set(ModelConfig.model_fields) - {"heads"}))
         try:
             config = ModelConfig.model_validate({"elements": ("H",), **model})
@@ -168,7 +152,7 @@ def read_settings(path: str | os.PathLike[str]) -> Settings:
 
 
 def _with_paths_from(settings: Settings, folder: Path) -> Settings:
-    """The settings with absolute paths, `folder` being where relative ones start."""
+    """The settings with absolute paths; relative ones start at `folder`."""
     heads = {
         name: head.model_copy(update={"files": tuple(folder / file for file in head.files)})
         for name, head in settings.heads.items()

@@ -19,7 +19,9 @@ STRUCTURES = [
 def test_a_state_that_the_model_does_not_take() -> None:
     charge, spin = unused_state(STRUCTURES, [])
     assert charge.startswith("2 of 4 structures have a total charge other than 0, which this model")
-    assert spin.startswith("1 of 4 structures have a total spin other than 1, which this model")
+    assert spin.startswith(
+        "1 of 4 structures have a spin multiplicity other than 1, which this model"
+    )
     assert unused_state(STRUCTURES, [CHARGE]) == [spin]
     assert unused_state(STRUCTURES[1:2], []) == []
 

@@ -11,7 +11,7 @@ import pytest
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from labelled import labelled_frame
@@ -143,6 +143,11 @@ def test_a_key_of_the_state(tmp_path: Path) -> None:
     ("frame", "keys", "sentence"),
     [
         (
+            Atoms("H"),
+            Keys(),
+            "no energy under .* of .*, which has no labels at all; label it first$",
+        ),
+        (
             Atoms("H", info={"dft_energy": -1.0, "config_type": "x"}),
             Keys(),
             r"no energy under 'REF_energy' in structure 1 of .*config_type, dft_energy; set "
@@ -234,6 +239,17 @@ def test_labels_under_another_name_are_refused(
     assert (structure.forces, structure.stress) == (None, None)
 
 
+def test_the_key_of_the_energy_alone_is_not_enough(tmp_path: Path) -> None:
+    """`keys: {energy: energy}` with plain forces in the file trained on energies alone."""
+    atoms = rattled_bulk()
+    atoms.calc = SinglePointCalculator(atoms, energy=-1.0, forces=np.ones((len(atoms), 3)))
+    path = save(tmp_path / "a.xyz", atoms)
+    with pytest.raises(MHFFError, match=r"no forces under 'REF_forces' .*, which has forces; set"):
+        read_structures(path, Keys(energy="energy"), SETTING)
+    (structure,) = read_structures(path, Keys(energy="energy", forces="forces"), SETTING)
+    assert structure.forces.tolist() == np.ones((len(atoms), 3)).tolist()
+
+
 def test_numbers_of_other_shapes_are_not_mistaken_for_labels(tmp_path: Path) -> None:
     frame = molecule(max_force=0.1, stress_is_converged=True, force_field="none")
     (structure,) = read_structures(save(tmp_path / "a.xyz", frame))
@@ -313,6 +329,7 @@ def test_not_a_number(tmp_path: Path) -> None:
 numbers = st.floats(-1e4, 1e4)
 
 
+@settings(deadline=None)
 @given(
     forces=st.integers(1, 4).flatmap(lambda n: arrays(float, (n, 3), elements=numbers)),
     stress=arrays(float, 6, elements=numbers),

@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from ase.io import write
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from labelled import labelled_frame
 from structures import rattled_bulk, triclinic
 
-from mhff.data.reading import read_structures
-from mhff.data.split import fraction, part_of, split
+from mhff.data.reading import LabelledStructure, read_structures
+from mhff.data.split import PARTS, fraction, part_of, split
 
 MANY = 2000
 H_ATOM, BULK = 0.062259, 0.895914
@@ -88,3 +90,64 @@ def test_writing_reading_and_reordering_change_nothing(tmp_path: Path) -> None:
             if atoms.positions.round(8).round(6).tobytes() in members
         )
         assert part == part_of(atoms)
+
+
+structures = st.builds(
+    lambda symbols, scale, seed: Atoms(
+        symbols, scale * np.random.default_rng(seed).normal(size=(len(symbols), 3))
+    ),
+    st.lists(st.sampled_from(["H", "C", "O", "Mg"]), min_size=1, max_size=5),
+    st.floats(0.5, 5),
+    st.integers(0, 2**32 - 1),
+)
+levels = st.sampled_from(["loose", "tight"])
+labelled = st.builds(
+    lambda atoms, energy, head: LabelledStructure(atoms, energy, head=head),
+    structures,
+    st.floats(-10, 10),
+    levels,
+)
+fractions = st.tuples(st.floats(0, 1), st.floats(0, 0.999)).map(
+    lambda pair: (pair[0] * pair[1], (1 - pair[0]) * pair[1])
+)
+"""Fractions of validation and test structures whose sum is below 1."""
+
+
+@settings(deadline=None)
+@given(st.lists(labelled, max_size=12), fractions)
+def test_a_split_is_a_partition_in_order(
+    items: list[LabelledStructure], chosen: tuple[float, float]
+) -> None:
+    parts = split(items, *chosen)
+    assert sum(len(members) for members in parts.values()) == len(items)
+    for members in parts.values():
+        numbers = [next(n for n, item in enumerate(items) if item is member) for member in members]
+        assert numbers == sorted(set(numbers))
+
+
+@settings(deadline=None)
+@given(structures, fractions, levels)
+def test_a_part_is_that_of_the_structure_at_any_level(
+    atoms: Atoms, chosen: tuple[float, float], head: str
+) -> None:
+    twins = [LabelledStructure(atoms.copy(), 0.0), LabelledStructure(atoms, 1.0, head=head)]
+    parts = split(twins, *chosen)
+    assert sorted(len(members) for members in parts.values()) == [0, 0, 2]
+    assert part_of(atoms, *chosen) == part_of(atoms.copy(), *chosen)
+
+
+@settings(deadline=None)
+@given(structures, fractions, st.floats(0, 1))
+def test_a_larger_test_set_takes_from_the_others_only(
+    atoms: Atoms, chosen: tuple[float, float], growth: float
+) -> None:
+    valid, test = chosen
+    before = part_of(atoms, valid, test)
+    after = part_of(atoms, valid, test + growth * (1 - valid - test))
+    assert after in {"test": ("test",), "valid": ("valid", "test"), "train": PARTS}[before]
+
+
+def test_no_fractions_and_all_in_test() -> None:
+    atoms = clusters(50)
+    assert {part_of(each, valid=0, test=0) for each in atoms} == {"train"}
+    assert {part_of(each, valid=0, test=1) for each in atoms} == {"test"}

@@ -109,8 +109,9 @@ def test_an_interrupted_run_continues_to_the_same_weights(finished: Run, tmp_pat
     with pytest.raises(InterruptedError):
         InterruptedRun(settings).train(quiet())
     assert len(history(InterruptedRun(settings))) == 2
-    resumed = Run(settings)
-    resumed.train(quiet())
+    resumed, screen = Run(settings), io.StringIO()
+    resumed.train(Console(file=screen, width=1000))
+    assert "last.ckpt, which has 2 of 3 epochs" in screen.getvalue()
     expected, actual = (
         load(finished.model_file).network.state_dict(),
         load(resumed.model_file).network.state_dict(),
@@ -122,8 +123,12 @@ def test_an_interrupted_run_continues_to_the_same_weights(finished: Run, tmp_pat
 
 def test_a_finished_run_is_left_as_it_is(finished: Run) -> None:
     before = history(finished)
-    Run(finished.settings).train(quiet())
+    weights = finished.model_file.read_bytes()
+    screen = io.StringIO()
+    Run(finished.settings).train(Console(file=screen, width=1000))
     assert history(finished) == before
+    assert finished.model_file.read_bytes() == weights
+    assert "is finished; --restart starts it anew" in screen.getvalue()
 
 
 def test_another_configuration_is_refused_unless_restarted(finished: Run, tmp_path: Path) -> None:
@@ -264,7 +269,7 @@ def flat(frame: Atoms) -> Atoms:
         (lambda frames: frames[:2], "head 'loose' has no structures to train on"),
         (
             lambda frames: [*frames, Atoms("H2", info={"head": "lose", "REF_energy": 1.0})],
-            "has structures of head lose; list it",
+            r"structure 27 of .* belongs to head 'lose', but the file is listed under head 'loose'; list",
         ),
         (
             lambda frames: [*frames, without_forces(frames[-1], "forces")],
