@@ -24,6 +24,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic_core import PydanticSerializationError
 
 from mhff.errors import MHFFError, listing
 from mhff.files import StrPath, read_file, write_atomically
@@ -106,16 +107,18 @@ class Model:
 
     @property
     def header(self) -> ModelHeader:
-        """What the model's file says about it; raises ValidationError for a bad provenance."""
-        return ModelHeader.model_validate(
-            {
-                "architecture": self.network.config,
-                "heads": tuple(self.heads),
-                "units": UNITS,
-                "provenance": self.provenance,
-                "dtype": str(self.network.dtype).removeprefix("torch."),
-            }
-        )
+        """Header of the model's file; raises MHFFError where the provenance is not JSON."""
+        fields = {
+            "architecture": self.network.config,
+            "heads": tuple(self.heads),
+            "units": UNITS,
+            "provenance": self.provenance,
+            "dtype": str(self.network.dtype).removeprefix("torch."),
+        }
+        try:
+            return ModelHeader.model_validate(fields)
+        except ValidationError as error:
+            raise MHFFError(f"this model cannot be written ({_reason(error)})") from error
 
     def save(self, path: StrPath) -> None:
         """Write a `.mhff` file, whole or not at all."""
@@ -125,7 +128,13 @@ class Model:
         """Content of the `.mhff` file; the same model always gives the same bytes."""
         tensors = {f"weights.{name}": value for name, value in self.network.state_dict().items()}
         tensors |= {f"constants.{name}": value for name, value in self.network.constants.items()}
-        return pack(self.header.model_dump(mode="json", exclude={"dtype"}), tensors)
+        try:
+            fields = self.header.model_dump(mode="json", exclude={"dtype"})
+        except PydanticSerializationError as error:
+            raise MHFFError(
+                f"this model cannot be written ({error}); mend its provenance"
+            ) from error
+        return pack(fields, tensors)
 
 
 def model_path(name: StrPath) -> Path:

@@ -50,6 +50,14 @@ Change = Callable[[dict[str, Any], dict[str, torch.Tensor]], None]
 """Changes the header and the tensors of a file."""
 
 
+def nested(levels: int) -> dict[str, Any]:
+    """Dictionaries in dictionaries."""
+    value: dict[str, Any] = {}
+    for _ in range(levels):
+        value = {"a": value}
+    return value
+
+
 def refusal(content: bytes) -> str:
     """The sentence with which content is refused."""
     with pytest.raises(MHFFError) as caught:
@@ -128,6 +136,16 @@ def test_constants_of_the_file_are_used(content: bytes) -> None:
 
 def test_the_same_model_gives_the_same_bytes(model: Model, content: bytes) -> None:
     assert all(model.to_bytes() == content for _ in range(8))
+
+
+@pytest.mark.parametrize(
+    "provenance", [nested(480), {"a": object()}, {"a": torch.zeros(2)}, {1: "a"}]
+)
+def test_a_provenance_that_is_not_json_is_not_written(
+    model: Model, provenance: dict[str, Any]
+) -> None:
+    with pytest.raises(MHFFError, match=r"^this model cannot be written \(.*provenance"):
+        Model(model.network, model.heads, provenance).to_bytes()
 
 
 def test_read_header(content: bytes, tmp_path: Path) -> None:
@@ -271,14 +289,6 @@ def in_heads(field: str, value: Any) -> Change:
         header["heads"][0][field] = value
 
     return change
-
-
-def nested(levels: int) -> dict[str, Any]:
-    """Dictionaries in dictionaries."""
-    value: dict[str, Any] = {}
-    for _ in range(levels):
-        value = {"a": value}
-    return value
 
 
 HOSTILE: dict[str, Change] = {
