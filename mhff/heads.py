@@ -19,6 +19,8 @@ from mhff.errors import MHFFError, listing, one_line
 MIX_TOLERANCE = 1e-9
 """How far the weights of a mix given by name may be from summing to 1."""
 
+HeadName = Annotated[str, Field(min_length=1), AfterValidator(one_line)]
+"""A name in one line without control characters."""
 Note = Annotated[str, AfterValidator(lambda text: one_line(" ".join(text.split())))]
 """A short text for people; line breaks become spaces."""
 
@@ -31,7 +33,7 @@ class Head(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Annotated[str, AfterValidator(one_line), Field(min_length=1)]
+    name: HeadName
     level_of_theory: Note = "unknown"
     domain: Note = "unknown"
     elements: tuple[Note, ...] = ()

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from mhff.data.keys import Keys
 from mhff.errors import MHFFError, listing
+from mhff.heads import HeadName, Note
 from mhff.model.config import ModelConfig
 from mhff.yamlfile import Section, check_keys, mistake, nested_mistake, read_yaml
 
@@ -20,10 +21,10 @@ class HeadSettings(Section):
 
     files: tuple[Path, ...] = Field(min_length=1)
     """Labelled structures in extended XYZ; relative paths start at the folder of the config file."""
-    level_of_theory: str = "unknown"
-    domain: str = "unknown"
-    licence: str = "unknown"
-    citation: str = ""
+    level_of_theory: Note = "unknown"
+    domain: Note = "unknown"
+    licence: Note = "unknown"
+    citation: Note = ""
     weight: float = Field(default=1.0, gt=0)
     """Weight of this head's structures in the loss."""
     keys: Keys = Keys()
@@ -95,7 +96,7 @@ class Settings(Section):
     """Name of the model; its file is NAME.mhff."""
     model: dict[str, Any] = Field(default={})
     """Fields of `mhff.model.config.ModelConfig` except `heads`; elements default to the data's."""
-    heads: dict[str, HeadSettings] = Field(min_length=1)
+    heads: dict[HeadName, HeadSettings] = Field(min_length=1)
     data: DataSettings = DataSettings()
     loss: LossSettings = LossSettings()
     optimiser: OptimiserSettings = OptimiserSettings()

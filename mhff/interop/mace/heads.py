@@ -5,14 +5,14 @@ The user has the last word.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mhff.errors import MHFFError, listing
-from mhff.heads import Head
+from mhff.files import StrPath
+from mhff.heads import Head, Note
 from mhff.interop.mace.published import recognise
 from mhff.model.config import ModelConfig
 from mhff.yamlfile import read_yaml
@@ -25,11 +25,11 @@ class HeadEntry(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    level_of_theory: str | None = None
-    domain: str | None = None
+    level_of_theory: Note | None = None
+    domain: Note | None = None
     elements: tuple[str, ...] | None = None
-    licence: str | None = None
-    citation: str | None = None
+    licence: Note | None = None
+    citation: Note | None = None
 
 
 class HeadFile(HeadEntry):
@@ -47,9 +47,7 @@ class HeadInfo:
     """Name of the published model, if it is one that is known."""
 
 
-def describe_heads(
-    config: ModelConfig, head_info: str | os.PathLike[str] | None = None
-) -> HeadInfo:
+def describe_heads(config: ModelConfig, head_info: StrPath | None = None) -> HeadInfo:
     """Heads in the model's order.
 
     Raises MHFFError for a `head_info` file that is not YAML with the fields of `HeadFile`.
@@ -70,7 +68,7 @@ def _overruled(head: Head, entry: HeadEntry) -> Head:
     return head.model_copy(update=given)
 
 
-def read_head_info(path: str | os.PathLike[str], config: ModelConfig) -> HeadFile:
+def read_head_info(path: StrPath, config: ModelConfig) -> HeadFile:
     """The content of a `--head-info` file, checked against the model's heads and elements."""
     source = Path(path)
     try:

@@ -44,6 +44,7 @@ def test_the_architecture_follows_settings_and_data(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
+        ({"heads": {"a\x1b[2J": {"files": ["a.extxyz"]}}}, "one line without control characters"),
         (
             {"los": {}},
             r"unknown key los; the keys there are name, model, heads, data, loss, optimiser, run$",

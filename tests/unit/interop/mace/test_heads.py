@@ -85,6 +85,11 @@ def test_the_user_overrules_the_table(tmp_path: Path) -> None:
     assert info.heads[3].licence.startswith("ASL")
 
 
+def test_texts_become_one_line(tmp_path: Path) -> None:
+    head, _ = describe_heads(small(), given(tmp_path, "citation: |\n  A. Author,\n  2026\n")).heads
+    assert head.citation == "A. Author, 2026"
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
@@ -96,6 +101,10 @@ def test_the_user_overrules_the_table(tmp_path: Path) -> None:
         ),
         ("- a", "the file: input should be a valid dictionary"),
         ("heads: [", "is not valid YAML"),
+        (
+            'citation: "\\e[2J"',
+            "citation: value error, expected one line without control characters",
+        ),
     ],
 )
 def test_mistakes_are_one_sentence(text: str, sentence: str, tmp_path: Path) -> None:
