@@ -1,6 +1,6 @@
-"""The few operators where the time goes.
+"""The few operators where the time goes, in plain torch, C++ and Triton; see `README.md` here.
 
-Each has a plain torch reference that can be differentiated any number of times, which training
-uses, and stands in `torch.library` as one operator with a hand-derived adjoint, which inference
-uses (`mhff.model.acceleration`). Kernels take the operators' place.
+The plain torch reference has any number of derivatives and serves training. The same operation as
+one operator of `torch.library`, with a hand-derived adjoint, serves inference. Kernels take the
+operators' place (`mhff.model.acceleration`).
 """
