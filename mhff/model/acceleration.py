@@ -1,12 +1,12 @@
-"""How kernels take the place of plain torch: the one place where a network's operations are swapped.
+"""How kernels take the place of plain torch: the only module that swaps a network's operations.
 
-A network's convolutions and products call a function that they hold in `operator`. It is plain torch
-at first, with any number of derivatives, in any precision. Here it becomes
+A network's convolutions and products call a function that they hold in `operator`. At first it is
+plain torch, with any number of derivatives, in any precision. Here it becomes
 
-| function        | operator                         | derivatives | precision                     |
-|-----------------|----------------------------------|-------------|-------------------------------|
-| `use_operators` | one operator each, in plain torch | one         | any                           |
-| `use_kernels`   | kernels in C++, for training     | two         | the network's when it is called |
+| function        | operator                          | derivatives | precision                   |
+|-----------------|-----------------------------------|-------------|-----------------------------|
+| `use_operators` | one operator each, in plain torch | one         | any                         |
+| `use_kernels`   | kernels in C++, for training      | two         | the network's at that time  |
 
 Kernels refuse another precision than the one they were compiled in. Compiled programs go further:
 the lowered network of `mhff_deploy` takes all its heavy operations through its constructor. The

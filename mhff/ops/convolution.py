@@ -1,5 +1,4 @@
-"""Convolution: neighbours' features times harmonics times radial weights, summed over each
-receiver's edges.
+"""Convolution: messages from neighbours, summed over each receiver's edges.
 
     M[i, (l, m, p), c] = sum_(edges j -> i) weights[e, p, c]
                              sum_(b, a) coupling[b, (l, m, p), a] harmonics[e, b] features[j, a, c]

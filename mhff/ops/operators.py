@@ -93,8 +93,8 @@ def weighted_convolution(shape: ConvolutionShape) -> tuple[Operator, ...]:
 
     The convolution F(h, Y, w) is linear in each argument, so all its derivatives are itself and its
     adjoint. With Phi = <g, F(h, Y, w)> the adjoint gives the derivatives of Phi by h, Y and w.
-    Cotangents a, b, c of these make Psi = Phi(g, a, Y, w) + Phi(g, h, b, w) + Phi(g, h, Y, c): three
-    times the same with one argument exchanged.
+    Cotangents a, b, c of these make Psi = Phi(g, a, Y, w) + Phi(g, h, b, w) + Phi(g, h, Y, c):
+    three times the same with one argument exchanged.
     """
     arguments = ("features", *EDGES, "weights")
     linear = ("features", "harmonics", "weights")
@@ -134,7 +134,7 @@ def weighted_convolution(shape: ConvolutionShape) -> tuple[Operator, ...]:
 
 
 def contraction(shape: ContractionShape, by_degree: bool = False) -> tuple[Operator, ...]:
-    """Symmetric contraction; features and results are flat, `by_degree` features a list of blocks."""
+    """Symmetric contraction of flat features, or with `by_degree` of a list of blocks."""
     n_degrees = int(shape.dim**0.5 + 0.5)
     n_rows = shape.n_rows  # now, because tensors cannot be read while torch traces
     atoms = (f"Tensor{'[]' if by_degree else ''} features", "coefficients", "species")

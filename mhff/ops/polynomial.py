@@ -144,7 +144,7 @@ class Writer(ABC):
             self._child(factor, child, adjoint)
 
     def _child(self, factor: int, child: Node, adjoint: str | None) -> str:
-        """Name of a child's value; with the adjoint of its parent, its gradients and its factor's."""
+        """Name of a child's value; with the adjoint of its parent, gradients as well."""
         if adjoint is None:
             return self.value(child)
         inner = None

@@ -37,7 +37,7 @@ _LOCK = threading.RLock()
 
 
 def once(name: str, make: Callable[[], T]) -> T:
-    """What `make` returned when this process first asked for `name`; nothing is kept if it raises."""
+    """Result of `make` when this process first asked for `name`; kept unless it raises."""
     with _LOCK:
         if name not in _REGISTERED:
             _REGISTERED[name] = make()
@@ -132,7 +132,7 @@ def define(
 
 
 def describe(namespace: str, kernel: str, operators: Sequence[Operator]) -> None:
-    """Tell torch the shapes and derivatives of a kernel's operators, which it knows by their schema."""
+    """Tell torch the shapes and derivatives of operators whose schemas it knows."""
     for operator in operators:
         name = f"{namespace}::{kernel}{operator.suffix}"
         once(f"{name}, described", partial(_describe, name, kernel, operator))

@@ -107,11 +107,11 @@ class ConvolutionShape:
     """`[n_harmonics, rows, D_in]`: `mhff.model.coupling.convolution_coupling` or a file's."""
     channels: int
     mapped: Sequence[int] = ()
-    """Width of each degree after the linear map that follows; empty where weights come with edges."""
+    """Width of each degree after the linear map; empty where weights come with edges."""
 
     @property
     def per_edge(self) -> bool:
-        """Whether each edge brings its radial weights; such a convolution has second derivatives."""
+        """Whether each edge brings its radial weights; such a kernel has second derivatives."""
         return not self.mapped
 
     @cached_property

@@ -2,7 +2,7 @@
 
 A function of the distance r is the sum over k of T[k] b(x - k), x = (r - r_min) per_length. Six
 B-splines b are not zero at any x, so a value reads six consecutive rows of the table T. Hermite
-splines would need three numbers per knot for the same error; B-splines need one, so a table stays in
+splines need three numbers per knot for the same error; B-splines need one, so a table stays in
 cache. C. de Boor, A Practical Guide to Splines (1978), chapters IX and XIII.
 """
 

@@ -1,7 +1,7 @@
 """Compiles libraries of kernels with the machine's C++ compiler, each content once.
 
 A library's name is a checksum of everything it depends on, and it ends with a checksum of itself
-(loaders ignore what follows the last section): a file that was cut off or damaged is compiled again.
+(loaders ignore what follows the last section). A damaged file is compiled again.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class CompilerError(RuntimeError):
 
 
 def why_not(channels: Iterable[int]) -> str:
-    """Why kernels for these numbers of channels cannot be compiled here, as "because ...", or ""."""
+    """Why no kernels can be compiled here for these channels, as "because ...", or ""."""
     if tuple(map(int, torch.__version__.split(".")[:2])) < MIN_TORCH:
         return (
             f"because the kernels need torch {'.'.join(map(str, MIN_TORCH))} or newer "
@@ -92,8 +92,8 @@ def build(
             _compile(program_code(shapes, target, namespace), library, [COMPILER, *flags])
     except OSError as error:
         raise MHFFError(
-            f"cannot write kernels to '{folder}' ({error.strerror}); set XDG_CACHE_HOME to a folder "
-            "that you can write to"
+            f"cannot write kernels to '{folder}' ({error.strerror}); set XDG_CACHE_HOME to a "
+            "folder that you can write to"
         ) from error
     return library, namespace
 

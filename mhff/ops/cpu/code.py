@@ -36,7 +36,7 @@ class Target:
         return self.vector_bytes // self.dtype.itemsize
 
     def lanes(self, channels: int) -> int:
-        """Numbers in a vector: those of a register, or fewer so that vectors divide the channels."""
+        """Numbers in a vector: those of a register, or fewer so that they divide the channels."""
         lanes = self.register_lanes
         while channels % lanes:
             lanes //= 2

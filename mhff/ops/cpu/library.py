@@ -15,7 +15,7 @@ from mhff.ops.shapes import Shape
 
 
 def load(library: Path, namespace: str, shapes: Mapping[str, Shape]) -> dict[str, Call]:
-    """Operators by name (`<shape's name><suffix>`) of a library that `build` made of these shapes."""
+    """Operators of a library that `build` made of these shapes, by `<shape's name><suffix>`."""
     load_library(library, namespace)
     of_shapes = {name: operators_of(shape) for name, shape in shapes.items()}
     every = {name: (operator,) for name, operator in COMMON.items()} | of_shapes

@@ -1,15 +1,14 @@
-"""Triton code of a symmetric contraction and of its adjoint: polynomials in the features of one
-atom, channel by channel.
+"""Triton code of a symmetric contraction and its adjoint: polynomials in one atom's features.
 
 A program is one warp. It treats one atom and 32 channels, whose features and gradients are in
 registers. There is about one multiply-add per coefficient and channel, so reading coefficients from
-L1 limits it, at 128 bytes per clock and multiprocessor: 7 ns per atom for 410 terms and 128 channels
-in float32 (counted, not measured). Programs are ordered by channels first, so that the coefficients
-of one tile (50 kB) stay in L1. Several atoms in a program would share what it reads, but
-convolutions take 50 times as long.
+L1 limits it, at 128 bytes per clock and multiprocessor: 7 ns per atom for 410 terms and 128
+channels in float32 (counted, not measured). Programs are ordered by channels first, so that the
+coefficients of one tile (50 kB) stay in L1. Several atoms in a program would share what it reads,
+but convolutions take 50 times as long.
 
-A thread reads 16 bytes of coefficients at once, for the sake of Triton's compiler as well: each read
-costs it time in proportion to the size of the whole kernel.
+A thread reads 16 bytes of coefficients at once, for the sake of Triton's compiler as well: each
+read costs it time in proportion to the size of the whole kernel.
 """
 
 from __future__ import annotations
@@ -38,8 +37,9 @@ class ContractionCode:
         self.n_degrees = int(shape.dim**0.5 + 0.5)
 
     def pack(self, coefficients: torch.Tensor) -> torch.Tensor:
-        """Coefficients `[n_sets, Q, channels]` as `[n_sets, packs, channels, size of a pack]`, in
-        the order of the code.
+        """Coefficients in the order of the code, `[n_sets, packs, channels, size of a pack]`.
+
+        `coefficients [n_sets, Q, channels]`.
         """
         ordered = coefficients[:, self.shape.coefficient_order]
         packs = torch.nn.functional.pad(
@@ -58,9 +58,7 @@ class ContractionCode:
         return f"{PACKS[self.at_once]}{forward}\n\n\n{adjoint}\n"
 
     def _function(self, name: str, arguments: str, body: list[str]) -> str:
-        """Prologue: which atoms and channels, their features `a0`, `a1`, ..., where their
-        coefficients are.
-        """
+        """A kernel: atom and channels, their features `a0`, `a1`, ..., then `body`."""
         degrees = [int(i**0.5) for i in range(self.shape.dim)]
         lines = [
             "n_atoms = tl.cast(n_atoms, tl.int64)",
@@ -175,4 +173,4 @@ def pack(coefficients):
 
 """,
 }
-"""Functions that take a pack apart, by its size: four coefficients in float32, two in float64."""
+"""Functions that split a pack, by its size: four coefficients in float32, two in float64."""

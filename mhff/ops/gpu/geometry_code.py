@@ -1,7 +1,7 @@
 """Triton code of distances and harmonics of edge vectors, and of their adjoint.
 
-A thread works for one edge, with its 16 harmonics (l_max 3) in registers. It is limited by memory:
-80 bytes per edge.
+A thread treats one edge, with its 16 harmonics (l_max 3) in registers. Memory limits it: 80 bytes
+per edge.
 """
 
 from __future__ import annotations
@@ -56,9 +56,7 @@ class GeometryCode:
         )
 
     def _start(self) -> list[str]:
-        """Distance, unit vector `u0`..`u2` and harmonics of norm 1 `y0`, `y1`, ... of the program's
-        edges.
-        """
+        """Lines that make `distance`, unit vector `u0`..`u2` and harmonics of norm 1 `y0`, ..."""
         lines = [
             f"edge = tl.program_id(0).to(tl.int64) * {EDGES_AT_ONCE} + tl.arange(0, "
             f"{EDGES_AT_ONCE})",

@@ -30,9 +30,7 @@ JIT = '@triton.jit(do_not_specialize=["n_local", "n_all", "n_edges", "n_species"
 
 
 def tile_of(registers: int, n_channels: int, dtype: torch.dtype) -> int:
-    """Channels of one program, a power of 2: a whole number of such tiles holds all channels, if
-    that can be.
-    """
+    """Channels of one program, a power of 2 that divides the number of channels if possible."""
     most = LANES * registers * 4 // dtype.itemsize
     tile = power_of_2(n_channels)
     while tile > most or (n_channels > most and n_channels % tile and tile > LANES):

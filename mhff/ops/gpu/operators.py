@@ -18,7 +18,8 @@ from torch.library import triton_op, wrap_triton
 
 from mhff.ops import operators as table
 from mhff.ops.gpu.contraction_code import ContractionCode
-from mhff.ops.gpu.convolution_code import ConvolutionCode
+from mhff.ops.gpu.convolution_code import convolution_code
+from mhff.ops.gpu.edge_loop import EdgeLoop
 from mhff.ops.gpu.geometry_code import EDGES_AT_ONCE, GeometryCode
 from mhff.ops.gpu.module import REGISTERS, load
 from mhff.ops.registration import Call, Inputs, Operator, describe, find, once
@@ -76,15 +77,15 @@ def make_convolution(
 ) -> Call:
     """Operator (features, `table.EDGES`, `table.TABLE`) -> flat messages.
 
-    `tables [n_tables, n_intervals + 5, paths * channels]`; `folder` keeps the code.
+    `tables [n_tables, n_intervals + 5, paths * channels]`; `folder` keeps the loop.
     """
-    code = ConvolutionCode(shape, spline, dtype, registers)
+    loop = EdgeLoop(shape, spline, dtype, registers)
     operators = table.tabulated_convolution(shape, table.TABLE)
-    module = load(code.code(), folder)
+    module = load(convolution_code(loop), folder)
     forward_kernel = module.forward
     adjoint_kernel = module.adjoint
     edge_kernel = module.adjoint_of_edges
-    n_groups = len(code.groups)
+    n_groups = len(loop.groups)
 
     def sizes(x: Inputs) -> tuple[Any, ...]:
         n_local = x.begin.shape[0] - 1
@@ -92,14 +93,14 @@ def make_convolution(
 
     def d_edges(x: Inputs) -> tuple[torch.Tensor, torch.Tensor]:
         """Gradients of harmonics of each tile, and of distances of each tile and group."""
-        d_harmonics = x.harmonics.new_empty(code.n_tiles, *x.harmonics.shape)
-        return d_harmonics, x.r.new_empty(n_groups * code.n_tiles, x.edge_index.shape[1])
+        d_harmonics = x.harmonics.new_empty(loop.n_tiles, *x.harmonics.shape)
+        return d_harmonics, x.r.new_empty(n_groups * loop.n_tiles, x.edge_index.shape[1])
 
     def forward(*inputs: torch.Tensor) -> torch.Tensor:
         x = operators[0].inputs(inputs)
         n_local, *others = sizes(x)
         messages = x.features.new_empty(n_local * shape.layout.n_rows * shape.channels)
-        wrap_triton(forward_kernel)[(n_local + 1, code.n_tiles, n_groups)](
+        wrap_triton(forward_kernel)[(n_local + 1, loop.n_tiles, n_groups)](
             *inputs, messages, n_local, *others, num_warps=1
         )
         return messages
@@ -110,7 +111,7 @@ def make_convolution(
         x.order, x.begin = sort_edges(x.edge_index[0], n_all)  # along senders
         d_features = x.features.new_empty(n_groups, *x.features.shape)
         d_harmonics, d_r = d_edges(x)
-        wrap_triton(adjoint_kernel)[(n_all + 1, code.n_tiles, n_groups)](
+        wrap_triton(adjoint_kernel)[(n_all + 1, loop.n_tiles, n_groups)](
             *vars(x).values(), d_features, d_harmonics, d_r, n_local, n_all, *others, num_warps=1
         )
         return d_features.sum(0), d_harmonics.sum(0), d_r.sum(0)
@@ -119,7 +120,7 @@ def make_convolution(
         x = operators[2].inputs(inputs)
         n_local, *others = sizes(x)
         d_harmonics, d_r = d_edges(x)
-        wrap_triton(edge_kernel)[(n_local + 1, code.n_tiles, n_groups)](
+        wrap_triton(edge_kernel)[(n_local + 1, loop.n_tiles, n_groups)](
             *inputs, d_harmonics, d_r, n_local, *others, num_warps=1
         )
         return d_harmonics.sum(0), d_r.sum(0)

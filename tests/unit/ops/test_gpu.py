@@ -23,7 +23,8 @@ from mhff.model.coupling import convolution_coupling, convolution_paths, product
 from mhff.model.mace import MACE
 from mhff.ops.gpu import module as module_of_code
 from mhff.ops.gpu.contraction_code import ContractionCode
-from mhff.ops.gpu.convolution_code import ConvolutionCode
+from mhff.ops.gpu.convolution_code import convolution_code
+from mhff.ops.gpu.edge_loop import EdgeLoop
 from mhff.ops.gpu.module import REGISTERS, load, tile_of
 from mhff.ops.shapes import ContractionShape, ConvolutionShape
 from mhff.ops.spline import Spline
@@ -102,7 +103,7 @@ def test_kernels_compile_for_a_gpu_and_their_threads_need_no_shared_memory(
     contraction = ContractionShape(basis["monomials"], basis["rows"], 9, 128)
     for dtype, real in ((torch.float32, "fp32"), (torch.float64, "fp64")):
         convolution = load(
-            ConvolutionCode(part, Spline(0.4, 6.0, 64), dtype, REGISTERS).code(), tmp_path
+            convolution_code(EdgeLoop(part, Spline(0.4, 6.0, 64), dtype, REGISTERS)), tmp_path
         )
         product = load(ContractionCode(contraction, True, dtype).code(), tmp_path)
         kernels = [convolution.forward, convolution.adjoint, convolution.adjoint_of_edges]
