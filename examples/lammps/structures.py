@@ -5,7 +5,7 @@ from ase.build import bulk, surface
 from ase.io import write
 
 MGO_LATTICE = 4.21
-"""A."""
+"""Lattice constant of MgO, A."""
 
 
 def write_data(name: str, atoms: Atoms, types: list[str]) -> None:

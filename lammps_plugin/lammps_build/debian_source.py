@@ -131,8 +131,9 @@ def run_apt(command: list[str | Path], folder: Path) -> str:
 
 
 def choose_version(versions: list[str]) -> str:
-    """The package version to take: the tested one, or else the newest that is newer, with a
-    warning.
+    """The tested version if it is there; otherwise the newest, with a warning.
+
+    Raises BuildError if all are older than the tested one.
     """
     upstream = {
         version: int(match.group(1))
@@ -155,9 +156,7 @@ def choose_version(versions: list[str]) -> str:
 
 
 def fetch_source(folder: Path) -> Path:
-    """Download the source archive into `folder` (again only if it is not there) and return its
-    path.
-    """
+    """Return the path of the source archive in `folder`, downloaded if it is not there."""
     if shutil.which("apt-get") is None:
         raise BuildError(
             f"expected apt-get to fetch the LAMMPS source with, found none on PATH: {ELSEWHERE}."

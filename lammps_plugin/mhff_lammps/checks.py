@@ -113,12 +113,17 @@ def _missing(what: str) -> MHFFError:
 
 
 def periodic_box(lammps: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Lattice vectors in rows `[3, 3]`, A, and periodic directions `[3]` of the simulation box."""
+    """Lattice vectors in rows `[3, 3]`, A, and periodic directions `[3]` of the simulation box.
+
+    With `dimension 2`, LAMMPS calls z periodic but makes no images along it.
+    """
     low, high, xy, yz, xz, periodic, _ = lammps.extract_box()
     cell = np.diag(np.subtract(high, low))
     cell[1, 0] = xy
     cell[2, :2] = xz, yz
-    return cell, np.array(periodic, dtype=bool)
+    pbc = np.array(periodic, dtype=bool)
+    pbc[lammps.extract_setting("dimension") :] = False
+    return cell, pbc
 
 
 def _squared(vectors: np.ndarray) -> np.ndarray:

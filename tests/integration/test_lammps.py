@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import ase.io
@@ -56,15 +57,18 @@ STRUCTURES: dict[str, Callable[[], Atoms]] = {
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str, str], Result]:
+def results(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str, Form], Result]:
     """LAMMPS' results by structure, head and form of the program, from one run per form."""
-    folders: dict[str, Path] = {}
-    for form in FORMS:
-        folders[form] = folder_with_model(tmp_path_factory.mktemp(form), form)
-        (folders[form] / "mini.mliap").rename(folders[form] / "any.name")
-        text = "\n".join(measure_every_head(folders[form], name) for name in STRUCTURES)
-        output_of(run(folders[form], text))
-    return lambda name, head, form: read(folders[form], f"{name}-{head}")
+
+    @cache
+    def measured(form: Form) -> Path:
+        folder = folder_with_model(tmp_path_factory.mktemp(form), form)
+        (folder / "mini.mliap").rename(folder / "any.name")
+        text = "\n".join(measure_every_head(folder, name) for name in STRUCTURES)
+        output_of(run(folder, text))
+        return folder
+
+    return lambda name, head, form: read(measured(form), f"{name}-{head}")
 
 
 def measure_every_head(folder: Path, name: str) -> str:
@@ -87,7 +91,7 @@ def measure_every_head(folder: Path, name: str) -> str:
 @pytest.mark.parametrize("name", STRUCTURES)
 @pytest.mark.filterwarnings("ignore:head .* was not trained on")
 def test_equals_ase(
-    results: Callable[[str, str, str], Result], name: str, head: str, form: Form
+    results: Callable[[str, str, Form], Result], name: str, head: str, form: Form
 ) -> None:
     atoms = STRUCTURES[name]()
     got = results(name, head, form)

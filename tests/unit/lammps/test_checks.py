@@ -134,6 +134,16 @@ def test_box_has_lammps_vectors_in_rows() -> None:
     assert pbc.tolist() == [True, True, True]
 
 
+def test_no_images_along_z_in_two_dimensions() -> None:
+    atoms = Atoms("OO", positions=[[0, 0, 0], [2, 0, 0]], cell=[8, 8, 1], pbc=[1, 1, 0])
+    data = Data(atoms, [0, 0])
+    flat = instance(data, dimension=2)
+    low, high, xy, yz, xz, _, changes = flat.extract_box()
+    flat.extract_box = lambda: (low, high, xy, yz, xz, [1, 1, 1], changes)
+    assert periodic_box(flat)[1].tolist() == [True, True, False]
+    check_pairs(flat, data, owners_of_images(data.tags, data.nlocal), R_MAX)
+
+
 def test_wrong_settings_are_refused() -> None:
     data = Data(triclinic(), [0] * 4)
     check_settings(instance(data), data)
