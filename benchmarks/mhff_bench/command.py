@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
@@ -11,52 +13,88 @@ from mhff.errors import MHFFError
 from mhff_bench.peers import DEFAULT_PYTHON, PEERS
 from mhff_bench.systems import SYSTEMS
 
+if TYPE_CHECKING:
+    from mhff_bench.benchmark import Plan
+    from mhff_bench.contenders import Choice
 
-def bench(
-    model: Annotated[str, typer.Argument(help="Model file, mini, or an artefact.")],
+
+@dataclass(frozen=True)
+class Options:
+    """The command line: each field is an argument or an option."""
+
+    model: Annotated[str, typer.Argument(help="Model file, mini, or an artefact.")]
     engine: Annotated[
         list[str] | None,
         typer.Option(
             help="Engine, by default python, which evaluates a ready neighbour list; an unknown "
             "name lists the installed ones; repeatable."
         ),
-    ] = None,
+    ] = None
     form: Annotated[
         list[str] | None, typer.Option(help="Form of the program, by default aoti; repeatable.")
-    ] = None,
+    ] = None
     dtype: Annotated[
         list[str] | None, typer.Option(help="float32 (default) or float64; repeatable.")
-    ] = None,
-    system: Annotated[str, typer.Option(help=f"One of {', '.join(SYSTEMS)}.")] = next(
-        iter(SYSTEMS)
-    ),
-    sizes: Annotated[str | None, typer.Option(help="Numbers of atoms, as 8,64,216.")] = None,
-    head: Annotated[
-        str | None, typer.Option(help="Head; the beginning of its name is enough.")
-    ] = None,
+    ] = None
+    system: Annotated[str, typer.Option(help=f"One of {', '.join(SYSTEMS)}.")] = next(iter(SYSTEMS))
+    sizes: Annotated[str | None, typer.Option(help="Numbers of atoms, as 8,64,216.")] = None
+    head: Annotated[str | None, typer.Option(help="Head; the beginning of its name is enough.")] = (
+        None
+    )
     threads: Annotated[
         list[int] | None, typer.Option(help="Threads of every contender, by default 1; repeatable.")
-    ] = None,
-    rounds: Annotated[int, typer.Option(help="Number of turns of each contender.")] = 7,
+    ] = None
+    rounds: Annotated[int, typer.Option(help="Number of turns of each contender.")] = 7
     against: Annotated[
         list[str] | None, typer.Option(help=f"One of {', '.join(PEERS)}; repeatable.")
-    ] = None,
+    ] = None
     peer_python: Annotated[
         Path | None, typer.Option(help=f"Python that has the peers, by default {DEFAULT_PYTHON}.")
-    ] = None,
+    ] = None
     peer_model: Annotated[
         Path | None,
         typer.Option(help="The .model file of mace-torch that MODEL was imported from."),
-    ] = None,
+    ] = None
     memory: Annotated[
         bool, typer.Option(help="Measure the peak memory of each point, in a process of its own.")
-    ] = True,
+    ] = True
     max_seconds: Annotated[
         float, typer.Option(help="Skip a contender at sizes at which a step takes longer, s.")
-    ] = 30.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    plot: Annotated[Path | None, typer.Option("--plot", help="Write a figure to this PNG.")] = None,
-) -> None:
+    ] = 30.0
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False
+    plot: Annotated[Path | None, typer.Option("--plot", help="Write a figure to this PNG.")] = None
+
+    def choice(self) -> Choice:
+        """What takes part."""
+        from mhff_bench.contenders import Choice
+
+        return Choice(
+            model=self.model,
+            engines=tuple(self.engine or ["python"]),
+            forms=tuple(self.form or []),
+            dtypes=tuple(self.dtype or []),
+            head=_head(self.model, self.head),
+            threads=tuple(self.threads or [1]),
+            against=tuple(self.against or []),
+            peer_python=self.peer_python,
+            peer_model=self.peer_model,
+        )
+
+    def plan(self) -> Plan:
+        """What to measure and how often."""
+        from mhff_bench.benchmark import Plan
+
+        return Plan(
+            self.choice(),
+            self.system,
+            _sizes(self.sizes),
+            self.rounds,
+            max_seconds=self.max_seconds,
+            memory=self.memory,
+        )
+
+
+def bench(**given: Any) -> None:
     """Measure time and memory per step against system size.
 
     Engines, forms, precisions and peers take turns.
@@ -65,39 +103,44 @@ def bench(
 
     from rich.console import Console
 
-    from mhff.files import check_output
-    from mhff_bench.benchmark import Plan
     from mhff_bench.benchmark import bench as run
-    from mhff_bench.contenders import Choice
     from mhff_bench.report_table import terminal
 
-    choice = Choice(
-        model=model,
-        engines=tuple(engine or ["python"]),
-        forms=tuple(form or []),
-        dtypes=tuple(dtype or []),
-        head=_head(model, head),
-        threads=tuple(threads or [1]),
-        against=tuple(against or []),
-        peer_python=peer_python,
-        peer_model=peer_model,
-    )
-    plan = Plan(choice, system, _sizes(sizes), rounds, max_seconds=max_seconds, memory=memory)
-    if plot is not None:
-        check_output(plot, [model, peer_model] if peer_model else [model], "--plot")
+    options = Options(**given)
+    plan = options.plan()
+    if options.plot is not None:
         _check_plotting()
     notes = Console(stderr=True, highlight=False)
     with notes.status("") as status:
         report = run(plan, lambda sentence: status.update(sentence)).as_dict()
-    if plot is not None:
-        _plot(report, plot)
-    if as_json:
+    if options.plot is not None:
+        _plot(report, options.plot)
+    if options.as_json:
         typer.echo(json.dumps(report, indent=1))
         return
     console = Console()
     console.print(terminal(report))
-    if plot is not None:
-        console.print(f"wrote {plot}")
+    if options.plot is not None:
+        console.print(f"wrote {options.plot}")
+
+
+def _signature(record: type) -> inspect.Signature:
+    """The fields of a record as parameters, from which typer makes the command line."""
+    kinds = get_type_hints(record, include_extras=True)
+    return inspect.Signature(
+        [
+            inspect.Parameter(
+                field.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=inspect.Parameter.empty if field.default is MISSING else field.default,
+                annotation=kinds[field.name],
+            )
+            for field in fields(record)
+        ]
+    )
+
+
+bench.__signature__ = _signature(Options)  # type: ignore[attr-defined]
 
 
 def _head(model: str, beginning: str | None) -> str | None:

@@ -13,7 +13,7 @@ from mhff_openmm.adapter import KJ_PER_MOL_PER_EV
 from mhff_openmm.force import add_mhff_force
 from mhff_openmm.systems import system_of
 
-STEP = 0.5e-3
+TIMESTEP = 0.5e-3
 """Time step, ps."""
 TEMPERATURE = 300.0
 """Temperature at the start, K."""
@@ -33,7 +33,7 @@ class OpenMM:
         described, topology = system_of(atoms)
         chosen = {name: self.options[name] for name in ("head", "dtype", "form")}
         add_mhff_force(described, topology, self.options["model"], **chosen)
-        self.integrator = openmm.VerletIntegrator(STEP)
+        self.integrator = openmm.VerletIntegrator(TIMESTEP)
         threads = {"Threads": str(self.options["threads"])}
         self.context = openmm.Context(described, self.integrator, self.platform, threads)
         self.context.setPositions(atoms.positions * unit.angstrom)
