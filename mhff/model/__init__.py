@@ -1,3 +1,4 @@
-"""The model core, one file per block of the paper; `mace.py` holds the forward pass,
-`derivatives.py` the forces.
+"""The model, one file per block of the paper.
+
+`mace.py` holds the forward pass, `derivatives.py` the forces.
 """

@@ -10,10 +10,10 @@ from mhff.model.exact import ExactConstants
 
 
 class SphericalHarmonics(ExactConstants):
-    """Real harmonics Y_lm of unit vectors, l = 0..l_max, component normalisation: sum over m of
-    Y_lm^2 = 2l + 1.
+    """Real harmonics Y_lm of unit vectors, l = 0..l_max.
 
-    Built by the recursion Y_l ~ Y_(l-1) x Y_1 in e3nn's convention (polar axis y).
+    Component normalisation: the sum over m of Y_lm^2 is 2l + 1. Built by the recursion
+    Y_l ~ Y_(l-1) x Y_1 in e3nn's convention (polar axis y).
     """
 
     def __init__(self, recursion: Sequence[torch.Tensor]) -> None:
@@ -28,5 +28,5 @@ class SphericalHarmonics(ExactConstants):
         degrees = [torch.ones_like(directions[:, :1]), directions]
         for degree in range(2, self.l_max + 1):
             outer = (degrees[-1].unsqueeze(2) * directions.unsqueeze(1)).flatten(1)
-            degrees.append(outer @ getattr(self, f"recursion_{degree}"))
+            degrees.append(outer @ self.get_buffer(f"recursion_{degree}"))
         return torch.cat([(2 * degree + 1) ** 0.5 * y for degree, y in enumerate(degrees)], dim=1)

@@ -1,21 +1,22 @@
-"""The numbers that weights mean something together with: a model keeps them, and its file stores
-them.
+"""Constants that the weights depend on: a model keeps them, and its file stores them.
 
-A model made here computes them; an imported one has those of its file, which may be rounded or in
-another basis. All are float64, or int64 where they count or point.
+A model made here computes them. An imported one has those of its file, which may be rounded or in
+another basis. All are float64, or int64 where they are counts or indices.
 
-| name                  | shape            | what                                                                    |
-|-----------------------|------------------|-------------------------------------------------------------------------|
-| covalent_radii        | [n_elements]     | A                                                                       |
-| harmonics.<l>         | [3(2l-1), 2l+1]  | recursion of the harmonics, l = 2..l_max                                |
-| radial.functions      | [n_radial]       | Bessel frequencies (1/A), Gaussian centres (A) or Chebyshev degrees     |
-| radial.factor         | []               | prefactor of the Bessel functions, exponent of the Gaussians (1/A^2), 1 |
-| radial.transform      | [3], [1] or [0]  | a, q, p of Agnesi; alpha of Soft; nothing                               |
-| zbl.coefficients      | [4]              | of the screening function                                               |
-| zbl.length, zbl.power | []               | screening length (A) and exponent of the charges                        |
-| activation.<name>     | []               | factors of silu, sigmoid and the readout's activation                   |
-| convolution.<layer>   | [B, rows, D_in]  | `coupling.convolution_coupling`                                         |
-| product.<layer>.<...> |                  | `coupling.product_basis`                                                |
+| name                  | shape           | content                                                |
+|-----------------------|-----------------|--------------------------------------------------------|
+| covalent_radii        | [n_elements]    | A                                                      |
+| harmonics.<l>         | [3(2l-1), 2l+1] | recursion of the harmonics, l = 2..l_max               |
+| radial.functions      | [n_radial]      | frequencies of Bessel functions (1/A),                 |
+|                       |                 | centres of Gaussians (A), or degrees of Chebyshev's    |
+| radial.factor         | []              | prefactor of Bessel functions,                         |
+|                       |                 | exponent of Gaussians (1/A^2), or 1                    |
+| radial.transform      | [3], [1] or [0] | a, q, p of Agnesi; alpha of Soft; nothing              |
+| zbl.coefficients      | [4]             | coefficients of the screening function                 |
+| zbl.length, zbl.power | []              | screening length (A) and exponent of the charges       |
+| activation.<name>     | []              | factors of silu, sigmoid and the readout's activation  |
+| convolution.<layer>   | [B, rows, D_in] | `coupling.convolution_coupling`                        |
+| product.<layer>.<...> |                 | `coupling.product_basis`                               |
 """
 
 from __future__ import annotations
@@ -41,15 +42,14 @@ MOMENTS = {
     "abs": 1.001110600838467,
     "none": 1.0,
 }
-"""1 / sqrt(<f(z)^2>) for normal z, the Monte-Carlo values of e3nn that published models were
-trained with.
-"""
+"""1 / sqrt(<f(z)^2>) for normal z: e3nn's Monte-Carlo values, which published models use."""
 AGNESI = (1.0805, 0.9183, 4.5791)
 """a, q, p of W. C. Witt et al., J. Chem. Phys. 159, 164101 (2023)."""
 SOFT_ALPHA = 4.0
 # J. F. Ziegler, J. P. Biersack, U. Littmark, The Stopping and Range of Ions in Matter (1985)
 ZBL_COEFFICIENTS = (0.1818, 0.5099, 0.2802, 0.02817)
-ZBL_LENGTH, ZBL_POWER = 0.4543 * 0.529, 0.300
+ZBL_LENGTH = 0.4543 * 0.529
+ZBL_POWER = 0.300
 
 
 def model_constants(config: ModelConfig) -> dict[str, torch.Tensor]:
@@ -68,7 +68,8 @@ def model_constants(config: ModelConfig) -> dict[str, torch.Tensor]:
         constants[f"activation.{name}"] = _tensor(MOMENTS[function])
     if config.zbl:
         constants["zbl.coefficients"] = _tensor(ZBL_COEFFICIENTS)
-        constants["zbl.length"], constants["zbl.power"] = _tensor(ZBL_LENGTH), _tensor(ZBL_POWER)
+        constants["zbl.length"] = _tensor(ZBL_LENGTH)
+        constants["zbl.power"] = _tensor(ZBL_POWER)
     for degree in range(2, config.l_max + 1):
         constants[f"harmonics.{degree}"] = harmonic_recursion(degree)
     for layer in range(config.n_layers):
@@ -81,7 +82,8 @@ def model_constants(config: ModelConfig) -> dict[str, torch.Tensor]:
 
 
 def _radial_constants(config: ModelConfig) -> dict[str, torch.Tensor]:
-    n, r_max = config.n_radial, config.r_max
+    n = config.n_radial
+    r_max = config.r_max
     counted = torch.arange(1, n + 1, dtype=torch.float64)
     functions, factor = {
         "bessel": (counted * math.pi / r_max, (2 / r_max) ** 0.5),
@@ -104,9 +106,7 @@ def _tensor(values: object) -> torch.Tensor:
 
 
 def check_constants(config: ModelConfig, constants: Mapping[str, torch.Tensor]) -> None:
-    """Raise ValueError unless `constants` (of a file) have the names, types and shapes that an
-    architecture needs.
-    """
+    """Raise ValueError unless a file's constants have the names, types and shapes they need."""
     expected = _shapes(config, constants)
     if set(constants) != set(expected):
         raise ValueError(
@@ -154,10 +154,8 @@ def _shapes(
             message_layout(sent, config.l_max).n_rows,
             (sent + 1) ** 2,
         )
-        n_monomials, n_paths = (
-            _lengths(constants, f"product.{layer}.rows"),
-            _lengths(constants, f"product.{layer}.paths"),
-        )
+        n_monomials = _lengths(constants, f"product.{layer}.rows")
+        n_paths = _lengths(constants, f"product.{layer}.paths")
         shapes[f"product.{layer}.monomials"] = (*n_monomials, config.correlations[layer])
         shapes[f"product.{layer}.rows"] = n_monomials
         shapes[f"product.{layer}.basis"] = (*n_monomials, *n_paths)

@@ -1,10 +1,8 @@
-"""Constants of the rotation group: Clebsch-Gordan tensors, harmonics, convolution paths, the
-symmetric product basis.
+"""Constants of the rotation group: Clebsch-Gordan tensors, convolution paths, product basis.
 
-Real harmonics in e3nn's convention (polar axis y, component normalisation), natural parity
-throughout, so a path
-(l1, l2, l3) exists where l1 + l2 + l3 is even. Everything is float64; models keep these tensors
-exact and store them in their file, because the weights mean something only together with them.
+Real harmonics in e3nn's convention (polar axis y, component normalisation) and natural parity
+throughout, so a path (l1, l2, l3) exists where l1 + l2 + l3 is even. Everything is float64. Models
+keep these tensors exact and store them in their file, because their weights depend on them.
 """
 
 from __future__ import annotations
@@ -17,41 +15,33 @@ import torch
 
 from mhff.ops.shapes import MessageLayout
 
-INDEPENDENT = 1e-9
-"""A path is a new direction if this much of its norm remains after projecting the earlier ones out.
-"""
+MIN_INDEPENDENT_PART = 1e-9
+"""A path is new if at least this fraction of its norm is orthogonal to all earlier paths."""
 
 
 @lru_cache
 def clebsch_gordan(l1: int, l2: int, l3: int) -> torch.Tensor:
-    """Coupling tensor `[2 l1 + 1, 2 l2 + 1, 2 l3 + 1]` with Frobenius norm 1, for even l1 + l2 +
-    l3.
+    """Coupling tensor `[2 l1 + 1, 2 l2 + 1, 2 l3 + 1]` of Frobenius norm 1, l1 + l2 + l3 even.
 
-    Features of natural parity need no other, and the sign of the others differs between versions of
-    e3nn.
+    Features of natural parity need no others, whose signs differ between versions of e3nn.
     """
     if (l1 + l2 + l3) % 2:
         raise ValueError(f"expected degrees with an even sum, got {l1}, {l2}, {l3}")
-    with torch.serialization.safe_globals(
-        [slice]
-    ):  # e3nn 0.4.4 reads its constants with torch.load
+    # e3nn 0.4.4 reads its constants with torch.load
+    with torch.serialization.safe_globals([slice]):
         from e3nn import o3
 
     return o3.wigner_3j(l1, l2, l3, dtype=torch.float64)
 
 
 def harmonic_recursion(degree: int) -> torch.Tensor:
-    """Matrix `[(2l - 1) * 3, 2l + 1]` that makes unit-normalised Y_l from the outer product of
-    Y_(l-1) and Y_1.
-    """
+    """Matrix `[(2l - 1) * 3, 2l + 1]`: unit-normalised Y_l from the outer product Y_(l-1) Y_1."""
     c = clebsch_gordan(degree, degree - 1, 1)
     return (c / c[degree, degree - 1, 1]).permute(1, 2, 0).reshape(-1, 2 * degree + 1)
 
 
 def convolution_paths(input_lmax: int, l_max: int) -> list[tuple[int, int, int]]:
-    """Paths (l1 of the feature, l2 of the harmonic, l3 of the message), ordered by l3, then l1,
-    then l2.
-    """
+    """Paths (l1 of the feature, l2 of the harmonic, l3 of the message), by l3, then l1, then l2."""
     paths = [
         (l1, l2, l3)
         for l1 in range(input_lmax + 1)
@@ -70,10 +60,10 @@ def message_layout(input_lmax: int, l_max: int) -> MessageLayout:
 def convolution_coupling(
     input_lmax: int, l_max: int, given: Mapping[tuple[int, int, int], torch.Tensor] | None = None
 ) -> torch.Tensor:
-    """Tensor `[(l_max + 1)^2 harmonics, rows, (input_lmax + 1)^2 features]`, with the factor sqrt(2
-    l3 + 1).
+    """Tensor `[(l_max + 1)^2 harmonics, rows, (input_lmax + 1)^2 features]`.
 
-    `given` are coupling tensors to take in place of the exact ones (`mhff.interop.mace.constants`).
+    Each path carries the factor sqrt(2 l3 + 1). `given`: coupling tensors that replace the exact
+    ones (`mhff.interop.mace.constants`).
     """
     given = given or {}
     paths = convolution_paths(input_lmax, l_max)
@@ -90,16 +80,14 @@ def convolution_coupling(
 
 
 def _path_tensors(l_max: int, nu: int, degree: int) -> list[torch.Tensor]:
-    """Tensors `[2L + 1, D, ..., D]` of all ways to couple nu features, one after the other, to one
-    degree L.
-    """
+    """Tensors `[2L + 1, D, ..., D]` of all ways to couple nu features in turn to one degree L."""
     dim = (l_max + 1) ** 2
     tensors = [
         (left, torch.eye(dim, dtype=torch.float64)[left**2 : (left + 1) ** 2])
         for left in range(l_max + 1)
     ]
     for order in range(2, nu + 1):
-        reach = (nu - order) * l_max  # what the remaining features can still add or take away
+        reach = (nu - order) * l_max  # by which the remaining features can change the degree
         longer = []
         for left, x in tensors:
             for right in range(l_max + 1):
@@ -126,8 +114,7 @@ def _symmetrised(x: torch.Tensor) -> torch.Tensor:
 def symmetric_basis(
     l_max: int, degree: int, nu: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Basis of the equivariant symmetric polynomials of order nu with values of one degree, as
-    monomials.
+    """Basis of the equivariant symmetric polynomials of order nu and one degree, as monomials.
 
     Returns `monomials [Q, nu]` (sorted feature indices), `rows [Q]` (component M of the output) and
     `basis [Q, K]`: coefficients of K orthogonal paths of squared tensor norm 2L + 1. Built by
@@ -141,7 +128,10 @@ def symmetric_basis(
         for _ in range(2):  # twice is enough for orthogonality to rounding
             for other in chosen:
                 path = path - (other @ path) * other
-        if path.norm() > INDEPENDENT * (2 * degree + 1) ** 0.5 and path.norm() > INDEPENDENT * norm:
+        if (
+            path.norm() > MIN_INDEPENDENT_PART * (2 * degree + 1) ** 0.5
+            and path.norm() > MIN_INDEPENDENT_PART * norm
+        ):
             chosen.append(path / path.norm())
     dim = (l_max + 1) ** 2
     paths = (
@@ -153,7 +143,7 @@ def symmetric_basis(
         [len(set(permutations(index))) for index in indices.tolist()], dtype=torch.float64
     )
     coefficients = paths[(slice(None), *indices.T)] * multiplicity[:, None]
-    rows, kept = (coefficients.abs().amax(-1) > INDEPENDENT).nonzero(as_tuple=True)
+    rows, kept = (coefficients.abs().amax(-1) > MIN_INDEPENDENT_PART).nonzero(as_tuple=True)
     return indices[kept], rows, coefficients[rows, kept]
 
 
@@ -162,8 +152,8 @@ def product_basis(l_max: int, output_lmax: int, correlation: int) -> dict[str, t
 
     `monomials [Q, correlation]` are indices into the (l_max + 1)^2 features, padded with (l_max +
     1)^2 (the constant one); `rows [Q]` the packed output component; `basis [Q, K]` block diagonal
-    over (degree, nu), K = `len(path_orders)`; `paths [K]` the number of paths in each path's own
-    block (weights start as N(0, 1) / paths).
+    over (degree, nu); `paths [K]` the number of paths in each path's own block (weights start as
+    N(0, 1) / paths).
     """
     dim = (l_max + 1) ** 2
     monomials, rows, blocks, paths = [], [], [], []

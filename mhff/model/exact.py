@@ -9,8 +9,7 @@ from torch import nn
 
 
 class ExactConstants(nn.Module):
-    """A module that keeps its constants in float64 and rounds them anew at every change of dtype or
-    device.
+    """A module that keeps constants in float64 and rounds them anew when dtype or device change.
 
     A plain buffer that went to float32 and back would stay rounded, and break symmetries at 1e-8.
     """
@@ -22,8 +21,8 @@ class ExactConstants(nn.Module):
     def add_constant(self, name: str, value: torch.Tensor) -> None:
         """Register a constant buffer; integer tensors are kept as they are.
 
-        `value` has numbers even where the weights do not yet (`mhff.modelfile` builds on the meta
-        device), so make it on an explicit device.
+        Make `value` on an explicit device: it needs numbers even where the weights have none yet
+        (`mhff.modelfile` builds networks on the meta device).
         """
         self._exact[name] = value.detach().clone()
         rounded = value.to(torch.float32) if value.is_floating_point() else value

@@ -19,12 +19,12 @@ FUNCTIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 
 
 def normal(shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
-    """N(0, 1) in float32 whatever torch's default is, from a generator of our own."""
+    """Normal numbers N(0, 1), float32 whatever torch's default type."""
     return torch.randn(shape, generator=generator, dtype=torch.float32)
 
 
 def uniform(shape: tuple[int, ...], bound: float, generator: torch.Generator) -> torch.Tensor:
-    """U(-bound, bound) in float32, from a generator of our own."""
+    """Uniform numbers U(-bound, bound), float32 whatever torch's default type."""
     return torch.empty(shape, dtype=torch.float32).uniform_(-bound, bound, generator=generator)
 
 
@@ -41,8 +41,7 @@ class Activation(nn.Module):
 
 
 class PackedLinear(nn.Module):
-    """Equivariant linear map: for each degree l its own matrix over channels, out = x W_l /
-    sqrt(fan_in).
+    """Equivariant linear map, one matrix W_l over channels per degree: out = x W_l / sqrt(fan_in).
 
     `fan_in` and `fan_out` list channels by l. Input: the channels of degree l as `[n, 2l + 1,
     fan_in[l]]`, one tensor per l; output: the same with `fan_out[l]`.
@@ -64,9 +63,7 @@ class PackedLinear(nn.Module):
 
 
 class ElementLinear(nn.Module):
-    """Equivariant linear map with one set of matrices per element, out = x W_l[z] / sqrt(n_elements
-    * fan_in).
-    """
+    """Equivariant linear map of each element: out = x W_l[z] / sqrt(n_elements * fan_in)."""
 
     def __init__(
         self,
@@ -105,7 +102,7 @@ class ElementEmbedding(nn.Module):
 
 
 class RadialNetwork(nn.Module):
-    """Bias-free network of the classic interactions: x W / sqrt(fan_in) with scaled silu between."""
+    """Bias-free network of the classic interactions: x W / sqrt(fan_in), scaled silu in between."""
 
     def __init__(
         self,
@@ -120,17 +117,18 @@ class RadialNetwork(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        for index, weight in enumerate(self.weights):
-            x = (self.activation(x) if index else x) @ (weight * weight.shape[0] ** -0.5)
+        for layer, weight in enumerate(self.weights):
+            if layer > 0:
+                x = self.activation(x)
+            x = x @ (weight * weight.shape[0] ** -0.5)
         return x
 
 
 class PairNetwork(nn.Module):
-    """Network of the non-linear interaction, on [radial basis, source(z_sender),
-    target(z_receiver)].
+    """Network of the non-linear interaction: radial basis, source(z_sender), target(z_receiver).
 
-    Linear, LayerNorm, silu, ..., Linear. The elements' share of the first layer depends on the
-    element only, so it is computed once per element and gathered.
+    Linear, LayerNorm, silu, ..., Linear. The elements' share of the first layer is computed once
+    per element and gathered.
     """
 
     def __init__(
@@ -158,11 +156,14 @@ class PairNetwork(nn.Module):
         sender: torch.Tensor,
         receiver: torch.Tensor,
     ) -> torch.Tensor:
-        """`radial [E, n_radial]`; `source`, `target` `[n_elements, n_element]`; species of
-        `sender`, `receiver` `[E]`.
+        """Values `[E, widths[-1]]` of edges.
+
+        `radial [E, n_radial]`; `source`, `target` `[n_elements, n_element]`; `sender`, `receiver`
+        `[E]`: their species.
         """
         of_radial, of_source, of_target = self.weights[0].split(self.split, dim=1)
-        of_sender, of_receiver = source @ of_source.T, target @ of_target.T + self.biases[0]
+        of_sender = source @ of_source.T
+        of_receiver = target @ of_target.T + self.biases[0]
         x = (
             radial @ of_radial.T
             + of_sender.index_select(0, sender)
@@ -182,3 +183,11 @@ def split_degrees(packed: torch.Tensor) -> list[torch.Tensor]:
 def pack_degrees(degrees: Sequence[torch.Tensor]) -> torch.Tensor:
     """Inverse of `split_degrees`."""
     return torch.cat(list(degrees), dim=1)
+
+
+def add_degrees(
+    degrees: Sequence[torch.Tensor], terms: Sequence[torch.Tensor]
+) -> list[torch.Tensor]:
+    """Sum of features and terms of each degree; the terms may end at a lower degree."""
+    sums = [x + term for x, term in zip(degrees, terms, strict=False)]
+    return [*sums, *degrees[len(terms) :]]

@@ -1,6 +1,4 @@
-"""Product block: the symmetric contraction of A to higher body orders, then a linear map and the
-skip connection.
-"""
+"""Product block: higher body orders by symmetric contraction, a linear map, the skip connection."""
 
 from __future__ import annotations
 
@@ -12,15 +10,15 @@ from torch.nn import functional
 
 from mhff.model.config import ModelConfig
 from mhff.model.exact import ExactConstants
-from mhff.model.layers import PackedLinear, normal, pack_degrees, split_degrees
+from mhff.model.layers import PackedLinear, add_degrees, normal, pack_degrees, split_degrees
 from mhff.ops.contraction import Contract, symmetric_contraction
 
 
 class Product(ExactConstants):
-    """Higher body orders B of A (I. Batatia et al., arXiv:2206.07697, equations 10 and 11), then
-    linear(B) + skip.
+    """Node features linear(B) + skip, B the higher body orders of A.
 
-    The contraction is evaluated as a sparse polynomial; its coefficients are `basis @ weights`.
+    I. Batatia et al., arXiv:2206.07697, equations 10 and 11. The contraction is a sparse polynomial
+    with the coefficients `basis @ weights`.
     """
 
     monomials: torch.Tensor
@@ -40,7 +38,8 @@ class Product(ExactConstants):
             name: constants[f"product.{layer}.{name}"]
             for name in ("monomials", "rows", "basis", "paths")
         }
-        channels, n_degrees = config.n_channels, config.output_lmax(layer) + 1
+        channels = config.n_channels
+        n_degrees = config.output_lmax(layer) + 1
         n_sets = 1 if config.agnostic_product else len(config.elements)
         self.operator: Contract = symmetric_contraction
         self.add_constant("monomials", basis["monomials"])
@@ -55,12 +54,13 @@ class Product(ExactConstants):
     def forward(
         self, a: torch.Tensor, skip: list[torch.Tensor], species: torch.Tensor
     ) -> torch.Tensor:
-        """Node features `[n_local, (output_lmax + 1)^2, C]` from A, the skip term per l, and
-        species `[n_local]`.
+        """Node features `[n_local, (output_lmax + 1)^2, C]`.
+
+        `a [n_local, (l_max + 1)^2, C]`; `skip`: the skip term of each degree that has one;
+        `species [n_local]`.
         """
         coefficients = torch.matmul(self.basis, self.weights)
         if coefficients.shape[0] > 1:
             coefficients = coefficients.index_select(0, species)
         products = self.operator(a, coefficients, self.monomials, self.row_sum)
-        degrees = self.linear(split_degrees(products))
-        return pack_degrees([x + skip[l] if l < len(skip) else x for l, x in enumerate(degrees)])
+        return pack_degrees(add_degrees(self.linear(split_degrees(products)), skip))

@@ -12,8 +12,8 @@ from mhff.model.exact import ExactConstants
 SOFT_INNER, SOFT_OUTER = 3 / 4, 4 / 3
 """Where the Soft transform begins and ends, in units of the sum of the covalent radii."""
 ZBL_EXPONENTS = (3.2, 0.9423, 0.4028, 0.2016)
-"""Of the screening function: J. F. Ziegler, J. P. Biersack, U. Littmark, The Stopping and Range of
-Ions in Matter (1985).
+"""Exponents of the screening function: J. F. Ziegler, J. P. Biersack, U. Littmark, The Stopping and
+Range of Ions in Matter (1985).
 """
 COULOMB = 14.3996
 """e^2 / (4 pi eps0) in eV A, with the digits that published models were trained with."""
@@ -36,8 +36,7 @@ def polynomial_envelope(x: torch.Tensor, power: int) -> torch.Tensor:
 
 
 class RadialBasis(ExactConstants):
-    """Radial functions of the (possibly transformed) distance, and the cutoff envelope of the plain
-    distance.
+    """Radial functions of the transformed distance, and the cutoff envelope of the distance.
 
     Bessel functions: J. Gasteiger et al., arXiv:2003.03123, equation 7.
     """
@@ -47,11 +46,9 @@ class RadialBasis(ExactConstants):
 
     def __init__(self, config: ModelConfig, constants: Mapping[str, torch.Tensor]) -> None:
         super().__init__()
-        self.r_max, self.cutoff_power, self.apply_cutoff = (
-            config.r_max,
-            config.cutoff_power,
-            config.apply_cutoff,
-        )
+        self.r_max = config.r_max
+        self.cutoff_power = config.cutoff_power
+        self.apply_cutoff = config.apply_cutoff
         self.factor = float(constants["radial.factor"])
         self.parameters_of_transform = constants["radial.transform"].tolist()
         self.transform = {"agnesi": self._agnesi, "soft": self._soft, "none": _unchanged}[
@@ -68,8 +65,9 @@ class RadialBasis(ExactConstants):
     def forward(
         self, r: torch.Tensor, sender: torch.Tensor, receiver: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Basis `[E, n_radial]` and envelope `[E, 1]` from distances `[E]` and the species of both
-        ends `[E]`.
+        """Basis `[E, n_radial]` and envelope `[E, 1]`.
+
+        `r [E]`: distances, A; `sender`, `receiver` `[E]`: their species.
         """
         r = r.unsqueeze(-1)
         envelope = polynomial_envelope(r / self.r_max, self.cutoff_power)
@@ -80,13 +78,13 @@ class RadialBasis(ExactConstants):
         return (basis * envelope if self.apply_cutoff else basis), envelope
 
     def _agnesi(self, r: torch.Tensor, radii: torch.Tensor) -> torch.Tensor:
-        """1 / (1 + a x^q / (1 + x^(q - p))), x = r / (mean of the radii): a number between 0 and 1."""
+        """1 / (1 + a x^q / (1 + x^(q - p))), from 1 to 0; x = r / (mean of the radii)."""
         a, q, p = self.parameters_of_transform
         x = r / (0.5 * radii)
         return 1 / (1 + a * x**q / (1 + x ** (q - p)))
 
     def _soft(self, r: torch.Tensor, radii: torch.Tensor) -> torch.Tensor:
-        """From 3/4 of the sum of the radii at short distance over to r."""
+        """A smooth step from 3/4 of the sum of the radii, at short distance, to r."""
         (alpha,) = self.parameters_of_transform
         inner, outer = SOFT_INNER * radii, SOFT_OUTER * radii
         return inner + 0.5 * (r - inner) * (
@@ -102,10 +100,9 @@ class RadialBasis(ExactConstants):
         return torch.exp(self.factor * (d - self.functions) ** 2)
 
     def _chebyshev(self, d: torch.Tensor) -> torch.Tensor:
-        """Polynomials of the first kind T_n(d), n = 1..n_radial, d as it is: T_(n+1) = 2 d T_n -
-        T_(n-1).
-        """
-        before, polynomials = torch.ones_like(d), [d]
+        """T_n(d) of the first kind, n = 1..n_radial: T_(n+1) = 2 d T_n - T_(n-1), d not scaled."""
+        before = torch.ones_like(d)
+        polynomials = [d]
         for _ in range(1, self.functions.shape[0]):
             before, latest = polynomials[-1], 2 * d * polynomials[-1] - before
             polynomials.append(latest)
@@ -119,8 +116,8 @@ def _unchanged(r: torch.Tensor, radii: torch.Tensor) -> torch.Tensor:
 class ZBLRepulsion(ExactConstants):
     """Screened nuclear repulsion, eV, half of each pair's energy on each of its two edges.
 
-    It ends smoothly at the sum of the covalent radii. Like everything else it ignores edges that
-    are not shorter than r_max, which engines' neighbour lists with a skin contain.
+    It ends smoothly at the sum of the covalent radii. Like all other terms it is zero for edges of
+    r_max or longer, which engines' neighbour lists with a skin contain.
     """
 
     covalent_radii: torch.Tensor
@@ -128,9 +125,11 @@ class ZBLRepulsion(ExactConstants):
 
     def __init__(self, config: ModelConfig, constants: Mapping[str, torch.Tensor]) -> None:
         super().__init__()
-        self.r_max, self.cutoff_power = config.r_max, config.cutoff_power
+        self.r_max = config.r_max
+        self.cutoff_power = config.cutoff_power
         self.coefficients = constants["zbl.coefficients"].tolist()
-        self.length, self.power = float(constants["zbl.length"]), float(constants["zbl.power"])
+        self.length = float(constants["zbl.length"])
+        self.power = float(constants["zbl.power"])
         self.add_constant("covalent_radii", constants["covalent_radii"])
         self.add_constant(
             "charges", torch.tensor(config.atomic_numbers, dtype=torch.float64, device="cpu")
@@ -140,10 +139,8 @@ class ZBLRepulsion(ExactConstants):
         self, r: torch.Tensor, sender: torch.Tensor, receiver: torch.Tensor
     ) -> torch.Tensor:
         """Energy per edge `[E]` from distances `[E]` and the species of both ends `[E]`."""
-        z_sender, z_receiver = (
-            self.charges.index_select(0, sender),
-            self.charges.index_select(0, receiver),
-        )
+        z_sender = self.charges.index_select(0, sender)
+        z_receiver = self.charges.index_select(0, receiver)
         per_length = self.charges**self.power / self.length
         r_cut = self.covalent_radii.index_select(0, sender) + self.covalent_radii.index_select(
             0, receiver

@@ -25,17 +25,17 @@ class LinearReadout(nn.Module):
 
 
 class NonLinearReadout(nn.Module):
-    """Energies `[n, n_heads]` of scalars `[n, C]` through a hidden layer of `readout_width` scalars
-    per head.
+    """Energies `[n, n_heads]` of scalars `[n, C]` through `readout_width` hidden scalars per head.
 
-    The fan-in of the second map counts the hidden scalars of all heads, as mace-torch does.
+    The fan-in of the second map counts the hidden scalars of all heads, as in mace-torch.
     """
 
     def __init__(
         self, config: ModelConfig, constants: Mapping[str, torch.Tensor], generator: torch.Generator
     ) -> None:
         super().__init__()
-        n_heads, width = len(config.heads), config.readout_width
+        n_heads = len(config.heads)
+        width = config.readout_width
         self.activation = Activation(config.readout_activation, constants["activation.readout"])
         self.weight_1 = nn.Parameter(normal((config.n_channels, n_heads * width), generator))
         self.weight_2 = nn.Parameter(normal((n_heads, width), generator))
@@ -51,9 +51,7 @@ class NonLinearReadout(nn.Module):
 
 
 class NonLinearBiasReadout(NonLinearReadout):
-    """A `NonLinearReadout` with a second hidden layer for each head, and biases after the first
-    (mace-omol).
-    """
+    """A readout with a second hidden layer per head, and biases after the first (mace-omol)."""
 
     def __init__(
         self, config: ModelConfig, constants: Mapping[str, torch.Tensor], generator: torch.Generator
@@ -75,7 +73,7 @@ class NonLinearBiasReadout(NonLinearReadout):
 
 
 READOUTS = {"nonlinear": NonLinearReadout, "nonlinear_bias": NonLinearBiasReadout}
-"""Readouts of the last of several layers by their name in `ModelConfig.readout`."""
+"""Readouts of the last layer, where there are several, by `ModelConfig.readout`."""
 
 
 class ReferenceEnergies(nn.Module):
@@ -96,8 +94,9 @@ class ReferenceEnergies(nn.Module):
         self.register_buffer("shift", torch.zeros(n_heads, dtype=torch.float64))
 
     def forward(self, interaction: torch.Tensor, species: torch.Tensor) -> torch.Tensor:
-        """Node energies `[n, n_heads]`, float64, from interaction energies `[n, n_heads]` and
-        species `[n]`.
+        """Node energies `[n, n_heads]`, eV, float64.
+
+        `interaction [n, n_heads]`: interaction energies; `species [n]`.
         """
         return (
             self.E0s.T.index_select(0, species)

@@ -45,7 +45,7 @@ class PathCode:
 
 
 class EdgeLoop:
-    """How a shape's channels and paths are shared out, and the statements of its loop over edges."""
+    """Groups of paths and tiles of channels of a shape, and the lines of its loop over edges."""
 
     def __init__(
         self, shape: ConvolutionShape, spline: Spline, dtype: torch.dtype, registers: int
