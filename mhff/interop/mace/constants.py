@@ -142,26 +142,29 @@ def _convolution(reading: Reading, config: ModelConfig, layer: int) -> torch.Ten
         f"it lacks coupling tensors of {some(sorted(map(str, needed - set(tensors))))}",
     )
     for degrees in needed:
-        tensor, exact = tensors[degrees], clebsch_gordan(*degrees)
-        error = float((_double(tensor) - exact).abs().max())
+        error = float((_double(tensors[degrees]) - clebsch_gordan(*degrees)).abs().max())
         expect(
             error < COUPLING_TOLERANCE, f"its coupling tensor of {degrees} is off by {error:.1e}"
         )
-    return convolution_coupling(
-        config.message_lmax(layer), config.l_max, {key: _double(tensors[key]) for key in needed}
-    )
+    given = {degrees: _double(tensors[degrees]) for degrees in needed}
+    return convolution_coupling(config.message_lmax(layer), config.l_max, given)
 
 
 def path_orders(
     reading: Reading, config: ModelConfig, layer: int
 ) -> Iterator[tuple[str, int, int]]:
-    """Path, order nu and number of paths of the product's bases, by degree, then by order."""
+    """Path, order nu and number of paths of the product's bases, by degree, then by order.
+
+    A basis has no more paths than the tensors of its order have components.
+    """
+    dim = (config.l_max + 1) ** 2
     for degree in range(config.output_lmax(layer) + 1):
         path = f"products.{layer}.symmetric_contractions.contractions.{degree}"
         for order in range(1, config.correlations[layer] + 1):
             basis = reading.tensor(f"{path}.U_matrix_{order}")
-            expect(basis.dim() > 0 and basis.shape[-1] > 0, f"{path}.U_matrix_{order} has no paths")
-            yield path, order, basis.shape[-1]
+            n_paths = basis.shape[-1] if basis.dim() else 0
+            expect(0 < n_paths <= dim**order, f"{path}.U_matrix_{order} has {n_paths} paths")
+            yield path, order, n_paths
 
 
 def _product(reading: Reading, config: ModelConfig, layer: int) -> dict[str, torch.Tensor]:
@@ -205,9 +208,8 @@ def symmetric_monomials(
     sums = u.new_zeros(u.shape[0], len(kinds), u.shape[2]).index_add(
         1, torch.from_numpy(place.reshape(-1)), u
     )
-    largest = sums.abs().amax(-1)
-    components, kept = (largest > MIN_COEFFICIENT * max(float(largest.max()), 1e-300)).nonzero(
-        as_tuple=True
-    )
+    sizes = sums.abs().amax(-1)
+    is_kept = sizes > MIN_COEFFICIENT * sizes.max()
+    components, kept = is_kept.nonzero(as_tuple=True)
     indices = torch.from_numpy(np.stack(np.unravel_index(kinds, [dim] * order), axis=1))
     return indices[kept], components, sums[components, kept]

@@ -176,9 +176,14 @@ CHANGES: dict[str, tuple[str, Change, str]] = {
     "U without paths": (
         "mp",
         at(CONTRACTION, tensor("U_matrix_1", torch.zeros(16, 0))),
-        "U_matrix_1 has no paths",
+        "U_matrix_1 has 0 paths",
     ),
-    "U without axes": ("mp", at(CONTRACTION, tensor("U_matrix_1", 1.0)), "U_matrix_1 has no paths"),
+    "U with too many paths": (
+        "mp",
+        at(CONTRACTION, tensor("U_matrix_1", torch.zeros(16, 10**5))),
+        "U_matrix_1 has 100000 paths",
+    ),
+    "U without axes": ("mp", at(CONTRACTION, tensor("U_matrix_1", 1.0)), "U_matrix_1 has 0 paths"),
     "a correlation that is text": (
         "mp",
         at(CONTRACTION, attribute("correlation", "3")),
