@@ -38,7 +38,7 @@ class _Choice:
     """What decides the result besides the elements and the geometry; a copy of what users gave."""
 
     head: HeadSpec | None
-    """Of all atoms; not read where atoms have heads of their own."""
+    """The head of all atoms; not read where atoms have heads of their own."""
     head_of_atom: tuple[str, ...] | None
     state: tuple[float, float]
     """Total charge and spin multiplicity."""

@@ -63,7 +63,7 @@ class Help:
 
 
 class CompileOptions(BaseModel):
-    """What is asked of the compiler; None leaves a choice to whoever compiles or opens.
+    """What is asked of the compiler; None leaves a choice to the compiler or the opener.
 
     The fields are the options of `mhff compile`, part of the cache's keys, and in every manifest.
     """
