@@ -1,6 +1,6 @@
 """Checks and times programs and kernels on an NVIDIA GPU, against its memory and arithmetic peaks.
 
-    python benchmarks/gpu.py FOLDER [--only check,mp,mh1,mini,kernels] [--dtype float32] [--seconds 560]
+    python benchmarks/gpu.py FOLDER [--only check,mp] [--dtype float32] [--seconds 560]
 
 Parts run in the order of `PARTS`. A part begins only if there is time for it, and its results are
 written to FOLDER (a JSON file and a table as in `gpu.md`) before the next begins. `gpu.md` says
@@ -34,7 +34,7 @@ PARTS = {"check": 60, "mp": 150, "mh1": 200, "mini": 100, "kernels": 60}
 
 
 class Results:
-    """What was measured, written to a folder after each part."""
+    """The results, written to a folder after each part."""
 
     def __init__(self, folder: Path, dtype: str) -> None:
         self.folder, self.start = folder, clock.monotonic()

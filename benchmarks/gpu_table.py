@@ -1,4 +1,4 @@
-"""What `gpu.py` found, as Markdown."""
+"""The results of `gpu.py` as Markdown."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from typing import Any
 
 
 def table(found: dict[str, Any], sizes_of: Mapping[str, Sequence[int]]) -> str:
-    """What was found as Markdown; `sizes_of`: the numbers of atoms that each shape should be
-    measured with.
-    """
+    """All tables; `sizes_of`: the numbers of atoms that each shape should be measured at."""
     peak = found["peak"]
     lines = [
         f"{found['gpu']}, torch {found['torch']}, Triton {found['triton']}, {found['dtype']}: copy "

@@ -31,7 +31,7 @@ def wall_time(call: Callable[[], Any], steps: int) -> float:
 
 
 def gpu_time(call: Callable[[], Any], calls: int = 20) -> float:
-    """GPU time of a call, seconds, from torch's profiler: a launch from Python outlasts a kernel."""
+    """GPU time of a call, s, from torch's profiler: a launch from Python outlasts a kernel."""
     call()
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as found:
         for _ in range(calls):

@@ -1,4 +1,4 @@
-"""What does not depend on the number of atoms: compile times, sizes, steady memory, cost of heads.
+"""Measures compile times, sizes of programs, steady memory and the cost of heads.
 
     .venv/bin/python benchmarks/programs.py
 

@@ -242,7 +242,7 @@ def documents(folder: Path) -> dict[Path, str]:
 
 
 def write_tables(folder: Path) -> None:
-    """Write the documents of a folder; those of other folders than `results/` leave README alone."""
+    """Write the documents of a folder; only those of `results/` change README."""
     for path, text in documents(folder).items():
         path.write_text(text)
 

@@ -1,4 +1,4 @@
-"""A whole benchmark: times of all contenders in turns, their memory, the counted floor; one report."""
+"""A whole benchmark: times in turns, memory and the counted floor of all contenders."""
 
 from __future__ import annotations
 

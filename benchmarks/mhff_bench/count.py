@@ -1,28 +1,25 @@
-"""Multiply-adds that a step needs per atom, counted from a model's architecture, and their least time.
+"""Multiply-adds of a step per atom, counted from a model's architecture.
 
-Counted is the model as it is written, energies and their gradient, with two rewritings: radial
-functions are interpolated, and what depends on the element alone is a constant. The adjoint of a
-linear map costs as much as the map, because weights have no gradient here. A kernel that uses the
-processor better than the large matrix product does can be faster than this.
+The count is for the model as it is written, energies and their gradient, with two rewritings: radial
+functions are interpolated, and everything that depends on the element alone is a constant. The
+adjoint of a linear map costs as much as the map, because weights have no gradient here. A kernel
+that uses the processor better than a large matrix product can be faster than the floor that
+follows.
 
-| part         | forward, per edge and channel           | adjoint, per edge and channel                             |
-|--------------|-----------------------------------------|-----------------------------------------------------------|
-| convolution, | TAPS for each path: its radial function | 2 TAPS for each path: value and slope                     |
-| with         | a product for each path and input m: Rh | the same again; and for each of them one to h, one to R   |
-| features     | a product for each non-zero coupling of | the same to Rh, and to the coupling (the harmonics)       |
-|              | an output m and an input m              |                                                           |
-|              |                                         | 1 for each path: R to r                                   |
-| convolution, | TAPS for each path                      | 2 TAPS for each path, and 1: R to r                       |
-| first layer  | 1 for each output m                     | 2 for each output m: to R and to the harmonics            |
+| convolution, per edge and channel | forward                    | adjoint                           |
+|-----------------------------------|----------------------------|-----------------------------------|
+| radial function R, per path       | TAPS                       | 2 TAPS, value and slope; 1 to r   |
+| R h, per path and input m         | 1                          | 1; 1 to h and 1 to R              |
+| coupling, per non-zero pair of m  | 1                          | 1 to R h; 1 to the harmonics      |
+| first layer, per output m         | 1 instead of both          | 2: to R and to the harmonics      |
 
-| part         | forward, per atom                                         | adjoint                                 |
-|--------------|-----------------------------------------------------------|-----------------------------------------|
-| linear maps  | components x channels in x channels out                   | the same                                |
-| products     | per channel 1 for each factor of the nested polynomials   | `mhff.ops.polynomial.multiply_adds`     |
-| readouts     | channels x hidden scalars of all heads, and their readout | the same                                |
+| per atom    | forward                                              | adjoint                       |
+|-------------|------------------------------------------------------|-------------------------------|
+| linear maps | components x channels in x channels out              | the same                      |
+| products    | per channel 1 for each factor of nested polynomials  | `polynomial.multiply_adds`    |
+| readouts    | channels x hidden scalars of all heads, and readouts | the same                      |
 
-Not counted: harmonics, envelopes, gates, sums, everything that moves data: a few percent of the
-arithmetic.
+Harmonics, envelopes, gates, sums and moving data are not counted: a few per cent of the arithmetic.
 """
 
 from __future__ import annotations
@@ -48,7 +45,7 @@ class Count:
 
     @property
     def total(self) -> float:
-        """Of all parts."""
+        """Sum over the parts."""
         return self.convolutions + self.linear_maps + self.products + self.readouts
 
 
@@ -70,7 +67,7 @@ def of_elements_only(config: ModelConfig, layer: int) -> bool:
 
 
 def convolution(config: ModelConfig, layer: int) -> int:
-    """Of a layer, per edge and channel, forward and adjoint."""
+    """Multiply-adds of a convolution per edge and channel, forward and adjoint."""
     paths = convolution_paths(config.message_lmax(layer), config.l_max)
     table = 3 * TAPS * len(paths) + len(paths)
     rows = sum(2 * l3 + 1 for _, _, l3 in paths)
@@ -83,7 +80,7 @@ def convolution(config: ModelConfig, layer: int) -> int:
 
 
 def linear_maps(config: ModelConfig, layer: int) -> int:
-    """Of a layer, per atom, one way."""
+    """Multiply-adds of a layer's linear maps per atom, one way."""
     channels, edge_channels = config.n_channels, config.edge_channels(layer)
     constant, block = of_elements_only(config, layer), config.block(layer)
     degrees = range(config.l_max + 1)
@@ -108,7 +105,7 @@ def linear_maps(config: ModelConfig, layer: int) -> int:
 
 
 def message_map(config: ModelConfig, layer: int) -> int:
-    """Of the map that follows a layer's convolution, per atom, one way."""
+    """Multiply-adds of the map that follows a convolution, per atom, one way."""
     targets = [l3 for _, _, l3 in convolution_paths(config.message_lmax(layer), config.l_max)]
     mapped, channels = _mapped(config, layer), config.edge_channels(layer)
     return sum(
@@ -117,19 +114,19 @@ def message_map(config: ModelConfig, layer: int) -> int:
 
 
 def _mapped(config: ModelConfig, layer: int) -> list[int]:
-    """Channels of each degree after that map: in the non-linear block, gates are among the scalars."""
+    """Channels of each degree after that map; gates of the non-linear block are scalars."""
     n_gates = config.l_max if config.block(layer).is_nonlinear else 0
     scalars = config.n_channels * (1 + n_gates)
     return [scalars, *[config.n_channels] * config.l_max]
 
 
 def _maps(widths: list[int], to: int) -> int:
-    """Of an equivariant map from `widths[l]` channels of each degree to `to` channels."""
+    """Multiply-adds of an equivariant map from `widths[l]` channels of degree l to `to`."""
     return sum((2 * degree + 1) * width * to for degree, width in enumerate(widths))
 
 
 def product(config: ModelConfig, layer: int) -> int:
-    """Of a layer, per atom and channel, forward and adjoint: the polynomials of the kernel."""
+    """Multiply-adds of the kernel's polynomials per atom and channel, forward and adjoint."""
     basis = product_basis(config.l_max, config.output_lmax(layer), config.correlations[layer])
     dim = (config.l_max + 1) ** 2
     polynomials = nested_rows(basis["monomials"], basis["rows"], dim)
@@ -137,7 +134,10 @@ def product(config: ModelConfig, layer: int) -> int:
 
 
 def readout(config: ModelConfig, layer: int) -> int:
-    """Of a layer, per atom, one way: the last of several layers has hidden scalars for each head."""
+    """Multiply-adds of a readout per atom, one way.
+
+    The last of several layers has hidden scalars for each head.
+    """
     n_heads = len(config.heads)
     if layer < config.n_layers - 1 or config.n_layers == 1:
         return config.n_channels * n_heads

@@ -1,9 +1,9 @@
 """The programs of others that mhff is compared with, each run in the way that is fastest for it.
 
 mace-torch frees and asks for large arrays in every step. With glibc's defaults each of them is
-mapped and cleared anew by the system, which costs a factor of 1.65 to 1.85 at 216 atoms, so peers are
-timed with an allocator that keeps its memory. Their memory is measured with the defaults, which
-hold less.
+mapped and cleared anew by the system, which costs a factor of 1.65 to 1.85 at 216 atoms, so peers
+are timed with an allocator that keeps its memory. Their memory is measured with the defaults,
+which hold less.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Peer:
 
     @property
     def settings(self) -> str:
-        """What a reader must know of how it is run."""
+        """How it is run, for readers of its times."""
         return f"{self.mode}, tuned malloc" if self.environment else self.mode
 
     def version(self, python: Path) -> str:

@@ -63,7 +63,7 @@ def magnesia(cells: int) -> Atoms:
 
 
 def co_on_magnesia(cells: int) -> Atoms:
-    """MgO(100), two lattice constants thick, CO on every second Mg of one side, vacuum; periodic."""
+    """MgO(100), two lattice constants thick, CO on every second Mg of one side; periodic."""
     from ase.build import add_adsorbate, bulk, molecule
 
     slab = bulk("MgO", "rocksalt", a=LATTICE_CONSTANT, cubic=True) * (1, 1, SLAB_CELLS)

@@ -1,8 +1,9 @@
 """A worker with a peer: `PEER_PYTHON peer.py`. It uses that interpreter's packages and no mhff.
 
 Engine `python` evaluates a ready neighbour list, `ase` takes steps of dynamics with the peer's ASE
-calculator. Symmetrix-XL has no entry for a ready list: its calculator keeps its own while atoms move
-less than half a skin, so there `python` is the calculator with a thin skin that is never used up.
+calculator. Symmetrix-XL has no entry for a ready list: its calculator keeps its own while atoms
+move less than half a skin, so there `python` is the calculator with a thin skin that is never used
+up.
 """
 
 from __future__ import annotations

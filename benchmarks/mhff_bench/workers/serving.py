@@ -1,12 +1,12 @@
 """A worker's side of the conversation: one JSON object per line, in on stdin, out on stdout.
 
-| request                    | answer                                                                      |
-|----------------------------|-----------------------------------------------------------------------------|
-| {"open": options}          | {"about": {...}}: versions and settings                                     |
-| {"prepare": system}        | {"energy": eV}, after one evaluation of the system                          |
-| {"run": n}                 | {"wall": s, "cpu": s} of n steps, after one that is not timed               |
-| {"memory": "start"}        | {"bytes": held now}; from here on the peak is recorded                      |
-| {"memory": "peak"}         | {"bytes": most held since the start}                                        |
+| request             | answer                                                             |
+|---------------------|--------------------------------------------------------------------|
+| {"open": options}   | {"about": {...}}: versions and settings                            |
+| {"prepare": system} | {"energy": eV}, after one evaluation of the system                 |
+| {"run": n}          | {"wall": s, "cpu": s} of n steps, after one that is not timed      |
+| {"memory": "start"} | {"bytes": held now}; from here on the peak is recorded             |
+| {"memory": "peak"}  | {"bytes": most held since the start}                               |
 
 An answer {"error": text, "kind": class} ends the conversation. Standard library only: this runs in
 peers' interpreters, too.

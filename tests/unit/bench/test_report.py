@@ -43,7 +43,7 @@ def contender(label: str, peer: Peer | None = None, **options: Any) -> Contender
 
 
 def report() -> Report:
-    """Two sizes, one of ours, one peer in two precisions; the peer takes 10 and 20 times as long."""
+    """Two sizes, one of ours, a peer that takes 10 and 20 times as long, in two precisions."""
     own = contender("python aoti float32")
     peer = contender("rival python float32", RIVAL)
     other = contender("rival python float64", RIVAL, dtype="float64")
