@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from command_line import Here, here
 
 torch.set_num_threads(1)  # two OpenMP threads on contended cores are far slower than one
 
@@ -17,6 +18,20 @@ def _no_global_state() -> Iterator[None]:
     yield
     after = torch.get_default_dtype(), torch.is_grad_enabled()
     assert after == before, "a test or the library changed torch's default dtype or gradient mode"
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """Two of torch's threads, for what must not depend on their number."""
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def mhff(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
+    """The command line in this process: `mhff("info", path)`."""
+    return here(monkeypatch, capsys)
 
 
 @pytest.fixture(scope="session")

@@ -110,3 +110,9 @@ def random_model(name: str = "mh1", seed: int = 0, **settings: Any) -> Model:
     """Model of a configuration in `CONFIGS`, with changes."""
     network = random_network(seed, **(CONFIGS[name] | settings))
     return Model(network, Heads([Head(name=head) for head in network.config.heads]))
+
+
+def tiny_model(seed: int = 0, **settings: Any) -> Model:
+    """The smallest model that has three heads and forces: it is evaluated and compiled fast."""
+    smallest = {"l_max": 1, "correlation": 1, "n_channels": 2, "n_edge_channels": 2}
+    return random_model("one_layer", seed, **(smallest | settings))

@@ -2,112 +2,77 @@
 
 from __future__ import annotations
 
-import io
 import json
 import pickle
-import sys
-import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from models import random_model
+from command_line import Here, output_of
+from manifests import CODE, empty_artefact, manifest
+from models import HEADS
 
-from mhff import MHFFError, Model
-from mhff.cli import main
+from mhff import MHFFError
 from mhff.describe import describe_file
-from mhff_deploy.artefact.content import MEMBER, Manifest, pack
+from mhff.filekinds import read_source
+from mhff.heads import Head, Heads
+from mhff.options import InstructionSet
+from mhff_deploy.artefact.content import Tables
 from mhff_deploy.artefact.describe import describe_artefact
-from mhff_lammps.engine import describe_lammps_file, wrap
+from mhff_deploy.filekind import ARTEFACTS
+from mhff_lammps.engine import FILES, wrap
 
-TABLES = {"asked": 1e-6, "measured": 1.8e-7, "intervals": 384.0}
+TABLES = {"asked": 1e-6, "measured": 1.8e-7, "n_intervals": 384}
 ERRORS = {"node_energies": 5.6e-7, "edge_gradients": 2.4e-6}
 
 
-@pytest.fixture(scope="module")
-def model() -> Model:
-    return random_model("mp", n_channels=2, correlation=1)
-
-
-def artefact(model: Model, **changes: object) -> bytes:
-    """An artefact whose program could not be loaded: describing must not try."""
+def artefact(options: dict[str, Any] | None = None, **changes: Any) -> bytes:
+    """A program of a model with three heads for O and Mg, with changes."""
     fields = {
-        "target": "aoti",
-        "form": "aoti",
-        "heads": tuple(model.heads),
-        "default_head": "surfaces",
-        "elements": ("O", "Mg"),
-        "r_max": model.r_max,
-        "dtype": "float32",
-        "device": "cpu",
-        "units": {"energy": "eV"},
-        "model_sha256": "c0ffee",
-        "torch_version": torch.__version__,
-        "mhff_version": "0.1.0",
-        "isa": "x86-64-v3",
         "processor": "AVX2",
-        "tables": TABLES,
+        "tables": Tables(**TABLES),
         "largest_errors": ERRORS,
         "provenance": {"date": "2026-01-02", "settings": {"epochs": 3}},
     }
-    program = io.BytesIO()
-    with zipfile.ZipFile(program, "w") as archive:
-        archive.writestr("program/code", b"no program")
-    return pack(program.getvalue(), Manifest.model_validate(fields | changes), {})
+    able = {
+        "heads": Heads([Head(name=name) for name in HEADS]),
+        "elements": ("O", "Mg"),
+        "default_head": "surfaces",
+        "r_max": 4.0,
+    }
+    asked = {"isa": InstructionSet.X86_64_V3} | (options or {})
+    return empty_artefact(manifest(options=asked, capabilities=able, **(fields | changes)))
 
 
 @pytest.fixture
-def path(model: Model, tmp_path: Path) -> Path:
+def path(tmp_path: Path) -> Path:
     path = tmp_path / "A [1].pt2"
-    path.write_bytes(artefact(model))
+    path.write_bytes(artefact())
     return path
 
 
-def mhff(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
-) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error of a command."""
-    monkeypatch.setattr(sys, "argv", ["mhff", *arguments])
-    monkeypatch.setenv("COLUMNS", "200")
-    with pytest.raises(SystemExit) as stop:
-        main()
-    printed = capsys.readouterr()
-    return int(stop.value.code or 0), printed.out, printed.err
-
-
-def test_json(
-    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    code, out, err = mhff(monkeypatch, capsys, "info", str(path), "--json")
-    summary = json.loads(out)
-    assert (code, err) == (0, "")
-    assert (summary["kind"], summary["file"], summary["bytes"]) == (
-        "artefact",
-        str(path),
-        path.stat().st_size,
-    )
-    assert (summary["elements"], summary["r_max"], summary["default_head"]) == (
-        ["O", "Mg"],
-        4.0,
-        "surfaces",
-    )
-    assert [head["name"] for head in summary["heads"]] == ["materials", "surfaces", "molecules"]
-    assert (summary["dtype"], summary["device"], summary["isa"], summary["form"]) == (
-        "float32",
-        "cpu",
-        "x86-64-v3",
-        "aoti",
-    )
+def test_json(path: Path, mhff: Here) -> None:
+    done = mhff("info", path, "--json")
+    summary = json.loads(output_of(done))
+    assert done.stderr == ""
+    assert (summary["kind"], summary["file"]) == ("artefact", str(path))
+    assert summary["bytes"] == path.stat().st_size
+    able, asked = summary["capabilities"], summary["options"]
+    assert (able["elements"], able["r_max"]) == (["O", "Mg"], 4.0)
+    assert able["default_head"] == "surfaces"
+    assert [head["name"] for head in able["heads"]] == list(HEADS)
+    assert (able["precision"], able["device"]) == ("float32", "cpu")
+    assert (asked["isa"], asked["form"]) == ("x86-64-v3", "aoti")
     assert (summary["tables"], summary["largest_errors"]) == (TABLES, ERRORS)
     assert (summary["torch_version"], summary["model_sha256"]) == (torch.__version__, "c0ffee")
     assert summary["problem"] is None
 
 
-def test_shown(
-    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    code, out, err = mhff(monkeypatch, capsys, "info", str(path))
-    assert (code, err) == (0, "")
+def test_shown(path: Path, mhff: Here) -> None:
+    done = mhff("info", path)
+    out = output_of(done)
+    assert done.stderr == ""
     for words in (
         "A [1].pt2",
         "aoti for aoti, float32 on cpu",
@@ -116,7 +81,7 @@ def test_shown(
         "O, Mg",
         "4 A",
         "384 intervals, error of forces 1.8e-07 eV/A measured, 1e-06 eV/A asked",
-        "node energies 5.6e-07 eV per atom, edge gradients 2.4e-06 eV/A",
+        "node energies 5.6e-07 eV, edge gradients 2.4e-06 eV/A",
         f"torch {torch.__version__}",
         "molecules",
         "2026-01-02",
@@ -126,31 +91,34 @@ def test_shown(
     assert "epochs" not in out
 
 
-def test_a_program_that_does_not_run_here_is_still_described(model: Model, tmp_path: Path) -> None:
+def test_a_program_that_does_not_run_here_is_still_described(tmp_path: Path, mhff: Here) -> None:
     path = tmp_path / "old.pt2"
-    path.write_bytes(artefact(model, torch_version="1.0", tables={}, isa="", default_head=None))
-    description = describe_artefact(path)
-    assert description is not None
-    assert description.summary["problem"] == (
-        f"'{path}' was compiled with torch 1.0, this is torch {torch.__version__}; compile it again"
+    path.write_bytes(artefact(torch_version="1.0", tables=Tables(asked=0.0)))
+    problem = (
+        f"'{path}' was compiled with torch 1.0, but torch {torch.__version__} is installed; "
+        "recompile it"
     )
+    assert describe_artefact(read_source(path)).summary["problem"] == problem
+    assert "runs here     no: " in output_of(mhff("info", path))
 
 
-def test_a_file_for_lammps_is_taken_apart_and_not_run(
-    model: Model, tmp_path: Path, path: Path
-) -> None:
-    content = artefact(model, target="lammps")
+def test_capabilities_are_those_of_the_manifest(path: Path) -> None:
+    able = ARTEFACTS.capabilities(read_source(path))
+    assert (able.elements, able.default_head, able.heads.names) == (("O", "Mg"), "surfaces", HEADS)
+
+
+def test_a_file_for_lammps_is_taken_apart_and_not_run(tmp_path: Path, path: Path) -> None:
+    content = artefact(target="lammps")
     file = tmp_path / "M.mliap"
     file.write_bytes(wrap(content))
     summary = describe_file(file).summary
-    assert (summary["kind"], summary["target"], summary["file"]) == (
-        "artefact",
-        "lammps",
-        str(file),
-    )
+    assert (summary["kind"], summary["target"]) == ("artefact", "lammps")
+    assert summary["file"] == str(file)
     assert summary["bytes"] == file.stat().st_size > len(content)
-    assert describe_lammps_file(path) is None
-    assert describe_artefact(file) is None
+    assert FILES.recognises(file.read_bytes())
+    assert not ARTEFACTS.recognises(file.read_bytes())
+    assert ARTEFACTS.recognises(path.read_bytes())
+    assert not FILES.recognises(path.read_bytes())
 
 
 class Runs:
@@ -165,38 +133,27 @@ def test_hostile_pickles_are_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyP
     hostile = tmp_path / "evil.mliap"
     for label in ("anything", "mhff_lammps.model"):
         hostile.write_bytes(pickle.dumps({label: Runs()}, protocol=4))
-        with pytest.raises(MHFFError, match=r"is no file of mhff|is truncated or damaged"):
+        with pytest.raises(MHFFError, match=r"is not an mhff file|is truncated or damaged"):
             describe_file(hostile)
     assert not Path("OWNED").exists()
 
 
 @pytest.mark.parametrize("length", [100, 300, -10])
-def test_truncated_files_are_one_sentence(model: Model, tmp_path: Path, length: int) -> None:
-    for name, content in (("A.pt2", artefact(model)), ("M.mliap", wrap(artefact(model)))):
+def test_truncated_files_are_one_sentence(tmp_path: Path, length: int) -> None:
+    for name, content in (("A.pt2", artefact()), ("M.mliap", wrap(artefact()))):
         (tmp_path / name).write_bytes(content[:length])
-        with pytest.raises(MHFFError, match=r"^[^\n]*(truncated|no file of mhff)[^\n]*$"):
+        with pytest.raises(MHFFError, match=r"^[^\n]*(truncated|not an mhff file)[^\n]*$"):
             describe_file(tmp_path / name)
 
 
-def test_a_changed_file_for_lammps_is_refused(model: Model, tmp_path: Path) -> None:
-    file = tmp_path / "M.mliap"
-    content = wrap(artefact(model))
-    file.write_bytes(content.replace(b"no program", b"no Program"))
-    with pytest.raises(
-        MHFFError, match="is damaged: its checksum does not fit its content; compile it again"
-    ):
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_an_edited_program_is_refused(tmp_path: Path, wrapped: bool) -> None:
+    content = artefact().replace(CODE, CODE.upper())
+    file = tmp_path / "M"
+    whole = wrap(artefact())
+    file.write_bytes(whole.replace(CODE, CODE.upper()) if wrapped else content)
+    with pytest.raises(MHFFError, match=r"^'.*M' is (damaged|truncated or not an artefact).*; rec"):
         describe_file(file)
-
-
-def test_an_edited_program_is_refused(path: Path) -> None:
-    content = path.read_bytes()
-    with zipfile.ZipFile(io.BytesIO(content)) as old:
-        members = {name: old.read(name) for name in old.namelist()}
-    with zipfile.ZipFile(path, "w") as new:
-        for name, member in members.items():
-            new.writestr(name, member if name.endswith(MEMBER) else b"another program")
-    with pytest.raises(MHFFError, match="is damaged: its checksum does not fit"):
-        describe_file(path)
 
 
 def test_other_files_name_what_is_expected(tmp_path: Path) -> None:
@@ -204,7 +161,7 @@ def test_other_files_name_what_is_expected(tmp_path: Path) -> None:
     file.write_text("hello")
     with pytest.raises(
         MHFFError,
-        match=r"is no file of mhff; expected one of: \.mhff model files, .*artefacts of mhff "
-        r"compile",
+        match=r"^'.*notes\.txt' is not an mhff file; expected one of: \.mhff model files, "
+        r"LAMMPS files of mhff compile, artefacts of mhff compile$",
     ):
         describe_file(file)

@@ -1,0 +1,101 @@
+"""Which artefacts run on which machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from manifests import manifest
+
+from mhff import MHFFError
+from mhff.options import CompileOptions, Form, InstructionSet, Precision
+from mhff_deploy.artefact import compatibility
+from mhff_deploy.artefact.compatibility import check_manifest, instructions
+
+CPU = CompileOptions()
+CUDA = CompileOptions(device="cuda")
+ON_GPU = {"device": "cuda:0"}
+
+
+@pytest.fixture
+def this_cpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A machine with AVX2 and FMA, as Linux describes it."""
+    file = tmp_path / "cpuinfo"
+    file.write_text("processor\t: 0\nflags\t\t: fpu vme sse2 avx2 fma hypervisor\n")
+    monkeypatch.setattr(compatibility, "CPU_INFO", file)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+
+
+@pytest.mark.usefixtures("this_cpu")
+def test_the_instruction_sets_of_this_machine() -> None:
+    assert instructions() == ("avx2", "fma", "sse2")
+
+
+@pytest.mark.usefixtures("this_cpu")
+def test_native_programs_run_where_no_instruction_set_lacks() -> None:
+    check_manifest(manifest(processor="AVX2", instructions=("avx2", "fma")), "a.pt2", CPU)
+    with pytest.raises(
+        MHFFError,
+        match=r"^'a\.pt2' was compiled for a processor with amx_tile, avx512f, which this one "
+        "lacks; recompile it here, or with --isa x86-64-v3$",
+    ):
+        check_manifest(
+            manifest(processor="AVX2", instructions=("avx2", "avx512f", "amx_tile")), "a.pt2", CPU
+        )
+    with pytest.raises(
+        MHFFError, match=r"compiled for a processor with AVX512, but this one has AVX2; recompile"
+    ):
+        check_manifest(manifest(processor="AVX512"), "a.pt2", CPU)
+
+
+@pytest.mark.usefixtures("this_cpu")
+def test_portable_programs_run_on_lesser_processors() -> None:
+    portable = {"isa": InstructionSet.X86_64_V3}
+    check_manifest(
+        manifest(options=portable, processor="AVX512", instructions=("avx512f",)), "a.pt2", CPU
+    )
+
+
+def test_machine_code_runs_on_gpus_that_it_was_made_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = manifest(capabilities=ON_GPU, processor="sm_90")
+    with pytest.raises(
+        MHFFError,
+        match=r"compiled for cuda, but torch finds no GPU here; recompile it with --device cpu$",
+    ):
+        check_manifest(made, "a.pt2", None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    check_manifest(made, "a.pt2", CUDA)
+    script = {"form": Form.TORCHSCRIPT}
+    check_manifest(manifest(capabilities=ON_GPU, options=script, processor="sm_80"), "a.pt", CUDA)
+    with pytest.raises(
+        MHFFError,
+        match=r"^'a\.pt2' was compiled for sm_80, but this GPU is sm_90; recompile it here$",
+    ):
+        check_manifest(manifest(capabilities=ON_GPU, processor="sm_80"), "a.pt2", CUDA)
+
+
+def test_another_torch_is_refused() -> None:
+    with pytest.raises(
+        MHFFError,
+        match=r"'a\.pt' was compiled with torch 1\.0, but torch \S+ is installed; recompile it$",
+    ):
+        check_manifest(manifest(torch_version="1.0"), "a.pt", None)
+
+
+def test_what_is_asked_for_must_be_what_there_is() -> None:
+    made = manifest(capabilities=ON_GPU)
+    with pytest.raises(
+        MHFFError, match="compiled for cuda:0, but cpu is asked for; recompile it with --device cpu"
+    ):
+        check_manifest(made, "a.pt", CPU)
+    asked = CompileOptions(precision=Precision.FLOAT64)
+    with pytest.raises(
+        MHFFError,
+        match="compiled in float32, but float64 is asked for; recompile it with --dtype float64",
+    ):
+        check_manifest(manifest(), "a.pt", asked)
+    double = {"precision": Precision.FLOAT64}
+    check_manifest(manifest(capabilities=double), "a.pt", asked)
+    check_manifest(manifest(capabilities=double), "a.pt", CompileOptions(precision="float32"))
