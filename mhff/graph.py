@@ -18,7 +18,6 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -130,6 +129,15 @@ FIELDS: tuple[Field, ...] = tuple(
 HEAD_WEIGHTS = Field(("n_local", "n_heads"), Level.ATOM, torch.float64, name="head_weights")
 """What an evaluation takes beside a graph: a weight of each head for each local atom."""
 
+with torch.inference_mode(False):
+    # made here, because a tensor made while a program is traced would be a fake one
+    _DEFAULT_ROWS = {
+        field.name: torch.tensor(field.default, dtype=field.dtype or torch.float64)
+        for field in FIELDS
+        if field.default is not None
+    }
+"""One row of each field's default."""
+
 N_BEFORE_WEIGHTS = 3
 """Head weights stand behind edge vectors, edge index and species in the inputs of programs."""
 
@@ -164,15 +172,8 @@ def make_graph(
 
 def _filled(field: Field, sizes: Mapping[str, int], like: torch.Tensor) -> torch.Tensor:
     """The default of a field, on the device of the edge vectors."""
-    row = _default_row(field, field.dtype or like.dtype, like.device)
+    row = _DEFAULT_ROWS[field.name].to(like.device, field.dtype or like.dtype)
     return row.expand([sizes[size] if isinstance(size, str) else size for size in field.shape])
-
-
-@lru_cache
-def _default_row(field: Field, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
-    """One row of a field's default; it is read only."""
-    with torch.inference_mode(False):
-        return torch.tensor(field.default, dtype=dtype, device=device)
 
 
 def program_inputs(
