@@ -42,6 +42,7 @@ def manifest(
         "model_sha256": "c0ffee",
         "torch_version": torch.__version__,
         "mhff_version": "0.1.0",
+        "processor": "DEFAULT",
         "tables": Tables(asked=1e-6),
     }
     return Manifest.model_validate(fields | changes)

@@ -12,17 +12,17 @@ import pytest
 import structures
 import torch
 from ase import Atoms
+from hypothesis import given
+from hypothesis import strategies as st
 from models import random_model
+from programs import cached
 from tolerances import ROUNDING, assert_close
 
 from mhff.atoms import graph_from_atoms
-from mhff.errors import MHFFError
-from mhff.graph import Graph
-from mhff.heads import Head
+from mhff.graph import from_program_inputs, make_graph, program_inputs
 from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.opening import open_evaluator
-from mhff.ops.ghosts import no_ghosts, owner_plan
-from mhff_deploy.artefact.content import Manifest
+from mhff.ops.ghosts import owner_plan
 from mhff_deploy.artefact.cuda_graphs import (
     EDGES_OF_PADDING_ATOM,
     MAX_GRAPHS,
@@ -36,12 +36,11 @@ from mhff_deploy.artefact.cuda_graphs import (
     Slot,
     padded_sizes,
 )
-from mhff_deploy.artefact.runtime import check_manifest
-from mhff_deploy.compiling.cache import compiled
 from mhff_deploy.lowering.network import LoweredMACE
 
 R_MAX = 4.0
-INPUTS = tuple[torch.Tensor, ...]
+CPU = torch.device("cpu")
+Inputs = tuple[torch.Tensor, ...]
 
 
 class Recorder:
@@ -52,7 +51,7 @@ class Recorder:
     def __init__(self) -> None:
         self.recorded: list[tuple[int, int]] = []
 
-    def __call__(self, program: Program, inputs: INPUTS) -> Callable[[], Results]:
+    def __call__(self, program: Program, inputs: Inputs) -> Callable[[], Results]:
         self.recorded.append((len(inputs[2]), len(inputs[0])))
         results = program(*inputs)
 
@@ -66,23 +65,17 @@ class Recorder:
 
 def inputs_of(
     atoms: Atoms, elements: tuple[str, ...], r_max: float = R_MAX, n_heads: int = 3
-) -> INPUTS:
-    graph: Graph = graph_from_atoms(atoms, elements, r_max)
-    weights = torch.rand(
-        len(atoms), n_heads, generator=torch.Generator().manual_seed(1), dtype=torch.float64
-    )
-    return (
-        graph.edge_vectors,
-        graph.edge_index,
-        graph.species,
-        weights,
-        no_ghosts(),
-        graph.state,
-    )
+) -> Inputs:
+    generator = torch.Generator().manual_seed(1)
+    weights = torch.rand(len(atoms), n_heads, generator=generator, dtype=torch.float64)
+    return program_inputs(graph_from_atoms(atoms, elements, r_max), weights, CPU, torch.float64)
 
 
 def eager(network: Any) -> Program:
-    return lambda *inputs: energies_and_edge_gradients(network, *inputs)
+    def program(*inputs: torch.Tensor) -> Results:
+        return energies_and_edge_gradients(network, *from_program_inputs(inputs))
+
+    return program
 
 
 @pytest.mark.parametrize("lowered", [False, True])
@@ -95,7 +88,7 @@ def test_padding_changes_nothing(name: str, lowered: bool) -> None:
         n_atoms, n_edges = len(inputs[2]), len(inputs[0])
         slot = Slot(padded_sizes(n_atoms, n_edges), inputs, R_MAX)
         for _ in range(2):  # the second time over what the first left
-            energies, gradients = program(*slot.fill(*inputs))
+            energies, gradients = program(*slot.fill(inputs))
             expected = program(*inputs)
             assert_close(energies[:n_atoms], expected[0], ROUNDING)
             assert_close(gradients[:n_edges], expected[1], ROUNDING)
@@ -105,61 +98,60 @@ def test_padding_changes_nothing(name: str, lowered: bool) -> None:
 
 
 def test_replayed_steps_of_a_compiled_program_are_its_own() -> None:
-    evaluator = open_evaluator(compiled("mini", dtype="float64", form="aoti"), dtype="float64")
-    program = GraphedProgram(
-        evaluator.program, evaluator.capabilities.r_max, recorder := Recorder()
-    )  # type: ignore[attr-defined]
+    evaluator = open_evaluator(cached("mini", precision="float64", form="aoti"))
+    known = evaluator.capabilities
+    program = GraphedProgram(evaluator.program, known.r_max, recorder := Recorder())  # type: ignore[attr-defined]
     for step in range(STEPS_BEFORE_RECORDING + 3):
         atoms = structures.rattled_bulk()
         atoms.rattle(0.02, seed=step)
-        inputs = inputs_of(
-            atoms,
-            evaluator.capabilities.elements,
-            evaluator.capabilities.r_max,
-            len(evaluator.capabilities.heads),
-        )
+        inputs = inputs_of(atoms, known.elements, known.r_max, len(known.heads))
         for found, expected in zip(program(*inputs), evaluator.program(*inputs), strict=True):  # type: ignore[attr-defined]
             assert_close(found, expected, ROUNDING)
     assert len(recorder.recorded) == 1
 
 
-@pytest.mark.parametrize("n_atoms", [1, 54, 216, 1000])
-def test_sizes_are_few_and_padding_is_short(n_atoms: int) -> None:
-    for n_edges in range(0, 120_000, 37):
-        sizes = padded_sizes(n_atoms, n_edges)
-        padding = sizes.n_edges - n_edges
-        assert 0 <= padding <= max(MIN_EDGE_STEP, n_edges / 16)
-        assert padding <= EDGES_OF_PADDING_ATOM * (sizes.n_atoms - n_atoms)
-        assert padded_sizes(n_atoms, sizes.n_edges).n_edges == sizes.n_edges
-    assert len({padded_sizes(n_atoms, n_edges) for n_edges in range(2**14, 2**15 + 1)}) == 17
-    assert padded_sizes(n_atoms, 0) == Sizes(n_atoms + 1, MIN_EDGE_STEP)
+@given(n_atoms=st.integers(1, 5000), n_edges=st.integers(0, 2**22))
+def test_padding_is_short_and_ends_at_sizes_that_stay(n_atoms: int, n_edges: int) -> None:
+    sizes = padded_sizes(n_atoms, n_edges)
+    padding = sizes.n_edges - n_edges
+    assert 0 <= padding <= max(MIN_EDGE_STEP, n_edges / 16)
+    assert sizes.n_edges > 0
+    assert sizes.n_atoms > n_atoms
+    assert padding <= EDGES_OF_PADDING_ATOM * (sizes.n_atoms - n_atoms)
+    assert padded_sizes(n_atoms, sizes.n_edges).n_edges == sizes.n_edges
 
 
-def chain(n_atoms: int, n_edges: int, n_ghosts: int = 0) -> INPUTS:
+@given(n_atoms=st.integers(1, 5000), n_edges=st.integers(0, 2**22), more=st.integers(0, 1000))
+def test_more_edges_never_make_a_smaller_size(n_atoms: int, n_edges: int, more: int) -> None:
+    fewer, greater = padded_sizes(n_atoms, n_edges), padded_sizes(n_atoms, n_edges + more)
+    assert fewer.n_edges <= greater.n_edges
+    assert fewer.n_atoms <= greater.n_atoms
+
+
+def test_sizes_are_few() -> None:
+    assert len({padded_sizes(54, n_edges) for n_edges in range(2**14, 2**15 + 1)}) == 17
+    assert padded_sizes(54, 0) == Sizes(55, MIN_EDGE_STEP)
+
+
+def chain(n_atoms: int, n_edges: int, n_ghosts: int = 0) -> Inputs:
     """Inputs of any size."""
     generator = torch.Generator().manual_seed(n_atoms + 7 * n_edges)
-    edge_index = torch.randint(0, max(n_atoms, 1), (2, n_edges), generator=generator)
-    vectors = torch.randn(n_edges, 3, generator=generator, dtype=torch.float64)
-    n_all = n_atoms + n_ghosts
-    plan = owner_plan(torch.zeros(n_ghosts, dtype=torch.int64))
-    state = torch.tensor([[0.0, 1.0]], dtype=torch.float64).repeat(n_all, 1)
-    return (
-        vectors,
-        edge_index,
-        torch.ones(n_all, dtype=torch.int64),
-        torch.ones(n_atoms, 2, dtype=torch.float64),
-        plan,
-        state,
+    graph = make_graph(
+        torch.randn(n_edges, 3, generator=generator, dtype=torch.float64),
+        torch.randint(0, max(n_atoms, 1), (2, n_edges), generator=generator),
+        torch.ones(n_atoms + n_ghosts, dtype=torch.int64),
+        ghost_plan=owner_plan(torch.zeros(n_ghosts, dtype=torch.int64)),
     )
+    return program_inputs(graph, torch.ones(n_atoms, 2), CPU, torch.float64)
 
 
 def simple(*inputs: torch.Tensor) -> Results:
     """A program that sums the lengths of an atom's edges."""
-    vectors, edge_index, species, weights, _, state = inputs
-    sums = vectors.new_zeros(len(weights)).index_add(0, edge_index[1], vectors.norm(dim=1))
-    return sums[:, None] * weights + (species[: len(weights)] + state[: len(weights), 0])[
-        :, None
-    ], 2 * vectors
+    graph, weights = from_program_inputs(inputs)
+    lengths = graph.edge_vectors.norm(dim=1)
+    sums = lengths.new_zeros(graph.n_local).index_add(0, graph.edge_index[1], lengths)
+    own = graph.species[: graph.n_local] + graph.state[: graph.n_local, 0]
+    return sums[:, None] * weights + own[:, None], 2 * graph.edge_vectors
 
 
 def test_the_third_step_of_a_size_is_recorded_and_earlier_results_stay() -> None:
@@ -176,7 +168,7 @@ def test_the_third_step_of_a_size_is_recorded_and_earlier_results_stay() -> None
 
 
 def test_what_is_not_replayed() -> None:
-    program = GraphedProgram(simple, R_MAX, recorder := Recorder(), most_atoms=9)
+    program = GraphedProgram(simple, R_MAX, recorder := Recorder(), max_atoms=9)
     for inputs in (chain(5, 20, n_ghosts=2), chain(10, 20), chain(0, 0)):
         for _ in range(STEPS_BEFORE_RECORDING + 2):
             for one, other in zip(program(*inputs), simple(*inputs), strict=True):
@@ -197,7 +189,7 @@ def test_the_least_recently_used_recording_goes_first() -> None:
 
 
 def test_a_program_that_cannot_be_recorded_runs_as_it_is_and_says_so_once() -> None:
-    def refuse(program: Program, inputs: INPUTS) -> Callable[[], Results]:
+    def refuse(program: Program, inputs: Inputs) -> Callable[[], Results]:
         raise RuntimeError("operation not permitted when stream is capturing\nmore")
 
     program = GraphedProgram(simple, R_MAX, refuse)
@@ -214,33 +206,6 @@ def test_a_program_that_cannot_be_recorded_runs_as_it_is_and_says_so_once() -> N
                 warnings.simplefilter("error")
                 found = program(*inputs)
         assert torch.equal(found[0], simple(*inputs)[0])
-
-
-def manifest(**changes: object) -> Manifest:
-    """Of a program for a GPU."""
-    fields: dict[str, Any] = {
-        "target": "aoti", "form": "aoti", "heads": (Head(name="one"),), "default_head": None, "elements": ("H",),
-        "r_max": R_MAX, "dtype": "float32", "device": "cuda:0", "units": {}, "model_sha256": "",
-        "torch_version": torch.__version__, "mhff_version": "", "processor": "sm_90", "largest_errors": {},
-    }  # fmt: skip
-    return Manifest(**(fields | changes))
-
-
-def test_machine_code_runs_on_gpus_that_it_was_made_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(
-        MHFFError,
-        match="compiled for cuda, and torch finds no GPU here; compile it with --device cpu",
-    ):
-        check_manifest(manifest(), "a.pt2", None, None)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
-    check_manifest(manifest(), "a.pt2", "cuda", None)
-    check_manifest(manifest(form="torchscript", processor="sm_80"), "a.pt", "cuda", None)
-    with pytest.raises(
-        MHFFError,
-        match=r"'a\.pt2' was compiled for a GPU of sm_80, this one is sm_90; compile it again here",
-    ):
-        check_manifest(manifest(processor="sm_80"), "a.pt2", "cuda", None)
 
 
 def test_by_default_graphs_of_cuda_are_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
