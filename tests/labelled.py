@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from ase.calculators.morse import MorsePotential
-from ase.io import write
+from ase.io import read, write
 
 LEVELS = {
     "loose": {"epsilon": 0.5, "r0": 1.2, "rho0": 4.0},
@@ -75,3 +75,17 @@ def write_data(folder: Path, head: str, n: int, seed: int = 0) -> Path:
         path, [*isolated_atoms(head), *(morse_frame(head, rng) for _ in range(n))], format="extxyz"
     )
     return path
+
+
+def both_heads(folder: Path, n: int) -> Path:
+    """Cells of both heads in one file; the first of head `tight` has no forces and no stress."""
+    frames = [
+        frame
+        for seed, head in enumerate(E0S)
+        for frame in read(write_data(folder, head, n, seed), ":")
+    ]
+    first = next(frame for frame in frames if frame.info["head"] == "tight" and len(frame) > 1)
+    del first.arrays["REF_forces"], first.info["REF_stress"]
+    first.info["config_type"] = "bare"
+    write(folder / "both.extxyz", frames, format="extxyz")
+    return folder / "both.extxyz"

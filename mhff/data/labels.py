@@ -80,7 +80,7 @@ class Labels:
                 )
 
     def similar(self, label: str) -> list[str]:
-        """Other names whose values could be this label, by a word in the name and by their shape."""
+        """Other names whose values could be this label, by a word in the name and by shape."""
         words = WORDS[label]
         shapes = self._shapes.get(label, [()])
         return sorted(

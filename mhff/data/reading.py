@@ -183,8 +183,8 @@ def _stress(
     derived: np.ndarray = -_full(virials) / frame.get_volume()
     if full is not None and not np.allclose(full, derived, STRESS_AGREEMENT, STRESS_AGREEMENT):
         raise MHFFError(
-            f"{place} has a stress and virials that disagree (expected stress = -virials / volume); "
-            "set one of their keys to null"
+            f"{place} has a stress and virials that disagree (expected -virials / volume); "
+            "ignore one of them"
         )
     return derived if full is None else full
 

@@ -14,7 +14,7 @@ from mhff.train.settings import OptimiserSettings
 
 
 def decayed_parameters(network: nn.Module) -> list[nn.Parameter]:
-    """Parameters with weight decay, as in MACE: maps between features, and the product's weights."""
+    """Parameters with weight decay, as in MACE: maps of features and the product's weights."""
     modules = [
         module
         for module in network.modules()
@@ -37,7 +37,7 @@ def build_optimiser(network: nn.Module, settings: OptimiserSettings) -> torch.op
 
 
 def learning_rate_factor(step: int, steps: int, warm_up: float) -> float:
-    """Factor of the learning rate: linear for `warm_up` steps, then half a cosine to 0 at `steps`."""
+    """Factor of the learning rate: linear for `warm_up` steps, then half a cosine to zero."""
     if step < warm_up:
         return (step + 1) / (warm_up + 1)
     progress = (step - warm_up) / max(steps - warm_up, 1)

@@ -151,8 +151,7 @@ def all_elements(heads: Sequence[HeadData], settings: Settings) -> tuple[str, ..
         structures = [structure for head in heads for structure in head.structures]
         raise MHFFError(
             f"model.elements lacks {listing(missing)}, which the data have "
-            f"({first_with(missing[0], structures)}, for example); add them or leave model.elements "
-            "out"
+            f"({first_with(missing[0], structures)}, for example); add them, or remove the setting"
         )
     return tuple(chosen)
 

@@ -99,7 +99,10 @@ class Run:
 
     def summary(self) -> list[str]:
         """Lines for the user about the data of each head, and about labels that are not used."""
-        return [line for head in self.heads for line in head.summary(self.network.config)]
+        lines = [line for head in self.heads for line in head.summary(self.network.config)]
+        if not self.samples["valid"]:
+            lines.append("no structures to validate with: the latest model is kept, not the best")
+        return lines
 
     def _use_kernels(self) -> str:
         """Let convolutions run in kernels if possible; returns a line for the user."""

@@ -1,4 +1,4 @@
-"""Settings of a training run, as in the CONFIG.yaml of `mhff train`; energies in eV, lengths in A."""
+"""Settings of a training run, the CONFIG.yaml of `mhff train`; energies in eV, lengths in A."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class HeadSettings(Section):
     """One level of theory and its data."""
 
     files: tuple[Path, ...] = Field(min_length=1)
-    """Labelled structures in extended XYZ; relative paths start at the folder of the config file."""
+    """Labelled structures in extended XYZ; relative paths start at the config file's folder."""
     level_of_theory: Note = "unknown"
     domain: Note = "unknown"
     licence: Note = "unknown"

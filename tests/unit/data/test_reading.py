@@ -171,7 +171,7 @@ def test_a_key_of_the_state(tmp_path: Path) -> None:
         (
             molecule(charge=1, total_charge=-1),
             Keys(),
-            r"structure 1 of .* different numbers under 'charge' and 'total_charge'; remove one, or "
+            r"different numbers under 'charge' and 'total_charge'; remove one, or "
             r"set heads\.a\.keys\.charge to the right one",
         ),
         (molecule(total_spin="doublet"), Keys(), "numbers under 'total_spin' in structure 1 of"),

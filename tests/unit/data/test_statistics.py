@@ -41,7 +41,7 @@ def test_two_isolated_atoms_that_disagree() -> None:
 def test_an_element_without_isolated_atom() -> None:
     with pytest.raises(
         MHFFError,
-        match=r"there are structures with O \(the structure, for example\) but reference energies only for H",
+        match=r"with O \(the structure, for example\) but reference energies only for H",
     ):
         check_E0s({"H": -1.0}, [ATOM, WATER])
 

@@ -1,0 +1,151 @@
+"""`mhff eval`: tables, JSON, plots, labels of ASE, and one sentence for every mistake."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import read, write
+from command_line import Here, here, output_of, refusal_of
+from labelled import E0S, both_heads, write_data
+from matplotlib.image import imread
+from models import random_model
+from tolerances import Tolerance, assert_close
+
+N_CELLS = 5
+WRITTEN = Tolerance(1e-5, 1e-5)
+"""Errors, meV, of labels that one of two files holds with eight decimals."""
+MIN_CONTRAST = 0.05
+"""Standard deviation of a picture with something in it; an empty one has 0."""
+
+mhff = pytest.fixture(here)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "m.mhff"
+    random_model(heads=tuple(E0S), elements=("H", "O")).save(path)
+    return path
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return both_heads(tmp_path, N_CELLS)
+
+
+def test_the_command(mhff: Here, model: Path, data: Path, tmp_path: Path) -> None:
+    plot = tmp_path / "parity.png"
+    output = output_of(mhff("eval", model, data, "--plot", plot))
+    assert "loose" in output
+    assert "bare" in output
+    assert f"wrote {plot}" in output.replace("\n", "")
+    assert imread(plot).std() > MIN_CONTRAST, "the picture is empty"
+
+
+def test_the_command_completes_heads_and_prints_json(
+    mhff: Here, model: Path, data: Path, tmp_path: Path
+) -> None:
+    assert "head: tight" in output_of(mhff("eval", model, data, "--head", "ti"))
+    content = json.loads(output_of(mhff("eval", model, data, "--json", "--stress-key", "")))
+    assert content["tight"]["structures"] == N_CELLS
+    assert content["tight"]["config_types"]["cell"]["structures"] == N_CELLS - 1
+    assert content["loose"]["stress_structures"] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--head", "x"], "unknown head 'x': this model has the heads loose, tight"),
+        (["--energy-key", "E"], r"no energy under 'E' in .* set --energy-key to one of them$"),
+        (["--energy-key", ""], "--energy-key is empty"),
+        (
+            ["--forces-key", "f"],
+            r"no forces under 'f' in .*REF_forces; set --forces-key to its name",
+        ),
+        (
+            ["--charge-key", "q"],
+            r"none of the 10 structures has charge under 'q'; set --charge-key",
+        ),
+    ],
+)
+def test_mistakes(
+    mhff: Here, model: Path, data: Path, tmp_path: Path, arguments: list[str], sentence: str
+) -> None:
+    assert re.search(sentence, refusal_of(mhff("eval", model, data, *arguments)))
+
+
+def relabelled(frame: Atoms) -> Atoms:
+    """The frame with its labels in a calculator, as ASE writes them."""
+    atoms = Atoms(frame.numbers, frame.positions, cell=frame.cell, pbc=frame.pbc)
+    labels = {"energy": frame.info["REF_energy"], "forces": frame.arrays.get("REF_forces")}
+    atoms.calc = SinglePointCalculator(atoms, **labels, stress=frame.info.get("REF_stress"))
+    return atoms
+
+
+@pytest.mark.parametrize("name", ["a.traj", "a.db", "a.json", "a.xyz"])
+def test_what_ase_writes(mhff: Here, model: Path, tmp_path: Path, name: str) -> None:
+    frames = read(write_data(tmp_path, "tight", N_CELLS, seed=1), "2:")
+    write(tmp_path / "ref.xyz", frames)
+    write(tmp_path / name, [relabelled(frame) for frame in frames])
+    expected, found = (
+        json.loads(output_of(mhff("eval", model, tmp_path / file, "--head", "t", "--json")))
+        for file in ("ref.xyz", name)
+    )
+    assert found["tight"]["stress_structures"] == N_CELLS
+    expected, found = expected["tight"], found["tight"]
+    for key in ("energy_mae_meV_per_atom", "force_mae_meV_per_A", "stress_mae_meV_per_A3"):
+        assert_close(found[key], expected[key], WRITTEN)
+
+
+def test_labels_that_are_not_used_are_said(mhff: Here, model: Path, tmp_path: Path) -> None:
+    frames = read(write_data(tmp_path, "tight", 2), "2:")
+    frames[0].info["total_charge"] = -1
+    frames[1].info["n_charge"] = 2
+    write(tmp_path / "a.xyz", frames)
+    result = mhff("eval", model, tmp_path / "a.xyz", "--json")
+    assert "1 of 2 structures have a total charge other than 0" in result.stderr
+    assert "1 of 2 structures have 'n_charge', which is not read" in result.stderr
+    assert "tight" in json.loads(result.stdout)
+
+
+def change(frame: Atoms, **changes: Any) -> Atoms:
+    """A copy of the frame with some attributes changed."""
+    copy = frame.copy()
+    for name, value in changes.items():
+        setattr(copy, name, value)
+    return copy
+
+
+def coinciding(frame: Atoms) -> Atoms:
+    """The frame with its last atom moved onto an image of its first one, up to rounding."""
+    positions = frame.positions.copy()
+    positions[-1] = positions[0] + frame.cell[0] + 5e-4
+    return change(frame, positions=positions)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (lambda frame: change(frame, numbers=[92, 1, 8, 1]), "U, but this model knows only H, O"),
+        (lambda frame: change(frame, cell=[[3, 0, 0], [3, 0, 0], [0, 0, 3]]), "lattice vectors"),
+        (coinciding, r"atoms 0 and 3 .*|atoms 3 and 0 .*"),
+        (lambda frame: change(frame, info={**frame.info, "head": "lose"}), "unknown head 'lose'"),
+        (lambda frame: change(frame, info={"REF_energy": 1.0}), "choose one of loose, tight with"),
+    ],
+)
+def test_mistakes_name_file_and_structure(
+    mhff: Here, model: Path, tmp_path: Path, spoil: Callable[[Atoms], Atoms], sentence: str
+) -> None:
+    frames = read(write_data(tmp_path, "tight", 2), "2:")
+    frames[1] = spoil(frames[1])
+    for frame in frames:
+        frame.info.pop("REF_stress", None)  # a stress of another cell
+    write(tmp_path / "a.traj", frames)
+    refusal = refusal_of(mhff("eval", model, tmp_path / "a.traj"))
+    assert re.match(f"structure 2 of '.*a.traj'.*({sentence})", refusal)

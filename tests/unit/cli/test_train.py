@@ -1,0 +1,75 @@
+"""`mhff train`: a run from its configuration, and one sentence for every mistake."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from command_line import Here, here, output_of, refusal_of
+from labelled import write_data
+
+from mhff.modelfile import load
+
+MODEL = {
+    "interaction": "residual",
+    "apply_cutoff": True,
+    "n_channels": 4,
+    "n_edge_channels": 4,
+    "l_max": 1,
+    "correlation": 2,
+    "r_max": 3.0,
+    "radial_mlp": [4],
+}
+
+mhff = pytest.fixture(here)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    write_data(tmp_path, "loose", 12)
+    content = {
+        "name": "tiny",
+        "model": MODEL,
+        "heads": {"loose": {"files": ["loose.extxyz"]}},
+        "data": {"valid": 0.3},
+        "run": {"out": "run", "epochs": 2, "kernels": False},
+    }
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(content))
+    return tmp_path / "config.yaml"
+
+
+def test_a_run_and_the_same_command_again(mhff: Here, config: Path) -> None:
+    said = output_of(mhff("train", config))
+    assert "head loose: 12 structures" in said
+    assert re.search(r"epoch +1, validation errors:  loose \d", said)
+    assert "mean absolute errors, train" in said
+    assert "epoch 3" not in said
+    model = config.parent / "run/tiny.mhff"
+    assert said.endswith(f"wrote {model}, errors.md and errors.json beside it\n")
+    assert load(model).heads.names == ("loose",)
+    assert "is finished; --restart starts it anew" in output_of(mhff("train", config))
+    assert "is finished" not in output_of(mhff("train", config, "--restart"))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "is not a training configuration: expected the sections name, model, heads"),
+        ("heads: [", "is not valid YAML"),
+        ("heads: {a: {files: [nowhere.xyz]}}", "no file '.*nowhere.xyz'"),
+        ("heads: {a: {files: [config.yaml]}}", "cannot read structures from '.*config.yaml'"),
+        ("heads: {a: {files: [x]}}\nheads: {}", "the key heads is there twice, in lines 1 and 2"),
+        ("heads: {a: {files: [x]}}\nrun: {out: config.yaml}", "cannot write .*choose .* run.out"),
+        ("heads: {tight: {files: [loose.extxyz]}}", "structure 1 of .* belongs to head 'loose'"),
+    ],
+)
+def test_mistakes(mhff: Here, config: Path, text: str, sentence: str) -> None:
+    config.write_text(text)
+    assert re.search(sentence, refusal_of(mhff("train", config)))
+
+
+def test_no_configuration(mhff: Here, tmp_path: Path) -> None:
+    refusal = refusal_of(mhff("train", tmp_path / "nowhere.yaml"))
+    assert re.search("no file '.*nowhere.yaml': expected a training configuration", refusal)
