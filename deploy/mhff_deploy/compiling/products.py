@@ -1,8 +1,7 @@
-"""Matrix products of a traced program with its constants, through the kernel that its library has
-for them.
+"""Matrix products of a traced program with its constants, by the kernels' own product.
 
-On a processor of AMD torch's own (MKL) reach 55 thousand million multiply-adds per second and core,
-oneDNN's 112, and this kernel, which finds the constant matrix packed in its order, 130
+On an AMD processor torch's products (MKL) reach 55 thousand million multiply-adds per second and
+core, those of oneDNN 112, and this one, whose constant matrix is packed in its order, 130
 (docs/speed.md).
 """
 
@@ -15,8 +14,9 @@ from mhff.ops.registration import find
 
 
 def use_kernel(program: GraphModule, namespace: str) -> None:
-    """Exchange the products with a constant matrix, in place; `namespace`: of the kernels'
-    operators (`mhff.ops.cpu`).
+    """Exchange the products with constant matrices, in place.
+
+    `namespace`: that of the kernels' operators (`mhff.ops.cpu`).
     """
     multiply = find(namespace, "multiply")
     pack = find(namespace, "multiply_pack")
@@ -38,12 +38,10 @@ def use_kernel(program: GraphModule, namespace: str) -> None:
 
 
 def _constant_factor(program: GraphModule, node: Node) -> torch.Tensor | None:
-    """The right factor of a matrix product, where it is one of the program's constants."""
+    """The right factor of a matrix product if it is a constant of the program."""
     if node.target != torch.ops.aten.mm.default:
         return None
     right = node.args[1]
-    return (
-        getattr(program, str(right.target))
-        if isinstance(right, Node) and right.op == "get_attr"
-        else None
-    )
+    if isinstance(right, Node) and right.op == "get_attr":
+        return getattr(program, str(right.target))
+    return None

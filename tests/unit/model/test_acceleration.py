@@ -32,6 +32,7 @@ from mhff.ops.cpu import build as build_module
 from mhff.ops.cpu.build import build
 from mhff.ops.cpu.convolution import KernelConvolution
 from mhff.ops.cpu.library import load
+from mhff.train.module import TrainingModule
 from mhff.train.recorder import CHECKPOINT
 from mhff.train.run import Run
 from mhff.train.settings import read_settings
@@ -295,8 +296,19 @@ def test_a_run_with_kernels_is_the_run_without(tmp_path: Path) -> None:
         assert_close_to_scale(weights[name], value, OF_A_RUN)
 
 
-def test_a_run_without_kernels_continues_with_them(tmp_path: Path) -> None:
-    run(tmp_path, kernels=False)
+def interrupt_second_epoch(module: TrainingModule) -> None:
+    """A power cut."""
+    if module.current_epoch == 1:
+        raise InterruptedError
+
+
+def test_a_run_without_kernels_continues_with_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingModule, "on_train_epoch_start", interrupt_second_epoch)
+        with pytest.raises(InterruptedError):
+            run(tmp_path, kernels=False)
     _, said = run(tmp_path, kernels=True)
     assert "continuing from" in said
     assert "convolutions run in kernels" in said

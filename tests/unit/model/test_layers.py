@@ -10,6 +10,7 @@ from models import random_network
 from tolerances import SAME_NUMBERS, assert_close
 from torch import nn
 
+from mhff.graph import make_graph
 from mhff.model.constants import MOMENTS
 from mhff.model.layers import (
     Activation,
@@ -110,13 +111,14 @@ def test_pair_repulsion_is_scaled_by_each_head() -> None:
     network = random_network().double().requires_grad_(False)
     vectors = torch.tensor([[0, 0, 1.0], [0, 0, -1.0], [0, 1.1, 0]], dtype=torch.float64)
     edge_index, species = torch.tensor([[1, 0, 2], [0, 1, 0]]), torch.tensor([3, 4, 1])
-    energies = network(vectors, edge_index, species, 3)
+    graph = make_graph(vectors, edge_index, species)
+    energies = network(graph)
     assert network.pair_repulsion is not None
     of_edge = network.pair_repulsion(
         vectors.norm(dim=1), species[edge_index[0]], species[edge_index[1]]
     )
     network.pair_repulsion = None
-    difference = energies - network(vectors, edge_index, species, 3)
+    difference = energies - network(graph)
     of_atom = torch.stack([of_edge[0] + of_edge[2], of_edge[1], torch.zeros_like(of_edge[0])])
     assert of_edge.min() > 1e-3
     assert_close(
