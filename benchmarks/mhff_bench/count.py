@@ -1,23 +1,23 @@
 """Multiply-adds of a step per atom, counted from a model's architecture.
 
-The count is for the model as it is written, energies and their gradient, with two rewritings: radial
+The count is for energies and their gradient of the model as written, with two changes: radial
 functions are interpolated, and everything that depends on the element alone is a constant. The
 adjoint of a linear map costs as much as the map, because weights have no gradient here. A kernel
 that uses the processor better than a large matrix product can be faster than the floor that
 follows.
 
-| convolution, per edge and channel | forward                    | adjoint                           |
-|-----------------------------------|----------------------------|-----------------------------------|
-| radial function R, per path       | TAPS                       | 2 TAPS, value and slope; 1 to r   |
-| R h, per path and input m         | 1                          | 1; 1 to h and 1 to R              |
-| coupling, per non-zero pair of m  | 1                          | 1 to R h; 1 to the harmonics      |
-| first layer, per output m         | 1 instead of both          | 2: to R and to the harmonics      |
+| convolution, per edge and channel | forward               | adjoint                         |
+|-----------------------------------|-----------------------|---------------------------------|
+| radial function R, per path       | TAPS                  | 2 TAPS, value and slope; 1 to r |
+| R h, per path and input m         | 1                     | 1; 1 to h and 1 to R            |
+| coupling, per non-zero pair of m  | 1                     | 1 to R h; 1 to the harmonics    |
+| first layer, per output m         | 1 instead of both     | 2: to R and to the harmonics    |
 
-| per atom    | forward                                              | adjoint                       |
-|-------------|------------------------------------------------------|-------------------------------|
-| linear maps | components x channels in x channels out              | the same                      |
-| products    | per channel 1 for each factor of nested polynomials  | `polynomial.multiply_adds`    |
-| readouts    | channels x hidden scalars of all heads, and readouts | the same                      |
+| per atom    | forward                                             | adjoint                    |
+|-------------|-----------------------------------------------------|----------------------------|
+| linear maps | components x channels in x channels out             | the same                   |
+| products    | per channel 1 for each factor of nested polynomials | `polynomial.multiply_adds` |
+| readouts    | channels x hidden scalars of all heads, readouts    | the same                   |
 
 Harmonics, envelopes, gates, sums and moving data are not counted: a few per cent of the arithmetic.
 """
