@@ -16,14 +16,8 @@ from structures import (
 from mhff_openmm import add_mhff_force
 from mhff_openmm.adapter import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV
 
-ENERGY_TOLERANCE = 1e-9
-"""eV per atom, between engines, float64."""
-FORCE_TOLERANCE = 1e-8
-"""eV/A, between engines, float64."""
 SAME_PROGRAM = 1e-11
 """eV per atom and eV/A, where only the order of sums differs."""
-DRIFT_TOLERANCE = 1e-5
-"""eV per atom over 2 ps."""
 MIX = {"materials": 0.25, "molecules": 0.75}
 
 

@@ -7,9 +7,9 @@ import math
 from pathlib import Path
 
 import pytest
-from lammps_runs import run_mhff, succeeded
-
-from mhff_deploy.compiling.cache import compiled
+from command_line import output_of, run_mhff
+from models import random_model
+from programs import cached
 
 
 def test_a_model_in_every_engine(tmp_path: Path) -> None:
@@ -17,8 +17,9 @@ def test_a_model_in_every_engine(tmp_path: Path) -> None:
         "bench mini --sizes 8,16 --rounds 2 --form torchscript --head mat --json --plot bench.png"
     )
     engines = ("python", "ase", "neighbours", "lammps", "openmm")
-    done = run_mhff(tmp_path, " ".join([arguments, *(f"--engine {engine}" for engine in engines)]))
-    report = json.loads(succeeded(done))
+    chosen = [word for engine in engines for word in ("--engine", engine)]
+    done = run_mhff(*arguments.split(), *chosen, folder=tmp_path)
+    report = json.loads(output_of(done))
     assert report["head"] == "materials"
     assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
     labels = [contender["label"] for contender in report["contenders"]]
@@ -50,8 +51,9 @@ def test_a_model_in_every_engine(tmp_path: Path) -> None:
 
 
 def test_an_artefact_and_a_table(tmp_path: Path) -> None:
-    artefact = compiled("mini", form="torchscript")
-    text = succeeded(run_mhff(tmp_path, f"bench {artefact} --sizes 8 --rounds 1 --no-memory"))
+    artefact = cached("mini", form="torchscript")
+    options = ["--sizes", "8", "--rounds", "1", "--no-memory"]
+    text = output_of(run_mhff("bench", artefact, *options, folder=tmp_path))
     assert "python artefact float32" in text
     assert "floors" in text
 
@@ -59,9 +61,8 @@ def test_an_artefact_and_a_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize("engine", ["python", "lammps", "openmm"])
 def test_water_is_refused_by_a_model_without_hydrogen(tmp_path: Path, engine: str) -> None:
     """The refusal comes before an engine is started."""
-    from models import random_model
-
     random_model("mp", elements=("O", "Mg")).save(tmp_path / "M.mhff")
-    done = run_mhff(tmp_path, f"bench M.mhff --system water --engine {engine}")
+    options = ["--system", "water", "--engine", engine]
+    done = run_mhff("bench", "M.mhff", *options, folder=tmp_path)
     assert done.returncode == 2
     assert done.stderr.startswith("mhff: this structure has H, but this model knows only O, Mg")

@@ -5,8 +5,6 @@ programs, engines.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import ase.io
@@ -14,33 +12,27 @@ import numpy as np
 import pytest
 import structures
 from ase import Atoms
+from command_line import output_of, refusal_of, run_mhff
 from lammps_runs import (
-    ENERGY_TOLERANCE,
-    FORCE_TOLERANCE,
     MEASURE,
     read,
     record,
     run,
     start,
-    succeeded,
     turned,
 )
+from programs import artefact
 from references import references
-from tolerances import ROUNDING, assert_close
+from tolerances import ENGINE_ENERGY, ENGINE_FORCE, ROUNDING, assert_close
 
 from mhff import MHFFCalculator, load
-from mhff_deploy.compiling.build import build
-from mhff_deploy.compiling.targets import TORCHSCRIPT
 
-MHFF = Path(sys.executable).parent / "mhff"
 STATE = {"omol": {"charge": 1, "spin": 2}}
 """Charge and multiplicity of the runs with models that take them."""
 
 
 def mhff(*arguments: object) -> str:
-    done = subprocess.run([MHFF, *map(str, arguments)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
+    return output_of(run_mhff(*arguments))
 
 
 @pytest.fixture(scope="module", params=["mh1", "omol", "mp0", "omat"])
@@ -77,7 +69,9 @@ def in_ase(model_file: Path, atoms: Atoms, head: str) -> tuple[float, np.ndarray
 
 def test_programs_equal_the_model(case: str, model_file: Path, tmp_path: Path) -> None:
     model = load(model_file)
-    content, _ = build(model, TORCHSCRIPT, head=model.heads.names[-1], dtype="float64")
+    content, _ = artefact(
+        model, head=model.heads.names[-1], precision="float64", form="torchscript"
+    )
     program = tmp_path / "program.pt"
     program.write_bytes(content)
     for make in (
@@ -117,12 +111,12 @@ def test_lammps(case: str, model_file: Path, tmp_path: Path) -> None:
     for head in heads:
         labels = " ".join(f"{element}@{head}" for element in structures.ELEMENTS)
         text += f"pair_coeff * * {labels}\n" + (MEASURE if head == heads[0] else "") + record(head)
-    succeeded(run(tmp_path, text))
+    output_of(run(tmp_path, text))
     for head in heads:
         energy, forces = in_ase(model_file, atoms, head)
         found = read(tmp_path, head)
-        assert abs(found.energy - energy) <= ENERGY_TOLERANCE * len(atoms)
-        assert np.abs(found.forces - forces).max() <= FORCE_TOLERANCE
+        assert abs(found.energy - energy) <= ENGINE_ENERGY * len(atoms)
+        assert np.abs(found.forces - forces).max() <= ENGINE_FORCE
 
 
 def test_openmm(case: str, model_file: Path) -> None:
@@ -157,8 +151,8 @@ def test_openmm(case: str, model_file: Path) -> None:
     found = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole) / KJ_PER_MOL_PER_EV
     pull = state.getForces(asNumpy=True).value_in_unit(unit.kilojoule_per_mole / unit.nanometer)
     energy, forces = in_ase(model_file, atoms, head)
-    assert abs(found - energy) <= ENERGY_TOLERANCE * len(atoms)
-    assert np.abs(pull / (KJ_PER_MOL_PER_EV * ANGSTROM_PER_NM) - forces).max() <= FORCE_TOLERANCE
+    assert abs(found - energy) <= ENGINE_ENERGY * len(atoms)
+    assert np.abs(pull / (KJ_PER_MOL_PER_EV * ANGSTROM_PER_NM) - forces).max() <= ENGINE_FORCE
 
 
 def test_info_and_eval(case: str, model_file: Path, tmp_path: Path) -> None:
@@ -180,24 +174,8 @@ def test_info_and_eval(case: str, model_file: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("options", [["--charge", "1"], ["--spin", "3"]])
 def test_a_charge_for_a_model_without_is_refused(options: list[str], tmp_path: Path) -> None:
     output = tmp_path / "mini.pt"
-    done = subprocess.run(
-        [
-            MHFF,
-            "compile",
-            "mini",
-            "--head",
-            "mol",
-            "--target",
-            "torchscript",
-            *options,
-            "-o",
-            output,
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
+    done = run_mhff(
+        *["compile", "mini", "--head", "mol", "--target", "torchscript"], *options, "-o", output
     )
-    assert done.returncode == 2
-    assert done.stderr.startswith("mhff: this model does not take a ")
-    assert done.stderr.count("\n") == 1
+    assert refusal_of(done).startswith("this model has no ")
     assert not output.exists()

@@ -13,7 +13,6 @@ import pytest
 from ase import Atoms
 from openmm import unit
 from openmm_runs import (
-    DRIFT_TOLERANCE,
     add,
     assert_same,
     magnesia,
@@ -22,6 +21,7 @@ from openmm_runs import (
     start,
     waters,
 )
+from tolerances import NVE_DRIFT
 
 from mhff.neighbours import neighbour_list
 from mhff_openmm import add_mhff_force
@@ -56,7 +56,7 @@ def test_water_cluster_conserves_its_energy():
         )
     assert times[-1] == pytest.approx(2.0)
     slope = np.polyfit(times, energies, 1)[0]
-    assert abs(slope * times[-1]) < DRIFT_TOLERANCE
+    assert abs(slope * times[-1]) < NVE_DRIFT
 
 
 @pytest.mark.parametrize(

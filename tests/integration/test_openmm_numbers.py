@@ -11,8 +11,6 @@ import pytest
 from ase import Atoms
 from models import HEADS
 from openmm_runs import (
-    ENERGY_TOLERANCE,
-    FORCE_TOLERANCE,
     MIX,
     add,
     adsorbate,
@@ -31,6 +29,7 @@ from structures import (
     triclinic,
     water_cluster,
 )
+from tolerances import ENGINE_ENERGY, ENGINE_FORCE
 
 from mhff import MHFFCalculator, MHFFError, load
 from mhff.options import CompileOptions, Form, Precision
@@ -73,7 +72,7 @@ def test_equals_ase_for_every_head_and_changes_head_at_run_time(structure, form)
         for context in contexts:
             for name in HEADS:
                 context.setParameter(f"mhff_head_{name}", weights.get(name, 0.0))
-            assert_same(read(context), expected, ENERGY_TOLERANCE, FORCE_TOLERANCE)
+            assert_same(read(context), expected, ENGINE_ENERGY, ENGINE_FORCE)
     assert len(energies) == 1 + len(HEADS)  # the heads differ, so the comparison means something
 
 
@@ -90,7 +89,7 @@ def test_takes_an_artefact():
     add_mhff_force(system, topology, artefact, head="molecules", dtype="float64")
     atoms.calc = MHFFCalculator("mini", head="molecules", dtype="float64", form="eager")
     expected = atoms.get_potential_energy(), atoms.get_forces()
-    assert_same(read(start(system, atoms.positions)), expected, ENERGY_TOLERANCE, FORCE_TOLERANCE)
+    assert_same(read(start(system, atoms.positions)), expected, ENGINE_ENERGY, ENGINE_FORCE)
 
 
 def test_float32_is_near_float64(model_file, ase_results):

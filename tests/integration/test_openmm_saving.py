@@ -11,8 +11,6 @@ import numpy as np
 import openmm
 import pytest
 from openmm_runs import (
-    ENERGY_TOLERANCE,
-    FORCE_TOLERANCE,
     MIX,
     add,
     assert_same,
@@ -24,6 +22,7 @@ from openmm_runs import (
 from structures import (
     triclinic,
 )
+from tolerances import ENGINE_ENERGY, ENGINE_FORCE
 
 from mhff_openmm.adapter import ANGSTROM_PER_NM
 from mhff_openmm.systems import system_of
@@ -96,10 +95,8 @@ def test_saved_system_gives_the_same_in_a_fresh_process(model_file, tmp_path):
     result = run_fresh(system, atoms.positions, tmp_path)
     assert result.returncode == 0, result.stderr
     found = np.load(tmp_path / "results.npz")
-    assert abs(found["energy"] - expected.getPotentialEnergy()._value) <= ENERGY_TOLERANCE
-    assert (
-        np.abs(found["forces"] - expected.getForces(asNumpy=True)._value).max() <= FORCE_TOLERANCE
-    )
+    assert abs(found["energy"] - expected.getPotentialEnergy()._value) <= ENGINE_ENERGY
+    assert np.abs(found["forces"] - expected.getForces(asNumpy=True)._value).max() <= ENGINE_FORCE
 
 
 def test_saved_system_refuses_another_model_in_the_old_place(model_file, tmp_path):

@@ -15,7 +15,8 @@ from mhff import load
 from mhff.options import CompileOptions, Form
 from mhff_deploy.compiling.cache import compiled
 from mhff_lammps.engine import wrap
-from mhff_openmm.demo import topology_of, water_ring
+from mhff_openmm.demo import water_ring
+from mhff_openmm.systems import system_of
 
 ROOT = Path(__file__).parents[2]
 LONGEST_EXAMPLE = 15
@@ -57,7 +58,8 @@ def test_the_lammps_example_runs(tmp_path: Path) -> None:
 def test_the_openmm_example_runs(tmp_path: Path) -> None:
     atoms = water_ring()
     with (tmp_path / "water.pdb").open("w") as stream:
-        app.PDBFile.writeFile(topology_of(atoms), atoms.positions * unit.angstrom, stream)
+        _, topology = system_of(atoms, "HOH", 3)
+        app.PDBFile.writeFile(topology, atoms.positions * unit.angstrom, stream)
     script = example("OpenMM:").replace("simulation.step(1000)", "simulation.step(5)")
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
