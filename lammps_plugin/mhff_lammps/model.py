@@ -10,7 +10,7 @@ from typing import Any
 
 from mhff.errors import MHFFError
 from mhff.files import sha256
-from mhff_deploy.artefact.content import Manifest, read_manifest
+from mhff_deploy.artefact.content import read_manifest
 from mhff_lammps.labels import Labels
 from mhff_lammps.reporting import reported
 
@@ -33,10 +33,7 @@ class MHFFModel:
     def __init__(self, artefact: bytes) -> None:
         """`artefact`: content of an artefact; raises MHFFError if it is damaged."""
         self._artefact = artefact
-        self._read(read_manifest(artefact, FILE))
-
-    def _read(self, manifest: Manifest) -> None:
-        can = manifest.capabilities
+        can = read_manifest(artefact, FILE).capabilities
         self.labels = Labels(can.elements, can.heads, can.default_head)
         self.element_types = self.labels.names
         self.rcutfac = 0.5 * can.r_max
