@@ -110,10 +110,7 @@ def _check_model(choice: Choice, atoms: Atoms) -> float:
 
 
 def _open(contender: Contender, say: Say) -> Worker:
-    say(
-        f"opening {contender.label} (a program that is not in the cache yet is compiled, which can "
-        "take minutes)"
-    )
+    say(f"opening {contender.label}")
     return contender.start()
 
 
@@ -132,9 +129,15 @@ def _time(
         else:
             able.append(entrant)
     taking_part = [entrant.contender for entrant in able]
-    say(f"{len(atoms)} atoms: {', '.join(contender.label for contender in taking_part)}")
     request = as_request(atoms)
-    energies = [entrant.worker.ask("prepare", request)["energy"] for entrant in able]
+    energies = []
+    for entrant in able:
+        say(
+            f"{len(atoms)} atoms, preparing {entrant.contender.label} (what is not in a cache yet "
+            "is compiled, which can take minutes)"
+        )
+        energies.append(entrant.worker.ask("prepare", request)["energy"])
+    say(f"{len(atoms)} atoms, taking turns")
     check_energies(taking_part, energies, len(atoms))
     times = take_turns(
         [entrant.worker for entrant in able],
