@@ -23,6 +23,13 @@ def rattled_bulk() -> Atoms:
     return atoms
 
 
+def magnesia(repeats: int = 2, rattle: float = 0.05) -> Atoms:
+    """8 atoms of MgO in each of repeats**3 cubic cells, displaced by about `rattle`, A."""
+    atoms = bulk("MgO", "rocksalt", a=MGO_LATTICE, cubic=True).repeat(repeats)
+    atoms.rattle(rattle, seed=7)
+    return atoms
+
+
 def triclinic() -> Atoms:
     """4 atoms of four elements in a skewed cell, some of them outside it."""
     cell = [[4.3, 0.3, -0.2], [1.1, 4.1, 0.4], [-0.9, 0.8, 4.6]]

@@ -7,30 +7,32 @@ import math
 from pathlib import Path
 
 import pytest
-from command_line import output_of, run_mhff
+from command_line import Done, output_of, refusal_of, run_mhff
+from lammps_runs import ENVIRONMENT
 from models import random_model
 from programs import cached
 
 
+def bench(folder: Path, *arguments: object) -> Done:
+    """`mhff bench` in a folder, with an empty environment."""
+    return run_mhff("bench", *arguments, folder=folder, environment=ENVIRONMENT)
+
+
 def test_a_model_in_every_engine(tmp_path: Path) -> None:
-    arguments = (
-        "bench mini --sizes 8,16 --rounds 2 --form torchscript --head mat --json --plot bench.png"
-    )
+    arguments = "--sizes 8,16 --rounds 2 --form torchscript --head mat --json --plot bench.png"
     engines = ("python", "ase", "neighbours", "lammps", "openmm")
-    chosen = [word for engine in engines for word in ("--engine", engine)]
-    done = run_mhff(*arguments.split(), *chosen, folder=tmp_path)
-    report = json.loads(output_of(done))
+    asked = [*arguments.split(), *(f"--engine={engine}" for engine in engines)]
+    report = json.loads(output_of(bench(tmp_path, "mini", *asked)))
     assert report["head"] == "materials"
     assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
     labels = [contender["label"] for contender in report["contenders"]]
     assert labels == [
-        *(
-            "python torchscript float32",
-            "ase torchscript float32",
-            "neighbours",
-            "lammps torchscript float32",
-        ),
-        *("openmm torchscript float32", "matrix product float32"),
+        "python torchscript float32",
+        "ase torchscript float32",
+        "neighbours",
+        "lammps torchscript float32",
+        "openmm torchscript float32",
+        "matrix product float32",
     ]
     assert [(point["atoms"], point["contender"]) for point in report["points"]] == [
         (n_atoms, label) for n_atoms in (8, 16) for label in labels
@@ -51,9 +53,8 @@ def test_a_model_in_every_engine(tmp_path: Path) -> None:
 
 
 def test_an_artefact_and_a_table(tmp_path: Path) -> None:
-    artefact = cached("mini", form="torchscript")
-    options = ["--sizes", "8", "--rounds", "1", "--no-memory"]
-    text = output_of(run_mhff("bench", artefact, *options, folder=tmp_path))
+    program = cached("mini", form="torchscript")
+    text = output_of(bench(tmp_path, program, "--sizes", 8, "--rounds", 1, "--no-memory"))
     assert "python artefact float32" in text
     assert "floors" in text
 
@@ -62,7 +63,5 @@ def test_an_artefact_and_a_table(tmp_path: Path) -> None:
 def test_water_is_refused_by_a_model_without_hydrogen(tmp_path: Path, engine: str) -> None:
     """The refusal comes before an engine is started."""
     random_model("mp", elements=("O", "Mg")).save(tmp_path / "M.mhff")
-    options = ["--system", "water", "--engine", engine]
-    done = run_mhff("bench", "M.mhff", *options, folder=tmp_path)
-    assert done.returncode == 2
-    assert done.stderr.startswith("mhff: this structure has H, but this model knows only O, Mg")
+    done = bench(tmp_path, "M.mhff", "--system", "water", "--engine", engine)
+    assert refusal_of(done).startswith("this structure has H, but this model knows only O, Mg")

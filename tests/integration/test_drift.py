@@ -5,45 +5,54 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from ase import units
-from ase.build import bulk
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from ase.md.verlet import VelocityVerlet
+from calculators import exact
+from programs import cached
+from structures import magnesia
+from tolerances import NVE_DRIFT
 
 from mhff import MHFFCalculator
-from mhff_deploy.compiling.cache import compiled
 
-STEPS, EVERY = 400, 10
-TIME_STEP = 0.5
-"""fs."""
 TEMPERATURE = 600
 """K."""
 SAME_ENERGY = {"float64": 1e-8, "float32": 2e-6}
 """eV per atom: how far the conserved energy may be from the exact model's along 200 fs."""
+pytestmark = pytest.mark.slow
 
 
-def conserved(calculator: MHFFCalculator) -> np.ndarray:
-    """Total energy per atom along a trajectory, eV, less its first value."""
-    atoms = bulk("MgO", "rocksalt", a=4.21, cubic=True)
+def conserved(
+    calculator: MHFFCalculator, repeats: int, steps: int, time_step: float, every: int = 10
+) -> np.ndarray:
+    """Total energy per atom along a trajectory, eV, less its first value; the time step is in fs."""
+    atoms = magnesia(repeats, rattle=0.0)
     MaxwellBoltzmannDistribution(atoms, temperature_K=TEMPERATURE, rng=np.random.default_rng(1))
     atoms.calc = calculator
     energies: list[float] = []
-    dynamics = VelocityVerlet(atoms, TIME_STEP * units.fs)
-    dynamics.attach(lambda: energies.append(atoms.get_total_energy() / len(atoms)), interval=EVERY)
-    dynamics.run(STEPS)
+    dynamics = VelocityVerlet(atoms, time_step * units.fs)
+    dynamics.attach(lambda: energies.append(atoms.get_total_energy() / len(atoms)), interval=every)
+    dynamics.run(steps)
     return np.array(energies) - energies[0]
 
 
 @pytest.fixture(scope="module")
-def exact() -> np.ndarray:
-    return conserved(MHFFCalculator("mini", head="materials", dtype="float64", form="eager"))
+def expected() -> np.ndarray:
+    return conserved(exact("mini", "materials"), 1, 400, 0.5)
 
 
 @pytest.mark.parametrize("dtype", SAME_ENERGY)
-def test_the_drift_is_that_of_the_exact_model(dtype: str, exact: np.ndarray) -> None:
-    program = conserved(
-        MHFFCalculator(compiled("mini", dtype=dtype, form="aoti"), head="materials")
-    )
-    assert np.abs(exact).max() > 10 * SAME_ENERGY["float64"], (
-        "the integrator's own error must be seen"
-    )
-    assert np.abs(program - exact).max() < SAME_ENERGY[dtype]
+def test_the_energy_is_that_of_the_exact_model(dtype: str, expected: np.ndarray) -> None:
+    program = cached("mini", precision=dtype, form="aoti")
+    found = conserved(MHFFCalculator(program, head="materials"), 1, 400, 0.5)
+    assert np.abs(expected).max() > 10 * SAME_ENERGY["float64"], "the integrator's error is seen"
+    assert np.abs(found - expected).max() < SAME_ENERGY[dtype]
+
+
+@pytest.mark.parametrize("dtype", SAME_ENERGY)
+def test_no_energy_is_gained_or_lost_in_2_ps(dtype: str) -> None:
+    """64 atoms, 1 fs; the slope is that of a straight line through the energies."""
+    program = cached("mini", precision=dtype, form="aoti")
+    energies = conserved(MHFFCalculator(program, head="materials"), 2, 2000, 1.0)
+    slope = np.polyfit(np.linspace(0, 1, len(energies)), energies, 1)[0]
+    assert np.ptp(energies) > 1e-7, "the integrator's error is seen"
+    assert abs(slope) < NVE_DRIFT

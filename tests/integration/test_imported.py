@@ -5,6 +5,7 @@ programs, engines.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import ase.io
@@ -12,7 +13,8 @@ import numpy as np
 import pytest
 import structures
 from ase import Atoms
-from command_line import output_of, refusal_of, run_mhff
+from calculators import assert_program_gives_the_models_numbers, exact
+from command_line import Here, output_of, refusal_of, run_mhff
 from lammps_runs import (
     MEASURE,
     read,
@@ -23,16 +25,12 @@ from lammps_runs import (
 )
 from programs import artefact
 from references import references
-from tolerances import ENGINE_ENERGY, ENGINE_FORCE, ROUNDING, assert_close
+from tolerances import ENGINE_ENERGY, ENGINE_FORCE
 
-from mhff import MHFFCalculator, load
+from mhff import load
 
 STATE = {"omol": {"charge": 1, "spin": 2}}
 """Charge and multiplicity of the runs with models that take them."""
-
-
-def mhff(*arguments: object) -> str:
-    return output_of(run_mhff(*arguments))
 
 
 @pytest.fixture(scope="module", params=["mh1", "omol", "mp0", "omat"])
@@ -47,7 +45,7 @@ def case(request: pytest.FixtureRequest) -> str:
 def model_file(case: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `mhff import-mace` makes of a file of mace-torch."""
     output = tmp_path_factory.mktemp(case) / f"{case}.mhff"
-    said = mhff("import-mace", references().file(case), "-o", output)
+    said = output_of(run_mhff("import-mace", references().file(case), "-o", output))
     assert f"wrote {output}" in said
     assert "nothing was left out" in said
     return output
@@ -61,7 +59,7 @@ def crystal(case: str) -> Atoms:
 
 def in_ase(model_file: Path, atoms: Atoms, head: str) -> tuple[float, np.ndarray]:
     atoms = atoms.copy()
-    atoms.calc = MHFFCalculator(model_file, head=head, form="eager")
+    atoms.calc = exact(model_file, head)
     forces = atoms.get_forces()
     assert np.abs(forces).max() > 0.01
     return atoms.get_potential_energy(), forces
@@ -69,43 +67,32 @@ def in_ase(model_file: Path, atoms: Atoms, head: str) -> tuple[float, np.ndarray
 
 def test_programs_equal_the_model(case: str, model_file: Path, tmp_path: Path) -> None:
     model = load(model_file)
-    content, _ = artefact(
-        model, head=model.heads.names[-1], precision="float64", form="torchscript"
-    )
+    head = model.heads.names[-1]
     program = tmp_path / "program.pt"
-    program.write_bytes(content)
-    for make in (
+    program.write_bytes(artefact(model, head=head, precision="float64", form="torchscript")[0])
+
+    def with_state(make: Callable[[], Atoms]) -> Callable[[], Atoms]:
+        def build() -> Atoms:
+            atoms = make()
+            atoms.info.update(STATE.get(case, {}))
+            return atoms
+
+        return build
+
+    makes = (
         structures.slab,
         structures.water_cluster,
         structures.one_atom,
         structures.tiny_cell,
-    ):
-        atoms = make()
-        atoms.info.update(STATE.get(case, {}))
-        numbers = []
-        for source, head in ((model, model.heads.names[-1]), (program, None)):
-            atoms.calc = MHFFCalculator(source, head=head)
-            numbers.append((atoms.get_potential_energies(), atoms.get_forces()))
-        for expected, got in zip(*numbers, strict=True):
-            assert_close(got, expected, ROUNDING)
+    )
+    assert_program_gives_the_models_numbers(program, model, head, map(with_state, makes))
 
 
-def test_lammps(case: str, model_file: Path, tmp_path: Path) -> None:
+def test_lammps(case: str, model_file: Path, mhff: Here, tmp_path: Path) -> None:
     heads = load(model_file).heads.names
     options = [word for name, value in STATE.get(case, {}).items() for word in (f"--{name}", value)]
-    what = (
-        "compile",
-        model_file,
-        "--head",
-        heads[0],
-        "--target",
-        "lammps",
-        "--form",
-        "torchscript",
-        "--dtype",
-        "float64",
-    )
-    mhff(*what, *options, "-o", tmp_path / "imported.mliap")
+    asked = f"--head {heads[0]} --target lammps --form torchscript --dtype float64 -o".split()
+    output_of(mhff("compile", model_file, *options, *asked, tmp_path / "imported.mliap"))
     atoms = crystal(case)
     text = start(tmp_path, "crystal", atoms) + "pair_style mliap unified imported.mliap 0\n"
     for head in heads:
@@ -120,44 +107,27 @@ def test_lammps(case: str, model_file: Path, tmp_path: Path) -> None:
 
 
 def test_openmm(case: str, model_file: Path) -> None:
-    import openmm
-    from openmm import app, unit
+    from openmm_runs import read as read_openmm
+    from openmm_runs import start as start_openmm
 
     from mhff_openmm import add_mhff_force
-    from mhff_openmm.adapter import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV
+    from mhff_openmm.systems import system_of
 
     atoms = structures.water_cluster()
     atoms.info.update(STATE.get(case, {}))
     head = load(model_file).heads.names[-1]
-    topology, system = app.Topology(), openmm.System()
-    residue = topology.addResidue("all", topology.addChain())
-    for atom in atoms:
-        topology.addAtom(atom.symbol, app.Element.getBySymbol(atom.symbol), residue)
-        system.addParticle(atom.mass)
-    add_mhff_force(
-        system,
-        topology,
-        model_file,
-        head=head,
-        dtype="float64",
-        form="torchscript",
-        **STATE.get(case, {}),
-    )
-    context = openmm.Context(
-        system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("Reference")
-    )
-    context.setPositions(atoms.positions / ANGSTROM_PER_NM)
-    state = context.getState(energy=True, forces=True)
-    found = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole) / KJ_PER_MOL_PER_EV
-    pull = state.getForces(asNumpy=True).value_in_unit(unit.kilojoule_per_mole / unit.nanometer)
+    system, topology = system_of(atoms)
+    asked = {"head": head, "dtype": "float64", "form": "torchscript", **STATE.get(case, {})}
+    add_mhff_force(system, topology, model_file, **asked)
+    found, pull = read_openmm(start_openmm(system, atoms.positions))
     energy, forces = in_ase(model_file, atoms, head)
     assert abs(found - energy) <= ENGINE_ENERGY * len(atoms)
-    assert np.abs(pull / (KJ_PER_MOL_PER_EV * ANGSTROM_PER_NM) - forces).max() <= ENGINE_FORCE
+    assert np.abs(pull - forces).max() <= ENGINE_FORCE
 
 
-def test_info_and_eval(case: str, model_file: Path, tmp_path: Path) -> None:
+def test_info_and_eval(case: str, model_file: Path, mhff: Here, tmp_path: Path) -> None:
     heads = load(model_file).heads.names
-    said = mhff("info", model_file)
+    said = output_of(mhff("info", model_file))
     for head in heads:
         assert head in said
     assert ("total charge" in said) == (case in STATE)
@@ -165,17 +135,17 @@ def test_info_and_eval(case: str, model_file: Path, tmp_path: Path) -> None:
     energy, forces = in_ase(model_file, labelled, heads[0])
     labelled.info["REF_energy"], labelled.arrays["REF_forces"] = energy, forces
     ase.io.write(tmp_path / "labelled.xyz", labelled, format="extxyz")
-    table = mhff("eval", model_file, tmp_path / "labelled.xyz", "--head", heads[0], "--json")
-    errors = json.loads(table)[heads[0]]
+    done = mhff("eval", model_file, tmp_path / "labelled.xyz", "--head", heads[0], "--json")
+    errors = json.loads(output_of(done))[heads[0]]
     assert errors["energy_mae_meV_per_atom"] < 1e-4  # the file has eight digits
     assert errors["force_mae_meV_per_A"] < 1e-3
 
 
 @pytest.mark.parametrize("options", [["--charge", "1"], ["--spin", "3"]])
-def test_a_charge_for_a_model_without_is_refused(options: list[str], tmp_path: Path) -> None:
+def test_a_charge_for_a_model_without_is_refused(
+    options: list[str], mhff: Here, tmp_path: Path
+) -> None:
     output = tmp_path / "mini.pt"
-    done = run_mhff(
-        *["compile", "mini", "--head", "mol", "--target", "torchscript"], *options, "-o", output
-    )
-    assert refusal_of(done).startswith("this model has no ")
+    done = mhff("compile", "mini", *["--head", "mol", "--target", "torchscript", "-o"], output, *options)
+    assert refusal_of(done).startswith("this model has no total-")
     assert not output.exists()
