@@ -155,12 +155,15 @@ class CompilingEvaluator(Evaluator):
             self._program = compiler().open(read_source(path), self._opening())
 
     def _compile(self, used: Sequence[str]) -> Evaluator:
-        """The program, compiled now if need be; the eager model where nothing can compile."""
+        """The program, compiled now if need be.
+
+        Where a form was not asked for and the model cannot be compiled here, the eager model.
+        """
         known = self._program.capabilities.elements if self._program is not None else ()
         wanted = tuple(dict.fromkeys([*known, *used]))
         try:
             path = compiler().compile(self.model, self._asked(), wanted, _announcement())
-        except NoCompilerError as error:
+        except MHFFError as error:
             if self.options.form is not None:
                 raise
             logger.warning("the model runs in its slower eager form: %s", error)

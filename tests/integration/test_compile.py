@@ -116,14 +116,34 @@ def test_a_compiler_that_fails_is_one_sentence(tmp_path: Path) -> None:
     environment = {"PATH": str(tmp_path), "TMPDIR": "/tmp"}
     (tmp_path / "g++").write_text("#!/bin/sh\necho 'cc1: fatal error: no such thing' >&2\nexit 3\n")
     (tmp_path / "g++").chmod(0o755)
-    arguments = ["compile", "mini", "--head", "surfaces", "--target", "aoti", "--table-error", "0", "-o"]
+    arguments = [
+        "compile",
+        "mini",
+        "--head",
+        "surfaces",
+        "--target",
+        "aoti",
+        "--table-error",
+        "0",
+        "-o",
+    ]
     done = run_mhff(*arguments, tmp_path / "a.pt2", environment=environment)
     assert "no such thing" in refusal_of(done)
 
 
 def test_the_command_writes_a_file_for_lammps(mhff: Here, tmp_path: Path) -> None:
     file = tmp_path / "mini.mliap"
-    asked = ["--head", "surf", "--target", "lammps", "--form", "torchscript", "--elements", "Mg,O", "-o"]
+    asked = [
+        "--head",
+        "surf",
+        "--target",
+        "lammps",
+        "--form",
+        "torchscript",
+        "--elements",
+        "Mg,O",
+        "-o",
+    ]
     said = output_of(mhff("compile", "mini", *asked, file))
     assert "head surfaces of materials, molecules, surfaces; elements O, Mg; float32 on cpu" in said
     assert "largest errors against the eager float64 model" in said

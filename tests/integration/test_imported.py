@@ -146,6 +146,8 @@ def test_a_charge_for_a_model_without_is_refused(
     options: list[str], mhff: Here, tmp_path: Path
 ) -> None:
     output = tmp_path / "mini.pt"
-    done = mhff("compile", "mini", *["--head", "mol", "--target", "torchscript", "-o"], output, *options)
+    done = mhff(
+        "compile", "mini", *["--head", "mol", "--target", "torchscript", "-o"], output, *options
+    )
     assert refusal_of(done).startswith("this model has no total-")
     assert not output.exists()

@@ -31,11 +31,7 @@ def compile_aoti(
 
     Raises NoCompilerError where there is no C++ compiler, MHFFError where it fails.
     """
-    if shutil.which("g++") is None and shutil.which("clang++") is None:
-        raise NoCompilerError(
-            "compiling to AOTInductor needs a C++ compiler and found neither g++ nor clang++; "
-            "install one (Debian: apt-get install g++), or choose --form torchscript"
-        )
+    check_compiler()
     options = _OPTIONS | _INSTRUCTIONS[isa]
     if example[0].device.type != "cpu":
         options |= _ON_GPU
@@ -55,6 +51,15 @@ def compile_aoti(
                 "space and no spaces in its path, or choose --form torchscript"
             ) from error
         return file.read_bytes(), constants_of(program)
+
+
+def check_compiler() -> None:
+    """Raise NoCompilerError where there is no C++ compiler."""
+    if shutil.which("g++") is None and shutil.which("clang++") is None:
+        raise NoCompilerError(
+            "compiling to AOTInductor needs a C++ compiler and found neither g++ nor clang++; "
+            "install one (Debian: apt-get install g++), or choose --form torchscript"
+        )
 
 
 def _complaint(output: str) -> str:

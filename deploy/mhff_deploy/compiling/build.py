@@ -19,7 +19,7 @@ from mhff_deploy.artefact.compatibility import instructions, processor
 from mhff_deploy.artefact.content import Manifest, Tables, pack
 from mhff_deploy.artefact.programs import Parts
 from mhff_deploy.artefact.runtime import run_parts
-from mhff_deploy.compiling.aoti import compile_aoti
+from mhff_deploy.compiling.aoti import check_compiler, compile_aoti
 from mhff_deploy.compiling.products import use_kernel
 from mhff_deploy.compiling.torchscript import compile_torchscript
 from mhff_deploy.compiling.trace import example_inputs, trace
@@ -93,13 +93,18 @@ def complete(options: CompileOptions) -> CompleteOptions:
 
 
 def check_options(model: Model, options: CompleteOptions) -> tuple[float, float]:
-    """Charge and multiplicity of a program; raises MHFFError for what the model cannot satisfy."""
+    """Charge and multiplicity of a program.
+
+    Raises MHFFError for what the model or this machine cannot satisfy.
+    """
     if options.form is Form.EAGER:
         compiled = [form for form in Form if form is not Form.EAGER]
         raise MHFFError(
             f"the eager form is the model itself and is not compiled; choose one of "
             f"{listing(compiled)}"
         )
+    if options.form is Form.AOTI:
+        check_compiler()
     if options.head is not None:
         model.heads.index(options.head)
     return given_state(options.charge, options.spin, model.network.config.state_embeddings)
