@@ -19,8 +19,8 @@ from mhff.errors import MHFFError
 from mhff.neighbours import MIN_DISTANCE, _inverse, _search_tree, neighbour_list
 
 R_MAX = 4.3
-AT_ONCE = 1.0
-"""s; the search must not depend on empty space."""
+AT_ONCE = 5.0
+"""CPU time, s, with the import of the tree; a cell list takes far longer, or crashes."""
 OPEN = np.zeros((3, 3)), np.zeros(3, bool)
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -112,9 +112,9 @@ WIDE = {
 @pytest.mark.parametrize("name", WIDE)
 def test_far_apart_fragments_are_the_sum_of_the_parts(name: str) -> None:
     atoms = WIDE[name]
-    start = time.perf_counter()
+    start = time.process_time()
     index, vectors = edges_of(atoms)
-    assert time.perf_counter() - start < AT_ONCE
+    assert time.process_time() - start < AT_ONCE
     first_index, first_vectors = all_pairs(*geometry(atoms[:3]), R_MAX)
     other_index, other_vectors = all_pairs(*geometry(atoms[3:]), R_MAX)
     expected = (
@@ -127,11 +127,11 @@ def test_far_apart_fragments_are_the_sum_of_the_parts(name: str) -> None:
 def test_an_atom_far_above_a_slab() -> None:
     slab = bulk("MgO", "rocksalt", a=MGO_LATTICE, cubic=True) * (2, 2, 1)
     slab.pbc = (True, True, False)
-    start = time.perf_counter()
+    start = time.process_time()
     expected = edges_of(slab)
     slab += Atoms("H", positions=[[0, 0, 5e4]])
     found_index, found_vectors = edges_of(slab)
-    assert time.perf_counter() - start < AT_ONCE
+    assert time.process_time() - start < AT_ONCE
     of_slab = found_index[1] < len(slab) - 1
     assert_same_edges((found_index[:, of_slab], found_vectors[of_slab]), expected)
     # the lonely atom has its own periodic images, and nothing else
@@ -148,10 +148,10 @@ def test_an_atom_far_above_a_slab() -> None:
     ids=["gas", "diagonal", "axes"],
 )
 def test_many_atoms_without_neighbours(positions: np.ndarray) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     positions[3] = positions[4] + 1.0
     index, _ = neighbour_list(positions, *OPEN, R_MAX)
-    assert time.perf_counter() - start < AT_ONCE
+    assert time.process_time() - start < AT_ONCE
     assert index.tolist() == [[4, 3], [3, 4]]
 
 
