@@ -46,7 +46,7 @@ def assert_complete(
 @pytest.mark.parametrize(("cell", "pbc"), CELLS.values(), ids=CELLS.keys())
 def test_a_list_is_complete_while_atoms_move(cell: np.ndarray, pbc: np.ndarray) -> None:
     rng = np.random.default_rng(0)
-    n_atoms = 4 if 0 < np.linalg.det(cell) < 50 else 60
+    n_atoms = 4 if 0 < np.linalg.det(cell) < 50 else 30
     positions = rng.uniform(0, 8, (n_atoms, 3))
     velocities = rng.normal(0, 0.02, positions.shape)
     verlet = VerletList(R_MAX, 0.6)
