@@ -10,13 +10,13 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from mhff.errors import MHFFError, listing, located
+from mhff.errors import MHFFError, listing, located, printable
 
 
 class Section(BaseModel):
-    """A section of a file: unknown keys are refused."""
+    """A section of a file: unknown keys are refused, and so are NaN and infinity."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
@@ -83,7 +83,7 @@ def mistake(error: ValidationError) -> str:
     """
     first = error.errors()[0]
     context = first.get("ctx", {})
-    place = ".".join(map(str, first["loc"]))
+    place = printable(".".join(str(part) for part in first["loc"] if part != "[key]"))
     inside = f"{place}." if place else ""
     if first["type"] == "unknown_key":
         return f"unknown key {inside}{context['key']}; the keys there are {context['keys']}"
@@ -93,5 +93,6 @@ def mistake(error: ValidationError) -> str:
         return f"missing key {place}; add it"
     message = first["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
-    got = "" if isinstance(first["input"], (dict, list)) else f", got {first['input']!r}"
+    says_it_already = first["type"] == "value_error" or isinstance(first["input"], (dict, list))
+    got = "" if says_it_already else f", got {first['input']!r}"
     return f"{f'{place}: ' if place else ''}{message}{got}; correct it"

@@ -11,10 +11,14 @@ from pydantic import BeforeValidator, model_validator
 from mhff.yamlfile import Section
 
 
-def _spellings(value: Any) -> Any:
+def _spellings(value: Any) -> tuple[str, ...]:
+    """Names as a tuple; for a validator, which turns the ValueError into a sentence."""
     if value is None:
         return ()
-    return (value,) if isinstance(value, str) else value
+    names = (value,) if isinstance(value, str) else value
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"expected a name, a list of names or null, got {value!r}")
+    return tuple(names)
 
 
 Spellings = Annotated[tuple[str, ...], BeforeValidator(_spellings)]

@@ -73,6 +73,19 @@ def test_the_architecture_follows_settings_and_data(tmp_path: Path) -> None:
         ({"run": {"epochs": "many"}}, r"run\.epochs: input should be a valid integer.*got 'many'"),
         ({"run": {"device": "tpu"}}, r"run\.device: .*got 'tpu'"),
         ({"heads": {}}, r"heads: "),
+        ({"heads": {"a\nb": {"files": ["x"]}}}, r"heads\.a\\nb: expected one line .*; correct it$"),
+        (
+            {"loss": {"forces": float("inf")}},
+            r"loss\.forces: input should be a finite number, got inf",
+        ),
+        (
+            {"optimiser": {"learning_rate": float("nan")}},
+            r"learning_rate: input should be .*, got nan",
+        ),
+        (
+            {"heads": {"a": {"files": ["x"], "keys": {"charge": 3}}}},
+            r"heads\.a\.keys\.charge: expected a name, a list of names or null, got 3; correct it$",
+        ),
         (
             {"data": {"valid": 0.5, "test": 0.5}},
             r"data: valid \+ test must be less than 1, got 0\.5 \+ 0\.5: no structures",
