@@ -37,6 +37,7 @@ BAROSTATS = {
 }
 
 
+@pytest.mark.slow
 def test_water_cluster_conserves_its_energy():
     atoms = waters(3)
     system, topology = system_of(atoms)
@@ -59,6 +60,7 @@ def test_water_cluster_conserves_its_energy():
     assert abs(slope * times[-1]) < NVE_DRIFT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("platform", "barostat"), [("Reference", kind) for kind in BAROSTATS] + [("CPU", "isotropic")]
 )
@@ -115,6 +117,7 @@ def frames(context: openmm.Context, n: int) -> Iterator[tuple[Atoms, tuple[float
         yield Atoms("OHH" * 6, positions=positions), read(context)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [False, True], ids=["in turn", "in threads"])
 def test_contexts_of_one_system_do_not_disturb_each_other(threads, model_file, ase_results):
     contexts = contexts_of_one_system(model_file)

@@ -54,6 +54,7 @@ STRUCTURES: dict[str, Callable[[], Atoms]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("structure", STRUCTURES)
 @pytest.mark.filterwarnings("ignore:head .* was not trained on")
@@ -76,6 +77,7 @@ def test_equals_ase_for_every_head_and_changes_head_at_run_time(structure, form)
     assert len(energies) == 1 + len(HEADS)  # the heads differ, so the comparison means something
 
 
+@pytest.mark.slow
 def test_takes_an_artefact():
     artefact = compiled(
         load("mini"), CompileOptions(precision=Precision.FLOAT64, form=Form.TORCHSCRIPT)

@@ -75,6 +75,7 @@ def test_copies_and_cv_forces(model_file, ase_results):
     assert_same(read(context), (0.5 * energy, 0.5 * forces))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:head 'molecules' was not trained")
 def test_saved_system_gives_the_same_in_a_fresh_process(model_file, tmp_path):
     atoms = reduced(triclinic())
@@ -99,6 +100,7 @@ def test_saved_system_gives_the_same_in_a_fresh_process(model_file, tmp_path):
     assert np.abs(found["forces"] - expected.getForces(asNumpy=True)._value).max() <= ENGINE_FORCE
 
 
+@pytest.mark.slow
 def test_saved_system_refuses_another_model_in_the_old_place(model_file, tmp_path):
     moved = tmp_path / "moved.mhff"
     moved.write_bytes(model_file.read_bytes())
