@@ -88,8 +88,7 @@ class Labels:
             for name, value in self.values.items()
             if any(word in name.lower() for word in words)
             and name not in self.keys.names(label)
-            and _is_numeric(value)
-            and np.shape(value) in shapes
+            and _numeric_shape(value) in shapes
         )
 
     def text(self, label: str) -> str | None:
@@ -138,8 +137,14 @@ def all_labels(frame: Atoms) -> dict[str, Any]:
     arrays = {
         name: value for name, value in frame.arrays.items() if name not in ("numbers", "positions")
     }
-    return {**results, **pairs, **info, **arrays}
+    values = {**results, **pairs, **info, **arrays}
+    return {str(name): value for name, value in values.items()}
 
 
-def _is_numeric(value: Any) -> bool:
-    return np.issubdtype(np.asarray(value).dtype, np.number)
+def _numeric_shape(value: Any) -> Shape | None:
+    """The shape of numbers, None for anything else."""
+    try:
+        array = np.asarray(value)
+    except ValueError:  # lists of different lengths
+        return None
+    return array.shape if np.issubdtype(array.dtype, np.number) else None

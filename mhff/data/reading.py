@@ -129,7 +129,8 @@ def _labelled(frame: Atoms, keys: Keys, setting: KeySetting, place: str) -> Labe
     energy = labels.require("energy")
     values = {label: labels.find(label) for label in OPTIONAL_LABELS}
     head = labels.text("head")
-    found = {label for label, value in {**values, "head": head}.items() if value is not None}
+    everything = {"energy": energy, "head": head, **values}
+    found = {label for label, value in everything.items() if value is not None}
     structure = LabelledStructure(
         atoms=_bare(frame, {label: values[label] for label in STATE_LABELS}),
         energy=float(energy),

@@ -80,6 +80,19 @@ def test_mistakes(
     assert re.search(sentence, refusal_of(mhff("eval", model, data, *arguments)))
 
 
+def test_names_of_labels(mhff: Here, model: Path, data: Path, tmp_path: Path) -> None:
+    """The names of the other labels follow that of the energy, or are given one by one."""
+    text = data.read_text().replace("REF_", "dft_")
+    (tmp_path / "dft.xyz").write_text(text)
+    expected = output_of(mhff("eval", model, data, "--json"))
+    given = ["--energy-key", "dft_energy"]
+    for more in ([], ["--forces-key", "dft_forces", "--stress-key", "dft_stress"]):
+        assert (
+            output_of(mhff("eval", model, tmp_path / "dft.xyz", "--json", *given, *more))
+            == expected
+        )
+
+
 def relabelled(frame: Atoms) -> Atoms:
     """The frame with its labels in a calculator, as ASE writes them."""
     atoms = Atoms(frame.numbers, frame.positions, cell=frame.cell, pbc=frame.pbc)

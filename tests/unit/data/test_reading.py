@@ -54,7 +54,7 @@ def test_labels_are_read(tmp_path: Path) -> None:
 def test_optional_labels_may_be_missing(tmp_path: Path) -> None:
     (structure,) = read_structures(save(tmp_path / "a.xyz", molecule()))
     assert (structure.forces, structure.stress, structure.head) == (None, None, None)
-    assert structure.found == frozenset()
+    assert structure.found == {"energy"}
 
 
 def test_own_keys(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_both_spellings_of_the_state(tmp_path: Path, charge: str, spin: str) -> 
     path = save(tmp_path / "a.xyz", molecule(**{charge: -1, spin: 2}))
     (structure,) = read_structures(path)
     assert structure.atoms.info == {"charge": -1.0, "spin": 2.0}
-    assert structure.found == {"charge", "spin"}
+    assert structure.found == {"energy", "charge", "spin"}
     (ignored,) = read_structures(path, Keys(charge=None, spin=None))
     assert ignored.atoms.info == {}
 
@@ -252,7 +252,9 @@ def test_the_key_of_the_energy_alone_is_not_enough(tmp_path: Path) -> None:
 
 def test_numbers_of_other_shapes_are_not_mistaken_for_labels(tmp_path: Path) -> None:
     frame = molecule(max_force=0.1, stress_is_converged=True, force_field="none")
-    (structure,) = read_structures(save(tmp_path / "a.xyz", frame))
+    frame.info |= {"forces": [[1.0], [2.0, 3.0]], 7: "an entry without a name"}
+    write(tmp_path / "a.traj", frame)
+    (structure,) = read_structures(tmp_path / "a.traj")
     assert structure.forces is None
 
 

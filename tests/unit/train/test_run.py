@@ -349,6 +349,31 @@ def test_a_charge_enters_a_model_that_takes_it(tmp_path: Path) -> None:
     assert not any("total charge" in line for line in run.summary())
 
 
+def test_names_of_all_labels(tmp_path: Path) -> None:
+    """A configuration that names every label reads what the default names hold."""
+    expected = Run(configure(tmp_path)).summary()
+    names = {
+        "REF_energy": "dft_energy",
+        "REF_forces": "dft_forces",
+        "REF_stress": "dft_stress",
+        "head": "level",
+    }
+
+    def renamed(frames: list[Atoms]) -> list[Atoms]:
+        for frame in frames:
+            for store in (frame.info, frame.arrays):
+                for old in names.keys() & store.keys():
+                    store[names[old]] = store.pop(old)
+        return frames
+
+    heads = {}
+    for head in E0S:
+        edit(tmp_path, head, renamed)
+        keys = {"energy": "dft_energy", "forces": "dft_forces", "stress": "dft_stress"}
+        heads[head] = {"files": [f"{head}.extxyz"], "keys": {**keys, "head": "level"}}
+    assert Run(configure(tmp_path, heads=heads)).summary() == expected
+
+
 def test_a_repeated_key_is_refused(tmp_path: Path) -> None:
     configure(tmp_path)
     text = (tmp_path / "config.yaml").read_text()
