@@ -20,14 +20,12 @@ from mhff.ops.polynomial import Node, nested_rows
 MIN_COEFFICIENT = 1e-12
 """Coupling coefficients that are smaller are zeros of the exact tensors."""
 
-Path = tuple[int, int, int]
-"""Degrees l1 of the feature, l2 of the harmonic, l3 of the message."""
-
 
 class MessageLayout:
     """Where each row of a message lies; paths come ordered by l3."""
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[tuple[int, int, int]]) -> None:
+        """`paths`: degrees l1 of the feature, l2 of the harmonic, l3 of the message."""
         targets = [l3 for _, _, l3 in paths]
         self.l_max = max(targets)
         self.paths_to = [targets.count(l) for l in range(self.l_max + 1)]
@@ -52,8 +50,8 @@ class MessageLayout:
         return sorted(found, key=lambda pair: self.row(*pair))
 
 
-class Product(NamedTuple):
-    """Y_out += value * Y_left * u_right, u the unit vector: one term of a harmonic's recursion."""
+class RecursionTerm(NamedTuple):
+    """A term of the harmonics' recursion: Y_out += value * Y_left * u_right, u the unit vector."""
 
     out: int
     left: int
@@ -79,10 +77,10 @@ class GeometryShape:
         return (self.l_max + 1) ** 2
 
     @cached_property
-    def products(self) -> list[Product]:
+    def recursion_terms(self) -> list[RecursionTerm]:
         """Terms of the recursion from degree 1, ordered by degree."""
         return [
-            Product(l**2 + m, (l - 1) ** 2 + row // 3, row % 3, float(matrix[row, m]))
+            RecursionTerm(l**2 + m, (l - 1) ** 2 + row // 3, row % 3, float(matrix[row, m]))
             for l, matrix in enumerate(self.recursions, start=2)
             for row, m in matrix.abs().gt(MIN_COEFFICIENT).nonzero().tolist()
         ]
@@ -101,7 +99,7 @@ class Coupling(NamedTuple):
 class ConvolutionShape:
     """Convolution of one layer, with its radial weights in a table or given with each edge."""
 
-    paths: Sequence[Path]
+    paths: Sequence[tuple[int, int, int]]
     """`mhff.model.coupling.convolution_paths`."""
     coupling: torch.Tensor
     """`[n_harmonics, rows, D_in]`: `mhff.model.coupling.convolution_coupling` or a file's."""

@@ -141,8 +141,8 @@ def _struct(name: str, shape: Shape, target: Target) -> str:
 
 def _geometry(shape: GeometryShape) -> list[str]:
     return [
-        _integers(l_max=shape.l_max, n_products=len(shape.products)),
-        _array("Product", "product", [_braces(*product) for product in shape.products]),
+        _integers(l_max=shape.l_max, n_recursion=len(shape.recursion_terms)),
+        _array("RecursionTerm", "recursion", [_braces(*term) for term in shape.recursion_terms]),
     ]
 
 

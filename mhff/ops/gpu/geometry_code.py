@@ -20,7 +20,7 @@ class GeometryCode:
     def __init__(self, shape: GeometryShape, dtype: torch.dtype) -> None:
         self.type = TYPES[dtype]
         self.n_harmonics = shape.n_harmonics
-        self.products = shape.products
+        self.terms = shape.recursion_terms
 
     def code(self) -> str:
         """Both functions."""
@@ -37,7 +37,7 @@ class GeometryCode:
             for b in range(self.n_harmonics)
         ]
         adjoint += [f"e{k} = tl.zeros([{EDGES_AT_ONCE}], {self.type})" for k in range(3)]
-        for out, left, right, value in reversed(self.products):
+        for out, left, right, value in reversed(self.terms):
             adjoint.append(f"d{left} += {value!r} * u{right} * d{out}")
             adjoint.append(f"e{right} += {value!r} * y{left} * d{out}")
         adjoint += [f"e{k} += d{1 + k}" for k in range(3)]
@@ -68,7 +68,7 @@ class GeometryCode:
             *[f"y{1 + k} = u{k}" for k in range(3)],
         ]
         begun = set()
-        for out, left, right, value in self.products:
+        for out, left, right, value in self.terms:
             lines.append(f"y{out} {'+=' if out in begun else '='} {value!r} * y{left} * u{right}")
             begun.add(out)
         return lines

@@ -102,9 +102,9 @@ def compiled(members: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_shape_that_lacks_something_is_refused_by_its_concept(tmp_path: Path) -> None:
-    product = ", n_products = 0; static constexpr mhff::Product product[] = {{}}"
-    assert compiled(product, tmp_path).returncode == 0
+    recursion = ", n_recursion = 0; static constexpr mhff::RecursionTerm recursion[] = {{}}"
+    assert compiled(recursion, tmp_path).returncode == 0
     complaint = compiled("", tmp_path).stderr
     assert "constraint failure" in complaint
     assert "GeometryShape" in complaint
-    assert "product" in complaint
+    assert "recursion" in complaint

@@ -46,12 +46,12 @@ def test_couplings_are_all_of_the_tensor(input_lmax: int) -> None:
     assert torch.allclose(rebuilt, coupling, rtol=0, atol=1e-12)
 
 
-def test_products_of_the_recursion_are_all_of_its_matrices() -> None:
+def test_terms_of_the_recursion_are_all_of_its_matrices() -> None:
     shape = GeometryShape([harmonic_recursion(l) for l in (2, 3)])
     assert shape.n_harmonics == 16
     for l, matrix in zip((2, 3), shape.recursions, strict=True):
         rebuilt = torch.zeros_like(matrix)
-        for out, left, right, value in shape.products:
+        for out, left, right, value in shape.recursion_terms:
             if l**2 <= out < (l + 1) ** 2:
                 rebuilt[(left - (l - 1) ** 2) * 3 + right, out - l**2] = value
         assert torch.allclose(rebuilt, matrix, rtol=0, atol=1e-12)

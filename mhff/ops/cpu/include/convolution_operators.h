@@ -1,11 +1,13 @@
-// Operators of convolutions. Each takes one record `in` of its arguments, which mhff writes (mhff.ops.operators names them).
+// Operators of convolutions. Each takes one record `in` of its arguments, which mhff writes
+// (mhff.ops.operators names them).
 #pragma once
 #include "edge_operators.h"
 #include "mapping.h"
 
 namespace mhff {
 
-// With up to this many threads, the convolution's adjoint gives each its own copy of the features' gradient.
+// With up to this many threads, the convolution's adjoint gives each its own copy of the features'
+// gradient.
 constexpr int max_copies = 8;
 
 template <ConvolutionShape S, class In, class Real = typename S::Real>
@@ -39,8 +41,8 @@ const Real* features_of(const Tensor& features) {
 
 inline bool many_threads() { return torch::stable::get_num_threads() > max_copies; }
 
-// Gradients along the receivers: calls walk(begin, end, gradients). Part k of the receivers adds to copy k of the features'
-// gradient, which is the result itself for k = 0.
+// Gradients along the receivers: calls walk(begin, end, gradients). Part k of the receivers adds to
+// copy k of the features' gradient, which is the result itself for k = 0.
 template <class Real, class Walk>
 void along_receivers(const Tensor& features, int64_t n, const Gradients<Real>& to, Walk&& walk) {
   const int threads = int(torch::stable::get_num_threads());
@@ -62,7 +64,8 @@ void along_receivers(const Tensor& features, int64_t n, const Gradients<Real>& t
 // Gradients along the senders.
 template <ConvolutionShape S, class Radial, class Real = typename S::Real>
 void along_senders(const EdgeArrays<Real>& edges, int64_t n_edges, const Radial& radial,
-                   const Messages<S, const Real>& gradient, const Tensor& features, const Gradients<Real>& to) {
+                   const Messages<S, const Real>& gradient, const Tensor& features,
+                   const Gradients<Real>& to) {
   const int64_t n_atoms = features.size(0);
   std::vector<int32_t> by_sender(n_edges), begin(n_atoms + 1);
   check_atoms(edges.sender, n_edges, n_atoms);
@@ -114,9 +117,10 @@ struct WeightedOperators {
     if (many_threads())
       along_senders<S>(edges, in.edge_index.size(1), radial, of_messages, in.features, to);
     else
-      along_receivers(in.features, n, to, [&](int64_t first, int64_t last, const Gradients<Real>& part) {
-        scatter<S, true, true>(edges, rows, radial, of_messages, from, part, first, last);
-      });
+      along_receivers(
+          in.features, n, to, [&](int64_t first, int64_t last, const Gradients<Real>& part) {
+            scatter<S, true, true>(edges, rows, radial, of_messages, from, part, first, last);
+          });
     return {d_features.tensor, d_harmonics.tensor, d_weights.tensor};
   }
 };
@@ -158,11 +162,14 @@ struct TabulatedOperators {
     if (many_threads()) {
       Output<Real> messages(in.features, {n * message_size<S>});
       unmap<S>(of_mapped, packed, n, {messages.data, n, 0});
-      along_senders<S>(edges, in.edge_index.size(1), radial, {messages.data, n, 0}, in.features, to);
+      along_senders<S>(edges, in.edge_index.size(1), radial, {messages.data, n, 0}, in.features,
+                       to);
     } else {
-      along_receivers(in.features, n, to, [&](int64_t first, int64_t last, const Gradients<Real>& part) {
-        scatter_mapped<S, true>(edges, rows, radial, of_mapped, packed, from, part, n, first, last);
-      });
+      along_receivers(in.features, n, to,
+                      [&](int64_t first, int64_t last, const Gradients<Real>& part) {
+                        scatter_mapped<S, true>(edges, rows, radial, of_mapped, packed, from, part,
+                                                n, first, last);
+                      });
     }
     return {d_features.tensor, d_harmonics.tensor, d_r.tensor};
   }
@@ -195,7 +202,8 @@ struct TabulatedOperators {
   static Tensor pack(const In& in) {
     const int64_t n_tables = in.tables.size(0), rows = in.tables.size(1);
     Output<Real> packed(in.tables, {in.tables.numel()});
-    pack_tables<S>(read<Real>(in.tables, n_tables * rows * S::n_paths * S::channels), n_tables, rows, packed.data);
+    pack_tables<S>(read<Real>(in.tables, n_tables * rows * S::n_paths * S::channels), n_tables,
+                   rows, packed.data);
     return packed.tensor;
   }
 };

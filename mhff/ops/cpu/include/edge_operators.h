@@ -14,7 +14,8 @@ Rows rows_of(const In& in) {
 
 inline void check_atoms(const int64_t* atoms, int64_t n_edges, int64_t n_atoms) {
   for (int64_t e = 0; e < n_edges; ++e)
-    STD_TORCH_CHECK(atoms[e] >= 0 && atoms[e] < n_atoms, "mhff kernel: expected atoms below ", n_atoms, ", got ", atoms[e]);
+    STD_TORCH_CHECK(atoms[e] >= 0 && atoms[e] < n_atoms, "mhff kernel: expected atoms below ",
+                    n_atoms, ", got ", atoms[e]);
 }
 
 template <class Real>
@@ -29,7 +30,8 @@ struct EdgeOperators {
     return {order.tensor, begin.tensor};
   }
 
-  // Sums of values [E, ...] over each atom's edges, in the order of the edges, so that every run gives the same.
+  // Sums of values [E, ...] over each atom's edges, in the order of the edges, so that every run
+  // gives the same.
   template <class In>
   static Tensor sum(const In& in) {
     const int64_t n_edges = in.values.size(0), n_atoms = in.begin.size(0) - 1;
@@ -43,7 +45,8 @@ struct EdgeOperators {
     parallel(n_atoms, [&](int64_t first, int64_t last) {
       for (int64_t atom = first; atom < last; ++atom)
         for (int64_t at = rows.begin[atom]; at < rows.begin[atom + 1]; ++at)
-          for (int64_t k = 0; k < width; ++k) sums.data[atom * width + k] += from[rows.order[at] * width + k];
+          for (int64_t k = 0; k < width; ++k)
+            sums.data[atom * width + k] += from[rows.order[at] * width + k];
     });
     return sums.tensor;
   }

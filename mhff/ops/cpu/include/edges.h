@@ -1,11 +1,13 @@
-// A chunk of one atom's edges, prepared for the loops over paths and channels: everything that is the same for all channels.
+// A chunk of one atom's edges, prepared for the loops over paths and channels: everything that is
+// the same for all channels.
 #pragma once
 #include "messages.h"
 #include "table.h"
 
 namespace mhff {
 
-// Edges that an atom's accumulators see before they are stored and loaded again; a multiple of all lane counts.
+// Edges that an atom's accumulators see before they are stored and loaded again; a multiple of all
+// lane counts.
 constexpr int chunk_edges = 96;
 
 // Which edges an atom has: order[begin[atom]], ..., order[begin[atom + 1] - 1].
@@ -20,7 +22,7 @@ struct EdgeArrays {
   const Real* harmonics;             // [E, B]
   const Real* r;                     // [E]
   const int64_t* species;            // [n_atoms]
-  const int64_t* table_of;           // [n_species, n_species]: which table the pair (sender, receiver) has
+  const int64_t* table_of;  // [n_species, n_species]: which table the pair (sender, receiver) has
   int64_t n_species;
   Real r_min, per_r;  // first knot, intervals per unit of r
   int n_intervals;    // intervals up to r_max; a table has n_intervals + 5 rows
@@ -50,7 +52,8 @@ struct RadialChunk {
     alignas(64) Real x[chunk_edges], near[chunk_edges];
     for (int e = 0; e < padded(); ++e) {
       const int edge = id[e];
-      table[e] = edges.table_of[edges.species[edges.sender[edge]] * edges.n_species + edges.species[edges.receiver[edge]]];
+      table[e] = edges.table_of[edges.species[edges.sender[edge]] * edges.n_species +
+                                edges.species[edges.receiver[edge]]];
       const Real at = (edges.r[edge] - edges.r_min) * edges.per_r, inside = at > 0 ? at : 0;
       near[e] = inside < edges.n_intervals;  // everything is 0 from r_max on
       first_row[e] = near[e] ? int(inside) : 0;
@@ -62,7 +65,9 @@ struct RadialChunk {
       unroll<taps>([&](auto t) UNROLLED { store(w[t] + e, weight[t] * load<V>(near + e)); });
       if constexpr (with_slopes) {
         spline_slopes(load<V>(x + e), weight);
-        unroll<taps>([&](auto t) UNROLLED { store(slope[t] + e, weight[t] * (load<V>(near + e) * edges.per_r)); });
+        unroll<taps>([&](auto t) UNROLLED {
+          store(slope[t] + e, weight[t] * (load<V>(near + e) * edges.per_r));
+        });
       }
     }
   }

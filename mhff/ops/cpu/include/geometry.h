@@ -22,14 +22,15 @@ struct Geometry {
     alignas(64) Real x[3][S::lanes], length[S::lanes];
     for (int i = 0; i < S::lanes; ++i)
       for (int k = 0; k < 3; ++k) x[k][i] = vectors[3 * (first + i < n ? first + i : n - 1) + k];
-    for (int i = 0; i < S::lanes; ++i) length[i] = std::sqrt(x[0][i] * x[0][i] + x[1][i] * x[1][i] + x[2][i] * x[2][i]);
+    for (int i = 0; i < S::lanes; ++i)
+      length[i] = std::sqrt(x[0][i] * x[0][i] + x[1][i] * x[1][i] + x[2][i] * x[2][i]);
     r = load<V>(length);
     for (int k = 0; k < 3; ++k) u[k] = load<V>(x[k]) / r;
     for (int b = 0; b < B; ++b) y[b] = V{};
     y[0] += 1;
     for (int k = 0; k < 3; ++k) y[1 + k] = u[k];
-    unroll<S::n_products>([&](auto i) UNROLLED {
-      constexpr Product p = S::product[i];
+    unroll<S::n_recursion>([&](auto i) UNROLLED {
+      constexpr RecursionTerm p = S::recursion[i];
       y[p.out] += Real(p.value) * y[p.left] * u[p.right];
     });
   }
@@ -45,7 +46,8 @@ struct Geometry {
   }
 
   // Gradient with respect to the vectors.
-  INLINE void adjoint(const Real* d_harmonics, const Real* d_distances, Real* d_vectors, int64_t first, int64_t n) const {
+  INLINE void adjoint(const Real* d_harmonics, const Real* d_distances, Real* d_vectors,
+                      int64_t first, int64_t n) const {
     V dy[B], du[3] = {}, dr = {};
     alignas(64) Real transposed[B][S::lanes] = {};
     for (int i = 0; i < S::lanes && first + i < n; ++i) {
@@ -53,8 +55,8 @@ struct Geometry {
       for (int b = 0; b < B; ++b) transposed[b][i] = d_harmonics[(first + i) * B + b];
     }
     for (int b = 0; b < B; ++b) dy[b] = norm(b) * load<V>(transposed[b]);
-    unroll<S::n_products>([&](auto i) UNROLLED {
-      constexpr Product p = S::product[S::n_products - 1 - i];
+    unroll<S::n_recursion>([&](auto i) UNROLLED {
+      constexpr RecursionTerm p = S::recursion[S::n_recursion - 1 - i];
       dy[p.left] += Real(p.value) * u[p.right] * dy[p.out];
       du[p.right] += Real(p.value) * y[p.left] * dy[p.out];
     });

@@ -1,5 +1,6 @@
-// Convolution and the linear map that follows it, a block of atoms at a time, so that messages never leave the cache: with 40
-// rows for l_max 3 they are larger than everything else that an atom has.
+// Convolution and the linear map that follows it, a block of atoms at a time, so that messages
+// never leave the cache: with 40 rows for l_max 3 they are larger than everything else that an atom
+// has.
 #pragma once
 #include <memory>
 #include <new>
@@ -26,12 +27,14 @@ constexpr int64_t packed_below(int l) {
   int64_t size = 0;
   for (int k = 0; k < l; ++k) {
     const int64_t from = S::paths_to[k] * S::channels, to = S::mapped[k];
-    size += forward ? from * whole_vectors(to, S::register_lanes) : to * whole_vectors(from, S::register_lanes);
+    size += forward ? from * whole_vectors(to, S::register_lanes)
+                    : to * whole_vectors(from, S::register_lanes);
   }
   return size;
 }
 
-// Atoms of a block: their messages are about as large as the maps, which are read once for each block.
+// Atoms of a block: their messages are about as large as the maps, which are read once for each
+// block.
 template <MappedConvolutionShape S>
 constexpr int64_t atoms_of_block() {
   const int64_t wanted = packed_below<S, true>(S::l_max + 1) / message_size<S>;
@@ -52,8 +55,9 @@ Real* block_memory() {
 
 // Mapped messages of the atoms begin, ..., end - 1 of n.
 template <MappedConvolutionShape S, class Radial, class Real = typename S::Real>
-void gather_mapped(const EdgeArrays<Real>& edges, const Rows& by_receiver, const Radial& radial, const Real* features,
-                   const Real* maps, Real* out, int64_t n, int64_t begin, int64_t end) {
+void gather_mapped(const EdgeArrays<Real>& edges, const Rows& by_receiver, const Radial& radial,
+                   const Real* features, const Real* maps, Real* out, int64_t n, int64_t begin,
+                   int64_t end) {
   for (int64_t first = begin; first < end; first += atoms_of_block<S>()) {
     const int64_t count = end - first < atoms_of_block<S>() ? end - first : atoms_of_block<S>();
     const Messages<S, Real> messages{block_memory<S>(), count, first};
@@ -61,7 +65,8 @@ void gather_mapped(const EdgeArrays<Real>& edges, const Rows& by_receiver, const
     unroll<S::l_max + 1>([&](auto l) UNROLLED {
       constexpr int64_t rows = 2 * l + 1, from = message_width<S, l>, to = S::mapped[l];
       const Matrix<Real, S::register_lanes> map{maps + packed_below<S, true>(l), from, to};
-      multiply(messages.block(l), from, count * rows, map, out + n * mapped_below<S>(l) + first * rows * to, to);
+      multiply(messages.block(l), from, count * rows, map,
+               out + n * mapped_below<S>(l) + first * rows * to, to);
     });
   }
 }
@@ -72,22 +77,22 @@ void unmap(const Real* gradient, const Real* maps, int64_t n, const Messages<S, 
   unroll<S::l_max + 1>([&](auto l) UNROLLED {
     constexpr int64_t rows = 2 * l + 1, from = S::mapped[l], to = message_width<S, l>;
     const Matrix<Real, S::register_lanes> map{maps + packed_below<S, false>(l), from, to};
-    multiply(gradient + n * mapped_below<S>(l) + messages.first * rows * from, from, messages.n * rows, map,
-             messages.block(l), to);
+    multiply(gradient + n * mapped_below<S>(l) + messages.first * rows * from, from,
+             messages.n * rows, map, messages.block(l), to);
   });
 }
 
 // Its adjoint, along the receivers begin, ..., end - 1 of n.
 template <MappedConvolutionShape S, bool of_features, class Radial, class Real = typename S::Real>
-void scatter_mapped(const EdgeArrays<Real>& edges, const Rows& by_receiver, const Radial& radial, const Real* gradient,
-                    const Real* maps, const Real* features, const Gradients<Real>& to, int64_t n, int64_t begin,
-                    int64_t end) {
+void scatter_mapped(const EdgeArrays<Real>& edges, const Rows& by_receiver, const Radial& radial,
+                    const Real* gradient, const Real* maps, const Real* features,
+                    const Gradients<Real>& to, int64_t n, int64_t begin, int64_t end) {
   for (int64_t first = begin; first < end; first += atoms_of_block<S>()) {
     const int64_t count = end - first < atoms_of_block<S>() ? end - first : atoms_of_block<S>();
     const Messages<S, Real> messages{block_memory<S>(), count, first};
     unmap<S>(gradient, maps, n, messages);
-    scatter<S, true, of_features>(edges, by_receiver, radial, {messages.data, count, first}, features, to, first,
-                                  first + count);
+    scatter<S, true, of_features>(edges, by_receiver, radial, {messages.data, count, first},
+                                  features, to, first, first + count);
   }
 }
 

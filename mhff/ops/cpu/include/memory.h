@@ -1,5 +1,6 @@
-// Memory of large results, kept for the next step. The C library returns large arrays to the system, which clears them page by
-// page before it hands them out again; that costs up to a quarter of a step.
+// Memory of large results, kept for the next step. The C library returns large arrays to the
+// system, which clears them page by page before it hands them out again; that costs up to a quarter
+// of a step.
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -31,7 +32,8 @@ class KeptMemory {
 
   void give_back(void* block, size_t bytes) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    free_.emplace_hint(free_.lower_bound(bytes), bytes, block);  // the latest goes out first: it may be in the cache
+    free_.emplace_hint(free_.lower_bound(bytes), bytes,
+                       block);  // the latest goes out first: it may be in the cache
     kept_ += bytes;
     used_ -= bytes;
   }
@@ -46,7 +48,8 @@ class KeptMemory {
  private:
   static constexpr std::align_val_t line{64};
 
-  // Up to an eighth more, so that arrays whose sizes change a little between steps find the same memory.
+  // Up to an eighth more, so that arrays whose sizes change a little between steps find the same
+  // memory.
   static size_t rounded(size_t bytes) {
     size_t step = 64;
     while (16 * step <= bytes) step *= 2;

@@ -1,4 +1,5 @@
-// Messages: one buffer of blocks [n_atoms, 2 l + 1, paths to l, channels], so that a linear map needs no copy of them.
+// Messages: one buffer of blocks [n_atoms, 2 l + 1, paths to l, channels], so that a linear map
+// needs no copy of them.
 #pragma once
 #include "shapes.h"
 

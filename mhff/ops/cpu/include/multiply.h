@@ -5,13 +5,14 @@
 namespace mhff {
 
 #ifdef __AVX512F__
-constexpr int panel_vectors = 4, max_sums = 24;  // of 32 registers; the rest hold a row of the panel and a number
+constexpr int panel_vectors = 4,
+              max_sums = 24;  // of 32 registers; the rest hold a row of the panel and a number
 #else
 constexpr int panel_vectors = 2, max_sums = 12;  // of 16
 #endif
 
-// The packed matrix [k, n] is panels [k, panel_vectors * lanes], columns filled up with zeros to whole vectors; the last panel
-// has as many vectors as it needs.
+// The packed matrix [k, n] is panels [k, panel_vectors * lanes], columns filled up with zeros to
+// whole vectors; the last panel has as many vectors as it needs.
 template <class Real, int lanes>
 struct Matrix {
   const Real* packed;
@@ -32,8 +33,8 @@ void pack_matrix(const Real* matrix, int64_t k, int64_t n, Real* packed) {
 
 // rows x (vectors * lanes) numbers of the product; `valid` of the last vector's lanes are stored.
 template <int rows, int vectors, int lanes, class Real>
-INLINE void multiply_tile(const Real* a, int64_t a_stride, const Real* panel, int64_t k, Real* out, int64_t out_stride,
-                          int64_t valid) {
+INLINE void multiply_tile(const Real* a, int64_t a_stride, const Real* panel, int64_t k, Real* out,
+                          int64_t out_stride, int64_t valid) {
   using V = Vector<Real, lanes>;
   V sum[rows][vectors] = {};
   for (int64_t at = 0; at < k; ++at, panel += vectors * lanes) {
@@ -56,8 +57,8 @@ INLINE void multiply_tile(const Real* a, int64_t a_stride, const Real* panel, in
 
 // As many tiles of `rows` rows as there are, then tiles of half as many.
 template <int rows, int vectors, int lanes, class Real>
-INLINE void multiply_rows(const Real* a, int64_t a_stride, int64_t n_rows, const Real* panel, int64_t k, Real* out,
-                          int64_t out_stride, int64_t valid) {
+INLINE void multiply_rows(const Real* a, int64_t a_stride, int64_t n_rows, const Real* panel,
+                          int64_t k, Real* out, int64_t out_stride, int64_t valid) {
   for (; n_rows >= rows; n_rows -= rows, a += rows * a_stride, out += rows * out_stride)
     multiply_tile<rows, vectors, lanes>(a, a_stride, panel, k, out, out_stride, valid);
   if constexpr (rows > 1)
@@ -66,28 +67,33 @@ INLINE void multiply_rows(const Real* a, int64_t a_stride, int64_t n_rows, const
 
 // A panel of at most `vectors` vectors; their number is known at run time only.
 template <int vectors, int lanes, class Real>
-INLINE void multiply_panel(int64_t width, const Real* a, int64_t a_stride, int64_t n_rows, const Real* panel, int64_t k,
-                           Real* out, int64_t out_stride) {
+INLINE void multiply_panel(int64_t width, const Real* a, int64_t a_stride, int64_t n_rows,
+                           const Real* panel, int64_t k, Real* out, int64_t out_stride) {
   if constexpr (vectors > 1) {
     if (width <= (vectors - 1) * lanes)
-      return multiply_panel<vectors - 1, lanes>(width, a, a_stride, n_rows, panel, k, out, out_stride);
+      return multiply_panel<vectors - 1, lanes>(width, a, a_stride, n_rows, panel, k, out,
+                                                out_stride);
   }
   constexpr int max_rows = max_sums / vectors < 12 ? max_sums / vectors : 12;
-  multiply_rows<max_rows, vectors, lanes>(a, a_stride, n_rows, panel, k, out, out_stride, width - (vectors - 1) * lanes);
+  multiply_rows<max_rows, vectors, lanes>(a, a_stride, n_rows, panel, k, out, out_stride,
+                                          width - (vectors - 1) * lanes);
 }
 
-// Rows that stay in L2 while they are multiplied with one panel after the other; a multiple of every tile's rows.
+// Rows that stay in L2 while they are multiplied with one panel after the other; a multiple of
+// every tile's rows.
 constexpr int64_t rows_at_once = 240;
 
 // out[i] = a[i] B for n_rows rows; strides are between rows.
 template <class Real, int lanes>
-void multiply(const Real* a, int64_t a_stride, int64_t n_rows, const Matrix<Real, lanes>& b, Real* out, int64_t out_stride) {
+void multiply(const Real* a, int64_t a_stride, int64_t n_rows, const Matrix<Real, lanes>& b,
+              Real* out, int64_t out_stride) {
   constexpr int64_t width = panel_vectors * lanes;
   for (int64_t first = 0; first < n_rows; first += rows_at_once) {
     const int64_t rows = n_rows - first < rows_at_once ? n_rows - first : rows_at_once;
     for (int64_t column = 0; column < b.n; column += width)
-      multiply_panel<panel_vectors, lanes>(b.n - column < width ? b.n - column : width, a + first * a_stride, a_stride, rows,
-                                           b.packed + column * b.k, b.k, out + first * out_stride + column, out_stride);
+      multiply_panel<panel_vectors, lanes>(
+          b.n - column < width ? b.n - column : width, a + first * a_stride, a_stride, rows,
+          b.packed + column * b.k, b.k, out + first * out_stride + column, out_stride);
   }
 }
 

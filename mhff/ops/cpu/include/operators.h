@@ -1,4 +1,5 @@
-// All operators of a library of kernels. Each takes one record `in` of its arguments (mhff.ops.operators names them).
+// All operators of a library of kernels. Each takes one record `in` of its arguments
+// (mhff.ops.operators names them).
 #pragma once
 #include "contraction.h"
 #include "convolution_operators.h"
@@ -20,8 +21,9 @@ struct MultiplyOperators {
   template <class In>
   static Tensor forward(const In& in) {
     const int64_t rows = in.x.size(0), k = in.x.size(1), n = in.n;
-    STD_TORCH_CHECK(in.x.scalar_type() == type_of<Real> && (in.x.stride(1) == 1 || k == 1 || rows == 0),
-                    "mhff kernel: expected rows without gaps, of the program's dtype");
+    STD_TORCH_CHECK(
+        in.x.scalar_type() == type_of<Real> && (in.x.stride(1) == 1 || k == 1 || rows == 0),
+        "mhff kernel: expected rows without gaps, of the program's dtype");
     const Real* from = static_cast<const Real*>(in.x.const_data_ptr());
     const Matrix<Real, lanes> matrix{read<Real>(in.packed, k * whole_vectors(n, lanes)), k, n};
     const int64_t stride = in.x.stride(0);
@@ -45,8 +47,9 @@ template <ContractionShape S>
 struct ContractionOperators {
   using Real = typename S::Real;
 
-  // Features come as one flat tensor, degree after degree. (A list of tensors would save a copy, but through torch's stable
-  // interface a compiled script loses the tensors of a list that it passes twice.)
+  // Features come as one flat tensor, degree after degree. (A list of tensors would save a copy,
+  // but through torch's stable interface a compiled script loses the tensors of a list that it
+  // passes twice.)
   template <class Pointer>
   static Degrees<S, Pointer> blocks(Pointer features, int64_t n) {
     Degrees<S, Pointer> degrees;
@@ -72,7 +75,9 @@ struct ContractionOperators {
     Output<Real> products(in.features, {n * S::n_rows * S::channels});
     const auto degrees = blocks(read<Real>(in.features, n * S::dim * S::channels), n);
     const Sets<Real> sets = sets_of(in);
-    parallel(n, [&](int64_t first, int64_t last) { contract<S>(degrees, sets, products.data, n, first, last); });
+    parallel(n, [&](int64_t first, int64_t last) {
+      contract<S>(degrees, sets, products.data, n, first, last);
+    });
     return products.tensor;
   }
 
@@ -84,8 +89,9 @@ struct ContractionOperators {
     const auto d_degrees = blocks(d_features.data, n);
     const Sets<Real> sets = sets_of(in);
     const Real* of_products = read<Real>(in.gradient, n * S::n_rows * S::channels);
-    parallel(
-        n, [&](int64_t first, int64_t last) { contract_adjoint<S>(of_products, degrees, sets, d_degrees, n, first, last); });
+    parallel(n, [&](int64_t first, int64_t last) {
+      contract_adjoint<S>(of_products, degrees, sets, d_degrees, n, first, last);
+    });
     return d_features.tensor;
   }
 
@@ -93,7 +99,8 @@ struct ContractionOperators {
   static Tensor pack(const In& in) {
     const int64_t n_sets = in.coefficients.size(0);
     Output<Real> packed = output_like<Real>(in.coefficients);
-    pack_coefficients<S>(read<Real>(in.coefficients, n_sets * S::n_terms * S::channels), n_sets, packed.data);
+    pack_coefficients<S>(read<Real>(in.coefficients, n_sets * S::n_terms * S::channels), n_sets,
+                         packed.data);
     return packed.tensor;
   }
 };

@@ -1,10 +1,12 @@
-// Radial functions of an edge, for one path and tile of channels: from a table, or given for each edge.
+// Radial functions of an edge, for one path and tile of channels: from a table, or given for each
+// edge.
 #pragma once
 #include "edges.h"
 
 namespace mhff {
 
-// Tables [table][path][tile][row][channels of the tile]: the rows that one loop over edges reads fit into L1.
+// Tables [table][path][tile][row][channels of the tile]: the rows that one loop over edges reads
+// fit into L1.
 template <ConvolutionShape S>
 struct Tabulated {
   using Real = typename S::Real;
@@ -23,13 +25,15 @@ struct Tabulated {
   INLINE void value(const Real* row, const Chunk<S>& chunk, int e, V* radial) const {
     unroll<tile<S, p>>([&](auto v) UNROLLED { radial[v] = V{}; });
     unroll<taps>([&](auto t) UNROLLED {
-      unroll<tile<S, p>>(
-          [&](auto v) UNROLLED { radial[v] += chunk.w[t][e] * load<V>(row + (t * tile<S, p> + v) * S::lanes); });
+      unroll<tile<S, p>>([&](auto v) UNROLLED {
+        radial[v] += chunk.w[t][e] * load<V>(row + (t * tile<S, p> + v) * S::lanes);
+      });
     });
   }
 
   template <int p, class V>
-  INLINE void value_and_slope(const Real* row, const Chunk<S>& chunk, int e, V* radial, V* slope) const {
+  INLINE void value_and_slope(const Real* row, const Chunk<S>& chunk, int e, V* radial,
+                              V* slope) const {
     unroll<tile<S, p>>([&](auto v) UNROLLED { radial[v] = slope[v] = V{}; });
     unroll<taps>([&](auto t) UNROLLED {
       unroll<tile<S, p>>([&](auto v) UNROLLED {
@@ -49,7 +53,8 @@ void pack_tables(const Real* tables, int64_t n_tables, int64_t rows, Real* packe
       constexpr int width = tile<S, p> * S::lanes;
       for (int c = 0; c < S::channels; c += width)
         for (int64_t row = 0; row < rows; ++row, packed += width)
-          std::memcpy(packed, tables + ((table * rows + row) * S::n_paths + p) * S::channels + c, width * sizeof(Real));
+          std::memcpy(packed, tables + ((table * rows + row) * S::n_paths + p) * S::channels + c,
+                      width * sizeof(Real));
     });
 }
 

@@ -4,15 +4,16 @@
 
 namespace mhff {
 
-// u and v each hold `stride` sums, as partial sums that lie side by side; the result holds the sums of both, in half as many
-// parts each. With four lanes and stride 1, u = (u0 u1 u2 u3) holds one sum in four parts, and so does v:
-//   low = (u0 v0 u2 v2), high = (u1 v1 u3 v3), low + high = (u01 v01 u23 v23): two sums, side by side, in two parts each.
-// Once more with stride 2 and w, x beside them: (u01 v01 u23 v23) and (w01 x01 w23 x23) give (u v w x).
+// u and v each hold `stride` sums, as partial sums that lie side by side; the result holds the sums
+// of both, in half as many parts each. With four lanes and stride 1, u and v are one sum each:
+//   low = (u0 v0 u2 v2), high = (u1 v1 u3 v3), low + high = (u01 v01 u23 v23)
+// With stride 2 and the same for w and x: (u01 v01 u23 v23) and (w01 x01 w23 x23) give (u v w x).
 template <class V, int lanes, int stride, int... i>
 INLINE V interleave(V u, V v, std::integer_sequence<int, i...>) {
-  const V low = __builtin_shufflevector(u, v, (i / (2 * stride) * 2 * stride + i % stride + i / stride % 2 * lanes)...);
-  const V high =
-      __builtin_shufflevector(u, v, (i / (2 * stride) * 2 * stride + stride + i % stride + i / stride % 2 * lanes)...);
+  const V low = __builtin_shufflevector(
+      u, v, (i / (2 * stride) * 2 * stride + i % stride + i / stride % 2 * lanes)...);
+  const V high = __builtin_shufflevector(
+      u, v, (i / (2 * stride) * 2 * stride + stride + i % stride + i / stride % 2 * lanes)...);
   return low + high;
 }
 
@@ -23,7 +24,8 @@ INLINE V sums(V* v) {
     return v[0];
   } else {
     unroll<lanes / stride / 2>([&](auto k) UNROLLED {
-      v[k] = interleave<V, lanes, stride>(v[2 * k], v[2 * k + 1], std::make_integer_sequence<int, lanes>{});
+      v[k] = interleave<V, lanes, stride>(v[2 * k], v[2 * k + 1],
+                                          std::make_integer_sequence<int, lanes>{});
     });
     return sums<V, lanes, 2 * stride>(v);
   }
@@ -38,11 +40,13 @@ INLINE void store_some(Real* to, V v) {
     for (int i = 0; i < n; ++i) to[i] = v[i];
 }
 
-// to[i] = the sum over the lanes of v[i], i < n; v has n vectors, rounded up to a multiple of lanes.
+// to[i] = the sum over the lanes of v[i], i < n; v has n vectors, rounded up to a multiple of
+// lanes.
 template <int n, int lanes, class V, class Real>
 INLINE void store_sums(Real* to, V* v) {
-  unroll<(n + lanes - 1) / lanes>(
-      [&](auto k) UNROLLED { store_some<n - k * lanes, lanes>(to + k * lanes, sums<V, lanes>(v + k * lanes)); });
+  unroll<(n + lanes - 1) / lanes>([&](auto k) UNROLLED {
+    store_some<n - k * lanes, lanes>(to + k * lanes, sums<V, lanes>(v + k * lanes));
+  });
 }
 
 // The sum over the lanes of one vector.

@@ -1,6 +1,8 @@
-// What a shape must provide: mhff writes one struct of constants for each part of a model, and kernels are compiled for it.
+// What a shape must provide: mhff writes one struct of constants for each part of a model, and
+// kernels are compiled for it.
 //
-// The layout of a message's rows comes with the shape (mhff.ops.shapes.MessageLayout); nothing here derives it again.
+// The layout of a message's rows comes with the shape (mhff.ops.shapes.MessageLayout); nothing here
+// derives it again.
 #pragma once
 #include <concepts>
 
@@ -8,8 +10,9 @@
 
 namespace mhff {
 
-// Y_out += value * Y_left * u_right: a term of the recursion that makes degree l from degree l - 1 and the unit vector.
-struct Product {
+// Y_out += value * Y_left * u_right: the recursion makes degree l from degree l - 1 and the unit
+// vector.
+struct RecursionTerm {
   int out, left, right;
   double value;
 };
@@ -21,7 +24,8 @@ struct Path {
   int slot;          // position among the paths to l3
 };
 
-// Row m of l3 and component a of l1 of a path, both from 0; its coupling is the sum of value * Y_b over its terms.
+// Row m of l3 and component a of l1 of a path, both from 0; its coupling is the sum of value * Y_b
+// over its terms.
 struct Pair {
   int m, a;
   int first, count;  // its terms
@@ -44,19 +48,20 @@ concept VectorShape = std::floating_point<typename S::Real> && requires {
   typename Constant<S::register_lanes>;
 };
 
-// Harmonics up to a degree.
+// Harmonics up to degree l_max: the terms of their recursion, ordered by degree.
 template <class S>
-concept GeometryShape = VectorShape<S> && ArrayOf<decltype(S::product), Product> && requires {
-  typename Constant<S::l_max>;
-  typename Constant<S::n_products>;
-};
+concept GeometryShape =
+    VectorShape<S> && ArrayOf<decltype(S::recursion), RecursionTerm> && requires {
+      typename Constant<S::l_max>;
+      typename Constant<S::n_recursion>;
+    };
 
 // A convolution: degrees of messages and features, paths, and the coupling of each.
 template <class S>
 concept ConvolutionShape =
     VectorShape<S> && ArrayOf<decltype(S::path), Path> && ArrayOf<decltype(S::pair), Pair> &&
-    ArrayOf<decltype(S::term), Term> && ArrayOf<decltype(S::paths_to), int> && ArrayOf<decltype(S::rows_below), int> &&
-    requires {
+    ArrayOf<decltype(S::term), Term> && ArrayOf<decltype(S::paths_to), int> &&
+    ArrayOf<decltype(S::rows_below), int> && requires {
       typename Constant<S::channels>;
       typename Constant<S::l_max>;
       typename Constant<S::input_lmax>;
@@ -64,12 +69,14 @@ concept ConvolutionShape =
       typename Constant<S::n_pairs>;
     };
 
-// A convolution and the linear map that follows it: mapped[l] is the width of degree l after the map.
+// A convolution and the linear map that follows it: mapped[l] is the width of degree l after the
+// map.
 template <class S>
 concept MappedConvolutionShape = ConvolutionShape<S> && ArrayOf<decltype(S::mapped), int>;
 
-// A contraction: its polynomials are code, row(M, a, c) the value of component M from features a(i) and coefficients c(q);
-// row_adjoint(M, a, c, g, d) adds g dB_M/da_i to d[i]. order[q] is the coefficient that is read as number q.
+// A contraction: its polynomials are code, row(M, a, c) the value of component M from features a(i)
+// and coefficients c(q); row_adjoint(M, a, c, g, d) adds g dB_M/da_i to d[i]. order[q] is the
+// coefficient that is read as number q.
 template <class S>
 concept ContractionShape =
     VectorShape<S> && ArrayOf<decltype(S::order), int> &&

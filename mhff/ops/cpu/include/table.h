@@ -1,6 +1,4 @@
-// Radial functions from a table: a spline of B-splines of degree 5 at equidistant knots, so 6 consecutive rows count.
-//
-// (Hermite tables need three numbers per knot; B-splines of the same order and error need one, so the table stays in cache.)
+// Weights of the spline that a table of radial functions holds (mhff.ops.spline).
 #pragma once
 #include "vector.h"
 
@@ -14,7 +12,7 @@ INLINE void spline_weights(V x, V* w) {
   const V y = 1 - x, x2 = x * x, y2 = y * y, x3 = x2 * x, y3 = y2 * y;
   w[0] = y2 * y3 / 120;
   w[5] = x2 * x3 / 120;
-  // the truncated powers of (2 - .)^5 and (3 - .)^5 written in x and y, which cancels less
+  // written in x and y, the truncated powers of (2 - .)^5 and (3 - .)^5 cancel less
   w[1] = (1 + y * (5 + y * (10 + y * (10 + y * (5 - 5 * y))))) / 120;
   w[4] = (1 + x * (5 + x * (10 + x * (10 + x * (5 - 5 * x))))) / 120;
   w[2] = (66 + x2 * (-60 + x2 * (30 - 10 * x))) / 120;

@@ -1,4 +1,5 @@
-// Tensors and threads of torch through its stable C interface, which compiles fast and works with any torch from 2.11 on.
+// Tensors and threads of torch through its stable C interface, which compiles fast and works with
+// any torch from 2.11 on.
 #pragma once
 #include <torch/csrc/stable/library.h>
 #include <torch/csrc/stable/ops.h>
@@ -23,10 +24,12 @@ constexpr Type type_of<int32_t> = Type::Int;
 
 constexpr int64_t any_count = -1;
 
-// Address of a tensor's numbers, after checks of dtype, layout and count; kernels do not check again.
+// Address of a tensor's numbers, after checks of dtype, layout and count; kernels do not check
+// again.
 template <class T>
 const T* read(const Tensor& tensor, int64_t count) {
-  STD_TORCH_CHECK(tensor.scalar_type() == type_of<T>, "mhff kernel: expected another dtype of an argument");
+  STD_TORCH_CHECK(tensor.scalar_type() == type_of<T>,
+                  "mhff kernel: expected another dtype of an argument");
   STD_TORCH_CHECK(tensor.is_contiguous(), "mhff kernel: expected a contiguous argument");
   STD_TORCH_CHECK(count == any_count || tensor.numel() == count, "mhff kernel: expected ", count,
                   " numbers in an argument, got ", tensor.numel());
@@ -36,14 +39,16 @@ const T* read(const Tensor& tensor, int64_t count) {
 // Results of at least this many bytes use kept memory; malloc itself keeps smaller ones.
 constexpr size_t large = 1 << 18;
 
-inline Tensor new_tensor(const Tensor& like, const std::vector<int64_t>& shape, Type type, size_t size_of_number) {
+inline Tensor new_tensor(const Tensor& like, const std::vector<int64_t>& shape, Type type,
+                         size_t size_of_number) {
   size_t bytes = size_of_number;
   for (int64_t n : shape) bytes *= n;
   if (bytes < large) return torch::stable::new_empty(like, {shape.data(), shape.size()}, type);
   std::vector<int64_t> strides(shape.size(), 1);
   for (size_t i = shape.size() - 1; i > 0; --i) strides[i - 1] = strides[i] * shape[i];
   void* memory = kept_memory().take(bytes);
-  return torch::stable::from_blob(memory, {shape.data(), shape.size()}, {strides.data(), strides.size()}, like.device(), type,
+  return torch::stable::from_blob(memory, {shape.data(), shape.size()},
+                                  {strides.data(), strides.size()}, like.device(), type,
                                   [bytes](void* block) { kept_memory().give_back(block, bytes); });
 }
 
@@ -52,7 +57,8 @@ struct Output {
   Tensor tensor;
   T* data;
   Output(const Tensor& like, const std::vector<int64_t>& shape)
-      : tensor(new_tensor(like, shape, type_of<T>, sizeof(T))), data(static_cast<T*>(tensor.mutable_data_ptr())) {}
+      : tensor(new_tensor(like, shape, type_of<T>, sizeof(T))),
+        data(static_cast<T*>(tensor.mutable_data_ptr())) {}
   void clear() { std::memset(data, 0, tensor.numel() * sizeof(T)); }
 };
 

@@ -31,7 +31,8 @@ INLINE void store(Real* to, V v) {
   std::memcpy(to, &v, sizeof(V));
 }
 
-// Keep a vector in a register: otherwise compilers read it from memory at each use, and loads limit these loops.
+// Keep a vector in a register: otherwise compilers read it from memory at each use, and loads limit
+// these loops.
 template <class V>
 INLINE V in_register(V v) {
 #if defined(__AVX512F__)
@@ -44,8 +45,8 @@ INLINE V in_register(V v) {
   return v;
 }
 
-// unroll<n>(f) calls f(0), ..., f(n - 1) with indices that are compile-time constants, so that arrays indexed with them
-// stay in registers.
+// unroll<n>(f) calls f(0), ..., f(n - 1) with indices that are compile-time constants, so that
+// arrays indexed with them stay in registers.
 template <int n, class F>
 INLINE void unroll(F&& f) {
   [&]<int... i>(std::integer_sequence<int, i...>) UNROLLED {
