@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from ase import Atoms
 from ase.calculators.calculator import PropertyNotImplementedError
 from models import HEADS, random_model
 from structures import no_atoms, slab, tiny_cell, water_cluster
+from tolerances import SAME_NUMBERS, assert_close
 
 from mhff import MHFFCalculator, MHFFError
 from mhff.heads import Head, Heads
@@ -127,6 +130,87 @@ def test_results_are_kept_until_something_changes(
     assert len(evaluations) == 3
 
 
+def test_a_mix_that_is_changed_in_place_is_noticed(model: Model, water: Atoms) -> None:
+    """The result of the old mix was kept."""
+    expected = energies(model, water_cluster())
+    mix = {"surfaces": 1.0, "molecules": 0.0}
+    water.info["mhff_head"] = mix
+    assert water.get_potential_energy() == pytest.approx(expected["surfaces"], abs=1e-9)
+    mix.update(surfaces=0.0, molecules=1.0)
+    assert water.get_potential_energy() == pytest.approx(expected["molecules"], abs=1e-9)
+
+
+def test_heads_of_atoms_that_are_changed_in_place_are_noticed(water: Atoms) -> None:
+    water.arrays["mhff_head"] = np.array(["materials"] * 9, dtype="<U9")
+    before = water.get_potential_energy()
+    water.arrays["mhff_head"][:3] = "molecules"
+    assert abs(water.get_potential_energy() - before) > 1e-3
+
+
+def test_what_a_user_does_to_the_mix_afterwards_does_not_matter(model: Model) -> None:
+    """The constructor and `set_head` kept the user's own dictionary."""
+    expected = energies(model, water_cluster())
+    atoms, mix = water_cluster(), {"surfaces": 1.0}
+    atoms.calc = MHFFCalculator(model, head=mix, form="eager")
+    mix["surfaces"] = 5.0
+    assert atoms.get_potential_energy() == pytest.approx(expected["surfaces"], abs=1e-9)
+    mix = {"molecules": 1.0}
+    atoms.calc.set_head(mix)
+    mix.clear()
+    assert atoms.get_potential_energy() == pytest.approx(expected["molecules"], abs=1e-9)
+
+
+def test_a_head_that_is_assigned_is_noticed(model: Model, water: Atoms) -> None:
+    expected = energies(model, water_cluster())
+    water.get_potential_energy()
+    water.calc.head = "surfaces"
+    assert water.get_potential_energy() == pytest.approx(expected["surfaces"], abs=1e-9)
+
+
+@pytest.mark.parametrize("head", [3, b"materials", ["materials"], 0.5, True, ("materials",)])
+def test_heads_of_wrong_types_are_one_sentence(model: Model, water: Atoms, head: object) -> None:
+    sentence = (
+        rf"^expected a head's name, or weights by name, got {re.escape(repr(head))}; this model "
+        "has the heads materials, surfaces, molecules$"
+    )
+    with pytest.raises(MHFFError, match=sentence):
+        MHFFCalculator(model, head=head, form="eager")  # type: ignore[arg-type]
+    water.get_potential_energy()
+    water.info["mhff_head"] = head
+    for _ in range(2):
+        with pytest.raises(MHFFError, match=sentence):
+            water.get_potential_energy()
+
+
+def test_an_array_of_heads_where_one_is_due_is_one_sentence(water: Atoms) -> None:
+    water.get_potential_energy()
+    water.info["mhff_head"] = np.array(["materials", "surfaces"])
+    for _ in range(2):
+        with pytest.raises(MHFFError, match=r"^expected a head's name, or weights by name, got "):
+            water.get_potential_energy()
+
+
+@pytest.mark.parametrize("weight", ["0.5", b"1", None, [1.0]])
+def test_weights_that_are_not_numbers_are_one_sentence(water: Atoms, weight: object) -> None:
+    water.info["mhff_head"] = {"materials": weight}
+    with pytest.raises(
+        MHFFError, match=r"^expected a number as the weight of head 'materials', got .*; give one$"
+    ):
+        water.get_potential_energy()
+
+
+def test_none_in_a_structure_is_the_calculators_own_head(water: Atoms) -> None:
+    expected = water.get_potential_energy()
+    water.info["mhff_head"] = None
+    assert water.get_potential_energy() == expected
+
+
+def test_unknown_heads_of_atoms_are_one_sentence(water: Atoms) -> None:
+    water.arrays["mhff_head"] = np.array([b"materials"] * 9)
+    with pytest.raises(MHFFError, match=r"""^unknown head "b'materials'": this model has"""):
+        water.get_potential_energy()
+
+
 def test_set_head(model: Model, water: Atoms) -> None:
     expected = energies(model, water_cluster())
     water.get_potential_energy()
@@ -189,6 +273,48 @@ def test_elements_a_head_was_not_trained_on_warn_once(model: Model) -> None:
         atoms.get_potential_energy()
         atoms.info["mhff_head"] = "surfaces"
         atoms.get_potential_energy()
+
+
+def test_numbers_that_are_not_finite_are_one_sentence(model: Model) -> None:
+    """ASE got NaN where LAMMPS and OpenMM had a sentence."""
+    broken = random_model("mh1", n_channels=4, correlation=2)
+    with torch.no_grad():
+        broken.network.layers[0].readout.weight.fill_(float("nan"))
+    atoms = water_cluster()
+    atoms.calc = MHFFCalculator(broken, head="materials", form="eager")
+    with pytest.raises(MHFFError, match=r"^expected finite numbers, got the energy nan eV"):
+        atoms.get_potential_energy()
+    assert atoms.calc.results == {}
+
+
+@pytest.mark.parametrize("place", [np.nan, np.inf])
+def test_positions_that_are_not_finite_are_one_sentence(water: Atoms, place: float) -> None:
+    water.positions[3, 1] = place
+    with pytest.raises(MHFFError, match=r"finite"):
+        water.get_potential_energy()
+
+
+def test_threads_that_share_a_calculator_get_their_own_forces(model: Model) -> None:
+    """A thread got the forces of another one's structure."""
+    calculator = MHFFCalculator(model, head="materials", form="eager")
+    structures = []
+    for seed in range(8):
+        atoms = water_cluster()
+        atoms.rattle(0.1, seed=seed)
+        structures.append(atoms)
+    expected = [calculator.get_property("forces", atoms) for atoms in structures]
+    assert len({forces.tobytes() for forces in expected}) == len(structures)
+
+    def forces_of(number: int) -> list[np.ndarray]:
+        atoms = structures[number].copy()
+        atoms.calc = calculator
+        return [atoms.get_forces() for _ in range(20)]
+
+    with ThreadPoolExecutor(len(structures)) as pool:
+        found = list(pool.map(forces_of, range(len(structures))))
+    for results, forces in zip(found, expected, strict=True):
+        for result in results:
+            assert_close(result, forces, SAME_NUMBERS)
 
 
 def test_stress_needs_a_cell(model: Model, water: Atoms) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mhff.errors import MHFFError
-from mhff.heads import Head, Heads
+from mhff.heads import Head, Heads, OnceOnly
 
 HEADS = Heads(
     [
@@ -122,3 +124,62 @@ def test_a_sentence_for_each_head_that_extrapolates() -> None:
         sentence.format("C, H").replace("surfaces", "materials"),
         sentence.format("Mg"),
     ]
+
+
+def weights_that_sum_to_one(parts: list[int]) -> dict[str, float]:
+    """A mix of the first heads, its weights multiples of 1/64, so that their sum is exact."""
+    numbers = [part / 64 for part in parts]
+    return dict(zip(HEADS.names, [*numbers, 1 - sum(numbers)], strict=True))
+
+
+MIXES = st.lists(st.integers(-640, 640), min_size=2, max_size=2).map(weights_that_sum_to_one)
+
+
+@given(mix=MIXES, order=st.permutations(HEADS.names))
+def test_a_mix_gives_each_head_its_weight_in_any_order(
+    mix: dict[str, float], order: list[str]
+) -> None:
+    row = HEADS.row({name: mix[name] for name in order})
+    assert row.tolist() == [mix[name] for name in HEADS.names]
+    assert float(row.sum()) == 1.0
+
+
+@given(mix=MIXES, error=st.floats(1e-8, 1e6), sign=st.sampled_from([-1, 1]))
+def test_a_mix_that_does_not_sum_to_one_is_refused(
+    mix: dict[str, float], error: float, sign: int
+) -> None:
+    mix["surfaces"] += sign * error
+    with pytest.raises(MHFFError, match=r"^the weights of a head mix must sum to 1, got "):
+        HEADS.row(mix)
+
+
+@given(names=st.lists(st.sampled_from(HEADS.names), max_size=20))
+def test_rows_are_those_of_the_names(names: list[str]) -> None:
+    rows = HEADS.rows(names)
+    assert rows.shape == (len(names), len(HEADS))
+    for row, name in zip(rows, names, strict=True):
+        assert torch.equal(row, HEADS.row(name))
+
+
+@pytest.mark.parametrize("spec", [3, b"surfaces", ["surfaces"], 0.5])
+def test_wrong_types_are_one_sentence(spec: object) -> None:
+    with pytest.raises(
+        MHFFError,
+        match=r"^expected a head's name, or weights by name, got .*; this model has the heads "
+        "materials, molecules, surfaces$",
+    ):
+        HEADS.row(spec)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("weight", ["1", b"1", None, [1]])
+def test_weights_are_numbers(weight: object) -> None:
+    with pytest.raises(
+        MHFFError, match=r"^expected a number as the weight of head 'surfaces', got .*; give one$"
+    ):
+        HEADS.row({"surfaces": weight})  # type: ignore[dict-item]
+
+
+def test_sentences_are_passed_on_once() -> None:
+    once = OnceOnly()
+    assert once.new(["a", "b"]) == ["a", "b"]
+    assert once.new(["b", "c"]) == ["c"]

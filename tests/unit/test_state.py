@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
 import pytest
 import structures
 import torch
-from models import random_model
+from models import random_model, tiny_model
 from tolerances import ROUNDING, SAME_NUMBERS, assert_close
 
 from mhff import MHFFCalculator
@@ -130,8 +131,26 @@ def test_what_is_given_to_an_engine() -> None:
         given_state(None, 9, [SPIN])
 
 
-def test_a_charge_that_is_no_number_is_refused(model: Model) -> None:
+@pytest.mark.parametrize("value", [None, "plus one", [1], {}])
+def test_models_without_state_do_not_read_it(value: object) -> None:
+    """A charge that was None or text broke them."""
+    model = tiny_model()
+    assert energy(model, charge=value, spin=value) == energy(model)
+
+
+@pytest.mark.parametrize("value", [None, "plus one", [1], {}])
+@pytest.mark.parametrize("key", ["charge", "spin"])
+def test_a_state_that_is_not_a_number_is_refused(model: Model, key: str, value: object) -> None:
     with pytest.raises(
-        MHFFError, match=r"expected a number in atoms.info\['charge'\], got 'plus one'"
+        MHFFError,
+        match=rf"^expected a number in atoms.info\['{key}'\], got {re.escape(repr(value))}; correct",
     ):
-        energy(model, charge="plus one")
+        energy(model, **{key: value})
+
+
+def test_a_new_state_is_noticed_though_the_structure_stays(model: Model) -> None:
+    atoms = structures.water_cluster()
+    atoms.calc = MHFFCalculator(model, head="molecules", form="eager")
+    before = atoms.get_potential_energy()
+    atoms.info["spin"] = 3
+    assert abs(atoms.get_potential_energy() - before) > 1e-4

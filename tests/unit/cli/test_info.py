@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from command_line import Here, output_of, refusal_of, run_mhff
 from models import HEADS, random_model
 
-from mhff.cli import main
 from mhff.describe import describe
 from mhff.heads import Head, Heads
 from mhff.modelfile import Model
@@ -35,24 +35,10 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def mhff(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
-) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error of a command."""
-    monkeypatch.setattr(sys, "argv", ["mhff", *arguments])
-    monkeypatch.setenv("COLUMNS", "120")
-    with pytest.raises(SystemExit) as stop:
-        main()
-    printed = capsys.readouterr()
-    return int(stop.value.code or 0), printed.out, printed.err
-
-
-def test_json(
-    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    code, out, err = mhff(monkeypatch, capsys, "info", str(path), "--json")
-    summary = json.loads(out)
-    assert (code, err) == (0, "")
+def test_json(path: Path, mhff: Here) -> None:
+    done = mhff("info", path, "--json")
+    summary = json.loads(output_of(done))
+    assert done.stderr == ""
     assert summary == json.loads(json.dumps(describe(path)))
     assert summary["file"] == str(path)
     assert summary["bytes"] == path.stat().st_size
@@ -81,11 +67,10 @@ def test_a_model_in_memory() -> None:
     assert summary["architecture"]["interaction"] == "residual"
 
 
-def test_tables(
-    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    code, out, err = mhff(monkeypatch, capsys, "info", str(path))
-    assert (code, err) == (0, "")
+def test_tables(path: Path, mhff: Here) -> None:
+    done = mhff("info", path)
+    out = output_of(done)
+    assert done.stderr == ""
     for words in (
         "H, C, N, O, Mg", "4 A, 2 layers", "oxides [bulk]", "CC-BY-4.0", "arXiv:2510.25380", "epochs=3", "nonlinear_residual"
     ):  # fmt: skip
@@ -107,55 +92,39 @@ def test_other_files_are_one_sentence(
     name: str,
     content: bytes,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    mhff: Here,
 ) -> None:
     path = tmp_path / name
     path.write_bytes(content)
-    code, out, err = mhff(monkeypatch, capsys, "info", str(path))
-    assert (code, out) == (2, "")
-    assert err.startswith("mhff: '")
-    assert err.count("\n") == 1
+    assert refusal_of(mhff("info", path)).startswith(f"'{path}' ")
 
 
-def test_a_damaged_file(
-    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_damaged_file(path: Path, tmp_path: Path, mhff: Here) -> None:
     damaged = tmp_path / "damaged.mhff"
     damaged.write_bytes(path.read_bytes()[:-100])
-    code, out, err = mhff(monkeypatch, capsys, "info", str(damaged))
-    assert (code, out) == (2, "")
-    assert err.startswith(f"mhff: '{damaged}' is truncated or damaged (")
-    assert err.count("\n") == 1
+    refusal = refusal_of(mhff("info", damaged))
+    assert refusal.startswith(f"'{damaged}' is truncated or damaged (")
 
 
-def test_no_such_file(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, err = mhff(monkeypatch, capsys, "info", "nothing.mhff")
-    assert (code, out) == (2, "")
-    assert (
-        err == "mhff: no file 'nothing.mhff': give a model file (.mhff), an artefact, or a bundled "
-        "model (mini)\n"
+def test_no_such_file(mhff: Here) -> None:
+    assert refusal_of(mhff("info", "nothing.mhff")) == (
+        "no file 'nothing.mhff': give a model file (.mhff), an artefact, or a bundled model (mini)"
     )
 
 
 @pytest.mark.parametrize(
     "arguments", [["frobnicate"], ["info"], ["info", "a", "b"], ["info", "--frobnicate", "a"]]
 )
-def test_wrong_usage(
-    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    code, out, err = mhff(monkeypatch, capsys, *arguments)
-    assert (code, out) == (2, "")
-    assert err.startswith("Usage: mhff")
-    assert "Traceback" not in err
+def test_wrong_usage(arguments: list[str], mhff: Here) -> None:
+    done = mhff(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Usage: mhff")
+    assert "Traceback" not in done.stderr
 
 
-def test_help_lists_the_commands(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    code, out, _ = mhff(monkeypatch, capsys, "--help")
-    assert code == 0
-    for command in ("train", "eval", "info", "compile", "demo"):
+def test_help_lists_the_commands(mhff: Here) -> None:
+    out = output_of(mhff("--help"))
+    for command in ("train", "eval", "import-mace", "info", "compile", "demo", "bench"):
         assert f"\n  {command} " in out
 
 
@@ -185,9 +154,6 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 def test_the_installed_command(path: Path) -> None:
-    command = Path(sys.executable).with_name("mhff")
-    result = subprocess.run(
-        [command, "info", path, "--json"], capture_output=True, text=True, check=False
-    )
-    assert (result.returncode, result.stderr) == (0, "")
-    assert json.loads(result.stdout)["file"] == str(path)
+    done = run_mhff("info", path, "--json")
+    assert json.loads(output_of(done))["file"] == str(path)
+    assert done.stderr == ""
