@@ -35,10 +35,10 @@ the calculator's head.
 
 @dataclass(frozen=True)
 class _Choice:
-    """What decides the result besides the elements and the geometry; a copy of what users gave."""
+    """What decides the result besides the elements and the geometry."""
 
-    head: HeadSpec | None
-    """The head of all atoms; not read where atoms have heads of their own."""
+    head_weights: tuple[float, ...] | None
+    """The weight of each head for all atoms; None where atoms have heads of their own."""
     head_of_atom: tuple[str, ...] | None
     state: tuple[float, float]
     """Total charge and spin multiplicity."""
@@ -159,19 +159,19 @@ class MHFFCalculator(Calculator):
         return graph_with_edges(atoms, edges, self._species, state)
 
     def _choice(self, atoms: Atoms) -> _Choice:
-        own = atoms.info.get(HEAD_KEY)
+        known = self.capabilities
+        state = state_of(atoms, known.state_embeddings, known.default_state)
         names = atoms.arrays.get(HEAD_KEY)
-        return _Choice(
-            copy.deepcopy(self.head if own is None else own),
-            None if names is None else tuple(str(name) for name in names),
-            state_of(atoms, self.capabilities.state_embeddings, self.capabilities.default_state),
-        )
+        if names is not None:
+            return _Choice(None, tuple(str(name) for name in names), state)
+        own = atoms.info.get(HEAD_KEY)
+        row = known.heads.row(self.head if own is None else own)
+        return _Choice(tuple(row.tolist()), None, state)
 
     def _weights(self, choice: _Choice, n_atoms: int) -> torch.Tensor:
-        heads = self.capabilities.heads
         if choice.head_of_atom is not None:
-            return heads.rows(choice.head_of_atom)
-        return heads.row(choice.head).expand(n_atoms, -1)
+            return self.capabilities.heads.rows(choice.head_of_atom)
+        return torch.tensor(choice.head_weights, dtype=torch.float64).expand(n_atoms, -1)
 
     def head_weights(self, atoms: Atoms) -> torch.Tensor:
         """Head weights `[n_atoms, n_heads]`: from the structure's `mhff_head`, or the calculator."""

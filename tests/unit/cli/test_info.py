@@ -145,7 +145,6 @@ def test_help_imports_nothing_heavy() -> None:
         "lightning",
         "matplotlib",
         "openmm",
-        "pydantic",
         "rich",
         "safetensors",
         "vesin",
