@@ -68,7 +68,7 @@ class Operator:
     """One operator of a kernel."""
 
     suffix: str
-    """Of its name: empty for the kernel itself, or `_adjoint`, `_pack`."""
+    """End of its name: empty for the kernel itself, or `_adjoint`, `_pack`."""
     arguments: tuple[str, ...]
     """Names, each with its type in front unless it is a Tensor: "features", "float r_max"."""
     results: int

@@ -1,6 +1,4 @@
-"""Convolutions of training in kernels: equal to plain torch in value, gradient and second
-derivative.
-"""
+"""Kernels in place of plain torch in training: the same values and first and second derivatives."""
 
 from __future__ import annotations
 
@@ -59,9 +57,7 @@ def small(name: str, **changes: Any) -> MACE:
 
 @pytest.fixture(scope="module")
 def operators() -> Callable[[torch.dtype], Any]:
-    """Kernels of all layers of all architectures in one library, because a compiler takes seconds
-    to start.
-    """
+    """Kernels of all architectures in one library, because a compiler takes seconds to start."""
     parts = {
         f"{name}_{layer}": convolution_shape(network, layer)
         for name in NAMES
@@ -81,9 +77,7 @@ def operators() -> Callable[[torch.dtype], Any]:
 
 
 def arguments(layer: Convolution, size: tuple[int, int, int]) -> list[Any]:
-    """Features, harmonics and weights that want gradients, then constants; edges in any order, some
-    from ghosts.
-    """
+    """Features, harmonics, weights with gradients, then constants; edges in any order."""
     n_local, n_all, n_edges = size
     generator = torch.Generator().manual_seed(n_edges)
     n_harmonics, _, n_components = layer.coupling.shape

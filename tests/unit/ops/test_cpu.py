@@ -1,6 +1,4 @@
-"""What every library of kernels has: products with constant matrices, sums over edges, memory; and
-many threads.
-"""
+"""What every library of kernels has: products with constant matrices, sums over edges, memory."""
 
 from __future__ import annotations
 
@@ -26,9 +24,8 @@ from mhff.ops.cpu.library import load, release_memory_with
 from mhff_deploy.kernels.cpu import NativeKernels
 from mhff_deploy.lowering.network import LoweredMACE
 
-MORE_THREADS = 9
-"""Than there are copies of a gradient: the adjoint of a convolution walks along the senders then.
-"""
+MANY_THREADS = 9
+"""More than there are copies of a gradient: a convolution's adjoint then walks along senders."""
 
 
 @contextmanager
@@ -117,7 +114,7 @@ def test_sums_over_no_edges_and_no_atoms(kernels: tuple[Any, torch.dtype]) -> No
 
 
 def resident() -> int:
-    """Bytes that this process holds."""
+    """Resident memory of this process, bytes."""
     line = next(
         line
         for line in Path("/proc/self/status").read_text().splitlines()
@@ -173,7 +170,7 @@ def test_more_threads_than_copies_of_gradients(name: str) -> None:
         weights = torch.ones(graph.n_local, 3, dtype=torch.float64)
         arguments = (lowered, graph, weights)
         expected = energies_and_edge_gradients(*arguments)
-        with threads(MORE_THREADS):
+        with threads(MANY_THREADS):
             found = energies_and_edge_gradients(*arguments)
         for right, value in zip(expected, found, strict=True):
             assert_close(value, right, ROUNDING)

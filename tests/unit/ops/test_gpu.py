@@ -1,6 +1,4 @@
-"""Kernels in Triton, without a GPU: right in Triton's interpreter, compiled for a GPU, kept by
-torch.export.
-"""
+"""Kernels in Triton, without a GPU: interpreted, compiled for a GPU, kept by torch.export."""
 
 from __future__ import annotations
 
@@ -36,7 +34,7 @@ from mhff_deploy.lowering.lower import lower
 from mhff_deploy.lowering.network import LoweredMACE
 
 DOUBLE, SINGLE = Tolerance(1e-12, 0.0), Tolerance(1e-5, 0.0)
-"""Of kernels against plain torch in float64, relative to the largest value."""
+"""Differences of kernels from plain torch in float64, relative to the largest value."""
 NUMBERS = ("n_local", "n_all", "n_edges", "n_species", "n_atoms")
 INTEGERS = {
     "edge_index": "*i64",

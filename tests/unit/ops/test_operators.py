@@ -1,6 +1,4 @@
-"""Convolution and contraction as operators: equal to their references, in value and gradient, and
-fit for compilers.
-"""
+"""Convolution and contraction as operators: equal to their references, and fit for compilers."""
 
 from __future__ import annotations
 
@@ -37,7 +35,7 @@ def randoms(generator: torch.Generator, *shape: int) -> torch.Tensor:
 def convolution_arguments(
     n_edges: int, n_local: int = 3, n_all: int = 5, channels: int = 2
 ) -> tuple[Any, ...]:
-    """Features, harmonics and weights that want gradients, then constants; some senders are ghosts."""
+    """Features, harmonics, weights with gradients, then constants; some senders are ghosts."""
     generator = torch.Generator().manual_seed(n_edges)
     paths = [path[2] for path in convolution_paths(1, 2)]
     edge_index = torch.stack(
@@ -57,7 +55,7 @@ def convolution_arguments(
 def contraction_arguments(
     n_atoms: int, per_atom: bool, channels: int = 2
 ) -> tuple[torch.Tensor, ...]:
-    """Features that want a gradient, coefficients of all atoms or of each, then constants."""
+    """Features with a gradient, coefficients of all atoms or of each, then constants."""
     generator = torch.Generator().manual_seed(n_atoms)
     basis = product_basis(1, 1, 3)
     coefficients = torch.randn(

@@ -1,4 +1,4 @@
-"""Nested polynomials: the same values as their monomials, and the code and the count of a kernel."""
+"""Nested polynomials: the values of their monomials, the code and the count of a kernel."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_the_count_is_that_of_the_code(given_monomials: list[Monomial]) -> None:
 def test_code_computes_value_and_gradient(
     given_monomials: list[Monomial], variables: list[float]
 ) -> None:
-    """Triton's statements are Python: run here on numbers, with the reading of packs written out."""
+    """Triton's statements are Python: they run here on numbers, without the reads of packs."""
     polynomial = nested(given_monomials)
     coefficients = [float(q + 1) for q in range(len(given_monomials))]
     in_order = [coefficients[q] for q in polynomial.coefficients()]
@@ -105,7 +105,7 @@ def derivative(
 
 
 def test_a_polynomial_by_hand() -> None:
-    """x0 (a x0 + b x1) + c x2: four products, one inner node; the gradient needs no sum at the root."""
+    """x0 (a x0 + b x1) + c x2: four products, one inner node; the root's sum has no gradient."""
     assert multiply_adds(nested([((0, 0), 0), ((0, 1), 1), ((2,), 2)])) == (4, 2 + 4 + 1)
     assert multiply_adds(Node()) == (0, 0)
 
