@@ -194,6 +194,11 @@ class ModelConfig(BaseModel):
             return self.first_interaction
         return self.interaction
 
+    @property
+    def has_densities(self) -> bool:
+        """Whether any layer normalises its messages by a density."""
+        return any(self.block(layer).has_density for layer in range(self.n_layers))
+
     def edge_channels(self, layer: int) -> int:
         """Channels of a layer's messages."""
         if self.n_edge_channels is None or (layer == 0 and not self.first_layer_edge_channels):

@@ -42,21 +42,25 @@ INITIAL_ALPHA, INITIAL_BETA = 20.0, 0.0
 """Start values of the non-linear block's normalisation."""
 
 
-class Edges(NamedTuple):
-    """What an interaction knows of the edges j -> i; E edges, senders among n_all atoms, receivers
-    among n_local.
-    """
+class RadialInputs(NamedTuple):
+    """What the radial networks read of E edges."""
 
-    edge_index: torch.Tensor
-    """`[2, E]`: sender, receiver."""
     species: torch.Tensor
     """`[2, E]`: species index of sender and receiver."""
-    harmonics: torch.Tensor
-    """`[E, (l_max + 1)^2]`."""
-    radial: torch.Tensor
+    basis: torch.Tensor
     """`[E, n_radial]`."""
     envelope: torch.Tensor
     """`[E, 1]`."""
+
+
+class Edges(NamedTuple):
+    """E edges j -> i; senders are among n_all atoms, receivers among n_local."""
+
+    edge_index: torch.Tensor
+    """`[2, E]`: sender, receiver."""
+    harmonics: torch.Tensor
+    """`[E, (l_max + 1)^2]`."""
+    radial: RadialInputs
     n_local: int
     ghost_plan: torch.Tensor
     """Where ghosts' features come from (`mhff.ops.ghosts`)."""
@@ -123,15 +127,15 @@ class Interaction(nn.Module):
         features = pack_degrees(self.linear_up(sent))
         return features if self.first else exchange_ghosts(features, edges.ghost_plan)
 
-    def with_envelope(self, values: torch.Tensor, edges: Edges) -> torch.Tensor:
+    def with_envelope(self, values: torch.Tensor, radial: RadialInputs) -> torch.Tensor:
         """Edge values times the envelope, unless the radial basis carries it already."""
-        return values if self.apply_cutoff else values * edges.envelope
+        return values if self.apply_cutoff else values * radial.envelope
 
-    def radial_weights(self, edges: Edges) -> torch.Tensor:
+    def radial_weights(self, radial: RadialInputs) -> torch.Tensor:
         """Weights of the convolution, `[E, paths * edge_channels]`, zero at the cutoff."""
         raise NotImplementedError
 
-    def edge_density(self, edges: Edges) -> torch.Tensor | None:
+    def edge_density(self, radial: RadialInputs) -> torch.Tensor | None:
         """Density of each edge, tanh(q^2) with a learned q, `[E, 1]`; None in blocks without."""
         raise NotImplementedError
 
@@ -183,8 +187,8 @@ class NonLinearResidualInteraction(Interaction):
         l.
         """
         up = self.up(node_feats, edges)
-        messages = self.convolution(up, self.radial_weights(edges), edges)
-        norm = self.beta * self.density(self.edge_density(edges), edges) + self.alpha
+        messages = self.convolution(up, self.radial_weights(edges.radial), edges)
+        norm = self.beta * self.density(self.edge_density(edges.radial), edges) + self.alpha
         residual = self.linear_res(split_degrees(up[: edges.n_local]))
         z = [message / norm for message in self.linear_1(messages)]
         z = [
@@ -194,23 +198,23 @@ class NonLinearResidualInteraction(Interaction):
         skip = split_degrees(node_feats[: edges.n_local])[: len(self.skip.weights)]
         return pack_degrees(self.linear_2(self._gate(z))), self.skip(skip)
 
-    def radial_weights(self, edges: Edges) -> torch.Tensor:
+    def radial_weights(self, radial: RadialInputs) -> torch.Tensor:
         """See `Interaction.radial_weights`."""
-        return self.with_envelope(self._on_edges(self.radial_network, edges), edges)
+        return self.with_envelope(self._on_edges(self.radial_network, radial), radial)
 
-    def edge_density(self, edges: Edges) -> torch.Tensor:
+    def edge_density(self, radial: RadialInputs) -> torch.Tensor:
         """See `Interaction.edge_density`."""
         return self.with_envelope(
-            torch.tanh(self._on_edges(self.density_network, edges) ** 2), edges
+            torch.tanh(self._on_edges(self.density_network, radial) ** 2), radial
         )
 
-    def _on_edges(self, network: PairNetwork, edges: Edges) -> torch.Tensor:
+    def _on_edges(self, network: PairNetwork, radial: RadialInputs) -> torch.Tensor:
         return network(
-            edges.radial,
+            radial.basis,
             self.source.table(),
             self.target.table(),
-            edges.species[0],
-            edges.species[1],
+            radial.species[0],
+            radial.species[1],
         )
 
     def _gate(self, z: list[torch.Tensor]) -> list[torch.Tensor]:
@@ -261,8 +265,10 @@ class ClassicInteraction(Interaction):
         """A `[n_local, (l_max + 1)^2, C]` and the skip term, one tensor `[n_local, 2l + 1, C]` per
         l, or none.
         """
-        messages = self.convolution(self.up(node_feats, edges), self.radial_weights(edges), edges)
-        edge_density = self.edge_density(edges)
+        messages = self.convolution(
+            self.up(node_feats, edges), self.radial_weights(edges.radial), edges
+        )
+        edge_density = self.edge_density(edges.radial)
         norm = (
             self.avg_num_neighbors
             if edge_density is None
@@ -276,15 +282,15 @@ class ClassicInteraction(Interaction):
         skip = split_degrees(node_feats[: edges.n_local])[: len(self.skip.weights)]
         return pack_degrees(a), self.skip(skip, species[: edges.n_local])
 
-    def radial_weights(self, edges: Edges) -> torch.Tensor:
+    def radial_weights(self, radial: RadialInputs) -> torch.Tensor:
         """See `Interaction.radial_weights`."""
-        return self.with_envelope(self.radial_network(edges.radial), edges)
+        return self.with_envelope(self.radial_network(radial.basis), radial)
 
-    def edge_density(self, edges: Edges) -> torch.Tensor | None:
+    def edge_density(self, radial: RadialInputs) -> torch.Tensor | None:
         """See `Interaction.edge_density`."""
         if self.density_network is None:
             return None
-        return self.with_envelope(torch.tanh(self.density_network(edges.radial) ** 2), edges)
+        return self.with_envelope(torch.tanh(self.density_network(radial.basis) ** 2), radial)
 
 
 def build_interaction(

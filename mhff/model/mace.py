@@ -16,8 +16,9 @@ from mhff.graph import Graph
 from mhff.model.angular import SphericalHarmonics
 from mhff.model.config import ModelConfig
 from mhff.model.constants import model_constants
-from mhff.model.interaction import Edges, build_interaction
+from mhff.model.interaction import Edges, RadialInputs, build_interaction
 from mhff.model.layers import ElementEmbedding, normal
+from mhff.model.network import Network
 from mhff.model.product import Product
 from mhff.model.radial import RadialBasis, ZBLRepulsion
 from mhff.model.readout import READOUTS, LinearReadout, ReferenceEnergies
@@ -52,7 +53,7 @@ class Layer(nn.Module):
         return node_feats, None if self.readout is None else self.readout(node_feats[:, 0])
 
 
-class MACE(nn.Module):
+class MACE(Network):
     """Per-atom energies of every head as a function of edge vectors and species.
 
     Forces, virial and stress are derived in `mhff.model.derivatives`.
@@ -101,7 +102,7 @@ class MACE(nn.Module):
         local = graph.species[: graph.n_local]
         energies = []
         if self.pair_repulsion is not None:
-            repulsion = self.pair_repulsion(r, edges.species[0], edges.species[1])
+            repulsion = self.pair_repulsion(r, *edges.radial.species)
             per_atom = sum_over_edges(repulsion, graph.edge_index, graph.n_local)
             energies.append(per_atom.unsqueeze(-1))
         initial_feats = node_feats
@@ -114,30 +115,10 @@ class MACE(nn.Module):
             total = total + self.state_readout(initial_feats[: graph.n_local, 0])
         return total
 
-    def embed_nodes(self, species: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
-        """Initial node features `[n_all, 1, n_channels]`."""
-        scalars = self.node_embedding(species)
-        if self.state_embedding is not None:
-            scalars = scalars + self.state_embedding(state)
-        return scalars.unsqueeze(1)
-
     def embed_edges(self, graph: Graph) -> tuple[Edges, torch.Tensor]:
         """Harmonics, radial basis and envelope of the edges, and their lengths `[E]`."""
         r = torch.linalg.vector_norm(graph.edge_vectors, dim=1)
         harmonics = self.harmonics(graph.edge_vectors / r.unsqueeze(-1))
         ends = graph.species.index_select(0, graph.edge_index.flatten()).unflatten(0, (2, -1))
-        radial, envelope = self.radial_basis(r, ends[0], ends[1])
-        edges = Edges(
-            graph.edge_index, ends, harmonics, radial, envelope, graph.n_local, graph.ghost_plan
-        )
-        return edges, r
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Precision of the weights; energies are float64 in any case."""
-        return self.node_embedding.weight.dtype
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        return self.node_embedding.weight.device
+        radial = RadialInputs(ends, *self.radial_basis(r, ends[0], ends[1]))
+        return Edges(graph.edge_index, harmonics, radial, graph.n_local, graph.ghost_plan), r

@@ -1,0 +1,35 @@
+"""What the training network and its lowered form share."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from mhff.model.config import ModelConfig
+from mhff.model.layers import ElementEmbedding
+from mhff.model.state import JointEmbedding
+
+
+class Network(nn.Module):
+    """A network of atomic energies, with its embedding of the atoms."""
+
+    config: ModelConfig
+    node_embedding: ElementEmbedding
+    state_embedding: JointEmbedding | None
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the weights; energies are float64 in any case."""
+        return self.node_embedding.weight.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.node_embedding.weight.device
+
+    def embed_nodes(self, species: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
+        """Initial node features `[n_all, 1, n_channels]`; `state [n_all, 2]`: see `Graph`."""
+        scalars = self.node_embedding(species)
+        if self.state_embedding is not None:
+            scalars = scalars + self.state_embedding(state)
+        return scalars.unsqueeze(1)
