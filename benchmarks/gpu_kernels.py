@@ -12,9 +12,8 @@ from mhff.graph import Graph
 from mhff.model.mace import MACE
 from mhff_bench.count import convolution, product
 from mhff_deploy.kernels.gpu import TritonKernels
-from mhff_deploy.lowering.network import LoweredMACE
-from mhff_deploy.lowering.radial import R_MIN
-from mhff_deploy.lowering.reference import Edges
+from mhff_deploy.lowering.radial import tabulate_radial
+from mhff_deploy.lowering.reference import KernelEdges
 
 N_INTERVALS = {"float32": 128, "float64": 384}
 """Intervals of the radial tables that give the default errors of forces."""
@@ -36,8 +35,8 @@ def works(network: MACE, graph: Graph, dtype: str, device: torch.device) -> Iter
     structure.
     """
     config, real, n_atoms = network.config, getattr(torch, dtype), graph.n_local
-    lowered = LoweredMACE(network, N_INTERVALS[dtype])
-    made = TritonKernels(lowered, network, real, device, kernel_folder())
+    tables = tabulate_radial(network, N_INTERVALS[dtype])
+    made = TritonKernels(network, tables, real, device, kernel_folder())
     vectors, edge_index = graph.edge_vectors.to(device, real), graph.edge_index.to(device)
     species = graph.species.to(device)
     vectors.requires_grad_()
@@ -49,9 +48,9 @@ def works(network: MACE, graph: Graph, dtype: str, device: torch.device) -> Iter
     order, begin = made.sort(edge_index[1], n_atoms)
     harmonics, r = (
         harmonics.detach().requires_grad_(),
-        r.detach().clamp(R_MIN, config.r_max).requires_grad_(),
+        r.detach().clamp(max=config.r_max).requires_grad_(),
     )
-    edges = Edges(edge_index, harmonics, r, species, n_atoms, order, begin)
+    edges = KernelEdges(edge_index, harmonics, r, species, n_atoms, order, begin)
     for layer in range(config.n_layers):
         channels = config.edge_channels(layer)
         sent = torch.randn(

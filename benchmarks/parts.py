@@ -31,9 +31,9 @@ from mhff_bench import count
 from mhff_bench.systems import find_system
 from mhff_deploy.artefact.runtime import load_artefact
 from mhff_deploy.compiling.build import build, complete
+from mhff_deploy.compiling.lower import lower
 from mhff_deploy.compiling.products import use_kernel
 from mhff_deploy.compiling.trace import trace
-from mhff_deploy.lowering.lower import lower
 
 CASES = (("mp", "float32"), ("mp", "float64"), ("mh1", "float32"), ("mini", "float32"))
 N_ATOMS = 216

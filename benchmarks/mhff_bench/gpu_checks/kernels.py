@@ -18,9 +18,8 @@ from mhff.model.mace import MACE
 from mhff.ops.gpu.module import REGISTERS
 from mhff_bench.random_networks import RESIDUAL, random_network
 from mhff_deploy.kernels.gpu import TritonKernels
-from mhff_deploy.lowering.network import LoweredMACE
-from mhff_deploy.lowering.radial import R_MIN
-from mhff_deploy.lowering.reference import Edges, Kernels
+from mhff_deploy.lowering.radial import tabulate_radial
+from mhff_deploy.lowering.reference import KernelEdges, Kernels, TorchKernels
 
 TINY: dict[str, Any] = {"elements": ("H", "O"), "correlation": 2, "zbl": False}
 CASES: dict[str, tuple[dict[str, Any], int]] = {
@@ -80,7 +79,7 @@ def quantities(
     for layer in range(network.config.n_layers):
         harmonics = random(n_edges, (network.config.l_max + 1) ** 2)
         distance = (
-            (R_MIN + torch.rand(n_edges, generator=generator, dtype=torch.float64).float() * 3.6)
+            (0.4 + torch.rand(n_edges, generator=generator, dtype=torch.float64).float() * 3.6)
             .to(device, dtype)
             .requires_grad_()
         )
@@ -89,7 +88,7 @@ def quantities(
             (network.config.message_lmax(layer) + 1) ** 2,
             network.config.edge_channels(layer),
         )
-        edges = Edges(edge_index, harmonics, distance, species, n_local, order, begin)
+        edges = KernelEdges(edge_index, harmonics, distance, species, n_local, order, begin)
         messages = kernels.convolution(layer, sent, edges)
         inputs, gradient = [sent, harmonics, distance], random(*messages.shape)
         gradients = torch.autograd.grad(messages, inputs, gradient, retain_graph=True)
@@ -115,9 +114,9 @@ def differences(case: str, dtype: torch.dtype, folder: Path, device: str) -> dic
     """
     settings, registers = CASES[case]
     network = random_network(**settings).double().requires_grad_(False)
-    lowered = LoweredMACE(network, 24)
-    reference = lowered.reference_kernels(network)
-    kernels = TritonKernels(lowered, network, dtype, torch.device(device), folder, registers)
+    tables = tabulate_radial(network, 24)
+    reference = TorchKernels(network, tables)
+    kernels = TritonKernels(network, tables, dtype, torch.device(device), folder, registers)
     largest = {}
     for name, size in SIZES.items():
         expected = quantities(reference, network, size, torch.float64, "cpu")

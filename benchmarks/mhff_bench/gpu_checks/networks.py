@@ -6,7 +6,6 @@ python -m mhff_bench.gpu_checks.networks ARCHITECTURE float64 cuda         on a 
 
 from __future__ import annotations
 
-import copy
 import json
 import sys
 import tempfile
@@ -23,7 +22,8 @@ from mhff.model.derivatives import energies_and_edge_gradients
 from mhff_bench.random_networks import ARCHITECTURES, random_network
 from mhff_deploy.compiling.verify import with_ghosts
 from mhff_deploy.kernels.gpu import TritonKernels
-from mhff_deploy.lowering.network import LoweredMACE
+from mhff_deploy.lowering.network import LoweredNetwork
+from mhff_deploy.lowering.radial import tabulate_radial
 
 N_INTERVALS = 32
 """Intervals of the radial tables."""
@@ -58,7 +58,7 @@ STRUCTURES: dict[str, Callable[[], Atoms]] = {
 
 
 def results(
-    network: LoweredMACE, graph: Graph, device: str, dtype: torch.dtype
+    network: LoweredNetwork, graph: Graph, device: str, dtype: torch.dtype
 ) -> dict[str, torch.Tensor]:
     """Node energies and edge gradients of a structure in which the senders of every third edge are
     ghosts.
@@ -78,10 +78,10 @@ def differences(
     gradient).
     """
     network = random_network(**ARCHITECTURES[name]).double().requires_grad_(False)
-    reference = LoweredMACE(network, N_INTERVALS)
-    kernels = TritonKernels(reference, network, dtype, torch.device(device), folder)
-    lowered = copy.deepcopy(reference).to(device, dtype)
-    lowered.kernels = kernels
+    tables = tabulate_radial(network, N_INTERVALS)
+    reference = LoweredNetwork(network, tables)
+    kernels = TritonKernels(network, tables, dtype, torch.device(device), folder)
+    lowered = LoweredNetwork(network, tables, kernels)
     found = {}
     for structure in structures:
         graph = graph_from_atoms(

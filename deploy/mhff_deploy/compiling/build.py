@@ -20,11 +20,11 @@ from mhff_deploy.artefact.content import Manifest, Tables, pack
 from mhff_deploy.artefact.programs import Parts
 from mhff_deploy.artefact.runtime import run_parts
 from mhff_deploy.compiling.aoti import check_compiler, compile_aoti
+from mhff_deploy.compiling.lower import TABLE_ERROR, Lowered, lower
 from mhff_deploy.compiling.products import use_kernel
 from mhff_deploy.compiling.torchscript import compile_torchscript
 from mhff_deploy.compiling.trace import example_inputs, trace
 from mhff_deploy.compiling.verify import verify
-from mhff_deploy.lowering.lower import TABLE_ERROR, Lowered, lower
 
 SIZES_ON_GPU = (499, 211, 40009)
 """Local atoms, ghosts and edges that kernels for GPUs are tuned for; programs take any numbers."""

@@ -24,7 +24,7 @@ from mhff.options import CompileOptions, CompleteOptions, Form
 from mhff_deploy.artefact.compatibility import instructions, processor
 from mhff_deploy.artefact.content import read_manifest
 from mhff_deploy.compiling.build import build, complete
-from mhff_deploy.lowering.lower import LARGEST_TABLES, table_bytes
+from mhff_deploy.lowering.radial import MAX_TABLE_BYTES, table_bytes
 
 SUFFIX = {Form.AOTI: "pt2", Form.TORCHSCRIPT: "pt"}
 TARGET = "cache"
@@ -64,7 +64,7 @@ def compiled(
 def _for_elements(model: Model, options: CompileOptions, used: Sequence[str]) -> CompleteOptions:
     """The options with every choice made, for few elements where tables for all are too large."""
     asked = complete(options)
-    if asked.elements is None and used and table_bytes(model.network) > LARGEST_TABLES:
+    if asked.elements is None and used and table_bytes(model.network) > MAX_TABLE_BYTES:
         few = tuple(symbol for symbol in model.elements if symbol in set(used))
         return asked.model_copy(update={"elements": few})
     return asked

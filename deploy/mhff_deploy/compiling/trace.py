@@ -17,9 +17,8 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from mhff.graph import PROGRAM_INPUTS, from_program_inputs, make_graph, program_inputs
 from mhff.model.derivatives import energies_and_edge_gradients
-from mhff.model.mace import MACE
+from mhff.model.network import Network
 from mhff.ops.ghosts import owner_plan
-from mhff_deploy.lowering.network import LoweredMACE
 
 
 def example_inputs(
@@ -54,7 +53,7 @@ def dynamic_shapes() -> tuple[dict[int, Any], ...]:
     return tuple({field.size_axis: sizes[field.shape[field.size_axis]]} for field in PROGRAM_INPUTS)
 
 
-def trace(network: MACE | LoweredMACE) -> GraphModule:
+def trace(network: Network) -> GraphModule:
     """Record a network's energies and edge gradients for any numbers of atoms, ghosts and edges.
 
     The network's parameters must not require gradients.

@@ -4,7 +4,6 @@ packed for them.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,10 +13,9 @@ from mhff.model.mace import MACE
 from mhff.ops.cpu.build import build
 from mhff.ops.cpu.library import load
 from mhff_deploy.kernels.shapes import network_shapes
-from mhff_deploy.lowering.linear import Maps
-from mhff_deploy.lowering.network import LoweredMACE
+from mhff_deploy.lowering.mixing import message_map
 from mhff_deploy.lowering.radial import RadialTables
-from mhff_deploy.lowering.reference import Edges
+from mhff_deploy.lowering.reference import KernelEdges, product_coefficients
 
 
 class NativeKernels:
@@ -27,33 +25,33 @@ class NativeKernels:
 
     def __init__(
         self,
-        lowered: LoweredMACE,
         network: MACE,
+        tables: RadialTables | None,
         dtype: torch.dtype,
         folder: Path,
         march: str = "native",
     ) -> None:
-        """Compile for the network's shapes, or find in `folder` what was compiled for them; takes
-        seconds.
+        """Compile for the network's shapes, or find in `folder` what was compiled for them.
 
-        `network` is the one that was lowered. Raises CompilerError where the compiler fails.
+        Compiling takes seconds. `network`: in float64, on the CPU; `tables`: of its radial
+        functions, None where edges bring their weights. Raises CompilerError where the compiler
+        fails.
         """
-        self.radial = lowered.radial if isinstance(lowered.radial, RadialTables) else None
-        shapes = network_shapes(lowered, network)
+        self.dtype = dtype
+        self.device = torch.device("cpu")
+        self.radial = tables
+        shapes = network_shapes(network, tables is not None)
         self.library, self.namespace = build(shapes, dtype, folder, march)
         self.operators = load(self.library, self.namespace, shapes)
+        interactions = [layer.interaction for layer in network.layers]
         self.tables = [
             self._packed(
                 f"convolution_{layer}",
-                table.coefficients.unflatten(2, (-1, network.config.edge_channels(layer))).to(
-                    dtype
-                ),
+                table.coefficients.unflatten(2, (interactions[layer].convolution.n_paths, -1)),
             )
-            for layer, table in enumerate(self.radial.tables if self.radial is not None else [])
+            for layer, table in enumerate(() if tables is None else tables.weights)
         ]
-        self.maps: list[Maps] = [
-            copy.deepcopy(mixing.before).to(dtype) for mixing in lowered.mixings
-        ]
+        self.maps = [message_map(interaction).to(dtype) for interaction in interactions]
         self.packed_maps = [
             (
                 self._packed_matrices(maps.tensors()),
@@ -62,14 +60,12 @@ class NativeKernels:
             for maps in self.maps
         ]
         self.coefficients = [
-            self._packed(f"contraction_{layer}", coefficients.to(dtype))
-            for layer, (coefficients, _, _) in enumerate(
-                lowered.reference_kernels(network).contractions
-            )
+            self._packed(f"contraction_{index}", product_coefficients(layer.product))
+            for index, layer in enumerate(network.layers)
         ]
 
     def _packed(self, name: str, values: torch.Tensor) -> torch.Tensor:
-        return self.operators[f"{name}_pack"](values.contiguous())
+        return self.operators[f"{name}_pack"](values.to(self.dtype).contiguous())
 
     def _packed_matrices(self, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
         return torch.cat(
@@ -84,13 +80,13 @@ class NativeKernels:
         """See `Kernels.sort`."""
         return self.operators["sort_edges"](receivers.contiguous(), n_local)
 
-    def sum_edges(self, values: torch.Tensor, edges: Edges) -> torch.Tensor:
+    def sum_edges(self, values: torch.Tensor, edges: KernelEdges) -> torch.Tensor:
         """See `Kernels.sum_edges`."""
         return self.operators["sum_edges"](
             values.contiguous(), edges.edge_index[1].contiguous(), edges.order, edges.begin
         )
 
-    def convolution(self, layer: int, features: torch.Tensor, edges: Edges) -> torch.Tensor:
+    def convolution(self, layer: int, features: torch.Tensor, edges: KernelEdges) -> torch.Tensor:
         """See `Kernels.convolution`."""
         operator = self.operators[f"convolution_{layer}"]
         of_edges = (edges.harmonics, edges.edge_index, edges.order, edges.begin)
@@ -98,7 +94,7 @@ class NativeKernels:
             messages = operator(features, *of_edges, edges.weights[layer].contiguous())
             return self.maps[layer].flat(messages, edges.n_local)
         packed = self.tables[layer]
-        spline = self.radial.tables[layer].spline
+        spline = self.radial.spline
         return operator(
             features,
             *of_edges,

@@ -4,7 +4,6 @@ and coefficients.
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 
 import torch
@@ -17,10 +16,9 @@ from mhff.ops.gpu.operators import make_contraction, make_convolution, make_geom
 from mhff.ops.registration import Call
 from mhff.ops.shapes import ConvolutionShape, GeometryShape
 from mhff_deploy.kernels.shapes import network_shapes
-from mhff_deploy.lowering.linear import Maps
-from mhff_deploy.lowering.network import LoweredMACE
+from mhff_deploy.lowering.mixing import message_map
 from mhff_deploy.lowering.radial import RadialTables
-from mhff_deploy.lowering.reference import Edges
+from mhff_deploy.lowering.reference import KernelEdges, product_coefficients
 
 
 class TritonKernels:
@@ -30,40 +28,40 @@ class TritonKernels:
 
     def __init__(
         self,
-        lowered: LoweredMACE,
         network: MACE,
+        tables: RadialTables | None,
         dtype: torch.dtype,
         device: torch.device,
         folder: Path,
         registers: int = REGISTERS,
     ) -> None:
-        """Write the network's kernels, unless `folder` has them; Triton compiles them when they
-        first run, in seconds.
+        """Write the network's kernels, unless `folder` has them.
 
-        `network` is the one that was lowered. Raises MHFFError where there is no Triton.
+        Triton compiles them when they first run, in seconds. `network`: in float64, on the CPU;
+        `tables`: of its radial functions. Raises MHFFError where there is no Triton.
         """
-        if not isinstance(lowered.radial, RadialTables):
+        if tables is None:
             raise TypeError("no kernels in Triton for radial weights given with the edges")
-        self.table_of = lowered.radial.table_of.to(device)
+        self.dtype = dtype
+        self.device = device
+        self.table_of = tables.table_of.to(device)
         self.tables = [
-            table.coefficients.to(device, dtype).contiguous() for table in lowered.radial.tables
+            table.coefficients.to(device, dtype).contiguous() for table in tables.weights
         ]
-        self.maps: list[Maps] = [
-            copy.deepcopy(mixing.before).to(device, dtype) for mixing in lowered.mixings
-        ]
+        self.maps = [message_map(layer.interaction).to(device, dtype) for layer in network.layers]
         self.l_max, self.n_channels = network.config.l_max, network.config.n_channels
         self.coefficients: list[torch.Tensor] = []
         self.convolutions: list[Call] = []
         self.contractions: list[Call] = []
-        of_layers = lowered.reference_kernels(network).contractions
-        for shape in network_shapes(lowered, network).values():
+        for shape in network_shapes(network, in_tables=True).values():
             if isinstance(shape, GeometryShape):
                 self._geometry = make_geometry(shape, dtype, folder)
             elif isinstance(shape, ConvolutionShape):
-                spline = lowered.radial.tables[len(self.convolutions)].spline
-                self.convolutions.append(make_convolution(shape, spline, dtype, folder, registers))
+                operator = make_convolution(shape, tables.spline, dtype, folder, registers)
+                self.convolutions.append(operator)
             else:
-                coefficients = of_layers[len(self.contractions)][0]
+                product = network.layers[len(self.contractions)].product
+                coefficients = product_coefficients(product)
                 operator, packed = make_contraction(shape, coefficients, dtype, folder)
                 self.contractions.append(operator)
                 self.coefficients.append(packed.to(device))
@@ -76,15 +74,15 @@ class TritonKernels:
         """See `Kernels.sort`."""
         return sort_edges(receivers, n_local)
 
-    def sum_edges(self, values: torch.Tensor, edges: Edges) -> torch.Tensor:
+    def sum_edges(self, values: torch.Tensor, edges: KernelEdges) -> torch.Tensor:
         """See `Kernels.sum_edges`."""
         return sum_over_edges(values, edges.edge_index, edges.n_local)
 
-    def convolution(self, layer: int, features: torch.Tensor, edges: Edges) -> torch.Tensor:
+    def convolution(self, layer: int, features: torch.Tensor, edges: KernelEdges) -> torch.Tensor:
         """See `Kernels.convolution`."""
         return self.maps[layer].flat(self.messages(layer, features, edges), edges.n_local)
 
-    def messages(self, layer: int, features: torch.Tensor, edges: Edges) -> torch.Tensor:
+    def messages(self, layer: int, features: torch.Tensor, edges: KernelEdges) -> torch.Tensor:
         """Flat messages of a layer."""
         of_edges = (
             edges.harmonics.contiguous(),

@@ -1,8 +1,8 @@
-"""Blocks of a lowered network between convolution and product, and the skip terms; factors are in
-the matrices.
+"""Blocks of a lowered network between convolution and product, and the skip terms.
 
-What an atom's own features contribute, residual and skip term, is apart from what comes from its
-neighbours, because in a first layer it depends on the element only.
+Factors are in the matrices. The contributions of an atom's own features, residual and skip term,
+are kept apart from those of its neighbours, because in the first layer they depend on the element
+only.
 """
 
 from __future__ import annotations
@@ -18,47 +18,41 @@ from mhff_deploy.lowering.linear import ElementMaps, Maps, element_matrices, mat
 
 
 class NonLinearMixing(nn.Module):
-    """Mapped messages to the features of the product in the non-linear block; the gate's factors
-    are in the last map.
-    """
+    """Mapped messages to the features of the product in the non-linear block.
 
-    before: Maps
-    """The map of the messages, which kernels take in (`reference.Kernels.convolution`)."""
+    The gate's factors are in the last map.
+    """
 
     alpha: torch.Tensor
     beta: torch.Tensor
 
     def __init__(self, interaction: NonLinearResidualInteraction) -> None:
         super().__init__()
-        factors = [
-            interaction.activation.factor,
-            *[interaction.gate.factor] * (len(interaction.linear_2.weights) - 1),
-        ]
+        n_vectors = len(interaction.linear_2.weights) - 1
+        factors = [interaction.activation.factor, *[interaction.gate.factor] * n_vectors]
         self.n_channels = interaction.n_channels
-        self.before, self.residual = (
-            Maps(matrices(interaction.linear_1)),
-            Maps(matrices(interaction.linear_res)),
-        )
+        self.widths = message_map(interaction).widths
+        self.residual = Maps(matrices(interaction.linear_res))
         self.after = Maps(
             [f * weight for f, weight in zip(factors, matrices(interaction.linear_2), strict=True)]
         )
-        self.register_buffer("alpha", interaction.alpha.detach())
-        self.register_buffer("beta", interaction.beta.detach())
+        self.register_buffer("alpha", interaction.alpha.detach().clone())
+        self.register_buffer("beta", interaction.beta.detach().clone())
 
     def forward(
         self,
         mapped: torch.Tensor,
         n: int,
-        density: torch.Tensor | None,
+        density: torch.Tensor,
         residual: list[torch.Tensor],
         species: torch.Tensor,
     ) -> torch.Tensor:
-        """Flat features from flat mapped messages of n atoms; `density [n, 1, 1]`; `residual`: of
-        what atoms send.
+        """Flat features of n atoms from flat mapped messages; `density [n, 1, 1]`.
+
+        `residual`: contributions of the atoms' own features, one tensor for each l that has one.
         """
-        assert density is not None
         scale = 1 / (self.beta * density + self.alpha)
-        z = [scale * message for message in split_flat(mapped, n, self.before.widths)]
+        z = [scale * message for message in split_flat(mapped, n, self.widths)]
         z = [x + residual[l] if l < len(residual) else x for l, x in enumerate(z)]
         scalars, *gates = z[0].split(self.n_channels, dim=2)
         gated = [torch.sigmoid(gate) * x for gate, x in zip(gates, z[1:], strict=True)]
@@ -68,14 +62,10 @@ class NonLinearMixing(nn.Module):
 class ClassicMixing(nn.Module):
     """Mapped messages to the features of the product in the four classic blocks."""
 
-    before: Maps
-    """The map of the messages, which kernels take in (`reference.Kernels.convolution`)."""
-
     def __init__(self, interaction: ClassicInteraction) -> None:
         super().__init__()
-        norm = interaction.avg_num_neighbors if interaction.density_network is None else 1.0
+        self.widths = message_map(interaction).widths
         self.residual = Maps([])
-        self.before = Maps([weight / norm for weight in matrices(interaction.linear)])
         self.mix = (
             None if interaction.mix is None else ElementMaps(element_matrices(interaction.mix))
         )
@@ -88,12 +78,13 @@ class ClassicMixing(nn.Module):
         residual: list[torch.Tensor],
         species: torch.Tensor,
     ) -> torch.Tensor:
-        """Flat features of n atoms from flat mapped messages; `density [n, 1, 1]`; `residual`:
-        none.
+        """Flat features of n atoms from flat mapped messages; `density [n, 1, 1]`.
+
+        `residual` is empty: these blocks have none.
         """
         if density is None and self.mix is None:
             return mapped
-        a = split_flat(mapped, n, self.before.widths)
+        a = split_flat(mapped, n, self.widths)
         if density is not None:
             a = [x / (density + 1) for x in a]
         return join_flat(a if self.mix is None else self.mix.by_element(a, species))
@@ -104,7 +95,8 @@ class Skip(nn.Module):
 
     def __init__(self, interaction: Interaction) -> None:
         super().__init__()
-        self.maps, self.element_maps = None, None
+        self.maps: Maps | None = None
+        self.element_maps: ElementMaps | None = None
         if isinstance(interaction, NonLinearResidualInteraction):
             self.maps = Maps(matrices(interaction.skip))
         elif isinstance(interaction, ClassicInteraction) and interaction.skip is not None:
@@ -117,16 +109,25 @@ class Skip(nn.Module):
         """One tensor `[n, 2l + 1, C]` for each l that has a skip term."""
         if self.maps is not None:
             return self.maps(degrees[: len(self)])
-        return (
-            []
-            if self.element_maps is None
-            else self.element_maps.by_element(degrees[: len(self)], species)
-        )
+        if self.element_maps is not None:
+            return self.element_maps.by_element(degrees[: len(self)], species)
+        return []
 
 
 def build_mixing(interaction: Interaction) -> NonLinearMixing | ClassicMixing:
     """The lowered form of an interaction block's linear maps."""
     if isinstance(interaction, NonLinearResidualInteraction):
         return NonLinearMixing(interaction)
-    assert isinstance(interaction, ClassicInteraction)
-    return ClassicMixing(interaction)
+    if isinstance(interaction, ClassicInteraction):
+        return ClassicMixing(interaction)
+    raise TypeError(f"no lowered form of {type(interaction).__name__}")
+
+
+def message_map(interaction: Interaction) -> Maps:
+    """The linear map of the messages, which kernels apply (`reference.Kernels.convolution`)."""
+    if isinstance(interaction, NonLinearResidualInteraction):
+        return Maps(matrices(interaction.linear_1))
+    if isinstance(interaction, ClassicInteraction):
+        norm = interaction.avg_num_neighbors if interaction.density_network is None else 1.0
+        return Maps([weight / norm for weight in matrices(interaction.linear)])
+    raise TypeError(f"no lowered form of {type(interaction).__name__}")

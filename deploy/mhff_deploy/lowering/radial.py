@@ -1,153 +1,195 @@
 """Radial functions of a lowered network: tables of the distance, or the radial networks themselves.
 
-They depend on the elements of both ends, or on none; `table_of` says which table a pair of elements
-takes.
+They depend on the elements of both ends or on none; `RadialTables.table_of` says which.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
-from mhff.model.interaction import Edges, Interaction
+from mhff.model.interaction import Interaction, RadialInputs
 from mhff.model.mace import MACE
 from mhff.model.radial import RadialBasis
+from mhff.neighbours import MIN_DISTANCE
 from mhff.ops.spline import Spline
 from mhff_deploy.lowering.tables import Functions, Table, interpolate, tabulate
 
-R_MIN = 0.4
-"""Where tables begin, A; at shorter distances radial functions keep their value, and the pair
-repulsion is exact.
-"""
+MAX_TABLE_BYTES = 1 << 29
+"""Networks whose tables would be larger keep their radial networks."""
+RADIAL_PARTS = ("radial_network", "density_network", "source", "target")
+"""Modules of an interaction that its radial functions consist of."""
+TYPICAL_INTERVALS = 256
+"""Number of intervals from which the size of tables is estimated before they are made."""
 
 
-class OfEdges(NamedTuple):
+@dataclass(frozen=True)
+class RadialTables:
+    """Tables of all radial functions of a network, in float64, on the CPU.
+
+    They begin at `MIN_DISTANCE`, below which atoms coincide, so they hold at every distance.
+    """
+
+    spline: Spline
+    """The knots of all tables."""
+    weights: tuple[Table, ...]
+    """Convolution weights of each layer, `paths * edge_channels` wide."""
+    densities: Table | None
+    """Edge densities of the layers that have one; None where no layer has."""
+    table_of: torch.Tensor
+    """Index of the table by the species of sender and receiver, `[n_elements, n_elements]`."""
+
+
+class RadialValues(NamedTuple):
     """Radial functions at the distances of E edges."""
 
     r: torch.Tensor
     """`[E]`, A; within the tables, where there are tables."""
     weights: tuple[torch.Tensor, ...]
-    """Convolution weights of each layer, `[E, paths, channels]`; none where kernels look them up in
-    tables.
-    """
+    """Convolution weights of each layer, `[E, paths, channels]`; empty where kernels read tables."""
     densities: torch.Tensor | None
     """Edge densities of the layers that have one, `[E, layers]`; None where no layer has."""
 
 
-class RadialTables(nn.Module):
-    """Radial functions from tables. Kernels look convolution weights up; densities are few numbers,
-    plain torch will do.
+class TabulatedRadial(nn.Module):
+    """Edge densities from tables; convolution weights are left to the kernels, which have theirs.
+
+    Densities are a few numbers per edge, so plain torch is quick enough.
     """
 
+    coefficients: torch.Tensor
     table_of: torch.Tensor
-    densities: torch.Tensor | None
 
-    def __init__(self, network: MACE, n_intervals: int) -> None:
+    def __init__(self, tables: RadialTables) -> None:
         super().__init__()
-        self.r_max = network.config.r_max
+        self.spline = tables.spline
+        self.has_densities = tables.densities is not None
+        if tables.densities is not None:
+            self.register_buffer("coefficients", tables.densities.coefficients)
+            self.register_buffer("table_of", tables.table_of)
 
-        self.spline = Spline(R_MIN, self.r_max, n_intervals)
-
-        def table(functions: Functions) -> Table:
-            return tabulate(functions, R_MIN, self.r_max, n_intervals)
-
-        self.tables = [
-            table(radial_functions(network, layer)) for layer in range(network.config.n_layers)
-        ]
-        densities = edge_densities(network)
-        self.register_buffer(
-            "densities", None if densities is None else table(densities).coefficients
-        )
-        self.register_buffer("table_of", table_of(network))
-
-    def forward(self, r: torch.Tensor, ends: torch.Tensor) -> OfEdges:
+    def forward(self, r: torch.Tensor, ends: torch.Tensor) -> RadialValues:
         """From distances `[E]` and the species of sender and receiver, `[2, E]`."""
-        r = r.clamp(R_MIN, self.r_max)
-        if self.densities is None:
-            return OfEdges(r, (), None)
-        densities = Table(self.densities, self.spline)
-        return OfEdges(r, (), interpolate(densities, self.which(ends), r))
-
-    def which(self, ends: torch.Tensor) -> torch.Tensor:
-        """Table of each edge, `[E]`."""
-        return self.table_of.flatten().index_select(0, ends[0] * len(self.table_of) + ends[1])
+        r = r.clamp(self.spline.r_min, self.spline.r_max)
+        if not self.has_densities:
+            return RadialValues(r, (), None)
+        table = Table(self.coefficients, self.spline)
+        return RadialValues(r, (), interpolate(table, choose_table(self.table_of, ends), r))
 
 
 class RadialNetworks(nn.Module):
-    """Radial functions from the radial networks, evaluated for each edge."""
+    """The radial networks, evaluated for each edge."""
 
     interactions: Any
-    """A `mhff.model.interaction.Interaction` each; torch does not type what a ModuleList holds."""
+    """An `Interaction` each; torch does not type what a ModuleList holds."""
 
     def __init__(self, network: MACE) -> None:
         super().__init__()
-        self.radial_basis = network.radial_basis
-        self.interactions = nn.ModuleList(layer.interaction for layer in network.layers)
+        self.has_densities = network.config.has_densities
+        self.radial_basis = copy.deepcopy(network.radial_basis)
+        self.n_paths = [layer.interaction.convolution.n_paths for layer in network.layers]
+        self.interactions = nn.ModuleList(
+            _radial_part(layer.interaction) for layer in network.layers
+        )
 
-    def forward(self, r: torch.Tensor, ends: torch.Tensor) -> OfEdges:
+    def forward(self, r: torch.Tensor, ends: torch.Tensor) -> RadialValues:
         """From distances `[E]` and the species of sender and receiver, `[2, E]`."""
-        edges = _edges(self.radial_basis, r, ends)
+        inputs = _radial_inputs(self.radial_basis, r, ends)
         weights = [
-            one.radial_weights(edges).unflatten(1, (one.convolution.n_paths, -1))
-            for one in self.interactions
+            interaction.radial_weights(inputs).unflatten(1, (n_paths, -1))
+            for interaction, n_paths in zip(self.interactions, self.n_paths, strict=True)
         ]
-        return OfEdges(r, tuple(weights), _densities(self.interactions, edges))
+        densities = _densities(self.interactions, inputs) if self.has_densities else None
+        return RadialValues(r, tuple(weights), densities)
 
 
-def depends_on_pair(network: MACE) -> bool:
+def _radial_part(interaction: Interaction) -> Interaction:
+    """A copy of an interaction with its radial networks only."""
+    others = [part for name, part in interaction.named_children() if name not in RADIAL_PARTS]
+    return copy.deepcopy(interaction, {id(part): None for part in others})
+
+
+def tabulate_radial(network: MACE, n_intervals: int) -> RadialTables:
+    """Tables of a network's radial functions; `network` in float64, on the CPU."""
+    spline = Spline(MIN_DISTANCE, network.config.r_max, n_intervals)
+    weights = [_weights(network, layer) for layer in range(network.config.n_layers)]
+    densities = _edge_densities(network) if network.config.has_densities else None
+    return RadialTables(
+        spline,
+        tuple(tabulate(functions, spline) for functions in weights),
+        None if densities is None else tabulate(densities, spline),
+        _table_of(network),
+    )
+
+
+def table_bytes(network: MACE) -> int:
+    """Estimated size of a network's tables in float32."""
+    widths = sum(layer.interaction.weight_width for layer in network.layers)
+    n_tables = len(network.config.elements) ** 2 if _depends_on_pair(network) else 1
+    return int(4 * n_tables * TYPICAL_INTERVALS * widths)
+
+
+def choose_table(table_of: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
+    """Table of each edge `[E]` by the species of sender and receiver, `[2, E]`."""
+    return table_of.flatten().index_select(0, ends[0] * len(table_of) + ends[1])
+
+
+def _depends_on_pair(network: MACE) -> bool:
     """Whether the radial functions depend on the elements of both ends."""
     config = network.config
-    nonlinear = any(config.block(layer).is_nonlinear for layer in range(config.n_layers))
-    return config.distance_transform != "none" or nonlinear
+    is_nonlinear = any(config.block(layer).is_nonlinear for layer in range(config.n_layers))
+    return is_nonlinear or config.distance_transform != "none"
 
 
-def table_of(network: MACE) -> torch.Tensor:
-    """Which table an edge takes, `[n_elements, n_elements]`: by the species of sender and receiver."""
+def _table_of(network: MACE) -> torch.Tensor:
     n_elements = len(network.config.elements)
-    if depends_on_pair(network):
+    if _depends_on_pair(network):
         return torch.arange(n_elements**2).reshape(n_elements, n_elements)
     return torch.zeros(n_elements, n_elements, dtype=torch.int64)
 
 
-def radial_functions(network: MACE, layer: int) -> Functions:
-    """Convolution weights of a layer, `[n_tables, n, paths * edge_channels]`, of a float64 network."""
+def _weights(network: MACE, layer: int) -> Functions:
+    """Convolution weights of a layer, `[n_tables, n, paths * edge_channels]`."""
     interaction: Interaction = network.layers[layer].interaction
-    return lambda r: interaction.radial_weights(_every_pair(network, r)).unflatten(0, (-1, len(r)))
+
+    def weights(r: torch.Tensor) -> torch.Tensor:
+        return interaction.radial_weights(_every_pair(network, r)).unflatten(0, (-1, len(r)))
+
+    return weights
 
 
-def edge_densities(network: MACE) -> Functions | None:
-    """Edge densities of all layers that have one, `[n_tables, n, layers]`; None where no layer has."""
+def _edge_densities(network: MACE) -> Functions:
+    """Edge densities of the layers that have one, `[n_tables, n, layers]`."""
     interactions: list[Interaction] = [layer.interaction for layer in network.layers]
 
-    def functions(r: torch.Tensor) -> torch.Tensor:
-        densities = _densities(interactions, _every_pair(network, r))
-        assert densities is not None
-        return densities.unflatten(0, (-1, len(r)))
+    def densities(r: torch.Tensor) -> torch.Tensor:
+        return _densities(interactions, _every_pair(network, r)).unflatten(0, (-1, len(r)))
 
-    probe = _every_pair(network, torch.ones(1, dtype=torch.float64))
-    return None if _densities(interactions, probe) is None else functions
+    return densities
 
 
-def _densities(interactions: Iterable[Interaction], edges: Edges) -> torch.Tensor | None:
-    """Edge densities of the layers that have one, `[E, layers]`."""
-    found = [density for one in interactions if (density := one.edge_density(edges)) is not None]
-    return torch.cat(found, dim=1) if found else None
+def _densities(interactions: Iterable[Interaction], inputs: RadialInputs) -> torch.Tensor:
+    """Edge densities of the layers that have one, `[E, layers]`; at least one has."""
+    columns = [interaction.edge_density(inputs) for interaction in interactions]
+    return torch.cat([density for density in columns if density is not None], dim=1)
 
 
-def _every_pair(network: MACE, r: torch.Tensor) -> Edges:
-    """Edges of all distances for every table, one after the other."""
-    n_elements = len(network.config.elements) if depends_on_pair(network) else 1
+def _every_pair(network: MACE, r: torch.Tensor) -> RadialInputs:
+    """All distances for every table, one table after the other."""
+    n_elements = len(network.config.elements) if _depends_on_pair(network) else 1
     every = torch.arange(n_elements)
     sender = every.repeat_interleave(n_elements * len(r))
     receiver = every.repeat_interleave(len(r)).repeat(n_elements)
-    return _edges(network.radial_basis, r.repeat(n_elements**2), torch.stack([sender, receiver]))
+    ends = torch.stack([sender, receiver])
+    return _radial_inputs(network.radial_basis, r.repeat(n_elements**2), ends)
 
 
-def _edges(basis: RadialBasis, r: torch.Tensor, ends: torch.Tensor) -> Edges:
-    """What radial functions read of edges with distances `r [E]` between the species `ends [2, E]`."""
-    radial, envelope = basis(r, ends[0], ends[1])
-    nothing = radial.new_zeros(0)
-    return Edges(nothing, ends, nothing, radial, envelope, 0, nothing)
+def _radial_inputs(basis: RadialBasis, r: torch.Tensor, ends: torch.Tensor) -> RadialInputs:
+    """Inputs of the radial networks for distances `r [E]` between the species `ends [2, E]`."""
+    values, envelope = basis(r, ends[0], ends[1])
+    return RadialInputs(ends, values, envelope)

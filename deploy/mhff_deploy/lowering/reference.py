@@ -1,29 +1,33 @@
-"""What a lowered network does per edge and per atom: one interface, plain torch here (the
-reference), C++ in `kernels.cpu`.
+"""What a lowered network computes per edge and per atom: one interface, here in plain torch.
 
-Messages and products are flat and ordered by degree: for each l a block `[n, 2l + 1, width]`, so
-that each degree's linear map is one product of matrices on a view.
+Kernels in C++ and Triton (`mhff_deploy.kernels`) take its place. Messages and products are flat and
+ordered by degree: for each l a block `[n, 2l + 1, width]`, so that each degree's linear map is one
+product of matrices on a view.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
+from torch import nn
 
-from mhff.model.angular import SphericalHarmonics
+from mhff.model.interaction import Interaction
 from mhff.model.layers import pack_degrees
+from mhff.model.mace import MACE
+from mhff.model.product import Product
 from mhff.ops.contraction import contraction_operator
 from mhff.ops.convolution import convolution_operator, sum_over_edges
 from mhff.ops.flat import split_flat
-from mhff_deploy.lowering.linear import Maps
-from mhff_deploy.lowering.radial import RadialTables
-from mhff_deploy.lowering.tables import interpolate
+from mhff_deploy.lowering.mixing import message_map
+from mhff_deploy.lowering.radial import RadialTables, choose_table
+from mhff_deploy.lowering.tables import Table, interpolate
 
 
-class Edges(NamedTuple):
-    """Edges, as convolutions take them."""
+class KernelEdges(NamedTuple):
+    """Edges as kernels take them."""
 
     edge_index: torch.Tensor
     """`[2, E]`: sender, receiver."""
@@ -35,29 +39,39 @@ class Edges(NamedTuple):
     """`[n_all]`: species index of every atom."""
     n_local: int
     order: torch.Tensor
-    """Of kernels: edges in the order of their receivers; empty in the reference."""
+    """Edges in the order of their receivers; empty in plain torch."""
     begin: torch.Tensor
-    """Of kernels: where in the order each receiver's edges begin; empty in the reference."""
+    """Where in that order each receiver's edges begin; empty in plain torch."""
     weights: Sequence[torch.Tensor] = ()
-    """Convolution weights of each layer, `[E, paths, channels]`; none where they are in tables."""
+    """Convolution weights of each layer, `[E, paths, channels]`; empty where they are in tables."""
 
 
 class Kernels(Protocol):
-    """The heavy operations of one lowered network."""
+    """The heavy operations of one lowered network, in one precision and on one device."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the constants and of all results."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """Where the constants are."""
+        ...
 
     def geometry(self, edge_vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Harmonics `[E, B]` and distances `[E]`."""
         ...
 
     def sort(self, receivers: torch.Tensor, n_local: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """`Edges.order` and `Edges.begin`."""
+        """`KernelEdges.order` and `KernelEdges.begin`."""
         ...
 
-    def sum_edges(self, values: torch.Tensor, edges: Edges) -> torch.Tensor:
+    def sum_edges(self, values: torch.Tensor, edges: KernelEdges) -> torch.Tensor:
         """Sums of values `[E, ...]` over each receiver's edges, `[n_local, ...]`."""
         ...
 
-    def convolution(self, layer: int, features: torch.Tensor, edges: Edges) -> torch.Tensor:
+    def convolution(self, layer: int, features: torch.Tensor, edges: KernelEdges) -> torch.Tensor:
         """Flat messages of a layer from features `[n_all, D_in, channels]`, after the linear map
         that follows them.
 
@@ -72,23 +86,35 @@ class Kernels(Protocol):
         ...
 
 
-class TorchKernels:
-    """The reference: exact tables and coefficients, plain torch."""
+class TorchKernels(nn.Module):
+    """The reference: plain torch, in any precision, on any device."""
 
-    def __init__(
-        self,
-        harmonics: SphericalHarmonics,
-        tables: RadialTables | None,
-        convolutions: Sequence[tuple[torch.Tensor, Sequence[int]]],
-        maps: Sequence[Maps],
-        contractions: Sequence[tuple[torch.Tensor, torch.Tensor, torch.Tensor]],
-    ) -> None:
-        """`tables`: None where edges bring weights; `convolutions`: coupling, paths to each degree;
-        `maps` of messages; `contractions`: coefficients `[n_sets, Q, C]`, monomials, row_sum
-        (`mhff.ops`).
-        """
-        self.harmonics, self.tables = harmonics, tables
-        self.convolutions, self.maps, self.contractions = convolutions, maps, contractions
+    convolutions: Any
+    """A `TorchConvolution` each; torch does not type what a ModuleList holds."""
+    contractions: Any
+    """A `TorchContraction` each."""
+
+    def __init__(self, network: MACE, tables: RadialTables | None) -> None:
+        """`network`: in float64, on the CPU; `tables`: None where edges bring their weights."""
+        super().__init__()
+        self.harmonics = copy.deepcopy(network.harmonics)
+        self.convolutions = nn.ModuleList(
+            TorchConvolution(layer.interaction, tables, index)
+            for index, layer in enumerate(network.layers)
+        )
+        self.contractions = nn.ModuleList(
+            TorchContraction(layer.product, network.config.l_max) for layer in network.layers
+        )
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the constants."""
+        return self.contractions[0].coefficients.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the constants are."""
+        return self.contractions[0].coefficients.device
 
     def geometry(self, edge_vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """See `Kernels.geometry`."""
@@ -96,49 +122,94 @@ class TorchKernels:
         return self.harmonics(edge_vectors / r.unsqueeze(-1)), r
 
     def sort(self, receivers: torch.Tensor, n_local: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Nothing: the reference adds edge by edge."""
+        """Nothing: plain torch adds edge by edge."""
         return receivers.new_empty(0), receivers.new_empty(0)
 
-    def sum_edges(self, values: torch.Tensor, edges: Edges) -> torch.Tensor:
+    def sum_edges(self, values: torch.Tensor, edges: KernelEdges) -> torch.Tensor:
         """See `Kernels.sum_edges`."""
         return sum_over_edges(values, edges.edge_index, edges.n_local)
 
-    def convolution(self, layer: int, features: torch.Tensor, edges: Edges) -> torch.Tensor:
+    def convolution(self, layer: int, features: torch.Tensor, edges: KernelEdges) -> torch.Tensor:
         """See `Kernels.convolution`."""
-        coupling, paths_to = self.convolutions[layer]
-        if self.tables is None:
-            weights = edges.weights[layer]
-        else:
-            ends = edges.species.index_select(0, edges.edge_index.flatten()).unflatten(0, (2, -1))
-            table = self.tables.tables[layer]
-            weights = interpolate(table, self.tables.which(ends), edges.r).unflatten(
-                1, (sum(paths_to), -1)
-            )
-        rows = convolution_operator(
-            features,
-            edges.harmonics,
-            weights,
-            coupling.to(weights),
-            list(paths_to),
-            edges.edge_index,
-            edges.n_local,
-        )
-        messages = by_degree(
-            rows, [paths * (2 * degree + 1) for degree, paths in enumerate(paths_to)]
-        )
-        return self.maps[layer].flat(messages, edges.n_local)
+        return self.convolutions[layer](features, edges)
 
     def contraction(self, layer: int, a: torch.Tensor, species: torch.Tensor) -> torch.Tensor:
         """See `Kernels.contraction`."""
-        coefficients, monomials, row_sum = self.contractions[layer]
+        return self.contractions[layer](a, species)
+
+
+class TorchConvolution(nn.Module):
+    """Messages of a layer and the linear map that follows them."""
+
+    coupling: torch.Tensor
+    coefficients: torch.Tensor | None
+    table_of: torch.Tensor | None
+
+    def __init__(self, interaction: Interaction, tables: RadialTables | None, layer: int) -> None:
+        super().__init__()
+        self.layer = layer
+        self.paths_to = interaction.convolution.paths_to
+        self.rows_to = interaction.convolution.rows_to
+        self.map = message_map(interaction)
+        table = None if tables is None else tables.weights[layer]
+        self.spline = None if table is None else table.spline
+        self.register_buffer("coupling", interaction.convolution.coupling.clone())
+        self.register_buffer("coefficients", None if table is None else table.coefficients)
+        self.register_buffer("table_of", None if tables is None else tables.table_of)
+
+    def forward(self, features: torch.Tensor, edges: KernelEdges) -> torch.Tensor:
+        """Flat mapped messages from features `[n_all, D, channels]`."""
+        rows = convolution_operator(
+            features,
+            edges.harmonics,
+            self._weights(edges),
+            self.coupling,
+            self.paths_to,
+            edges.edge_index,
+            edges.n_local,
+        )
+        return self.map.flat(by_degree(rows, self.rows_to), edges.n_local)
+
+    def _weights(self, edges: KernelEdges) -> torch.Tensor:
+        """Radial weights `[E, paths, channels]`."""
+        if self.coefficients is None or self.table_of is None or self.spline is None:
+            return edges.weights[self.layer]
+        ends = edges.species.index_select(0, edges.edge_index.flatten()).unflatten(0, (2, -1))
+        table = Table(self.coefficients, self.spline)
+        values = interpolate(table, choose_table(self.table_of, ends), edges.r)
+        return values.unflatten(1, (sum(self.paths_to), -1))
+
+
+class TorchContraction(nn.Module):
+    """Symmetric contraction of a layer."""
+
+    coefficients: torch.Tensor
+    monomials: torch.Tensor
+    row_sum: torch.Tensor
+
+    def __init__(self, product: Product, l_max: int) -> None:
+        super().__init__()
+        self.l_max = l_max
+        self.register_buffer("coefficients", product_coefficients(product))
+        self.register_buffer("monomials", product.monomials.clone())
+        self.register_buffer("row_sum", product.row_sum.clone())
+
+    def forward(self, a: torch.Tensor, species: torch.Tensor) -> torch.Tensor:
+        """Flat products from flat features of the atoms with these species."""
+        coefficients = self.coefficients
         if coefficients.shape[0] > 1:
             coefficients = coefficients.index_select(0, species)
-        degrees = split_flat(
-            a, species.shape[0], [coefficients.shape[2]] * (self.harmonics.l_max + 1)
+        degrees = split_flat(a, species.shape[0], [coefficients.shape[2]] * (self.l_max + 1))
+        products = contraction_operator(
+            pack_degrees(degrees), coefficients, self.monomials, self.row_sum
         )
-        products = contraction_operator(pack_degrees(degrees), coefficients, monomials, row_sum)
-        n_degrees = int(row_sum.shape[0] ** 0.5 + 0.5)
+        n_degrees = int(self.row_sum.shape[0] ** 0.5 + 0.5)
         return by_degree(products, [2 * degree + 1 for degree in range(n_degrees)])
+
+
+def product_coefficients(product: Product) -> torch.Tensor:
+    """Coefficients of a layer's contraction, `[n_sets, Q, C]` (`mhff.ops.contraction`)."""
+    return torch.matmul(product.basis, product.weights.detach())
 
 
 def by_degree(rows: torch.Tensor, sizes: Sequence[int]) -> torch.Tensor:

@@ -28,24 +28,22 @@ class Table:
     spline: Spline
 
 
-def tabulate(functions: Functions, r_min: float, r_max: float, n_intervals: int) -> Table:
-    """Table of functions that with their derivatives vanish at `r_max`, as all radial functions of
-    a cutoff do.
-    """
-    step = (r_max - r_min) / n_intervals
-    knots = r_min + step * np.arange(n_intervals + 1)
+def tabulate(functions: Functions, spline: Spline) -> Table:
+    """Table of functions that vanish with their derivatives at `r_max`, as radial functions do."""
+    n_intervals = spline.n_intervals
+    step = 1 / spline.per_length
+    knots = spline.r_min + step * np.arange(n_intervals + 1)
     values, slope, curvature = _values_and_derivatives(functions, torch.from_numpy(knots))
     n_tables, _, width = values.shape
     columns = values.transpose(1, 0, 2).reshape(n_intervals + 1, -1)
-    nothing = np.zeros(columns.shape[1])
-    ends = ([(1, slope.reshape(-1)), (2, curvature.reshape(-1))], [(1, nothing), (2, nothing)])
     columns[-1] = 0.0
-    all_knots = r_min + step * np.arange(-DEGREE, n_intervals + DEGREE + 1)
-    spline = make_interp_spline(knots, columns, k=DEGREE, t=all_knots, bc_type=ends)
-    coefficients = torch.from_numpy(
-        np.ascontiguousarray(spline.c.reshape(-1, n_tables, width).transpose(1, 0, 2))
-    )
-    return Table(coefficients, Spline(r_min, r_max, n_intervals))
+    zeros = np.zeros(columns.shape[1])
+    begin = [(1, slope.reshape(-1)), (2, curvature.reshape(-1))]
+    end = [(1, zeros), (2, zeros)]
+    all_knots = spline.r_min + step * np.arange(-DEGREE, n_intervals + DEGREE + 1)
+    fit = make_interp_spline(knots, columns, k=DEGREE, t=all_knots, bc_type=(begin, end))
+    coefficients = fit.c.reshape(-1, n_tables, width).transpose(1, 0, 2)
+    return Table(torch.from_numpy(np.ascontiguousarray(coefficients)), spline)
 
 
 def _values_and_derivatives(

@@ -22,7 +22,8 @@ from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.ops.cpu.build import build
 from mhff.ops.cpu.library import load, release_memory_with
 from mhff_deploy.kernels.cpu import NativeKernels
-from mhff_deploy.lowering.network import LoweredMACE
+from mhff_deploy.lowering.network import LoweredNetwork
+from mhff_deploy.lowering.radial import tabulate_radial
 
 MANY_THREADS = 9
 """More than there are copies of a gradient: a convolution's adjoint then walks along senders."""
@@ -158,8 +159,9 @@ def test_more_threads_than_copies_of_gradients(name: str) -> None:
     network = (
         random_model(name, n_channels=8, n_edge_channels=8).network.double().requires_grad_(False)
     )
-    lowered = LoweredMACE(network, 64)
-    lowered.kernels = NativeKernels(lowered, network, torch.float64, kernel_folder())
+    tables = tabulate_radial(network, 64)
+    kernels = NativeKernels(network, tables, torch.float64, kernel_folder())
+    lowered = LoweredNetwork(network, tables, kernels)
     for make in (
         structures.rattled_bulk,
         structures.slab,

@@ -18,7 +18,6 @@ from torch.fx.experimental import _config as fx_config
 
 from mhff import MHFFError
 from mhff.model.coupling import convolution_coupling, convolution_paths, product_basis
-from mhff.model.mace import MACE
 from mhff.ops.gpu import module as module_of_code
 from mhff.ops.gpu.contraction_code import ContractionCode
 from mhff.ops.gpu.convolution_code import convolution_code
@@ -26,12 +25,17 @@ from mhff.ops.gpu.edge_loop import EdgeLoop
 from mhff.ops.gpu.module import REGISTERS, load, tile_of
 from mhff.ops.shapes import ContractionShape, ConvolutionShape
 from mhff.ops.spline import Spline
+from mhff.options import CompileOptions, Form
 from mhff_bench.gpu_checks.kernels import CASES, SIZES, TINY
 from mhff_bench.random_networks import RESIDUAL, random_network
+from mhff_deploy.compiling import lower as lower_module
+from mhff_deploy.compiling.build import complete
+from mhff_deploy.compiling.lower import lower
 from mhff_deploy.compiling.trace import example_inputs, trace
 from mhff_deploy.kernels.gpu import TritonKernels
-from mhff_deploy.lowering.lower import lower
-from mhff_deploy.lowering.network import LoweredMACE
+from mhff_deploy.lowering.network import LoweredNetwork
+from mhff_deploy.lowering.radial import tabulate_radial
+from mhff_deploy.lowering.reference import TorchKernels
 
 DOUBLE, SINGLE = Tolerance(1e-12, 0.0), Tolerance(1e-5, 0.0)
 """Differences of kernels from plain torch in float64, relative to the largest value."""
@@ -149,9 +153,9 @@ def test_export_keeps_the_operators_and_a_compiler_finds_the_kernels(
     hopper: None, tmp_path: Path
 ) -> None:
     network = random_network(**(TINY | RESIDUAL)).double().requires_grad_(False)
-    lowered = LoweredMACE(network, 24)
-    lowered.kernels = TritonKernels(lowered, network, torch.float64, torch.device("cpu"), tmp_path)
-    program = trace(lowered)
+    tables = tabulate_radial(network, 24)
+    kernels = TritonKernels(network, tables, torch.float64, torch.device("cpu"), tmp_path)
+    program = trace(LoweredNetwork(network, tables, kernels))
     names = ["geometry", "convolution", "contraction", "convolution", "contraction"]
     adjoints = [f"{name}_adjoint" for name in ("contraction", "convolution", "contraction")]
     expected = [*names, *adjoints, "convolution_adjoint_of_edges", "geometry_adjoint"]
@@ -186,16 +190,19 @@ def test_export_keeps_the_operators_and_a_compiler_finds_the_kernels(
     ]
 
 
+@pytest.fixture
+def memoryless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The device without memory stands for a GPU: a constant made on the CPU would stay there."""
+    monkeypatch.setattr(lower_module, "resolve_device", lambda name: torch.device("meta"))
+
+
 @pytest.mark.parametrize("architecture", ["mh1", "mp"])
 def test_a_model_is_lowered_to_kernels_and_nothing_of_its_program_is_elsewhere(
-    architecture: str, tmp_path: Path
+    architecture: str, memoryless: None, tmp_path: Path
 ) -> None:
-    """The device without memory stands for a GPU: a constant that is made on the CPU would stay
-    there.
-    """
-    model, device = random_model(architecture), torch.device("meta")
-    lowered = lower(model, ("O", "Mg"), "float32", device, 1e-3, "native", tmp_path)
-    assert isinstance(lowered.network, LoweredMACE)
+    options = complete(CompileOptions(elements=("O", "Mg"), table_error=1e-3))
+    lowered = lower(random_model(architecture), options, tmp_path)
+    assert isinstance(lowered.network.kernels, TritonKernels)
     assert lowered.n_intervals > 0
     program = trace(lowered.network)
     assert len(operators(program.graph)) == 10
@@ -207,21 +214,14 @@ def test_a_model_is_lowered_to_kernels_and_nothing_of_its_program_is_elsewhere(
             assert not isinstance(value, torch.Tensor) or value.device.type == "meta", node.name
 
 
-def test_a_script_for_a_gpu_and_exact_programs_keep_plain_torch(tmp_path: Path) -> None:
-    device, said = torch.device("meta"), []
-    for table_error, form in ((1e-3, "torchscript"), (0.0, "aoti")):
-        lowered = lower(
-            random_model("mp"),
-            None,
-            "float32",
-            device,
-            table_error,
-            "native",
-            tmp_path,
-            said.append,
-            form,
-        )
-        assert isinstance(lowered.network, MACE)
+def test_a_script_for_a_gpu_and_exact_programs_keep_plain_torch(
+    memoryless: None, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    for table_error, form in ((1e-3, Form.TORCHSCRIPT), (0.0, Form.AOTI)):
+        options = complete(CompileOptions(table_error=table_error, form=form))
+        lowered = lower(random_model("mp"), options, tmp_path, said.append)
+        assert isinstance(lowered.network.kernels, TorchKernels)
         assert lowered.n_intervals == 0
     assert "TorchScript cannot hold kernels for GPUs" in said[0]
     assert "kernels for GPUs need tables and there are none, as asked" in said[1]

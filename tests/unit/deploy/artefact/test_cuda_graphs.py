@@ -36,7 +36,8 @@ from mhff_deploy.artefact.cuda_graphs import (
     Slot,
     padded_sizes,
 )
-from mhff_deploy.lowering.network import LoweredMACE
+from mhff_deploy.lowering.network import LoweredNetwork
+from mhff_deploy.lowering.radial import tabulate_radial
 
 R_MAX = 4.0
 CPU = torch.device("cpu")
@@ -82,7 +83,7 @@ def eager(network: Any) -> Program:
 @pytest.mark.parametrize("name", ["mh1", "mp", "density", "omol", "plain"])
 def test_padding_changes_nothing(name: str, lowered: bool) -> None:
     network = random_model(name).network.double().requires_grad_(False)
-    program = eager(LoweredMACE(network, 32) if lowered else network)
+    program = eager(LoweredNetwork(network, tabulate_radial(network, 32)) if lowered else network)
     for build in structures.STRUCTURES.values():
         inputs = inputs_of(build(), network.config.elements)
         n_atoms, n_edges = len(inputs[2]), len(inputs[0])

@@ -110,7 +110,7 @@ def test_tables_that_would_be_large_are_made_for_the_elements_in_use(
     tmp_path: Path,
 ) -> None:
     compiled(model, ASKED, used=["Mg", "O"], folder=tmp_path)
-    monkeypatch.setattr(cache, "LARGEST_TABLES", 0)
+    monkeypatch.setattr(cache, "MAX_TABLE_BYTES", 0)
     compiled(model, ASKED, used=["Mg", "O"], folder=tmp_path)
     compiled(model, ASKED.but(elements=("H", "O")), used=["O"], folder=tmp_path)
     assert [asked.elements for asked in built] == [None, ("O", "Mg"), ("H", "O")]

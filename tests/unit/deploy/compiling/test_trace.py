@@ -11,7 +11,7 @@ from mhff.graph import from_program_inputs, make_graph, program_inputs
 from mhff.model.acceleration import use_operators
 from mhff.model.mace import MACE
 from mhff_deploy.compiling.trace import example_inputs, trace
-from mhff_deploy.lowering.lower import pruned
+from mhff_deploy.lowering.pruning import pruned
 
 SIZES = [(7, 5, 53), (1, 0, 0), (2, 0, 1), (40, 90, 700)]
 """Numbers of local atoms, ghosts and edges."""

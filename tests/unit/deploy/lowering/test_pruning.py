@@ -10,7 +10,7 @@ from tolerances import ROUNDING, assert_close
 from mhff import MHFFError, Model
 from mhff.atoms import graph_from_atoms
 from mhff.evaluator import EagerEvaluator
-from mhff_deploy.lowering.lower import pruned
+from mhff_deploy.lowering.pruning import pruned
 
 SUBSET = ("O", "Mg")
 

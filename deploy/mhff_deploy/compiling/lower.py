@@ -1,0 +1,141 @@
+"""From a model and a set of elements to an equivalent network that runs faster.
+
+Elements that are not asked for are pruned. On a CPU with a C++ compiler, the heavy operations run
+in kernels made for the model's shapes, and radial networks become tables, unless they are to be
+kept or cannot be tabulated. On a GPU kernels are in Triton; they need tables, and TorchScript
+cannot hold them. Elsewhere everything runs in plain torch, with the exact radial networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from mhff.devices import resolve_device
+from mhff.errors import MHFFError
+from mhff.model.acceleration import use_operators
+from mhff.model.mace import MACE
+from mhff.modelfile import Model
+from mhff.ops.cpu import build
+from mhff.ops.gpu import module as gpu_module
+from mhff.options import CompleteOptions, Form, Precision
+from mhff_deploy.kernels.cpu import NativeKernels
+from mhff_deploy.kernels.gpu import TritonKernels
+from mhff_deploy.lowering.accuracy import choose_tables
+from mhff_deploy.lowering.network import LoweredNetwork
+from mhff_deploy.lowering.pruning import pruned
+from mhff_deploy.lowering.radial import MAX_TABLE_BYTES, RadialTables, table_bytes
+
+TABLE_ERROR = {Precision.FLOAT32: 1e-6, Precision.FLOAT64: 1e-9}
+"""Error of forces on atoms, eV/A, that tables may make by default, by the program's precision."""
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A network to trace, and how it was made."""
+
+    network: LoweredNetwork
+    library: Path | None = None
+    """Shared library of its kernels; None where they are in Triton or plain torch."""
+    namespace: str = ""
+    """Namespace of the kernels' operators in the library."""
+    table_error: float = 0.0
+    """Measured error that tables make in forces on atoms, eV/A, relative to max(1, largest)."""
+    n_intervals: int = 0
+    """Number of intervals of the tables; 0 where the radial networks are kept."""
+
+
+class Decision(NamedTuple):
+    """Whether something is done."""
+
+    taken: bool
+    reason: str = ""
+    """Why not."""
+
+
+def lower(
+    model: Model,
+    options: CompleteOptions,
+    folder: Path,
+    say: Callable[[str], None] = lambda step: None,
+) -> Lowered:
+    """The lowered network for the elements asked for, ready to trace.
+
+    `folder`: where compiled kernels are kept; `say` is told each step as it begins. Raises
+    MHFFError for elements that the model lacks, where no table is exact enough, and where the C++
+    compiler fails.
+    """
+    device = resolve_device(options.device)
+    dtype = options.precision.dtype
+    network = pruned(model, options.elements)
+    use_operators(network)  # they work in pieces, so that large models need little memory here
+    use_tables = decide_tables(network, options.table_error)
+    use_kernels = decide_kernels(network, device, options.form, use_tables)
+    if not use_kernels.taken:
+        say(f"keeping plain torch, {use_kernels.reason}")
+        return Lowered(LoweredNetwork(network).to(device, dtype))
+    tables: RadialTables | None = None
+    measured = 0.0
+    if use_tables.taken:
+        say("making tables of the radial functions")
+        tables, measured = choose_tables(network, options.table_error)
+    n_intervals = 0 if tables is None else tables.spline.n_intervals
+    if device.type != "cpu":
+        on_gpu = LoweredNetwork(
+            network, tables, TritonKernels(network, tables, dtype, device, folder)
+        )
+        return Lowered(on_gpu, table_error=measured, n_intervals=n_intervals)
+    say(
+        "compiling kernels" + ("" if tables else f"; radial networks are kept, {use_tables.reason}")
+    )
+    try:
+        kernels = NativeKernels(network, tables, dtype, folder, options.isa)
+    except build.CompilerError as error:
+        raise MHFFError(
+            f"the C++ compiler could not make the kernels ({error}); use g++ 11 or newer"
+        ) from error
+    return Lowered(
+        LoweredNetwork(network, tables, kernels),
+        kernels.library,
+        kernels.namespace,
+        measured,
+        n_intervals,
+    )
+
+
+def decide_tables(network: MACE, table_error: float) -> Decision:
+    """Whether radial networks become tables."""
+    config = network.config
+    if table_error == 0:
+        return Decision(False, "as asked")
+    if config.jumps_at_cutoff:
+        return Decision(False, "because they do not end smoothly at the cutoff")
+    size = table_bytes(network)
+    if size > MAX_TABLE_BYTES:
+        return Decision(
+            False,
+            f"because tables for {len(config.elements)} elements would take {size / 1e9:.0f} "
+            "GB; choose some with --elements",
+        )
+    return Decision(True)
+
+
+def decide_kernels(
+    network: MACE, device: torch.device, form: Form, use_tables: Decision
+) -> Decision:
+    """Whether the heavy operations run in kernels."""
+    config = network.config
+    if device.type == "cpu":
+        channels = [config.edge_channels(layer) for layer in range(config.n_layers)]
+        reason = build.why_not({config.n_channels, *channels})
+    elif form is Form.TORCHSCRIPT:
+        reason = "because TorchScript cannot hold kernels for GPUs, which are in Triton"
+    elif not use_tables.taken:
+        reason = f"because kernels for GPUs need tables and there are none, {use_tables.reason}"
+    else:
+        reason = gpu_module.why_not()
+    return Decision(not reason, reason)

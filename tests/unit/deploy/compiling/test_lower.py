@@ -1,0 +1,93 @@
+"""What a model is lowered to, and why not to more."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from ase.data import chemical_symbols
+from lowered import exact_network
+from models import random_model
+
+from mhff import MHFFError
+from mhff.files import kernel_folder
+from mhff.ops.cpu import build
+from mhff.options import CompileOptions, Form, Precision
+from mhff_deploy.compiling.build import complete
+from mhff_deploy.compiling.lower import Decision, decide_kernels, decide_tables, lower
+from mhff_deploy.kernels.cpu import NativeKernels
+from mhff_deploy.lowering.reference import TorchKernels
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
+TAKEN = Decision(True)
+DOUBLE = complete(CompileOptions(precision=Precision.FLOAT64, table_error=1e-6))
+
+
+def test_kernels_and_tables() -> None:
+    lowered = lower(random_model("mp", n_channels=8), DOUBLE, kernel_folder())
+    assert isinstance(lowered.network.kernels, NativeKernels)
+    assert lowered.network.dtype == torch.float64
+    assert 0 < lowered.table_error < 1e-6
+    assert lowered.n_intervals > 0
+
+
+def test_numbers_of_channels_that_kernels_do_not_take_keep_plain_torch(tmp_path: Path) -> None:
+    said: list[str] = []
+    single = complete(CompileOptions())
+    lowered = lower(random_model("mp"), single, tmp_path, said.append)
+    assert isinstance(lowered.network.kernels, TorchKernels)
+    assert lowered.network.dtype == lowered.network.kernels.dtype == torch.float32
+    assert lowered.n_intervals == 0
+    assert "keeping plain torch, because the model's numbers of channels" in said[0]
+
+
+def test_a_compiler_that_fails_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(build, "FLAGS", ("-std=c++20", "--no-such-flag"))
+    sentence = r"the C\+\+ compiler could not make the kernels .*no-such-flag"
+    with pytest.raises(MHFFError, match=sentence) as raised:
+        lower(random_model("mp", n_channels=8), DOUBLE, tmp_path)
+    assert "\n" not in str(raised.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_cache_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    sentence = r"cannot write kernels to '.*kernels' \(Not a directory\); set XDG_CACHE_HOME"
+    with pytest.raises(MHFFError, match=sentence):
+        lower(random_model("mp", n_channels=8), DOUBLE, tmp_path / "file" / "kernels")
+
+
+def test_why_a_model_gets_no_kernels() -> None:
+    mp = exact_network("mp")
+    odd = random_model("mp").network
+    assert decide_kernels(mp, CPU, Form.AOTI, TAKEN) == TAKEN
+    assert "multiples of 8" in decide_kernels(odd, CPU, Form.AOTI, TAKEN).reason
+    assert decide_kernels(odd, GPU, Form.AOTI, TAKEN) == TAKEN
+    script = decide_kernels(mp, GPU, Form.TORCHSCRIPT, TAKEN)
+    assert "TorchScript cannot hold kernels for GPUs" in script.reason
+    exact = decide_kernels(mp, GPU, Form.AOTI, Decision(False, "as asked"))
+    assert "need tables and there are none, as asked" in exact.reason
+
+
+def test_an_old_torch_gets_no_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "__version__", "2.9.1+cu128")
+    decision = decide_kernels(exact_network("mp"), CPU, Form.AOTI, TAKEN)
+    assert not decision.taken
+    assert "2.9.1" in decision.reason
+
+
+def test_why_a_model_keeps_its_radial_networks() -> None:
+    assert decide_tables(exact_network("mp"), 1e-6) == TAKEN
+    assert decide_tables(exact_network("mp"), 0) == Decision(False, "as asked")
+    jumping = exact_network("mh1", apply_cutoff=True)
+    assert "do not end smoothly" in decide_tables(jumping, 1e-6).reason
+    elements = tuple(chemical_symbols[1:90])
+    many = exact_network("mh1", elements=elements, n_radial=8, radial_mlp=(64, 64, 64))
+    assert re.fullmatch(
+        "because tables for 89 elements would take . GB; choose some with --elements",
+        decide_tables(many, 1e-6).reason,
+    )

@@ -1,0 +1,97 @@
+"""Tables are as fine as the error of forces on atoms asks for: everywhere, in dense crystals too."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from ase.build import bulk
+from lowered import exact_network
+
+from mhff import MHFFError, load
+from mhff.atoms import graph_from_atoms
+from mhff.graph import Graph
+from mhff.model.mace import MACE
+from mhff_deploy.lowering.accuracy import (
+    atomic_forces,
+    choose_tables,
+    largest_force_error,
+    take_samples,
+)
+from mhff_deploy.lowering.network import LoweredNetwork
+from mhff_deploy.lowering.pruning import pruned
+from mhff_deploy.lowering.radial import tabulate_radial
+from mhff_deploy.lowering.structures import dimers
+
+
+def error_of(network: MACE, lowered: LoweredNetwork, graph: Graph) -> float:
+    weights = torch.ones(graph.n_local, len(network.config.heads), dtype=torch.float64)
+    right = atomic_forces(network, graph, weights)
+    return largest_force_error(atomic_forces(lowered, graph, weights), right, graph)
+
+
+def diamond(spacing: float, seed: int) -> Atoms:
+    """A rattled crystal as dense as diamond or denser, of two elements."""
+    atoms = bulk("C", "diamond", a=4 * spacing / 3**0.5, cubic=True) * (2, 1, 1)
+    atoms.symbols[::3] = "O"
+    atoms.rattle(0.1, seed=seed)
+    return atoms
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("r_max", [6.0, 9.0])
+@pytest.mark.parametrize("name", ["mp", "density", "high_l_residual"])
+def test_forces_on_atoms_hold_in_dense_crystals(name: str, r_max: float) -> None:
+    """The error of one edge adds up over hundreds of neighbours."""
+    network = exact_network(name, r_max=r_max, elements=("C", "O"))
+    for table_error in (1e-6, 1e-9):
+        lowered = LoweredNetwork(network, choose_tables(network, table_error).tables)
+        for seed, spacing in enumerate((1.54, 1.45, 1.8)):
+            graph = graph_from_atoms(diamond(spacing, seed), ("C", "O"), r_max)
+            assert error_of(network, lowered, graph) < table_error
+
+
+def test_the_samples_have_a_dense_crystal_and_close_dimers() -> None:
+    network = exact_network("mp", elements=("C", "O"))
+    samples = list(take_samples(network))
+    neighbours = [sample.graph.edge_index.shape[1] / sample.graph.n_local for sample in samples]
+    density_of_diamond = 8 / 3.567**3
+    in_diamond = density_of_diamond * 4 / 3 * np.pi * network.config.r_max**3
+    assert max(neighbours) > 0.95 * in_diamond
+    closest = min(float(sample.graph.edge_vectors.norm(dim=1).min()) for sample in samples[-2:])
+    assert closest == pytest.approx(1e-3)
+
+
+def test_below_0_4_angstrom_tables_are_the_model() -> None:
+    """They used to keep the radial functions constant there: -3584 eV at 0.3 A, and a jump."""
+    network = pruned(load("mini"), ["C"])
+    lowered = LoweredNetwork(network, choose_tables(network, 1e-6).tables)
+    r = torch.tensor([1e-3, 0.02, 0.1, 0.2, 0.3, 0.4 - 1e-9, 0.4 + 1e-9], dtype=torch.float64)
+    graph = dimers(torch.zeros(len(r), 2, dtype=torch.int64), r)
+    assert error_of(network, lowered, graph) < 1e-6
+    head = network.config.heads.index("molecules")
+    energies = lowered(graph)[:, head].unflatten(0, (-1, 2)).sum(1)
+    assert float(energies[4]) == pytest.approx(-1071, abs=1)
+    weights = torch.ones(graph.n_local, len(network.config.heads), dtype=torch.float64)
+    pulls = atomic_forces(lowered, graph, weights).norm(dim=1).unflatten(0, (-1, 2))[:, 0]
+    assert float(pulls[5]) == pytest.approx(float(pulls[6]), rel=1e-6)
+
+
+def test_coarser_tables_are_worse() -> None:
+    """The error that is measured is that of the tables, and it falls fast."""
+    network = exact_network("mp")
+    samples = list(take_samples(network))
+    errors = []
+    for n_intervals in (32, 64, 128):
+        lowered = LoweredNetwork(network, tabulate_radial(network, n_intervals))
+        errors.append(max(sample.error(lowered) for sample in samples))
+    assert errors[0] > 8 * errors[1] > 64 * errors[2] > 0
+
+
+def test_an_error_that_no_table_keeps_is_refused() -> None:
+    sentence = (
+        "no table of up to 2048 intervals keeps the forces on atoms to 1e-20 eV/A; ask for a larger"
+    )
+    with pytest.raises(MHFFError, match=sentence):
+        choose_tables(exact_network("mp", elements=("O",)), 1e-20)
