@@ -128,7 +128,8 @@ def _report(manifest: Manifest, heads: Heads) -> list[str]:
     how_exact = "radial networks kept"
     if tables.n_intervals:
         how_exact = (
-            f"tables of {tables.n_intervals} intervals: forces to {tables.measured:.1e} eV/A, asked "
+            f"tables of {tables.n_intervals} intervals: forces on atoms to {tables.measured:.1e} eV/A, "
+            f"asked "
             f"{tables.asked:g}"
         )
     return [
@@ -136,7 +137,7 @@ def _report(manifest: Manifest, heads: Heads) -> list[str]:
         f"{can.precision} on {can.device}",
         f"{how_exact}; {_kernels(manifest)}",
         f"largest errors against the eager float64 model: {errors['node_energies']:.1e} eV per "
-        f"atom, {errors['edge_gradients']:.1e} eV/A, relative to the largest gradient",
+        f"atom, {errors['forces']:.1e} eV/A in forces on atoms, relative to the largest gradient",
     ]
 
 

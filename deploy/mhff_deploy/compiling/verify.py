@@ -2,44 +2,93 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
 import torch
 
-from mhff.atoms import graph_from_atoms
 from mhff.errors import MHFFError
 from mhff.evaluator import EagerEvaluator, Evaluator
 from mhff.graph import Graph, make_graph
+from mhff.model.derivatives import forces
 from mhff.modelfile import Model
 from mhff.ops.ghosts import owner_plan
 from mhff.options import Precision
 from mhff_deploy.artefact.content import Tables
-from mhff_deploy.lowering.structures import check_structures
+from mhff_deploy.lowering.structures import check_graphs
 
-ENERGY_TOLERANCE = {Precision.FLOAT32: 1e-4, Precision.FLOAT64: 1e-9}
-"""Largest error of a node energy, eV, relative to max(1, largest edge gradient in eV/A)."""
-GRADIENT_TOLERANCE = {Precision.FLOAT32: 1e-4, Precision.FLOAT64: 1e-8}
-"""Largest error of an edge gradient, eV/A, relative to max(1, largest edge gradient)."""
+TOLERANCE = {Precision.FLOAT32: 1e-5, Precision.FLOAT64: 1e-9}
+"""Largest error of a node energy, eV, or of a component of a force on an atom or of an edge
+gradient, eV/A, all relative to max(1, largest edge gradient of the structure).
+"""
+ROUNDING_FACTOR = 4.0
+"""Error of a float32 program, in units of that of the eager float32 model, where that is larger.
+
+Rounding alone exceeds 1e-5 in two cases (measured): in deep models with random weights in a crystal
+as dense as diamond (`high_l_residual` of the tests: energies 1e-5, edge gradients 2e-5, forces
+5e-5), and in models without pair repulsion as r goes to 0, because derivatives of the direction
+cancel after a division by r (3e-5 to 3e-4 at 1e-3 A). A trained model (mini) has 2e-6 in ordinary
+structures and 2e-5 in dimers closer than 0.6 A.
+"""
 
 
-def largest_errors(model: Model, program: Evaluator) -> dict[str, float]:
-    """Largest errors of node energies, eV, and edge gradients, eV/A.
+class Case(NamedTuple):
+    """Structures with the eager model's results in float64."""
 
-    Both are relative to max(1, largest gradient). Head weights are random for each atom; every
-    third edge's sender is made a ghost, so that the exchange is checked too.
+    graph: Graph
+    head_weights: torch.Tensor
+    node_energies: torch.Tensor
+    edge_gradients: torch.Tensor
+
+    def errors(self, evaluator: Evaluator, elements: Sequence[str]) -> dict[str, float]:
+        """Largest error of each result of an evaluator, in the units of `TOLERANCE`.
+
+        `elements`: of the graph. Every third edge's sender is made a ghost, so that the exchange of
+        features is checked too.
+        """
+        graph = self.graph
+        known = with_elements(graph, elements, evaluator.capabilities.elements)
+        energies, gradients = evaluator.evaluate(with_ghosts(known), self.head_weights)
+        wrong = gradients.cpu().double() - self.edge_gradients
+        scale = wrong.new_ones(graph.n_structures).scatter_reduce(
+            0, graph.structure_of_edge, self.edge_gradients.abs().amax(1), "amax"
+        )
+        of_atom = scale.index_select(0, graph.structure).unsqueeze(1)
+        of_edge = scale.index_select(0, graph.structure_of_edge).unsqueeze(1)
+        return {
+            "node_energies": _largest((energies.cpu() - self.node_energies) / of_atom),
+            "edge_gradients": _largest(wrong / of_edge),
+            "forces": _largest(forces(wrong, graph.edge_index, graph.n_local) / of_atom),
+        }
+
+
+def verify(model: Model, program: Evaluator, tables: Tables) -> dict[str, float]:
+    """Largest errors of a program, in the units of `TOLERANCE`.
+
+    Structures reach from dimers that almost coincide to a crystal as dense as diamond. Raises
+    MHFFError if an error exceeds the tolerance, the error that was asked of tables, and what
+    rounding explains (`ROUNDING_FACTOR`).
     """
-    exact = EagerEvaluator(model)
-    known, can = exact.capabilities, program.capabilities
-    generator = torch.Generator().manual_seed(0)
-    errors = {"node_energies": 0.0, "edge_gradients": 0.0}
-    for atoms in check_structures(can.elements):
-        reference = graph_from_atoms(atoms, known.elements, known.r_max, can.default_state)
-        graph = graph_from_atoms(atoms, can.elements, can.r_max, can.default_state)
-        weights = torch.rand(len(atoms), len(model.heads), generator=generator, dtype=torch.float64)
-        expected = exact.evaluate(reference, weights)
-        got = program.evaluate(with_ghosts(graph), weights)
-        scale = max(1.0, float(expected[1].abs().max())) if expected[1].numel() else 1.0
-        for name, right, value in zip(errors, expected, got, strict=True):
-            if right.numel():
-                errors[name] = max(errors[name], float((right - value.cpu()).abs().max()) / scale)
+    elements = program.capabilities.elements
+    precision = program.capabilities.precision
+    cases = list(_cases(model, program))
+    errors = _largest_errors(cases, program, elements)
+    limits = dict.fromkeys(errors, TOLERANCE[precision])
+    if tables.n_intervals:
+        limits = {name: max(limit, tables.asked) for name, limit in limits.items()}
+    if precision is Precision.FLOAT32 and _exceeded(errors, limits):
+        eager = EagerEvaluator(model, precision=precision)
+        rounding = _largest_errors(cases, eager, elements)
+        limits = {
+            name: max(limit, ROUNDING_FACTOR * rounding[name]) for name, limit in limits.items()
+        }
+    for name in _exceeded(errors, limits):
+        raise MHFFError(
+            f"the compiled program is wrong: its {name} differ from the eager model by "
+            f"{errors[name]:.1e}, the limit is {limits[name]:.0e}; no file was written, please "
+            "report this model and machine"
+        )
     return errors
 
 
@@ -57,23 +106,38 @@ def with_ghosts(graph: Graph) -> Graph:
     )
 
 
-def verify(model: Model, program: Evaluator, tables: Tables) -> dict[str, float]:
-    """`largest_errors`; raises MHFFError if they exceed the tolerances of the precision.
+def with_elements(graph: Graph, old: Sequence[str], new: Sequence[str]) -> Graph:
+    """The same structure, its species as indices into `new` elements."""
+    position = torch.tensor([list(new).index(element) for element in old])
+    return replace(graph, species=position.index_select(0, graph.species))
 
-    Where radial functions are in tables, gradients may have ten times the error asked of these.
-    """
-    errors = largest_errors(model, program)
-    precision = program.capabilities.precision
-    of_tables = 10 * tables.asked if tables.n_intervals else 0.0
-    limits = {
-        "node_energies": ENERGY_TOLERANCE[precision],
-        "edge_gradients": max(GRADIENT_TOLERANCE[precision], of_tables),
-    }
-    for name, limit in limits.items():
-        if not errors[name] <= limit:
-            raise MHFFError(
-                f"the compiled program is wrong: its {name} differ from the eager model by "
-                f"{errors[name]:.1e}, the limit is {limit:.0e}; no file was written, please report "
-                "this model and machine"
-            )
-    return errors
+
+def _cases(model: Model, program: Evaluator) -> Iterator[Case]:
+    """Structures of the program's elements, with random head weights for each atom."""
+    exact = EagerEvaluator(model)
+    can = program.capabilities
+    state = torch.tensor([can.default_state], dtype=torch.float64)
+    generator = torch.Generator().manual_seed(0)
+    for made in check_graphs(can.elements, can.r_max):
+        graph = replace(made, state=state.expand(made.n_local, -1))
+        shape = (graph.n_local, len(model.heads))
+        weights = torch.rand(shape, generator=generator, dtype=torch.float64)
+        known = with_elements(graph, can.elements, exact.capabilities.elements)
+        yield Case(graph, weights, *exact.evaluate(known, weights))
+
+
+def _largest_errors(
+    cases: Sequence[Case], evaluator: Evaluator, elements: Sequence[str]
+) -> dict[str, float]:
+    each = [case.errors(evaluator, elements) for case in cases]
+    # torch's maximum of numbers and NaN is NaN, which is above every limit
+    return {name: _largest(torch.tensor([errors[name] for errors in each])) for name in each[0]}
+
+
+def _exceeded(errors: dict[str, float], limits: dict[str, float]) -> list[str]:
+    """Names of the errors that are above their limits, or not a number."""
+    return [name for name, limit in limits.items() if not errors[name] <= limit]
+
+
+def _largest(errors: torch.Tensor) -> float:
+    return float(errors.abs().max()) if errors.numel() else 0.0

@@ -79,7 +79,7 @@ def test_shown(path: Path, mhff: Here) -> None:
         "runs here     yes",
         "O, Mg",
         "4 A",
-        "384 intervals, error of forces 1.8e-07 eV/A measured, 1e-06 eV/A asked",
+        "384 intervals, error of forces on atoms 1.8e-07 eV/A measured, 1e-06 eV/A asked",
         "node energies 5.6e-07 eV, edge gradients 2.4e-06 eV/A",
         f"torch {torch.__version__}",
         "molecules",
