@@ -30,7 +30,7 @@ from mhff.graph import Graph
 from mhff.model import mace
 from mhff.opening import COMPILING, open_evaluator, read_capabilities
 from mhff.options import CompileOptions, Precision
-from mhff_deploy.lowering.lower import pruned
+from mhff_deploy.lowering.pruning import pruned
 from mhff_lammps.engine import wrap
 
 N_EAGER = 3
