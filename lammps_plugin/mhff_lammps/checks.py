@@ -82,12 +82,18 @@ def check_pairs(lammps: Any, data: Any, owners: np.ndarray, r_max: float) -> Non
     positions = lammps.numpy.extract_atom("x")[atoms]
     index, vectors = neighbour_list(positions, *periodic_box(lammps), r_max - ROUNDING)
     n_given = int((_squared(data.rij) < (r_max - ROUNDING) ** 2).sum()) if data.npairs else 0
-    if n_given == index.shape[1]:
-        return
-    inside = _squared(vectors) < (r_max - 2 * ROUNDING) ** 2
-    expected = _counts(atoms[index[:, inside]], data.nlocal)
-    given = np.stack([owners[data.pair_j], data.pair_i]) if data.npairs else index[:, :0]
-    difference = (expected - _counts(given, data.nlocal)).tocoo()
+    if n_given != index.shape[1]:
+        safely_inside = _squared(vectors) < (r_max - 2 * ROUNDING) ** 2
+        _compare(lammps, data, owners, atoms[index[:, safely_inside]])
+
+
+def _compare(lammps: Any, data: Any, owners: np.ndarray, expected_index: np.ndarray) -> None:
+    """Raise MHFFError if `data` lacks edges of `expected_index [2, E]`, which hold local atoms."""
+    given_index = np.zeros((2, 0), dtype=np.int64)
+    if data.npairs:
+        given_index = np.stack([owners[data.pair_j], data.pair_i])
+    expected = _counts(expected_index, data.nlocal)
+    difference = (expected - _counts(given_index, data.nlocal)).tocoo()
     missing = difference.data > 0
     if missing.any():
         tags = lammps.numpy.extract_atom("id")

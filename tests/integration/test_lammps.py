@@ -86,6 +86,7 @@ def measure_every_head(folder: Path, name: str) -> str:
     return "\n".join(commands)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("name", STRUCTURES)
@@ -146,6 +147,7 @@ def test_head_per_type_and_changed_between_runs_equals_a_fresh_start(lammps_fold
     assert_same(fresh, ase_result(atoms))
 
 
+@pytest.mark.slow
 def test_bulk_conserves_its_energy(tmp_path: Path) -> None:
     folder = folder_with_model(tmp_path, Form.AOTI)
     atoms = build.bulk("MgO", "rocksalt", a=MGO_LATTICE, cubic=True) * (2, 2, 2)
