@@ -158,7 +158,8 @@ def compile_source(
     root: Path, folder: Path, environment: Environment, tools: dict[str, str]
 ) -> Path:
     """Configure and compile in `folder/build`; return that folder."""
-    build, log = folder / "build", folder / "build.log"
+    build = folder / "build"
+    log = folder / "build.log"
     settings = OPTIONS | {
         "CMAKE_MAKE_PROGRAM": tools["ninja"],
         "Cythonize_EXECUTABLE": tools["cythonize"],

