@@ -1,14 +1,14 @@
 """Interaction blocks: messages from neighbours become the features A that enter the product.
 
-M = sum over neighbours, rho = the learned density of the edges, h = node features, z = element.
+M = sum over neighbours, rho = learned density of the edges, h = node features, z = element.
 
-| block              | A                                                                    | skip     |
-|--------------------|----------------------------------------------------------------------|----------|
-| plain              | W_z (linear(M) / avg_num_neighbors)                                  | none     |
-| residual           | linear(M) / avg_num_neighbors                                        | W_z h    |
-| density            | W_z (linear(M) / (rho + 1))                                          | none     |
-| density_residual   | linear(M) / (rho + 1)                                                | W_z h    |
-| nonlinear_residual | linear_2(gate(linear_1(M) / (beta rho + alpha) + linear_res(up h)))  | linear h |
+| block              | A                                                                   | skip     |
+|--------------------|---------------------------------------------------------------------|----------|
+| plain              | W_z (linear(M) / avg_num_neighbors)                                 | none     |
+| residual           | linear(M) / avg_num_neighbors                                       | W_z h    |
+| density            | W_z (linear(M) / (rho + 1))                                         | none     |
+| density_residual   | linear(M) / (rho + 1)                                               | W_z h    |
+| nonlinear_residual | linear_2(gate(linear_1(M) / (beta rho + alpha) + linear_res(up h))) | linear h |
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from mhff.model.layers import (
     PackedLinear,
     PairNetwork,
     RadialNetwork,
+    add_degrees,
     pack_degrees,
     split_degrees,
     uniform,
@@ -38,12 +39,13 @@ from mhff.ops.ghosts import exchange_ghosts
 
 DENSITY_WIDTH = 64
 """Hidden width of the non-linear block's edge density network."""
-INITIAL_ALPHA, INITIAL_BETA = 20.0, 0.0
-"""Start values of the non-linear block's normalisation."""
+INITIAL_ALPHA = 20.0
+INITIAL_BETA = 0.0
+"""Initial normalisation of the non-linear block."""
 
 
 class RadialInputs(NamedTuple):
-    """What the radial networks read of E edges."""
+    """Inputs of the radial networks for E edges."""
 
     species: torch.Tensor
     """`[2, E]`: species index of sender and receiver."""
@@ -63,7 +65,7 @@ class Edges(NamedTuple):
     radial: RadialInputs
     n_local: int
     ghost_plan: torch.Tensor
-    """Where ghosts' features come from (`mhff.ops.ghosts`)."""
+    """Owners of the ghosts (`mhff.ops.ghosts`)."""
 
 
 class Convolution(ExactConstants):
@@ -99,9 +101,7 @@ class Convolution(ExactConstants):
 
 
 class Interaction(nn.Module):
-    """What the interaction blocks share: the upward linear map, its exchange with ghosts, the
-    convolution.
-    """
+    """Base of all blocks: the upward linear map, the exchange with ghosts, the convolution."""
 
     def __init__(
         self,
@@ -111,24 +111,25 @@ class Interaction(nn.Module):
         generator: torch.Generator,
     ) -> None:
         super().__init__()
-        # the first layer's features are the same for all atoms of an element and a structure, so
-        # ghosts have theirs
-        self.first = layer == 0
+        # initial features depend on element and structure only, so those of ghosts are known
+        self.exchanges = layer > 0
         self.apply_cutoff = config.apply_cutoff
-        sent, edge_channels = config.message_lmax(layer) + 1, config.edge_channels(layer)
-        self.linear_up = PackedLinear([config.n_channels] * sent, [edge_channels] * sent, generator)
+        n_sent = config.message_lmax(layer) + 1
+        edge_channels = config.edge_channels(layer)
+        self.linear_up = PackedLinear(
+            [config.n_channels] * n_sent, [edge_channels] * n_sent, generator
+        )
         self.convolution = Convolution(config, layer, constants[f"convolution.{layer}"])
         self.weight_width = self.convolution.n_paths * edge_channels
         self.message_channels = [paths * edge_channels for paths in self.convolution.paths_to]
 
     def up(self, node_feats: torch.Tensor, edges: Edges) -> torch.Tensor:
         """Features that neighbours send, `[n_all, (message_lmax + 1)^2, edge_channels]`."""
-        sent = split_degrees(node_feats)[: len(self.linear_up.weights)]
-        features = pack_degrees(self.linear_up(sent))
-        return features if self.first else exchange_ghosts(features, edges.ghost_plan)
+        features = pack_degrees(self.linear_up(_degrees_for(self.linear_up, node_feats)))
+        return exchange_ghosts(features, edges.ghost_plan) if self.exchanges else features
 
     def with_envelope(self, values: torch.Tensor, radial: RadialInputs) -> torch.Tensor:
-        """Edge values times the envelope, unless the radial basis carries it already."""
+        """Edge values times the envelope, unless the radial basis has it already."""
         return values if self.apply_cutoff else values * radial.envelope
 
     def radial_weights(self, radial: RadialInputs) -> torch.Tensor:
@@ -155,7 +156,8 @@ class NonLinearResidualInteraction(Interaction):
         generator: torch.Generator,
     ) -> None:
         super().__init__(config, layer, constants, generator)
-        channels, n_elements = config.n_channels, len(config.elements)
+        channels = config.n_channels
+        n_elements = len(config.elements)
         self.n_channels = channels
         self.source = ElementEmbedding(uniform((n_elements, channels), 1e-3, generator))
         self.target = ElementEmbedding(uniform((n_elements, channels), 1e-3, generator))
@@ -163,18 +165,15 @@ class NonLinearResidualInteraction(Interaction):
         self.radial_network = PairNetwork(config.n_radial, channels, widths, generator)
         self.density_network = PairNetwork(config.n_radial, channels, [DENSITY_WIDTH, 1], generator)
         gated = [channels * (1 + config.l_max)] + [channels] * config.l_max
-        n_sent, n_skips = (
-            config.message_lmax(layer) + 1,
-            min(config.input_lmax(layer), config.output_lmax(layer)) + 1,
-        )
+        every = [channels] * (config.l_max + 1)
+        n_sent = config.message_lmax(layer) + 1
+        skips = [channels] * (min(config.input_lmax(layer), config.output_lmax(layer)) + 1)
         self.linear_1 = PackedLinear(self.message_channels, gated, generator)
         self.linear_res = PackedLinear(
             [config.edge_channels(layer)] * n_sent, gated[:n_sent], generator
         )
-        self.linear_2 = PackedLinear(
-            [channels] * (config.l_max + 1), [channels] * (config.l_max + 1), generator
-        )
-        self.skip = PackedLinear([channels] * n_skips, [channels] * n_skips, generator)
+        self.linear_2 = PackedLinear(every, every, generator)
+        self.skip = PackedLinear(skips, skips, generator)
         self.alpha = nn.Parameter(torch.tensor(INITIAL_ALPHA, dtype=torch.float32))
         self.beta = nn.Parameter(torch.tensor(INITIAL_BETA, dtype=torch.float32))
         self.activation = Activation("silu", constants["activation.silu"])
@@ -183,20 +182,16 @@ class NonLinearResidualInteraction(Interaction):
     def forward(
         self, node_feats: torch.Tensor, species: torch.Tensor, edges: Edges
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """A `[n_local, (l_max + 1)^2, C]` and the skip term, one tensor `[n_local, 2l + 1, C]` per
-        l.
-        """
+        """A `[n_local, (l_max + 1)^2, C]`, and the skip term `[n_local, 2l + 1, C]` of each l."""
         up = self.up(node_feats, edges)
         messages = self.convolution(up, self.radial_weights(edges.radial), edges)
-        norm = self.beta * self.density(self.edge_density(edges.radial), edges) + self.alpha
+        rho = self.density(self.edge_density(edges.radial), edges)
+        norm = self.beta * rho + self.alpha
+        normalised = [message / norm for message in self.linear_1(messages)]
         residual = self.linear_res(split_degrees(up[: edges.n_local]))
-        z = [message / norm for message in self.linear_1(messages)]
-        z = [
-            message + residual[degree] if degree < len(residual) else message
-            for degree, message in enumerate(z)
-        ]
-        skip = split_degrees(node_feats[: edges.n_local])[: len(self.skip.weights)]
-        return pack_degrees(self.linear_2(self._gate(z))), self.skip(skip)
+        a = self.linear_2(self._gate(add_degrees(normalised, residual)))
+        skip = self.skip(_degrees_for(self.skip, node_feats[: edges.n_local]))
+        return pack_degrees(a), skip
 
     def radial_weights(self, radial: RadialInputs) -> torch.Tensor:
         """See `Interaction.radial_weights`."""
@@ -218,18 +213,14 @@ class NonLinearResidualInteraction(Interaction):
         )
 
     def _gate(self, z: list[torch.Tensor]) -> list[torch.Tensor]:
-        """silu on the scalars; every l > 0 is multiplied by the sigmoid of its own gate scalars."""
+        """silu of the scalars; each l > 0 times the sigmoid of its own gates, also scalars."""
         scalars, *gates = z[0].split(self.n_channels, dim=2)
-        return [
-            self.activation(scalars),
-            *(self.gate(gate) * vector for gate, vector in zip(gates, z[1:], strict=True)),
-        ]
+        gated = [self.gate(gate) * x for gate, x in zip(gates, z[1:], strict=True)]
+        return [self.activation(scalars), *gated]
 
 
 class ClassicInteraction(Interaction):
-    """The four element-dependent blocks of MACE-MP and MACE-OFF: `plain`, `residual` and their
-    `density` forms.
-    """
+    """The blocks of MACE-MP and MACE-OFF: `plain`, `residual`, and both with a `density`."""
 
     def __init__(
         self,
@@ -240,47 +231,48 @@ class ClassicInteraction(Interaction):
     ) -> None:
         super().__init__(config, layer, constants, generator)
         block = config.block(layer)
-        channels, n_elements, n_degrees = config.n_channels, len(config.elements), config.l_max + 1
+        n_elements = len(config.elements)
+        every = [config.n_channels] * (config.l_max + 1)
         n_skips = min(config.input_lmax(layer), config.output_lmax(layer)) + 1
         widths = [config.n_radial, *config.radial_mlp, self.weight_width]
         self.avg_num_neighbors = config.avg_num_neighbors
         self.radial_network = RadialNetwork(widths, constants, generator)
-        self.linear = PackedLinear(self.message_channels, [channels] * n_degrees, generator)
+        self.linear = PackedLinear(self.message_channels, every, generator)
         self.density_network = (
             RadialNetwork([config.n_radial, 1], constants, generator) if block.has_density else None
         )
-        self.skip, self.mix = None, None
+        self.skip = None
+        self.mix = None
         if block.is_residual:
-            self.skip = ElementLinear(
-                n_elements, [channels] * n_skips, [channels] * n_skips, generator
-            )
+            self.skip = ElementLinear(n_elements, every[:n_skips], every[:n_skips], generator)
         else:
-            self.mix = ElementLinear(
-                n_elements, [channels] * n_degrees, [channels] * n_degrees, generator
-            )
+            self.mix = ElementLinear(n_elements, every, every, generator)
 
     def forward(
         self, node_feats: torch.Tensor, species: torch.Tensor, edges: Edges
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """A `[n_local, (l_max + 1)^2, C]` and the skip term, one tensor `[n_local, 2l + 1, C]` per
-        l, or none.
+        """A `[n_local, (l_max + 1)^2, C]`, and the skip term `[n_local, 2l + 1, C]` of each l.
+
+        There is no skip term in blocks that are not residual.
         """
-        messages = self.convolution(
-            self.up(node_feats, edges), self.radial_weights(edges.radial), edges
-        )
-        edge_density = self.edge_density(edges.radial)
-        norm = (
-            self.avg_num_neighbors
-            if edge_density is None
-            else self.density(edge_density, edges) + 1
-        )
+        local = species[: edges.n_local]
+        up = self.up(node_feats, edges)
+        messages = self.convolution(up, self.radial_weights(edges.radial), edges)
+        norm = self._norm(edges)
         a = [message / norm for message in self.linear(messages)]
         if self.mix is not None:
-            a = self.mix(a, species[: edges.n_local])
+            a = self.mix(a, local)
         if self.skip is None:
             return pack_degrees(a), []
-        skip = split_degrees(node_feats[: edges.n_local])[: len(self.skip.weights)]
-        return pack_degrees(a), self.skip(skip, species[: edges.n_local])
+        skip = self.skip(_degrees_for(self.skip, node_feats[: edges.n_local]), local)
+        return pack_degrees(a), skip
+
+    def _norm(self, edges: Edges) -> torch.Tensor | float:
+        """What messages are divided by: rho + 1, or the mean number of neighbours."""
+        edge_density = self.edge_density(edges.radial)
+        if edge_density is None:
+            return self.avg_num_neighbors
+        return self.density(edge_density, edges) + 1
 
     def radial_weights(self, radial: RadialInputs) -> torch.Tensor:
         """See `Interaction.radial_weights`."""
@@ -291,6 +283,13 @@ class ClassicInteraction(Interaction):
         if self.density_network is None:
             return None
         return self.with_envelope(torch.tanh(self.density_network(radial.basis) ** 2), radial)
+
+
+def _degrees_for(
+    linear: PackedLinear | ElementLinear, features: torch.Tensor
+) -> list[torch.Tensor]:
+    """The degrees of packed features that a linear map takes."""
+    return split_degrees(features)[: len(linear.weights)]
 
 
 def build_interaction(

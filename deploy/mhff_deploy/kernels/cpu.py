@@ -1,6 +1,4 @@
-"""Kernels in C++ for one lowered network: compiled for its shapes, with its tables and coefficients
-packed for them.
-"""
+"""Kernels in C++ for one lowered network, with its tables and coefficients packed for them."""
 
 from __future__ import annotations
 
@@ -19,9 +17,7 @@ from mhff_deploy.lowering.reference import KernelEdges, product_coefficients
 
 
 class NativeKernels:
-    """The heavy operations of a lowered network as operators of a shared library;
-    `reference.Kernels` in C++.
-    """
+    """`reference.Kernels` as operators of a shared library."""
 
     def __init__(
         self,

@@ -1,6 +1,4 @@
-"""Kernels in Triton for one lowered network on an NVIDIA GPU: made for its shapes, with its tables
-and coefficients.
-"""
+"""Kernels in Triton for one lowered network on an NVIDIA GPU, with its tables and coefficients."""
 
 from __future__ import annotations
 
@@ -22,9 +20,7 @@ from mhff_deploy.lowering.reference import KernelEdges, product_coefficients
 
 
 class TritonKernels:
-    """The heavy operations of a lowered network as operators of Triton; `reference.Kernels` on a
-    GPU.
-    """
+    """`reference.Kernels` as operators of Triton, on an NVIDIA GPU."""
 
     def __init__(
         self,
@@ -49,7 +45,8 @@ class TritonKernels:
             table.coefficients.to(device, dtype).contiguous() for table in tables.weights
         ]
         self.maps = [message_map(layer.interaction).to(device, dtype) for layer in network.layers]
-        self.l_max, self.n_channels = network.config.l_max, network.config.n_channels
+        self.l_max = network.config.l_max
+        self.n_channels = network.config.n_channels
         self.coefficients: list[torch.Tensor] = []
         self.convolutions: list[Call] = []
         self.contractions: list[Call] = []
