@@ -2,13 +2,14 @@
 
 M = sum over neighbours, rho = learned density of the edges, h = node features, z = element.
 
-| block              | A                                                                   | skip     |
-|--------------------|---------------------------------------------------------------------|----------|
-| plain              | W_z (linear(M) / avg_num_neighbors)                                 | none     |
-| residual           | linear(M) / avg_num_neighbors                                       | W_z h    |
-| density            | W_z (linear(M) / (rho + 1))                                         | none     |
-| density_residual   | linear(M) / (rho + 1)                                               | W_z h    |
-| nonlinear_residual | linear_2(gate(linear_1(M) / (beta rho + alpha) + linear_res(up h))) | linear h |
+| block              | A                                                     | skip     |
+|--------------------|-------------------------------------------------------|----------|
+| plain              | W_z (linear(M) / avg_num_neighbors)                   | none     |
+| residual           | linear(M) / avg_num_neighbors                         | W_z h    |
+| density            | W_z (linear(M) / (rho + 1))                           | none     |
+| density_residual   | linear(M) / (rho + 1)                                 | W_z h    |
+| nonlinear_residual | linear_2(gate(linear_1(M) / (beta rho + alpha)        | linear h |
+|                    |               + linear_res(up h)))                    |          |
 """
 
 from __future__ import annotations

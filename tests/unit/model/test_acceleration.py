@@ -166,9 +166,7 @@ def test_strided_inputs(operators: Callable[..., Any]) -> None:
 
 
 def loss_and_gradients(network: MACE) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """A loss of energies and forces, as training has it, and its gradient with respect to every
-    weight.
-    """
+    """A loss of energies and forces, as in training, and its gradient by every weight."""
     graphs = [
         graph_from_atoms(make(), network.config.elements, 4.0)
         for make in (structures.slab, structures.one_atom)

@@ -1,6 +1,4 @@
-"""Constants of the rotation group, against their own definitions, e3nn's harmonics, and tables
-counted by hand.
-"""
+"""Constants of the rotation group: definitions, e3nn's harmonics, tables counted by hand."""
 
 from __future__ import annotations
 
@@ -163,7 +161,10 @@ def test_spot_values(degrees: tuple[int, int, int]) -> None:
 def test_convolution_paths() -> None:
     assert convolution_paths(0, 3) == [(0, 0, 0), (0, 1, 1), (0, 2, 2), (0, 3, 3)]
     assert convolution_paths(1, 3) == [
-        (0, 0, 0), (1, 1, 0), (0, 1, 1), (1, 0, 1), (1, 2, 1), (0, 2, 2), (1, 1, 2), (1, 3, 2), (0, 3, 3), (1, 2, 3)
+        (0, 0, 0), (1, 1, 0),
+        (0, 1, 1), (1, 0, 1), (1, 2, 1),
+        (0, 2, 2), (1, 1, 2), (1, 3, 2),
+        (0, 3, 3), (1, 2, 3),
     ]  # fmt: skip
     assert len(convolution_paths(2, 3)) == 17
 

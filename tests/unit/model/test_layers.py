@@ -1,6 +1,4 @@
-"""Primitive layers against plain matrix products and torch's own modules: published weights rely on
-every factor.
-"""
+"""Primitive layers against plain products and torch's modules: weights rely on every factor."""
 
 from __future__ import annotations
 
@@ -74,12 +72,12 @@ def test_radial_network() -> None:
 
 
 def test_pair_network() -> None:
-    """The elements' share of the first layer is computed per element; written out it is one
-    ordinary network.
-    """
+    """The elements' share of the first layer is computed per element: one ordinary network."""
     layer = PairNetwork(3, 2, [5, 4, 6], generator()).double().requires_grad_(False)
     plain = nn.Sequential(
-        nn.Linear(7, 5), nn.LayerNorm(5), nn.SiLU(), nn.Linear(5, 4), nn.LayerNorm(4), nn.SiLU(), nn.Linear(4, 6)
+        nn.Linear(7, 5), nn.LayerNorm(5), nn.SiLU(),
+        nn.Linear(5, 4), nn.LayerNorm(4), nn.SiLU(),
+        nn.Linear(4, 6),
     ).double().requires_grad_(False)  # fmt: skip
     for index, (weight, bias) in enumerate(zip(layer.weights, layer.biases, strict=True)):
         plain[3 * index].weight.copy_(weight)

@@ -1,6 +1,4 @@
-"""The ghost exchange as an operator: right, differentiable, its adjoint an adjoint, fit for
-compilers.
-"""
+"""The ghost exchange as an operator: right, differentiable, and fit for compilers."""
 
 from __future__ import annotations
 
