@@ -78,7 +78,7 @@ def terminal(report: Mapping[str, Any]) -> Table:
     table = Table(title=title(report), box=box.SIMPLE_HEAD, title_justify="left")
     for name in header(report):
         left = name == "contender"
-        table.add_column(name, justify="left" if left else "right", no_wrap=left)
+        table.add_column(name, justify="left" if left else "right", no_wrap=not left)
     for row in rows(report):
         table.add_row(*row)
     return table

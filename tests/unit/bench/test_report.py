@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from mhff.errors import MHFFError
 from mhff_bench.benchmark import check_energies
@@ -14,7 +16,7 @@ from mhff_bench.contenders import MIN_STEPS, Contender
 from mhff_bench.count import Count
 from mhff_bench.peers import Peer
 from mhff_bench.report import Floor, Point, Report
-from mhff_bench.report_table import header, rows
+from mhff_bench.report_table import header, rows, terminal
 from mhff_bench.statistics import ratio, spread
 
 RIVAL = Peer("rival", "rival", "eager", {"MALLOC_TOP_PAD_": "1"})
@@ -125,3 +127,14 @@ def test_blocks_of_dynamics_are_long_enough_to_build_neighbour_lists() -> None:
     assert contender("ours").min_steps == 1
     assert contender("ours", engine="ase").min_steps == MIN_STEPS
     assert contender("rival", RIVAL, engine="ase").min_steps == 1  # it builds one at each step
+
+
+def test_long_labels_leave_the_numbers_whole_in_a_narrow_terminal() -> None:
+    found = report()
+    for entry, _ in found.contenders:
+        object.__setattr__(entry, "label", f"{entry.label}, eager, with an allocator of its own")
+    console = Console(width=80, file=io.StringIO(), record=True)
+    console.print(terminal(found.as_dict()))
+    text = console.export_text()
+    assert "…" not in text
+    assert "20 x" in text
