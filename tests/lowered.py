@@ -50,7 +50,7 @@ def results(network: Network, graph: Graph) -> tuple[torch.Tensor, torch.Tensor]
 
 
 def assert_same(exact: Network, lowered: Network, graph: Graph, error: float) -> None:
-    """Node energies, eV, and forces on atoms, eV/A, agree to `error` times max(1, largest force)."""
+    """Node energies, eV, and forces on atoms, eV/A, agree to `error` max(1, largest force)."""
     energies, gradients = results(exact, graph)
     found_energies, found_gradients = results(lowered, graph)
     right = forces(gradients, graph.edge_index, graph.n_local)

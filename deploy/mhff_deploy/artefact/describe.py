@@ -107,6 +107,6 @@ def _tables(tables: Mapping[str, Any]) -> str:
     if not tables["n_intervals"]:
         return "none: radial networks kept"
     return (
-        f"{tables['n_intervals']} intervals, error of forces on atoms {tables['measured']:.1e} eV/A "
-        f"measured, {tables['asked']:g} eV/A asked"
+        f"{tables['n_intervals']} intervals, error of forces on atoms "
+        f"{tables['measured']:.1e} eV/A measured, {tables['asked']:g} eV/A asked"
     )

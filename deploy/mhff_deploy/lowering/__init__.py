@@ -1,6 +1,7 @@
-"""Lowering: a trained model becomes an equivalent network that runs faster.
+"""Lowering: a network of some elements becomes an equivalent one that runs faster.
 
-`lower.lower` decides what a model becomes and builds it. `network` is the lowered network; `linear`
-and `mixing` fold its linear maps; `radial` and `tables` replace its radial networks by splines;
-`accuracy` chooses how fine they are, on the structures of `structures`.
+`pruning` drops elements; `network` and `layer` are the lowered network; `linear` and `mixing` fold
+its linear maps; `radial` and `tables` replace its radial networks by splines; `accuracy` chooses
+how fine these are, on the structures of `structures`; `reference` computes in plain torch what
+kernels compute. `mhff_deploy.compiling.lower` puts it all together.
 """

@@ -1,8 +1,9 @@
 """Choosing tables: as coarse as the error of forces on atoms allows.
 
-The error is measured, not estimated: the lowered network against the exact one, both in float64, on
-small rattled crystals (one as dense as diamond), on clusters, and on dimers of all pairs of elements
-at all distances. It falls as the fifth power of the number of intervals, so few trials are needed.
+The error is measured, not estimated: the lowered network against the exact one, both in float64,
+on small rattled crystals (one as dense as diamond), on clusters, and on dimers of all pairs of
+elements at all distances. It falls as the fifth power of the number of intervals, so few trials are
+needed.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class Sample(NamedTuple):
     """Share of the allowed error that may be reached here."""
 
     def error(self, network: Network) -> float:
-        """Largest error of a network's forces, eV/A, relative to max(1, largest of the structure)."""
+        """Error of a network's forces, eV/A, relative to max(1, largest of the structure)."""
         found = atomic_forces(network, self.graph, self.head_weights)
         return largest_force_error(found, self.forces, self.graph)
 

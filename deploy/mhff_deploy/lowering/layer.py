@@ -17,7 +17,7 @@ from mhff_deploy.lowering.reference import KernelEdges, Kernels
 
 
 class OwnTerms(NamedTuple):
-    """Contributions of atoms' own features to a layer, `[n, 2l + 1, width]` for each l that has one."""
+    """What atoms' own features add to a layer: `[n, 2l + 1, width]` for each l that has a term."""
 
     skip: list[torch.Tensor]
     residual: list[torch.Tensor]

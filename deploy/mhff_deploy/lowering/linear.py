@@ -17,9 +17,7 @@ def matrices(linear: PackedLinear) -> list[torch.Tensor]:
 
 
 def element_matrices(linear: ElementLinear) -> list[torch.Tensor]:
-    """Matrices `[n_elements, fan_in, fan_out]` of an element-dependent map, one per degree, with
-    its factor.
-    """
+    """Matrices `[n_elements, fan_in, fan_out]` of a map by element, with its factor, by degree."""
     return [
         weight.detach() * (weight.shape[0] * weight.shape[1]) ** -0.5 for weight in linear.weights
     ]
@@ -62,8 +60,10 @@ class Maps(nn.Module):
 
 
 class ElementMaps(Maps):
-    """Matrices for each element, `[n_elements, fan_in, fan_out]`: one product with the features at
-    their element's place.
+    """Matrices for each element, `[n_elements, fan_in, fan_out]`, by degree.
+
+    Those of a degree are one matrix, `[n_elements * fan_in, fan_out]`: features stand in the block
+    of their element, and zeros in the others.
     """
 
     elements: torch.Tensor

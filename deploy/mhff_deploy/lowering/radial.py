@@ -51,7 +51,7 @@ class RadialValues(NamedTuple):
     r: torch.Tensor
     """`[E]`, A; within the tables, where there are tables."""
     weights: tuple[torch.Tensor, ...]
-    """Convolution weights of each layer, `[E, paths, channels]`; empty where kernels read tables."""
+    """Convolution weights of each layer, `[E, paths, channels]`; none where kernels read tables."""
     densities: torch.Tensor | None
     """Edge densities of the layers that have one, `[E, layers]`; None where no layer has."""
 

@@ -86,7 +86,7 @@ def dimers(species: torch.Tensor, r: torch.Tensor) -> Graph:
 def _simple_cubic(
     elements: Sequence[str], n_atoms: int, spacing: float, rng: np.random.Generator
 ) -> Atoms:
-    """Rattled atoms on the sites of a simple cubic lattice, in the smallest cube of sites for them."""
+    """Rattled atoms on sites of a simple cubic lattice, in the smallest cube that holds them."""
     side = int(np.ceil(n_atoms ** (1 / 3)))
     sites = np.stack(np.meshgrid(*[np.arange(side)] * 3), -1).reshape(-1, 3)[:n_atoms]
     positions = spacing * sites + rng.normal(0, RATTLE, sites.shape)

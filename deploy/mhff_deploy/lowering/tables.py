@@ -1,7 +1,7 @@
 """Tables of radial functions: coefficients of splines (`mhff.ops.spline`).
 
-A spline interpolates the function at the knots, and its slope and curvature at both ends. C. de Boor,
-A Practical Guide to Splines (1978), chapter XIII.
+A spline interpolates the function at the knots, and its slope and curvature at both ends:
+C. de Boor, A Practical Guide to Splines (1978), chapter XIII.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.interpolate import make_interp_spline
+from scipy.interpolate import BSpline, make_interp_spline
 
 from mhff.ops.spline import DEGREE, TAPS, Spline
 
@@ -49,18 +49,19 @@ def tabulate(functions: Functions, spline: Spline) -> Table:
 def _values_and_derivatives(
     functions: Functions, knots: torch.Tensor
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Values at the knots `[n_tables, n, width]`; slope and curvature at the first `[n_tables,
-    width]`.
+    """Values at the knots `[n_tables, n, width]`, slope and curvature at the first of them.
+
+    Slope and curvature are `[n_tables, width]`.
     """
     with torch.no_grad():
         values = functions(knots)
     first = knots[:1]
 
-    def at(r: torch.Tensor) -> torch.Tensor:
+    def begin(r: torch.Tensor) -> torch.Tensor:
         return functions(r)[:, 0]
 
     def slope(r: torch.Tensor) -> torch.Tensor:
-        return torch.func.jvp(at, (r,), (torch.ones_like(r),))[1]
+        return torch.func.jvp(begin, (r,), (torch.ones_like(r),))[1]
 
     curvature = torch.func.jvp(slope, (first,), (torch.ones_like(first),))[1]
     return values.numpy().copy(), slope(first).detach().numpy(), curvature.detach().numpy()
@@ -73,7 +74,7 @@ def spline_weights(x: torch.Tensor) -> torch.Tensor:
 
 
 def locate(spline: Spline, r: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Interval `[n]` of distances between the first and the last knot, and x in [0, 1] within it."""
+    """Interval `[n]` of distances from the first to the last knot, and x in [0, 1] within it."""
     at = (r - spline.r_min) * spline.per_length
     interval = at.detach().to(torch.int64).clamp(0, spline.n_intervals - 1)
     return interval, at - interval
@@ -90,24 +91,15 @@ def interpolate(table: Table, which: torch.Tensor, r: torch.Tensor) -> torch.Ten
 
 
 def _basis_matrix() -> torch.Tensor:
-    """Coefficients of x^0..x^5 in the six B-splines that are not zero between two knots, `[6, 6]`."""
+    """Coefficients of x^0..x^5 of the six B-splines in an interval, `[6, 6]`."""
     rows = np.zeros((TAPS, TAPS))
-    for tap in range(TAPS):
-        # row k + tap belongs to the B-spline that begins 5 - tap knots before this interval
-        spline = make_basis(DEGREE - tap)
-        x = np.linspace(0, 1, TAPS)
-        rows[tap] = np.linalg.solve(np.vander(x, TAPS, increasing=True), spline(x))
-    return torch.from_numpy(rows)
-
-
-def make_basis(offset: int) -> Callable[[np.ndarray], np.ndarray]:
-    """The B-spline of degree 5 on the knots 0..6, as a function of the place in its interval
-    `offset`.
-    """
-    from scipy.interpolate import BSpline
-
+    x = np.linspace(0, 1, TAPS)
     element = BSpline.basis_element(np.arange(TAPS + 1), extrapolate=False)
-    return lambda x: np.nan_to_num(element(x + offset))
+    for tap in range(TAPS):
+        # row k + tap belongs to the B-spline that begins 5 - tap knots before interval k
+        values = np.nan_to_num(element(x + DEGREE - tap))
+        rows[tap] = np.linalg.solve(np.vander(x, TAPS, increasing=True), values)
+    return torch.from_numpy(rows)
 
 
 _BASIS = _basis_matrix()

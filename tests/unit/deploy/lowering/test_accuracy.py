@@ -1,4 +1,4 @@
-"""Tables are as fine as the error of forces on atoms asks for: everywhere, in dense crystals too."""
+"""Tables keep the error of forces on atoms: at all distances, and in dense crystals."""
 
 from __future__ import annotations
 
