@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 from command_line import Here, here
+from threads import N_THREADS
 
-torch.set_num_threads(1)  # two OpenMP threads on contended cores are far slower than one
+torch.set_num_threads(N_THREADS)
 
 
 @pytest.fixture(autouse=True)
@@ -18,14 +19,6 @@ def _no_global_state() -> Iterator[None]:
     yield
     after = torch.get_default_dtype(), torch.is_grad_enabled()
     assert after == before, "a test or the library changed torch's default dtype or gradient mode"
-
-
-@pytest.fixture
-def two_threads() -> Iterator[None]:
-    """Two of torch's threads, for what must not depend on their number."""
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(1)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from calculators import assert_program_gives_the_models_numbers, exact
 from command_line import Here, output_of, refusal_of, run_mhff
 from models import random_model
 from programs import cached
+from threads import threads
 from tolerances import SINGLE_PRECISION, assert_close_to_scale
 
 from mhff import MHFFCalculator
@@ -83,9 +84,7 @@ def test_a_packages_constants_begin_at_cache_lines() -> None:
     assert all(constant.data_ptr() % CACHE_LINE == 0 for constant in program.constants.values())
 
 
-def test_a_package_gives_the_same_numbers_in_every_run(
-    request: pytest.FixtureRequest,
-) -> None:
+def test_a_package_gives_the_same_numbers_in_every_run() -> None:
     """Loops that AOTInductor makes would add to sums in any order, were sums over edges not
     kernels.
     """
@@ -94,10 +93,10 @@ def test_a_package_gives_the_same_numbers_in_every_run(
     graph = graph_from_atoms(structures.rattled_bulk().repeat(3), known.elements, known.r_max)
     weights = torch.ones(graph.n_local, len(known.heads), dtype=torch.float64)
     alone = evaluator.evaluate(graph, weights)
-    request.getfixturevalue("two_threads")
-    first = evaluator.evaluate(graph, weights)
-    for _ in range(30):
-        results = evaluator.evaluate(graph, weights)
+    with threads(2):
+        first = evaluator.evaluate(graph, weights)
+        others = [evaluator.evaluate(graph, weights) for _ in range(30)]
+    for results in others:
         for found, expected in zip(results, first, strict=True):
             assert torch.equal(found, expected)
     for found, expected in zip(first, alone, strict=True):

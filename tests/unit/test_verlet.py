@@ -21,7 +21,7 @@ from mhff.neighbours import neighbour_list
 from mhff.verlet import MAX_TRAJECTORIES, VerletList, VerletLists
 
 R_MAX = 3.0
-ROUNDING = 1e-12
+SAME_VECTORS = 1e-12
 """A, of vectors that follow from displacements."""
 OPEN = np.zeros((3, 3)), np.zeros(3, bool)
 PERIODIC = np.ones(3, bool)
@@ -40,7 +40,7 @@ def assert_complete(
 ) -> None:
     vectors, index = (tensor.numpy() for tensor in verlet.edges(positions, cell, pbc))
     assert (np.diff(index[1]) >= 0).all()
-    assert_same_edges((index, vectors), all_pairs(positions, cell, pbc, R_MAX), ROUNDING)
+    assert_same_edges((index, vectors), all_pairs(positions, cell, pbc, R_MAX), SAME_VECTORS)
 
 
 @pytest.mark.parametrize(("cell", "pbc"), CELLS.values(), ids=CELLS.keys())
@@ -106,7 +106,7 @@ def test_threads_may_share_a_list() -> None:
     def check(number: int) -> None:
         for _ in range(100):
             vectors, index = verlet.edges(starts[number], *OPEN)
-            assert_same_edges((index.numpy(), vectors.numpy()), expected[number], ROUNDING)
+            assert_same_edges((index.numpy(), vectors.numpy()), expected[number], SAME_VECTORS)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(check, range(4)))
@@ -242,7 +242,7 @@ def test_alternating_trajectories_keep_their_lists(
         for number in range(5):
             vectors, index = lists.edges(positions[number], *OPEN)
             expected = neighbour_list(positions[number], *OPEN, R_MAX)
-            assert_same_edges((index.numpy(), vectors.numpy()), expected, ROUNDING)
+            assert_same_edges((index.numpy(), vectors.numpy()), expected, SAME_VECTORS)
         positions = positions + velocities
     assert searches[0] < 5 * n_steps / 4
 
@@ -255,7 +255,7 @@ def test_more_trajectories_than_lists_are_right_too() -> None:
         for start in starts:
             vectors, index = lists.edges(start + shift, *OPEN)
             expected = neighbour_list(start + shift, *OPEN, R_MAX)
-            assert_same_edges((index.numpy(), vectors.numpy()), expected, ROUNDING)
+            assert_same_edges((index.numpy(), vectors.numpy()), expected, SAME_VECTORS)
 
 
 def test_a_refused_step_does_not_disturb_the_next(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,27 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import Here, refusal_of
 from models import random_model
 
-from mhff.cli import main
 from mhff.engines import Engine, Steps
 from mhff.errors import MHFFError
 from mhff.options import CompileOptions, Form
 from mhff_bench.workers import own
-
-
-def refusal(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
-) -> str:
-    """The sentence on standard error; the exit code must be that of a user's mistake."""
-    monkeypatch.setattr(sys, "argv", ["mhff", "bench", *arguments])
-    with pytest.raises(SystemExit) as stop:
-        main()
-    printed = capsys.readouterr()
-    assert stop.value.code == 2
-    assert printed.out == ""
-    assert len(printed.err.strip().splitlines()) == 1
-    return printed.err.removeprefix("mhff: ").strip()
 
 
 @pytest.mark.parametrize(
@@ -81,37 +67,30 @@ def refusal(
     ],
 )
 def test_what_does_not_exist(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    mhff: Here,
     arguments: str,
     sentence: str,
 ) -> None:
-    assert sentence in refusal(monkeypatch, capsys, "mini", *arguments.split())
+    assert sentence in refusal_of(mhff("bench", "mini", *arguments.split()))
 
 
-def test_a_file_that_is_not_there(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert "no.mhff" in refusal(monkeypatch, capsys, "no.mhff")
+def test_a_file_that_is_not_there(mhff: Here) -> None:
+    assert "no.mhff" in refusal_of(mhff("bench", "no.mhff"))
 
 
-def test_a_system_with_elements_that_the_model_lacks(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_a_system_with_elements_that_the_model_lacks(mhff: Here, tmp_path: Path) -> None:
     random_model("mp", elements=("H", "O")).save(tmp_path / "M.mhff")
-    found = refusal(monkeypatch, capsys, str(tmp_path / "M.mhff"), "--form", "eager")
+    found = refusal_of(mhff("bench", str(tmp_path / "M.mhff"), "--form", "eager"))
     assert found.startswith("this structure has Mg, but this model knows only H, O")
 
 
-def test_an_artefact_has_its_own_form(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_an_artefact_has_its_own_form(mhff: Here, tmp_path: Path) -> None:
     from mhff_deploy.compiling.cache import compiled
 
     path = compiled(
         random_model("one_layer"), CompileOptions(form=Form.TORCHSCRIPT), folder=tmp_path
     )
-    found = refusal(monkeypatch, capsys, str(path), "--dtype", "float64")
+    found = refusal_of(mhff("bench", str(path), "--dtype", "float64"))
     assert found.endswith(
         "is an artefact and has the form and precision that it was compiled in; leave out --form "
         "and --dtype"

@@ -15,6 +15,7 @@ import yaml
 from labelled import E0S, write_data
 from models import CONFIGS, random_network
 from rich.console import Console
+from threads import threads
 from tolerances import ROUNDING, SINGLE_PRECISION, Tolerance, assert_close_to_scale
 
 from mhff.atoms import graph_from_atoms
@@ -111,26 +112,25 @@ def derivatives(function: Callable[..., torch.Tensor], given: list[Any]) -> list
     return [messages.detach(), *(x.detach() for x in first), *second]
 
 
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
 @pytest.mark.parametrize("name", NAMES)
 def test_all_derivatives(
-    operators: Callable[..., Any], name: str, size: tuple[int, int, int], threads: int
+    operators: Callable[..., Any],
+    name: str,
+    size: tuple[int, int, int],
+    n_threads: int,
 ) -> None:
     network = small(name).double()
-    torch.set_num_threads(threads)
-    try:
-        for layer in range(network.config.n_layers):
-            part = network.layers[layer].interaction.convolution
-            kernel = KernelConvolution(operators(torch.float64), f"{name}_{layer}", torch.float64)
-            given = arguments(part, size)
-            for found, expected in zip(
-                derivatives(kernel, given), derivatives(convolution, given), strict=True
-            ):
-                assert found.shape == expected.shape
-                assert_close_to_scale(found, expected, ROUNDING)
-    finally:
-        torch.set_num_threads(1)
+    for layer in range(network.config.n_layers):
+        part = network.layers[layer].interaction.convolution
+        kernel = KernelConvolution(operators(torch.float64), f"{name}_{layer}", torch.float64)
+        given = arguments(part, size)
+        with threads(n_threads):
+            results = derivatives(kernel, given)
+        for found, expected in zip(results, derivatives(convolution, given), strict=True):
+            assert found.shape == expected.shape
+            assert_close_to_scale(found, expected, ROUNDING)
 
 
 @pytest.mark.parametrize("name", NAMES)

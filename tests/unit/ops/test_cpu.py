@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from models import random_model
+from threads import threads
 from tolerances import ROUNDING, SINGLE_PRECISION, assert_close
 
 from mhff.atoms import graph_from_atoms
@@ -27,15 +26,6 @@ from mhff_deploy.lowering.radial import tabulate_radial
 
 MANY_THREADS = 9
 """More than there are copies of a gradient: a convolution's adjoint then walks along senders."""
-
-
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(1)
 
 
 @pytest.fixture(
