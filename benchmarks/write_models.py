@@ -159,7 +159,8 @@ def scale_readouts(model: torch.nn.Module, factor: torch.Tensor) -> None:
 
 def last_linear(block: torch.nn.Module) -> torch.nn.Module:
     """The linear map of an interaction block or a readout that its output is proportional to."""
-    return block.linear_2 if hasattr(block, "linear_2") else block.linear
+    parts = dict(block.named_children())
+    return parts.get("linear_2") or parts["linear"]
 
 
 def output_of(part: torch.nn.Module, model: torch.nn.Module, atoms: Atoms) -> torch.Tensor:

@@ -174,7 +174,7 @@ class MHFFCalculator(Calculator):
         return torch.tensor(choice.head_weights, dtype=torch.float64).expand(n_atoms, -1)
 
     def head_weights(self, atoms: Atoms) -> torch.Tensor:
-        """Head weights `[n_atoms, n_heads]`: from the structure's `mhff_head`, or the calculator."""
+        """Head weights `[n_atoms, n_heads]` by the structure's `mhff_head`, or the calculator's."""
         return self._weights(self._choice(atoms), len(atoms))
 
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:

@@ -28,7 +28,7 @@ def assert_program_gives_the_models_numbers(
     structures: Iterable[Callable[[], Atoms]],
     tolerance: Tolerance = ROUNDING,
 ) -> None:
-    """Energies of atoms, forces and the energies of all heads, of a program opened with this head."""
+    """Energies per atom, forces and all heads' energies of a program opened with this head."""
     for make in structures:
         found, expected = make(), make()
         found.calc = MHFFCalculator(program, head=head)

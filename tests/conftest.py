@@ -1,4 +1,4 @@
-"""What every test has in common: one thread, and a library that leaves torch's global state alone."""
+"""All tests use one thread, and check that the library leaves torch's global state alone."""
 
 from __future__ import annotations
 

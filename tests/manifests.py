@@ -25,7 +25,7 @@ def manifest(
     capabilities: dict[str, Any] | None = None,
     **changes: Any,
 ) -> Manifest:
-    """A manifest of a program for this machine, with changes of its fields, options or capabilities."""
+    """A manifest for this machine, with changes of its fields, options or capabilities."""
     asked = {"head": "gas", "precision": Precision.FLOAT32, "form": Form.AOTI, "table_error": 1e-6}
     able = {
         "heads": HEADS,

@@ -38,7 +38,7 @@ def triclinic() -> Atoms:
 
 
 def tiny_cell() -> Atoms:
-    """Primitive cell of MgO, 2 atoms, much smaller than the cutoff: atoms see images of themselves."""
+    """Primitive cell of MgO, much smaller than the cutoff: atoms see images of themselves."""
     atoms = bulk("MgO", "rocksalt", a=MGO_LATTICE)
     atoms.positions[1] += [0.05, -0.08, 0.03]
     return atoms

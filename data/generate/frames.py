@@ -77,7 +77,7 @@ def fault(frame: Atoms) -> str | None:
 
 
 def report(count: int, name: str, atoms: Atoms, label: Callable[[], Atoms]) -> Atoms | None:
-    """The labelled frame, or None where the calculation fails; one line on the terminal either way."""
+    """The labelled frame, or None where the calculation fails; says one line either way."""
     try:
         frame = label()
     except (

@@ -30,7 +30,7 @@ def with_compile_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
-    """A field as an option of the command line: a number or a word, None where it has no default."""
+    """A field as an option: a number or a word, None where it has no default."""
     (about,) = (entry for entry in field.metadata if isinstance(entry, Help))
     kind = float if field.annotation == float | None else str
     default = None if field.default is None else str(field.default)
@@ -103,7 +103,8 @@ def _chosen(heads: Heads, beginning: str | None) -> str:
         return heads.complete(beginning)
     if len(heads) > 1:
         raise MHFFError(
-            f"no head given: this model has the heads {listing(heads.names)}; choose one with --head"
+            f"no head given: this model has the heads {listing(heads.names)}; choose one with "
+            "--head"
         )
     return heads.names[0]
 
@@ -128,9 +129,8 @@ def _report(manifest: Manifest, heads: Heads) -> list[str]:
     how_exact = "radial networks kept"
     if tables.n_intervals:
         how_exact = (
-            f"tables of {tables.n_intervals} intervals: forces on atoms to {tables.measured:.1e} eV/A, "
-            f"asked "
-            f"{tables.asked:g}"
+            f"tables of {tables.n_intervals} intervals: forces on atoms to "
+            f"{tables.measured:.1e} eV/A, asked {tables.asked:g}"
         )
     return [
         f"head {can.default_head} of {listing(heads.names)}; elements {listing(can.elements)}; "

@@ -135,8 +135,7 @@ def run_logged(command: list[str], log: Path, step: str) -> None:
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         ) as job,
     ):
-        assert job.stdout is not None
-        for line in job.stdout:
+        for line in job.stdout or ():
             file.write(line)
             counts = re.match(r"\[(\d+/\d+)\]", line)
             if counts and time.monotonic() - reported > REPORT_INTERVAL:

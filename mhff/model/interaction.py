@@ -300,6 +300,6 @@ def build_interaction(
     generator: torch.Generator,
 ) -> Interaction:
     """The interaction block of a layer."""
-    is_nonlinear = config.block(layer).is_nonlinear
-    interaction = NonLinearResidualInteraction if is_nonlinear else ClassicInteraction
-    return interaction(config, layer, constants, generator)
+    if config.block(layer).is_nonlinear:
+        return NonLinearResidualInteraction(config, layer, constants, generator)
+    return ClassicInteraction(config, layer, constants, generator)

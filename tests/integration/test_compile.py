@@ -32,11 +32,13 @@ from ase.build import bulk
 from mhff.opening import open_evaluator
 from mhff.atoms import graph_from_atoms
 evaluator = open_evaluator(sys.argv[1])
-graph = graph_from_atoms(bulk("MgO", "rocksalt", a=4.21, cubic=True), evaluator.capabilities.elements, evaluator.capabilities.r_max)
-weights = torch.ones(8, len(evaluator.capabilities.heads), dtype=torch.float64)
+can = evaluator.capabilities
+graph = graph_from_atoms(bulk("MgO", "rocksalt", a=4.21, cubic=True), can.elements, can.r_max)
+weights = torch.ones(8, len(can.heads), dtype=torch.float64)
 evaluate = lambda: evaluator.evaluate(graph, weights)[1]
 expected, found = evaluate(), []
-threads = [threading.Thread(target=lambda: found.append([evaluate() for _ in range(50)])) for _ in range(8)]
+work = lambda: found.append([evaluate() for _ in range(50)])
+threads = [threading.Thread(target=work) for _ in range(8)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
 for results in found: print("same" if all(torch.equal(x, expected) for x in results) else "other")
@@ -75,7 +77,7 @@ def test_a_float32_package_agrees_to_its_precision() -> None:
 
 
 def test_a_packages_constants_begin_at_cache_lines() -> None:
-    """Where vectors lie across two, kernels lose a fourth of their speed, by the luck of `malloc`."""
+    """Where vectors lie across two, kernels lose a quarter of their speed, by luck."""
     content = cached("mini", precision="float32", form="aoti").read_bytes()
     manifest = read_manifest(content, "mini")
     program = start_program(parts_of(content, manifest), manifest, "mini")

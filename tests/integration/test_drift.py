@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 def conserved(
     calculator: MHFFCalculator, repeats: int, steps: int, time_step: float, every: int = 10
 ) -> np.ndarray:
-    """Total energy per atom along a trajectory, eV, less its first value; the time step is in fs."""
+    """Total energy per atom along a trajectory, eV, less its first value; time step in fs."""
     atoms = magnesia(repeats, rattle=0.0)
     MaxwellBoltzmannDistribution(atoms, temperature_K=TEMPERATURE, rng=np.random.default_rng(1))
     atoms.calc = calculator

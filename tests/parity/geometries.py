@@ -1,4 +1,4 @@
-"""Structures for a case: those of tests/structures.py and some more, in the elements of its model."""
+"""Structures for a case: those of tests/structures.py and more, in its model's elements."""
 
 from __future__ import annotations
 

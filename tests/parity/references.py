@@ -27,7 +27,7 @@ CACHE = cache_folder() / "parity"
 
 @dataclass(frozen=True)
 class References:
-    """A folder with `<case>.model`, `<case>.npz` (see peer/evaluate.py) and `refused/<name>.model`."""
+    """A folder with `<case>.model`, `<case>.npz` (peer/evaluate.py) and `refused/<name>.model`."""
 
     folder: Path
 

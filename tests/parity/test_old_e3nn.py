@@ -14,7 +14,8 @@ from importlib.metadata import version
 import pytest
 from mhff.model.coupling import clebsch_gordan
 assert version("e3nn") == "0.4.4"
-clebsch_gordan(1, 1, 2)  # loads e3nn, which tests cannot do alone: 0.4.4 reads its constants as torch no longer allows
+# loads e3nn, which tests cannot do alone: 0.4.4 reads its constants as torch no longer allows
+clebsch_gordan(1, 1, 2)
 sys.exit(pytest.main(["-q", "--no-header", "-p", "no:cacheprovider", *sys.argv[1:]]))
 """
 TESTS = (

@@ -384,7 +384,7 @@ def test_neither_a_model_nor_an_artefact(tmp_path: Path) -> None:
     path.write_text("not a model at all")
     with pytest.raises(
         MHFFError,
-        match=r"^'.*notes.txt' is not an mhff file; expected one of: \.mhff model files, .*artefacts",
+        match=r"^'.*notes.txt' is not an mhff file; expected one of: \.mhff model files, .*artef",
     ):
         MHFFCalculator(path, head="materials")
     with pytest.raises(MHFFError, match=r"^no file "):

@@ -114,7 +114,10 @@ def test_rows() -> None:
 
 def test_a_sentence_for_each_head_that_extrapolates() -> None:
     symbols = ["Mg", "C", "H", "O"]
-    sentence = "head 'surfaces' was not trained on {}; its predictions for these elements are extrapolations"
+    sentence = (
+        "head 'surfaces' was not trained on {}; its predictions for these elements are "
+        "extrapolations"
+    )
     assert HEADS.extrapolations(HEADS.row("surfaces"), symbols) == [sentence.format("H, Mg")]
     assert HEADS.extrapolations(HEADS.row("molecules"), symbols) == [], "no record, no judgement"
     per_atom = HEADS.rows(["materials", "surfaces", "molecules", "materials"])

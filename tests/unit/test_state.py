@@ -143,7 +143,7 @@ def test_models_without_state_do_not_read_it(value: object) -> None:
 def test_a_state_that_is_not_a_number_is_refused(model: Model, key: str, value: object) -> None:
     with pytest.raises(
         MHFFError,
-        match=rf"^expected a number in atoms.info\['{key}'\], got {re.escape(repr(value))}; correct",
+        match=rf"^expected a number in atoms.info\['{key}'\], got {re.escape(repr(value))};",
     ):
         energy(model, **{key: value})
 

@@ -1,4 +1,4 @@
-"""Evaluates mace-torch models: all structures with all heads in one batch, in float64 and float32."""
+"""Evaluates mace-torch models: all structures and heads in one batch, in both precisions."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def load(path: Path, dtype: str) -> torch.nn.Module:
 def reference_numbers(
     path: Path, structures: list[dict[str, Any]], heads: list[str] | None = None
 ) -> dict[str, np.ndarray]:
-    """`<dtype>/<structure>/<quantity>` of a model file, and `<dtype>/E0s` `[n_heads, n_elements]`."""
+    """`<dtype>/<structure>/<quantity>` of a model, and `<dtype>/E0s` `[n_heads, n_elements]`."""
     numbers = {}
     for dtype in TORCH_DTYPES:
         model = load(path, dtype)

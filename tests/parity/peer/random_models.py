@@ -130,7 +130,7 @@ def build(options: dict[str, Any], seed: int) -> torch.nn.Module:
 
 
 def randomise(model: torch.nn.Module) -> None:
-    """Give a random value to what a fresh model has at 0, at 1, or so small that it would not show."""
+    """Give a random value to whatever is 0, 1 or too small to show in a fresh model."""
     for module in model.modules():
         for name, parameter in module.named_parameters(recurse=False):
             noise = torch.randn_like(parameter)

@@ -72,8 +72,14 @@ def test_tables(path: Path, mhff: Here) -> None:
     out = output_of(done)
     assert done.stderr == ""
     for words in (
-        "H, C, N, O, Mg", "4 A, 2 layers", "oxides [bulk]", "CC-BY-4.0", "arXiv:2510.25380", "epochs=3", "nonlinear_residual"
-    ):  # fmt: skip
+        "H, C, N, O, Mg",
+        "4 A, 2 layers",
+        "oxides [bulk]",
+        "CC-BY-4.0",
+        "arXiv:2510.25380",
+        "epochs=3",
+        "nonlinear_residual",
+    ):
         assert words in out
     for energy in describe(path)["heads"][1]["E0s"].values():
         assert f"{energy:.6f}" in out

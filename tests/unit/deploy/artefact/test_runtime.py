@@ -102,7 +102,7 @@ def test_copies_share_the_program_that_was_opened(tmp_path: Path) -> None:
         assert twin.get_potential_energy(atoms) == expected
     with pytest.raises(
         MHFFError,
-        match=r"^'.*program\.pt' has changed since it was opened: .*; open it again, or put the old",
+        match=r"^'.*program\.pt' has changed since it was opened: .*; open it again, or put",
     ):
         through_pickle(calculator)
 

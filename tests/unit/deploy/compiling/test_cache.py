@@ -35,7 +35,7 @@ def model() -> Model:
 
 @pytest.fixture
 def built(monkeypatch: pytest.MonkeyPatch) -> list[CompleteOptions]:
-    """What the compiler was asked for; it gives artefacts at once, with nothing in them that runs."""
+    """What the compiler was asked for; it gives artefacts at once, which cannot run."""
     asked: list[CompleteOptions] = []
 
     def build(model: Model, options: CompleteOptions, target: str, say: Any) -> tuple[bytes, None]:
