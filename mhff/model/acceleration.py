@@ -21,8 +21,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from mhff.model.convolution import Convolution
 from mhff.model.coupling import convolution_paths
-from mhff.model.interaction import Convolution
 from mhff.model.mace import MACE
 from mhff.model.product import Product
 from mhff.ops.contraction import contraction_operator

@@ -15,14 +15,12 @@ M = sum over neighbours, rho = learned density of the edges, h = node features, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import torch
 from torch import nn
 
 from mhff.model.config import ModelConfig
-from mhff.model.coupling import message_layout
-from mhff.model.exact import ExactConstants
+from mhff.model.convolution import Convolution, Edges, RadialInputs
 from mhff.model.layers import (
     Activation,
     ElementEmbedding,
@@ -35,7 +33,7 @@ from mhff.model.layers import (
     split_degrees,
     uniform,
 )
-from mhff.ops.convolution import Convolve, convolution, sum_over_edges
+from mhff.ops.convolution import sum_over_edges
 from mhff.ops.ghosts import exchange_ghosts
 
 DENSITY_WIDTH = 64
@@ -43,62 +41,6 @@ DENSITY_WIDTH = 64
 INITIAL_ALPHA = 20.0
 INITIAL_BETA = 0.0
 """Initial normalisation of the non-linear block."""
-
-
-class RadialInputs(NamedTuple):
-    """Inputs of the radial networks for E edges."""
-
-    species: torch.Tensor
-    """`[2, E]`: species index of sender and receiver."""
-    basis: torch.Tensor
-    """`[E, n_radial]`."""
-    envelope: torch.Tensor
-    """`[E, 1]`."""
-
-
-class Edges(NamedTuple):
-    """E edges j -> i; senders are among n_all atoms, receivers among n_local."""
-
-    edge_index: torch.Tensor
-    """`[2, E]`: sender, receiver."""
-    harmonics: torch.Tensor
-    """`[E, (l_max + 1)^2]`."""
-    radial: RadialInputs
-    n_local: int
-    ghost_plan: torch.Tensor
-    """Owners of the ghosts (`mhff.ops.ghosts`)."""
-
-
-class Convolution(ExactConstants):
-    """Messages from neighbours, `[n_local, 2l + 1, paths_to[l] * edge_channels]` for each l."""
-
-    coupling: torch.Tensor
-
-    def __init__(self, config: ModelConfig, layer: int, coupling: torch.Tensor) -> None:
-        super().__init__()
-        layout = message_layout(config.message_lmax(layer), config.l_max)
-        self.paths_to = layout.paths_to
-        self.rows_to = layout.rows_to
-        self.n_paths = sum(self.paths_to)
-        self.operator: Convolve = convolution
-        self.add_constant("coupling", coupling)
-
-    def forward(
-        self, features: torch.Tensor, weights: torch.Tensor, edges: Edges
-    ) -> list[torch.Tensor]:
-        """`features [n_all, (message_lmax + 1)^2, C]`, `weights [E, paths * C]`."""
-        per_path = weights.unflatten(1, (self.n_paths, features.shape[2]))
-        messages = self.operator(
-            features,
-            edges.harmonics,
-            per_path,
-            self.coupling,
-            self.paths_to,
-            edges.edge_index,
-            edges.n_local,
-        )
-        blocks = messages.split(self.rows_to, dim=1)
-        return [block.unflatten(1, (2 * l + 1, -1)).flatten(2) for l, block in enumerate(blocks)]
 
 
 class Interaction(nn.Module):

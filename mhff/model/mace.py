@@ -16,7 +16,8 @@ from mhff.graph import Graph
 from mhff.model.angular import SphericalHarmonics
 from mhff.model.config import ModelConfig
 from mhff.model.constants import model_constants
-from mhff.model.interaction import Edges, RadialInputs, build_interaction
+from mhff.model.convolution import Edges, RadialInputs
+from mhff.model.interaction import build_interaction
 from mhff.model.layers import ElementEmbedding, normal
 from mhff.model.network import Network
 from mhff.model.product import Product

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from mhff.model.interaction import Interaction, RadialInputs
+from mhff.model.convolution import RadialInputs
+from mhff.model.interaction import Interaction
 from mhff.model.mace import MACE
 from mhff.model.radial import RadialBasis
 from mhff.neighbours import MIN_DISTANCE

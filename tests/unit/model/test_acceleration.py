@@ -23,8 +23,8 @@ from mhff.errors import MHFFError
 from mhff.files import kernel_folder
 from mhff.graph import collate
 from mhff.model.acceleration import convolution_shape, use_kernels
+from mhff.model.convolution import Convolution
 from mhff.model.derivatives import energies_and_edge_gradients
-from mhff.model.interaction import Convolution
 from mhff.model.mace import MACE
 from mhff.ops.convolution import convolution
 from mhff.ops.cpu import build as build_module
