@@ -26,9 +26,9 @@ HEADINGS = {"energy": "energy", "energies": "per atom", "forces": "forces", "str
 NOTES = """\
 Written by `tests/parity/table.py`. A triple is one model, one structure and one of the model's
 heads. Every number is the largest error of mhff against mace-torch in float64, relative to what the
-docstring of `compare.py` says; the last column is mace-torch's own in float32, forces. A case counts
-for one value of every option; a dash stands for a model of one layer, to which the option means
-nothing. With Chebyshev polynomials forces and stress are compared with finite differences instead.
+docstring of `compare.py` says; the last column is mace-torch's own in float32, forces. A case
+counts for one value of every option; a dash stands for a model of one layer, to which the option
+means nothing. With Chebyshev polynomials forces and stress are compared with finite differences.
 """
 
 
