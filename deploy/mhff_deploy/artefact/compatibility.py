@@ -18,6 +18,8 @@ USED_BY_COMPILERS = re.compile(
     r"^(sse|ssse|avx|fma|f16c|bmi|abm|popcnt|movbe|adx|amx|gfni|sha|v?aes|v?pclmul|xop|asimd|sve)"
 )
 """Instruction sets that a C++ compiler uses by itself when it compiles for this machine."""
+X86_64_V3 = frozenset({"avx2", "bmi1", "bmi2", "f16c", "fma", "movbe"})
+"""Instruction sets of `InstructionSet.X86_64_V3`."""
 
 
 def processor(device: str | torch.device) -> str:
@@ -61,6 +63,8 @@ def check_manifest(manifest: Manifest, name: str | Path, asked: CompileOptions |
         _check_gpu(manifest, name)
     elif manifest.options.isa is InstructionSet.NATIVE:
         _check_cpu(manifest, name)
+    else:
+        _check_portable(name)
 
 
 def _check_asked(manifest: Manifest, name: str | Path, asked: CompileOptions) -> None:
@@ -90,6 +94,16 @@ def _check_cpu(manifest: Manifest, name: str | Path) -> None:
         raise MHFFError(
             f"'{name}' was compiled for a processor with {listing(missing)}, which this one lacks; "
             f"{remedy}"
+        )
+
+
+def _check_portable(name: str | Path) -> None:
+    here = set(instructions())
+    missing = sorted(X86_64_V3 - here)
+    if here and missing:
+        raise MHFFError(
+            f"'{name}' was compiled for processors with AVX2, but this one lacks "
+            f"{listing(missing)}; recompile it here with --isa native"
         )
 
 

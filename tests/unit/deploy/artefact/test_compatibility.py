@@ -22,14 +22,14 @@ ON_GPU = {"device": "cuda:0"}
 def this_cpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A machine with AVX2 and FMA, as Linux describes it."""
     file = tmp_path / "cpuinfo"
-    file.write_text("processor\t: 0\nflags\t\t: fpu vme sse2 avx2 fma hypervisor\n")
+    file.write_text("processor\t: 0\nflags\t\t: fpu sse2 avx2 bmi1 bmi2 f16c fma movbe vmx\n")
     monkeypatch.setattr(compatibility, "CPU_INFO", file)
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
 
 
 @pytest.mark.usefixtures("this_cpu")
 def test_the_instruction_sets_of_this_machine() -> None:
-    assert instructions() == ("avx2", "fma", "sse2")
+    assert instructions() == ("avx2", "bmi1", "bmi2", "f16c", "fma", "movbe", "sse2")
 
 
 @pytest.mark.usefixtures("this_cpu")
@@ -55,6 +55,17 @@ def test_portable_programs_run_on_lesser_processors() -> None:
     check_manifest(
         manifest(options=portable, processor="AVX512", instructions=("avx512f",)), "a.pt2", CPU
     )
+
+
+@pytest.mark.usefixtures("this_cpu")
+def test_portable_programs_need_avx2() -> None:
+    old = compatibility.CPU_INFO
+    old.write_text("flags : fpu sse2 fma movbe f16c bmi1\n")
+    with pytest.raises(
+        MHFFError,
+        match=r"^'a\.pt2' was compiled for processors with AVX2, but this one lacks avx2, bmi2; ",
+    ):
+        check_manifest(manifest(options={"isa": InstructionSet.X86_64_V3}), "a.pt2", CPU)
 
 
 def test_machine_code_runs_on_gpus_that_it_was_made_for(monkeypatch: pytest.MonkeyPatch) -> None:
