@@ -84,7 +84,7 @@ def lower(
         say("making tables of the radial functions")
         tables, measured = choose_tables(network, options.table_error)
     n_intervals = 0 if tables is None else tables.spline.n_intervals
-    if device.type != "cpu":
+    if device.type != "cpu" and tables is not None:  # on a GPU there are (`decide_kernels`)
         on_gpu = LoweredNetwork(
             network, tables, TritonKernels(network, tables, dtype, device, folder)
         )

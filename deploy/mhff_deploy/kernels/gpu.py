@@ -25,7 +25,7 @@ class TritonKernels:
     def __init__(
         self,
         network: MACE,
-        tables: RadialTables | None,
+        tables: RadialTables,
         dtype: torch.dtype,
         device: torch.device,
         folder: Path,
@@ -36,8 +36,6 @@ class TritonKernels:
         Triton compiles them when they first run, in seconds. `network`: in float64, on the CPU;
         `tables`: of its radial functions. Raises MHFFError where there is no Triton.
         """
-        if tables is None:
-            raise TypeError("no kernels in Triton for radial weights given with the edges")
         self.dtype = dtype
         self.device = device
         self.table_of = tables.table_of.to(device)

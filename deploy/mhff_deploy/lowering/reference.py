@@ -72,12 +72,11 @@ class Kernels(Protocol):
         ...
 
     def convolution(self, layer: int, features: torch.Tensor, edges: KernelEdges) -> torch.Tensor:
-        """Flat messages of a layer from features `[n_all, D_in, channels]`, after the linear map
-        that follows them.
+        """Flat mapped messages of a layer from features `[n_all, D, channels]`.
 
-        With the weights that the edges bring, or else those of the tables that the kernels were
-        made with. Messages have paths to l times channels; the map (`mixing`) is in the kernel,
-        because they are better not kept.
+        Radial weights are those that the edges bring, or those of the kernels' tables. The linear
+        map (`mixing.message_map`) is part of the kernel, because messages before it, with paths to
+        l times channels, are large.
         """
         ...
 
