@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 from ase import Atoms
-from ase.build import bulk, fcc100, molecule
+from ase.build import bulk, fcc100, molecule, surface
 
 ELEMENTS = ("H", "C", "N", "O", "Mg")
 MGO_LATTICE = 4.21
@@ -28,6 +29,29 @@ def magnesia(repeats: int = 2, rattle: float = 0.05) -> Atoms:
     atoms = bulk("MgO", "rocksalt", a=MGO_LATTICE, cubic=True).repeat(repeats)
     atoms.rattle(rattle, seed=7)
     return atoms
+
+
+def adsorbate() -> Atoms:
+    """CO above a magnesium atom of MgO(100), 66 atoms, periodic with a vacuum; the CO comes last."""
+    crystal = bulk("MgO", "rocksalt", a=MGO_LATTICE, cubic=True)
+    layers = surface(crystal, (1, 0, 0), 2, vacuum=7.0, periodic=True) * (2, 2, 1)
+    layers.rattle(0.05, seed=3)
+    top = max((atom for atom in layers if atom.symbol == "Mg"), key=lambda atom: atom.z)
+    heights = np.array([[0, 0, 2.5], [0, 0, 3.63]])
+    return layers + Atoms("CO", positions=top.position + heights)
+
+
+def waters(n: int, spacing: float = 3.0, seed: int = 1) -> Atoms:
+    """Cluster of n molecules, turned at random, on a grid."""
+    rng = np.random.default_rng(seed)
+    side = int(np.ceil(n ** (1 / 3)))
+    cluster = Atoms()
+    for index in range(n):
+        water = molecule("H2O")
+        water.euler_rotate(*rng.uniform(0, 360, 3), center="COM")
+        water.translate(spacing * np.array(np.unravel_index(index, (side, side, side))))
+        cluster += water
+    return cluster
 
 
 def triclinic() -> Atoms:

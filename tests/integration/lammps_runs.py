@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import ase.io
 import numpy as np
-from ase import Atoms, build
+from ase import Atoms
 from calculators import exact
-from structures import ELEMENTS, MGO_LATTICE, tiny_cell
+from structures import ELEMENTS, tiny_cell
 from tolerances import ENGINE_ENERGY, ENGINE_FORCE
 
 from mhff import load
@@ -164,13 +164,6 @@ def folder_with_model(folder: Path, form: Form = Form.TORCHSCRIPT) -> Path:
     assert LMP.exists(), f"no {LMP}: run make lammps"
     (folder / "mini.mliap").write_bytes(lammps_file(form))
     return folder
-
-
-def magnesia() -> Atoms:
-    """64 atoms; the box is smaller than twice the cutoff."""
-    atoms = build.bulk("MgO", "rocksalt", a=MGO_LATTICE, cubic=True) * (2, 2, 2)
-    atoms.rattle(0.05, seed=7)
-    return atoms
 
 
 def primitive() -> Atoms:

@@ -7,11 +7,8 @@ from typing import Any
 
 import numpy as np
 import openmm
-from ase import Atoms, build
+from ase import Atoms
 from openmm import app, unit
-from structures import (
-    MGO_LATTICE,
-)
 
 from mhff_openmm import add_mhff_force
 from mhff_openmm.adapter import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV
@@ -19,43 +16,6 @@ from mhff_openmm.adapter import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV
 SAME_PROGRAM = 1e-11
 """eV per atom and eV/A, where only the order of sums differs."""
 MIX = {"materials": 0.25, "molecules": 0.75}
-
-
-def waters(n: int, spacing: float = 3.0, seed: int = 1) -> Atoms:
-    """Cluster of n molecules, turned at random, on a grid."""
-    rng = np.random.default_rng(seed)
-    side = int(np.ceil(n ** (1 / 3)))
-    cluster = Atoms()
-    for index in range(n):
-        molecule = build.molecule("H2O")
-        molecule.euler_rotate(*rng.uniform(0, 360, 3), center="COM")
-        molecule.translate(spacing * np.array(np.unravel_index(index, (side, side, side))))
-        cluster += molecule
-    return cluster
-
-
-def rattled(atoms: Atoms, by: float = 0.05) -> Atoms:
-    atoms.rattle(by, seed=7)
-    return atoms
-
-
-def magnesia() -> Atoms:
-    """64 atoms, periodic."""
-    return rattled(build.bulk("MgO", "rocksalt", a=MGO_LATTICE, cubic=True) * (2, 2, 2))
-
-
-def adsorbate() -> Atoms:
-    """CO on MgO(100), periodic in all directions as OpenMM has it, with a vacuum."""
-    slab = build.surface(
-        build.bulk("MgO", "rocksalt", a=MGO_LATTICE, cubic=True),
-        (1, 0, 0),
-        2,
-        vacuum=7.0,
-        periodic=True,
-    )
-    slab = rattled(slab * (2, 2, 1))
-    top = max((atom for atom in slab if atom.symbol == "Mg"), key=lambda atom: atom.z)
-    return slab + Atoms("CO", positions=top.position + np.array([[0, 0, 2.4], [0.2, 0, 3.54]]))
 
 
 def reduced(atoms: Atoms) -> Atoms:

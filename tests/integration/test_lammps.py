@@ -10,7 +10,7 @@ from pathlib import Path
 import ase.io
 import numpy as np
 import pytest
-from ase import Atoms, build
+from ase import Atoms
 from command_line import output_of, run_mhff
 from lammps_runs import (
     MEASURE,
@@ -20,7 +20,6 @@ from lammps_runs import (
     assert_same,
     folder_with_model,
     labels,
-    magnesia,
     primitive,
     read,
     record,
@@ -29,7 +28,7 @@ from lammps_runs import (
     start,
     turned,
 )
-from structures import MGO_LATTICE, far_apart, slab, triclinic
+from structures import far_apart, magnesia, slab, triclinic
 from tolerances import NVE_DRIFT
 
 from mhff.options import Form
@@ -150,7 +149,7 @@ def test_head_per_type_and_changed_between_runs_equals_a_fresh_start(lammps_fold
 @pytest.mark.slow
 def test_bulk_conserves_its_energy(tmp_path: Path) -> None:
     folder = folder_with_model(tmp_path, Form.AOTI)
-    atoms = build.bulk("MgO", "rocksalt", a=MGO_LATTICE, cubic=True) * (2, 2, 2)
+    atoms = magnesia(rattle=0.0)
     text = f"""
         {start(folder, "bulk", atoms)}
         pair_style mliap unified mini.mliap 0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ase import Atoms, build
+from ase import Atoms
 from command_line import output_of
 from lammps_runs import (
     MEASURE,
@@ -19,7 +19,6 @@ from lammps_runs import (
     bonded,
     folder_with_model,
     labels,
-    magnesia,
     read,
     record,
     run,
@@ -27,7 +26,7 @@ from lammps_runs import (
     start,
     turned,
 )
-from structures import MGO_LATTICE
+from structures import adsorbate, magnesia
 from tolerances import ENGINE_ENERGY
 
 COEFF = f"pair_coeff * * {labels('surfaces')}\n"
@@ -35,16 +34,6 @@ HYBRID = (
     f"pair_style hybrid mliap unified mini.mliap 0 lj/cut 4.0\npair_coeff * * mliap {COEFF[15:]}"
 )
 REFUSED = r"the model does not receive \d+ of \d+ (pairs within the cutoff, such as atoms|atoms)"
-
-
-def adsorbate() -> Atoms:
-    """CO above a magnesium atom of MgO(100), 66 atoms; the molecule comes last."""
-    crystal = build.bulk("MgO", "rocksalt", a=MGO_LATTICE, cubic=True)
-    slab = build.surface(crystal, (1, 0, 0), 2, vacuum=7.0, periodic=True) * (2, 2, 1)
-    slab.rattle(0.05, seed=3)
-    top = max((atom for atom in slab if atom.symbol == "Mg"), key=lambda atom: atom.z)
-    heights = np.array([[0, 0, 2.5], [0, 0, 3.63]])
-    return slab + Atoms("CO", positions=top.position + heights)
 
 
 def molecules() -> Atoms:

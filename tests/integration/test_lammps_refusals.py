@@ -7,20 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ase import Atoms, build
+from ase import Atoms
 from command_line import output_of
-from lammps_runs import (
-    PAIR,
-    ase_result,
-    bonded,
-    labels,
-    magnesia,
-    primitive,
-    run,
-    run_python,
-    start,
-)
-from structures import MGO_LATTICE
+from lammps_runs import PAIR, ase_result, bonded, labels, primitive, run, run_python, start
+from structures import magnesia
 from tolerances import ENGINE_ENERGY
 
 COEFF = f"pair_coeff * * {labels('surfaces')}\n"
@@ -67,7 +57,7 @@ CARBON_MONOXIDE = Atoms("CO", positions=[[5, 5, 5], [5, 5, 6.1]], cell=[10.0] * 
 
 def shifted_copy() -> Atoms:
     """Rocksalt with a copy of one atom that is shifted by a lattice vector."""
-    atoms = build.bulk("MgO", "rocksalt", a=MGO_LATTICE, cubic=True)
+    atoms = magnesia(1, rattle=0.0)
     atoms += atoms[2:3]
     atoms.positions[-1] += atoms.cell[1]
     return atoms

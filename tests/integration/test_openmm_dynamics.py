@@ -12,15 +12,8 @@ import openmm
 import pytest
 from ase import Atoms
 from openmm import unit
-from openmm_runs import (
-    add,
-    assert_same,
-    magnesia,
-    rattled,
-    read,
-    start,
-    waters,
-)
+from openmm_runs import add, assert_same, read, start
+from structures import magnesia, waters
 from tolerances import NVE_DRIFT
 
 from mhff.neighbours import neighbour_list
@@ -161,7 +154,8 @@ def test_contexts_in_turn_search_for_neighbours_as_rarely_as_alone(model_file, m
 
 
 def test_minimiser_lowers_the_energy(model_file):
-    atoms = rattled(waters(2), 0.1)
+    atoms = waters(2)
+    atoms.rattle(0.1, seed=7)
     system, topology = system_of(atoms)
     add(system, topology, model_file, head="molecules", dtype="float64")
     context = start(system, atoms.positions)

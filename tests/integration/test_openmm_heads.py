@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from ase import Atoms
 from openmm import unit
-from openmm_runs import (
-    add,
-    assert_same,
-    read,
-    start,
-    waters,
-)
+from openmm_runs import add, assert_same, read, start
+from structures import waters
 
 from mhff_openmm.systems import system_of
 

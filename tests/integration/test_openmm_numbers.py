@@ -10,24 +10,17 @@ import openmm
 import pytest
 from ase import Atoms
 from models import HEADS
-from openmm_runs import (
-    MIX,
-    add,
-    adsorbate,
-    assert_same,
-    magnesia,
-    read,
-    reduced,
-    start,
-    waters,
-)
+from openmm_runs import MIX, add, assert_same, read, reduced, start
 from structures import (
+    adsorbate,
     close_contacts,
     far_apart,
+    magnesia,
     one_atom,
     tiny_cell,
     triclinic,
     water_cluster,
+    waters,
 )
 from tolerances import ENGINE_ENERGY, ENGINE_FORCE
 

@@ -7,14 +7,8 @@ import openmm
 import pytest
 from ase import Atoms
 from openmm import app
-from openmm_runs import (
-    add,
-    assert_same,
-    magnesia,
-    read,
-    start,
-    waters,
-)
+from openmm_runs import add, assert_same, read, start
+from structures import magnesia, waters
 
 from mhff import MHFFError
 from mhff_openmm.systems import system_of

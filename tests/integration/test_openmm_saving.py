@@ -10,18 +10,8 @@ from pathlib import Path
 import numpy as np
 import openmm
 import pytest
-from openmm_runs import (
-    MIX,
-    add,
-    assert_same,
-    read,
-    reduced,
-    start,
-    waters,
-)
-from structures import (
-    triclinic,
-)
+from openmm_runs import MIX, add, assert_same, read, reduced, start
+from structures import triclinic, waters
 from tolerances import ENGINE_ENERGY, ENGINE_FORCE
 
 from mhff_openmm.adapter import ANGSTROM_PER_NM

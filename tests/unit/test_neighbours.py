@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from all_pairs import all_pairs, assert_same_edges
 from ase import Atoms
-from ase.build import bulk, molecule
+from ase.build import molecule
 from ase.neighborlist import neighbor_list
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from structures import MGO_LATTICE, STRUCTURES, tiny_cell, triclinic
+from structures import STRUCTURES, magnesia, tiny_cell, triclinic
 
 from mhff.atoms import geometry
 from mhff.errors import MHFFError
@@ -125,7 +125,7 @@ def test_far_apart_fragments_are_the_sum_of_the_parts(name: str) -> None:
 
 
 def test_an_atom_far_above_a_slab() -> None:
-    slab = bulk("MgO", "rocksalt", a=MGO_LATTICE, cubic=True) * (2, 2, 1)
+    slab = magnesia(2, rattle=0.0)
     slab.pbc = (True, True, False)
     start = time.process_time()
     expected = edges_of(slab)
@@ -222,7 +222,7 @@ def test_each_periodic_direction_needs_a_lattice_vector(
 def test_atoms_that_coincide_are_refused(rounding: float) -> None:
     beside = Atoms("OHO", positions=[[0, 0, 0], [0, 0, 1], [0, 0, rounding]])
     image = Atoms("OH", positions=[[0, 0, 0], [0, rounding, 3]], cell=[3, 3, 3], pbc=True)
-    crystal = bulk("MgO", "rocksalt", a=MGO_LATTICE, cubic=True)
+    crystal = magnesia(1, rattle=0.0)
     crystal += Atoms("O", positions=[crystal.positions[1] + crystal.cell[0] + [0, 0, rounding]])
     far = Atoms("OOO", positions=[[0, 0, 0], [0, 0, rounding], [0, 0, 1e6]])
     for atoms in (beside, image, crystal, far):
