@@ -32,7 +32,7 @@ def magnesia(repeats: int = 2, rattle: float = 0.05) -> Atoms:
 
 
 def adsorbate() -> Atoms:
-    """CO above a magnesium atom of MgO(100), 66 atoms, periodic with a vacuum; the CO comes last."""
+    """CO above a magnesium atom of MgO(100), 66 atoms, periodic; the CO comes last."""
     crystal = bulk("MgO", "rocksalt", a=MGO_LATTICE, cubic=True)
     layers = surface(crystal, (1, 0, 0), 2, vacuum=7.0, periodic=True) * (2, 2, 1)
     layers.rattle(0.05, seed=3)
