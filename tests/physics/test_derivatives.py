@@ -131,8 +131,7 @@ def test_gradient_of_a_force_loss(model: Model) -> None:
     ]
 
     def loss() -> torch.Tensor:
-        args = (graph.edge_vectors, graph.edge_index, graph.species, weights)
-        energies, gradients = energies_and_edge_gradients(network, *args, training=True)
+        energies, gradients = energies_and_edge_gradients(network, graph, weights, training=True)
         return gradients.square().sum() + energies[:, 0].mean()
 
     for parameter, gradient in zip(

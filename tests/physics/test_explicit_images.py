@@ -4,6 +4,8 @@ into the cell.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -16,6 +18,7 @@ from tolerances import ROUNDING, assert_close
 from mhff import MHFFError
 from mhff.atoms import graph_from_atoms
 from mhff.evaluator import EagerEvaluator
+from mhff.graph import make_graph
 from mhff.model import derivatives
 from mhff.modelfile import Model
 from mhff.ops.ghosts import owner_plan
@@ -49,10 +52,10 @@ def test_ghosts_equal_folded_edges(model: Model, build) -> None:
     forces = derivatives.forces(gradients, graph.edge_index, n)
 
     edge_index, vectors, owners = with_ghosts(atoms, model.r_max)
-    plan = owner_plan(owners[n:])
-    ghost_energies, gradients = evaluator.evaluate(
-        vectors, edge_index, graph.species[owners], weights, plan
+    unfolded = make_graph(
+        vectors, edge_index, graph.species[owners], ghost_plan=owner_plan(owners[n:])
     )
+    ghost_energies, gradients = evaluator.evaluate(unfolded, weights)
     on_all = derivatives.forces(gradients, edge_index, len(owners))
     folded = on_all.new_zeros(n, 3).index_add(0, owners, on_all)
     assert ghost_energies.shape == (n, 3)
@@ -68,7 +71,12 @@ def test_a_plan_is_needed() -> None:
     model = random_model("mh1")
     atoms = tiny_cell()
     edge_index, vectors, owners = with_ghosts(atoms, model.r_max)
-    species = graph_from_atoms(atoms, model.elements, model.r_max).species[owners]
+    graph = graph_from_atoms(atoms, model.elements, model.r_max)
+    without_plan = replace(
+        graph, edge_vectors=vectors, edge_index=edge_index, species=graph.species[owners]
+    )
     weights = torch.eye(3, dtype=torch.float64)[0].expand(len(atoms), -1)
-    with pytest.raises(MHFFError, match=r"expected species \[n_all\] of shape"):
-        EagerEvaluator(model).evaluate(vectors, edge_index, species, weights)
+    with pytest.raises(
+        MHFFError, match=r"^edge_index\[0\] contains \d+, but valid indices are 0 to 1"
+    ):
+        EagerEvaluator(model).evaluate(without_plan, weights)
