@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from command_line import Here, refusal_of
+from manifests import empty_artefact, manifest
 from models import random_model
 
 from mhff.engines import Engine, Steps
 from mhff.errors import MHFFError
-from mhff.options import CompileOptions, Form
 from mhff_bench.workers import own
 
 
@@ -85,13 +85,9 @@ def test_a_system_with_elements_that_the_model_lacks(mhff: Here, tmp_path: Path)
 
 
 def test_an_artefact_has_its_own_form(mhff: Here, tmp_path: Path) -> None:
-    from mhff_deploy.compiling.cache import compiled
-
-    path = compiled(
-        random_model("one_layer"), CompileOptions(form=Form.TORCHSCRIPT), folder=tmp_path
-    )
-    found = refusal_of(mhff("bench", str(path), "--dtype", "float64"))
-    assert found.endswith(
+    path = tmp_path / "program.pt2"
+    path.write_bytes(empty_artefact(manifest(capabilities={"elements": ("O", "Mg")})))
+    assert refusal_of(mhff("bench", path, "--dtype", "float64")).endswith(
         "is an artefact and has the form and precision that it was compiled in; leave out --form "
         "and --dtype"
     )

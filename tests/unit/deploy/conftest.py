@@ -8,8 +8,15 @@ from programs import artefact as new_artefact
 
 from mhff import Model
 
+ARCHITECTURES = (
+    "mp",
+    "mh1",
+    pytest.param("density", marks=pytest.mark.slow),
+    pytest.param("omol", marks=pytest.mark.slow),
+)
 
-@pytest.fixture(scope="session", params=["mh1", "mp", "density", "omol"])
+
+@pytest.fixture(scope="session", params=ARCHITECTURES)
 def model(request: pytest.FixtureRequest) -> Model:
     return random_model(request.param)
 

@@ -167,6 +167,7 @@ def hopper() -> Iterator[None]:
     triton.runtime.driver._active = None
 
 
+@pytest.mark.slow
 def test_export_keeps_the_operators_and_a_compiler_finds_the_kernels(
     hopper: None, tmp_path: Path
 ) -> None:
