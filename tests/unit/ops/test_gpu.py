@@ -80,6 +80,7 @@ def run(*arguments: str, **environment: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("case", "dtype"), [*((case, "float64") for case in CASES), ("l_max 3, two tiles", "float32")]
 )
@@ -95,6 +96,7 @@ def test_kernels_and_their_adjoints_are_those_of_plain_torch(case: str, dtype: s
     } == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["mh1", "mp", "density", "omol"])
 def test_networks_with_kernels_are_those_in_plain_torch(architecture: str) -> None:
     structures = ("wire", "one atom", "no atoms")
@@ -114,6 +116,7 @@ def test_networks_with_kernels_are_those_in_plain_torch(architecture: str) -> No
     } == {}
 
 
+@pytest.mark.slow
 def test_kernels_compile_for_a_gpu_and_their_threads_need_no_shared_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,8 +38,14 @@ WITH_KERNELS = (
 )
 """Architectures for which kernels are compiled: 5 to 15 seconds each, unless they are cached."""
 
+QUICK_AND_OTHERS = [
+    name if name in ("mp", "one_layer") else pytest.param(name, marks=pytest.mark.slow)
+    for name in CONFIGS
+]
+"""All architectures; tables of most take two to four seconds each."""
 
-@pytest.mark.parametrize("name", CONFIGS)
+
+@pytest.mark.parametrize("name", QUICK_AND_OTHERS)
 def test_tables_keep_the_error_that_is_asked_for(name: str) -> None:
     network = exact_network(name)
     lowered = LoweredNetwork(network, choose_tables(network, TABLE_ERROR).tables)
