@@ -28,9 +28,7 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import the public names on first use, so that `mhff --help` and the engines' start-up do not
-    wait for torch.
-    """
+    """Import the public names on first use, so that `mhff --help` does not wait for torch."""
     if name not in _HOME:
         raise AttributeError(f"module 'mhff' has no attribute '{name}'")
     return getattr(import_module(f"mhff.{_HOME[name]}"), name)

@@ -28,14 +28,15 @@ from mhff.verlet import VerletList, check_skin
 DEFAULT_SKIN = 0.5
 """Width of the neighbour list's skin, A, that suits most simulations."""
 HEAD_KEY = "mhff_head"
-"""`atoms.info[HEAD_KEY]` (a name or a mix) and `atoms.arrays[HEAD_KEY]` (a name per atom) override
-the calculator's head.
+"""Key by which a structure overrides the calculator's head.
+
+It holds a name or a mix in `atoms.info`, or a name per atom in `atoms.arrays`.
 """
 
 
 @dataclass(frozen=True)
 class _Choice:
-    """What decides the result besides the elements and the geometry."""
+    """The inputs, besides elements and geometry, that decide the result."""
 
     head_weights: tuple[float, ...] | None
     """The weight of each head for all atoms; None where atoms have heads of their own."""
@@ -48,8 +49,8 @@ class MHFFCalculator(Calculator):
     """Energy, free energy, forces, stress and energies per atom from a model or a compiled file.
 
     The head is a name or a mix, as `{"materials": 0.5, "surfaces": 0.5}`.
-    `results["head_energies"]` holds the total energy of every head, which comes with each
-    evaluation. Models that take a total charge or a spin multiplicity 2S + 1 read
+    Each evaluation gives the total energy of every head, in `results["head_energies"]`. Models
+    that take a total charge or a spin multiplicity 2S + 1 read
     `atoms.info["charge"]` and `atoms.info["spin"]`, by default 0 and 1. Threads may share a
     calculator; they take turns.
     """
@@ -69,15 +70,15 @@ class MHFFCalculator(Calculator):
 
         Args:
             model: a model file, a bundled model's name, a `Model`, or an artefact.
-            head: may be left out where there is only one, or where each structure names its own in
-                `mhff_head`; where neither is so, the first calculation raises.
+            head: optional if the model has only one, or if each structure names its own in
+                `mhff_head`; otherwise the first calculation raises.
             device: "cpu" or "cuda".
             dtype: "float32" (dynamics) or "float64" (optimisation, phonons). None means float64 for
-                a model, and for a compiled file what it was compiled in.
+                a model, and the precision of a compiled file.
             form: "eager", "aoti" or "torchscript". None compiles a model once, after a few seconds'
-                worth of evaluations, and takes the program from the cache ever after.
-            skin: along a trajectory in one cell, neighbours are searched anew only when an atom has
-                moved by half of it, A; 0 searches at every step.
+                worth of evaluations, and uses the cached program from then on.
+            skin: A. Along a trajectory in one cell, the neighbour search is repeated only after an
+                atom has moved by half the skin; 0 searches at every step.
 
         Raises:
             MHFFError: for an unknown head, device, precision or form.
@@ -92,7 +93,7 @@ class MHFFCalculator(Calculator):
         # a copy, so that nothing can change the head behind the calculator's back
         self.head = copy.deepcopy(self.capabilities.default_head if head is None else head)
         if self.head is not None or len(self.capabilities.heads) == 1:
-            self.capabilities.heads.row(self.head)  # a wrong head is told now
+            self.capabilities.heads.row(self.head)  # report a wrong head now
         self.neighbours = VerletList(self.capabilities.r_max, skin)
         self._once = OnceOnly()
         self._symbols: list[str] = []
@@ -101,7 +102,7 @@ class MHFFCalculator(Calculator):
         self._lock = threading.RLock()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Everything but the lock, which each copy has of its own."""
+        """Everything but the lock; each copy has its own."""
         return {name: value for name, value in self.__dict__.items() if name != "_lock"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -185,13 +186,13 @@ class MHFFCalculator(Calculator):
         return changes
 
     def set_head(self, head: HeadSpec) -> None:
-        """Choose another head or mix; results are calculated anew."""
+        """Choose another head or mix; the results are recalculated."""
         self.capabilities.heads.row(head)
         self.head = copy.deepcopy(head)
         self.reset()
 
     def _warn_of_extrapolation(self, weights: torch.Tensor) -> None:
-        """Say, once each, which heads are used for elements they were not trained on."""
+        """Warn, once per head, if it is used for elements that it was not trained on."""
         sentences = self.capabilities.heads.extrapolations(weights, self._symbols)
         for sentence in self._once.new(sentences):
             warnings.warn(sentence, UserWarning, stacklevel=4)

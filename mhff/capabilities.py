@@ -12,7 +12,7 @@ from mhff.options import Precision
 
 
 class Capabilities(BaseModel):
-    """Everything that a caller needs to prepare inputs and to read outputs."""
+    """Everything that a caller must know to prepare inputs and read outputs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -25,13 +25,13 @@ class Capabilities(BaseModel):
     default_head: str | None = None
     """Head that was chosen when a program was compiled; None for a model."""
     state_embeddings: tuple[StateEmbedding, ...] = ()
-    """Which of total charge and spin multiplicity matter."""
+    """The state inputs that matter: total charge, spin multiplicity, both or neither."""
     default_state: tuple[float, float] = DEFAULT_STATE
     """Charge and multiplicity where none are given."""
 
     @property
     def dtype(self) -> torch.dtype:
-        """The precision as torch has it."""
+        """The precision as a torch dtype."""
         return self.precision.dtype
 
     def head_row(self, head: HeadSpec | None) -> torch.Tensor:

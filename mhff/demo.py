@@ -61,7 +61,7 @@ def co_on_mgo(height: float = 2.3) -> Atoms:
     top = max((atom for atom in slab if atom.symbol == "Mg"), key=lambda atom: atom.z)
     carbon_monoxide = molecule("CO")  # oxygen first, carbon below it
     add_adsorbate(slab, carbon_monoxide, height, tuple(top.position[:2]), mol_index=1)
-    slab.info.clear()  # what ASE notes about adsorbates is of no use here
+    slab.info.clear()  # ASE's notes about the adsorbate are not needed
     return slab
 
 

@@ -1,4 +1,4 @@
-"""What a model is, for people (`render`) and for programs (`describe`, a JSON object).
+"""Descriptions of models, for people (`render`) and for programs (`describe`, a JSON object).
 
 This is the content of `mhff info`. Components describe their own kinds of files
 (`mhff.filekinds.FileKind.describe`).
@@ -130,7 +130,7 @@ def state_words(embedding: Mapping[str, Any]) -> str:
 
 
 def head_table(heads: Sequence[Mapping[str, Any]]) -> Table:
-    """What heads are, one in a row."""
+    """A table with one head per row."""
     table = _table("head", "level of theory", "domain", "trained on", "licence", "citation")
     for head in heads:
         elements = listing(head["elements"]) if head["elements"] else UNKNOWN

@@ -1,7 +1,8 @@
 """What an engine offers to mhff: a compile target, a benchmark, a part of the demonstration.
 
 Components contribute engines through the entry-point group `mhff.engines`. The core knows this
-protocol, never an engine. Loading an engine must not import what it drives: its functions do.
+protocol, never an engine. Loading an engine must not import the software that it drives; calling
+its functions does.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Steps(Protocol):
     """Versions and settings worth knowing."""
 
     def prepare(self, system: dict[str, Any]) -> float:
-        """Take a system (numbers, positions in A, cell, pbc); its energy, eV, or NaN if none."""
+        """Set up a system (numbers, positions in A, cell, pbc); returns its energy, eV, or NaN."""
         ...
 
     def run(self, n_steps: int) -> None:
@@ -56,19 +57,19 @@ def accept_any_name(output: str) -> None:
 
 @dataclass(frozen=True)
 class Target:
-    """What `mhff compile --target` makes for an engine."""
+    """The kind of file that `mhff compile --target` makes for an engine."""
 
     forms: tuple[Form, ...]
     """Forms of the program that the engine takes, the default first."""
     wrap: Callable[[bytes], bytes] = unchanged
-    """Makes the engine's file of an artefact."""
+    """Turns an artefact into the engine's file."""
     check_output: Callable[[str], None] = accept_any_name
     """Raises MHFFError for a file name that the engine would misread."""
 
 
 @dataclass(frozen=True)
 class Engine:
-    """An engine; None for what it does not offer."""
+    """An engine; each part that it does not offer is None."""
 
     name: str
     target: Target | None = None
@@ -77,11 +78,11 @@ class Engine:
     bench: Callable[[Mapping[str, Any]], Steps] | None = None
     """Opens `model` (a path) with `form`, `dtype`, `head` and `threads`."""
     demo: Callable[[Path, Callable[[str], None]], Panel] | None = None
-    """Works, writes files into a folder, tells what it finds, and returns how to draw it."""
+    """Writes files into a folder, reports its results in sentences, and returns a panel of them."""
 
 
 def atoms_of(system: Mapping[str, Any]) -> Atoms:
-    """The system of a benchmark's request as ASE has it."""
+    """The system of a benchmark's request as ASE's atoms."""
     from ase import Atoms
 
     return Atoms(

@@ -11,14 +11,14 @@ _NOT_SHOWN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 class MHFFError(Exception):
-    """A user's mistake, told in one sentence: expected, got, what exists, what to do.
+    """A user's mistake, explained in one sentence: expected, got, what exists, what to do.
 
     The command line prints the sentence and exits with code 2; Python callers see this exception.
     """
 
 
 class NoCompilerError(MHFFError):
-    """Nothing on this machine can compile a model; it still runs in its eager form."""
+    """Nothing on this machine can compile a model; the model still runs in its eager form."""
 
 
 def listing(names: Iterable[object]) -> str:
@@ -45,7 +45,7 @@ def one_line(text: str) -> str:
 
 @contextmanager
 def located(place: str) -> Iterator[None]:
-    """Put the file or the structure in front of the sentence of an MHFFError raised inside."""
+    """Begin the sentence of an MHFFError raised inside with its file or structure."""
     try:
         yield
     except MHFFError as error:

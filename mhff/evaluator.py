@@ -1,4 +1,4 @@
-"""One protocol for the eager model and for compiled programs, and the one road to either."""
+"""One protocol for the eager model and for compiled programs, and the eager model itself."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ModelSource = str | os.PathLike[str] | Model
 class Evaluator(ABC):
     """Energies of every head and the gradient of their weighted sum.
 
-    Evaluators do not change, so copies of what holds one share it.
+    Evaluators are immutable, so copies of an object that holds one share it.
     """
 
     capabilities: Capabilities
@@ -40,7 +40,7 @@ class Evaluator(ABC):
 
         `head_weights [n_local, n_heads]` are used as given. Inputs may have any device and
         floating-point type; outputs are on the evaluator's device. Raises MHFFError for a graph
-        that is not as `mhff.graph` says.
+        that violates the table of `mhff.graph`.
         """
 
     def check(self, graph: Graph, head_weights: torch.Tensor) -> None:
@@ -51,7 +51,7 @@ class Evaluator(ABC):
             check_state(graph.state, capabilities.state_embeddings)
 
     def prepare(self, symbols: Sequence[str]) -> None:  # noqa: B027 - most have nothing to do
-        """Do now what would take long at the first evaluation of structures of these elements."""
+        """Do now the slow part of the first evaluation of structures of these elements."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Evaluator:
         return self

@@ -1,7 +1,7 @@
 """The kinds of files that a user may give as a model, and the one place that reads them.
 
 The core knows model files (`.mhff`). Components contribute other kinds through the entry-point
-group `mhff.files`, each an object that offers what `FileKind` says.
+group `mhff.files`, each an object with the interface `FileKind`.
 """
 
 from __future__ import annotations
@@ -21,16 +21,17 @@ from mhff.evaluator import Evaluator
 from mhff.files import read_file
 from mhff.modelfile import Model, model_path
 from mhff.options import CompileOptions
+from mhff.tensorfile import looks_like_tensors
 
 GROUP = "mhff.files"
 MODEL_FILES = ".mhff model files"
 Say = Callable[[str], None]
-"""Is told each step of something long as it begins."""
+"""Called with a description of each step of a long task as it begins."""
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A file that was read, once: what is checked is what is used."""
+    """The content of a file, read once, so that the bytes checked are the bytes used."""
 
     path: Path
     content: bytes
@@ -43,12 +44,12 @@ class SourceFile:
     @property
     def is_model(self) -> bool:
         """Whether it looks like safetensors, as `.mhff` files do: 8 bytes of length, then JSON."""
-        return self.content[8:9] == b"{"
+        return looks_like_tensors(self.content)
 
 
 @dataclass(frozen=True)
 class Description:
-    """What a file is."""
+    """A description of a file, in two forms."""
 
     summary: dict[str, Any]
     """For programs: a JSON object."""
@@ -67,20 +68,20 @@ class FileKind(Protocol):
         ...
 
     def capabilities(self, file: SourceFile) -> Capabilities:
-        """What the program in the file can do; nothing is run."""
+        """Capabilities of the program in the file; nothing is run."""
         ...
 
     def describe(self, file: SourceFile) -> Description:
-        """What `mhff info` shows; nothing is run."""
+        """The description that `mhff info` shows; nothing is run."""
         ...
 
     def open(self, file: SourceFile, options: CompileOptions) -> Evaluator:
-        """The program as an evaluator; raises MHFFError where it is not what `options` ask for."""
+        """The program as an evaluator; raises MHFFError if it does not fit `options`."""
         ...
 
 
 class Compiler(Protocol):
-    """The kind of file that models are compiled to in order to run."""
+    """The kind of file that models are compiled to, and the cache of such files."""
 
     def find(self, model: Model, options: CompileOptions, used: Sequence[str]) -> Path | None:
         """The program in the cache, or None; it knows at least the elements `used`."""
@@ -116,11 +117,11 @@ def kind_of(file: SourceFile) -> FileKind:
 
 
 def compiler() -> Compiler:
-    """What compiles models; raises NoCompilerError where the component is not installed."""
+    """The compiler of models; raises NoCompilerError if its component is not installed."""
     found = entry_points(group=GROUP, name=COMPILED)
     if not found:
         raise NoCompilerError(
-            "compiling needs the component mhff_deploy, which is not installed; install mhff whole"
+            "compiling needs the component mhff_deploy, which is not installed; reinstall mhff"
         )
     (entry,) = found
     chosen: Compiler = entry.load()

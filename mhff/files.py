@@ -1,4 +1,4 @@
-"""Files: writing them whole, checking where they go, their checksums, and the user's cache.
+"""Files: atomic writes, checks of output paths, checksums, and the user's cache.
 
 Imports nothing of mhff but its errors, so that every room can use it.
 """
@@ -71,7 +71,7 @@ def check_output(path: StrPath, inputs: Iterable[StrPath] = (), option: str = "-
 
 
 def cache_folder() -> Path:
-    """The user's cache, where everything is kept that mhff can make again."""
+    """The user's cache, for everything that mhff can make again."""
     return Path(platformdirs.user_cache_dir("mhff"))
 
 

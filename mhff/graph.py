@@ -32,7 +32,7 @@ DEFAULT_STATE = (0.0, 1.0)
 
 
 class Level(StrEnum):
-    """What a row of a field belongs to."""
+    """The kind of object that a row of a field describes."""
 
     EDGE = "edge"
     ATOM = "atom"
@@ -42,20 +42,20 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Field:
-    """What a tensor of an evaluation must be."""
+    """The requirements on one tensor of an evaluation."""
 
     shape: tuple[int | str, ...]
     """Numbers, and names of sizes: E, n_all, n_local, n_plan = 1 + n_ghosts, S, n_heads."""
     level: Level
     dtype: torch.dtype | None = torch.int64
-    """None: the precision of whatever evaluates."""
+    """None: the precision of the evaluator."""
     unit: str = ""
     valid_below: tuple[str, ...] = ()
     """Sizes that bound the indices in each row, or in all of the tensor if there is only one."""
     default: tuple[float, ...] | float | None = None
     """A row that repeats where the field is not given; None for a field that must be given."""
     in_program: bool = True
-    """Whether compiled programs take it."""
+    """Whether it is an input of compiled programs."""
     name: str = ""
 
     @property
@@ -127,7 +127,7 @@ FIELDS: tuple[Field, ...] = tuple(
 """The table of tensors in a graph."""
 
 HEAD_WEIGHTS = Field(("n_local", "n_heads"), Level.ATOM, torch.float64, name="head_weights")
-"""What an evaluation takes beside a graph: a weight of each head for each local atom."""
+"""The other input of an evaluation: the weight of each head for each local atom."""
 
 with torch.inference_mode(False):
     # made here, because a tensor made while a program is traced would be a fake one
@@ -139,7 +139,7 @@ with torch.inference_mode(False):
 """One row of each field's default."""
 
 N_BEFORE_WEIGHTS = 3
-"""Head weights stand behind edge vectors, edge index and species in the inputs of programs."""
+"""Head weights follow edge vectors, edge index and species in the inputs of programs."""
 
 _IN_PROGRAM = [field for field in FIELDS if field.in_program]
 PROGRAM_INPUTS: tuple[Field, ...] = (
@@ -221,10 +221,10 @@ def collate(graphs: Sequence[Graph]) -> Graph:
 
 
 def check_graph(graph: Graph, head_weights: torch.Tensor, n_elements: int, n_heads: int) -> None:
-    """Raise MHFFError unless what a program takes has the shapes, types and ranges of the table.
+    """Raise MHFFError unless the program inputs have the shapes, types and ranges of the table.
 
-    Compiled programs do not check: they would read out of bounds. Ranges are checked where the
-    tensors are on the CPU; on a GPU, torch's own kernels check them.
+    Compiled programs do not check, and would read out of bounds. Ranges are checked here for
+    tensors on the CPU; on a GPU, torch's own kernels check them.
     """
     sizes: dict[int | str, int] = {
         "E": graph.edge_vectors.shape[0],

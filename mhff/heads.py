@@ -17,7 +17,7 @@ from pydantic_core import CoreSchema, core_schema
 from mhff.errors import MHFFError, listing, one_line
 
 MIX_TOLERANCE = 1e-9
-"""How far the weights of a mix given by name may be from summing to 1."""
+"""Tolerance on the sum of the weights of a mix given by name, which must be 1."""
 
 HeadName = Annotated[str, Field(min_length=1), AfterValidator(one_line)]
 """A name in one line without control characters."""
@@ -29,7 +29,7 @@ HeadSpec = str | Mapping[str, float]
 
 
 class Head(BaseModel):
-    """What a head is: its level of theory, what it was trained on, and whom to cite."""
+    """A head's level of theory, training data, licence and citation."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -79,7 +79,7 @@ class Heads(Sequence[Head]):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Records hold heads as such and write them as a list."""
+        """Let pydantic records hold `Heads`, and write them as a list."""
         from_list = core_schema.no_info_after_validator_function(cls, handler(tuple[Head, ...]))
         return core_schema.union_schema(
             [core_schema.is_instance_schema(cls), from_list],
@@ -109,7 +109,8 @@ class Heads(Sequence[Head]):
             return found[0]
         if found:
             raise MHFFError(
-                f"head '{beginning}' is ambiguous: it begins {listing(found)}; give more letters"
+                f"head '{beginning}' is ambiguous: it could be any of {listing(found)}; give more "
+                "letters"
             )
         raise self._unknown(beginning)
 
@@ -185,13 +186,13 @@ class Heads(Sequence[Head]):
 
 
 class OnceOnly:
-    """Passes each sentence on once."""
+    """A filter that passes each sentence on only once."""
 
     def __init__(self) -> None:
         self._said: set[str] = set()
 
     def new(self, sentences: Sequence[str]) -> list[str]:
-        """Those of the sentences that were not passed on before."""
+        """The sentences that were not passed on before."""
         fresh = [sentence for sentence in sentences if sentence not in self._said]
         self._said.update(fresh)
         return fresh

@@ -2,7 +2,7 @@
 
 A file of tensors with a header (`mhff.tensorfile`). Its tensors are the weights (`weights.<name>`)
 and the constants that the weights depend on (`constants.<name>`, see `mhff.model.constants`). Its
-header has the fields of `ModelHeader` but the precision, which the tensors have.
+header has the fields of `ModelHeader` except the precision, which follows from the tensors.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from mhff.tensorfile import looks_like_tensors, pack, unpack
 
 UNITS = {"energy": "eV", "length": "A", "force": "eV/A", "stress": "eV/A^3"}
 BUNDLED = {"mini": "mini.mhff"}
-"""Models that come with the package, by the names that stand for them."""
+"""Models that come with the package, by name."""
 MAX_PROVENANCE_DEPTH = 32
 """Levels of nesting in the provenance; a training run needs five."""
 IN_FLOAT64 = "reference_energies."
@@ -62,7 +62,7 @@ Provenance = Annotated[dict[str, Any], BeforeValidator(_not_too_deep)]
 
 
 class ModelHeader(BaseModel):
-    """What a model file says about its model, readable without building the network."""
+    """The header of a model file, readable without building the network."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -218,7 +218,9 @@ def assemble(
     for name, value in {**constants, **weights}.items():
         if not bool(torch.isfinite(value).all()):
             raise ValueError(f"{name} has numbers that are not finite")
-    with torch.device("meta"):  # no memory: settings may claim any size, the weights must have it
+    with torch.device(
+        "meta"
+    ):  # without memory: settings may claim any size, but the weights must have that size
         network = MACE(config, constants)
     for name, expected in network.state_dict().items():
         # load_state_dict of torch 2.9 takes the first of several numbers for a scalar
@@ -248,7 +250,7 @@ def _header(fields: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> M
 
 @contextmanager
 def _refusing(name: str) -> Iterator[None]:
-    """Turn every disagreement within a file into one sentence."""
+    """Turn every inconsistency within a file into one sentence."""
     try:
         yield
     except (MHFFError, KeyError, RuntimeError, ValueError, TypeError) as error:

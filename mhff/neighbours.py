@@ -16,13 +16,15 @@ from mhff.errors import MHFFError
 MIN_DISTANCE = 1e-3
 """Two atoms closer than this coincide, A: rounding separates them, not chemistry."""
 MIN_INDEPENDENCE = 1e-9
-"""A lattice vector is independent of the others if it lies farther from their plane or line than
-this, relative to the longest.
+"""Smallest distance of a lattice vector from the plane or line of the others.
+
+It is relative to the longest lattice vector; closer ones count as linearly dependent.
 """
 MAX_CELLS = 20_000
 MAX_CELLS_IN_A_ROW = 100
-"""A structure that spans more cells of the cutoff's size is sparse. A cell list visits all of them,
-and the one of vesin 0.6.2 divides by zero when they are too many.
+"""A structure that spans more cells of the cutoff's size is sparse.
+
+A cell list visits every cell, and that of vesin 0.6.2 divides by zero if there are too many.
 """
 MAX_WRAPS = 1e6
 """A cell list counts in 32 bits how many cells away from the first one an atom is."""
@@ -74,10 +76,10 @@ def check_distances(
 
 
 def _inverse(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
-    """`[3, 3]`: Cartesian to fractional coordinates along the periodic lattice vectors, which come
-    first, and to Cartesian ones along open directions perpendicular to them.
+    """Matrix `[3, 3]` that turns Cartesian coordinates into fractional ones along the lattice.
 
-    Raises MHFFError if a lattice vector depends on the others.
+    Coordinates along periodic lattice vectors come first; those along open directions,
+    perpendicular to them, stay Cartesian. Raises MHFFError for linearly dependent lattice vectors.
     """
     lattice = cell[pbc]
     n_periodic = len(lattice)

@@ -1,4 +1,4 @@
-"""The one road from a model to what evaluates it.
+"""The one road from a model to its evaluator.
 
     open_evaluator(source, options)
 
@@ -33,9 +33,10 @@ COMPILING = (
     "form='eager' does without)"
 )
 EAGER_WORK = 10_000_000
-"""Edges times channels that the eager model computes, in some five seconds of one core, before a
-model that is not in the cache is compiled. So a few evaluations never wait for a compiler, and it
-depends on the structures alone, not on the machine, which program gives which number.
+"""Edges times channels of eager evaluations before a model that is not in the cache is compiled.
+
+They take some five seconds of one core, so a few evaluations never wait for a compiler. Because
+work is counted and not time, the switch to the program comes at the same structure on any machine.
 """
 
 
@@ -46,7 +47,7 @@ def open_evaluator(
 
     A model without a precision runs in float64. Without a form it is compiled once it has been
     evaluated a few times, or at once if its program is in the cache. A compiled file has the device
-    and precision it was compiled for; raises MHFFError where these are not what is asked for.
+    and precision it was compiled for; raises MHFFError if `options` require others.
     """
     asked = options or CompileOptions()
     if isinstance(source, Evaluator):
@@ -68,7 +69,7 @@ def open_evaluator(
 
 
 def read_capabilities(source: ModelSource | SourceFile | Evaluator) -> Capabilities:
-    """What a model or a compiled file can do, from its header; no network is built.
+    """Capabilities of a model or a compiled file, from its header; no network is built.
 
     Raises MHFFError for a file that is damaged or of no known kind.
     """
@@ -89,11 +90,11 @@ def _of_model(model: Model) -> Capabilities:
 
 
 class CompilingEvaluator(Evaluator):
-    """A model that becomes a program when that pays.
+    """A model that is compiled once that pays.
 
     A program in the cache is used from the first evaluation on. Otherwise the eager model serves
-    the first evaluations, then the model is compiled once, for all later runs. A form that was
-    asked for by name is compiled at once.
+    the first evaluations, then the model is compiled once, for all later runs. If a form was named,
+    the model is compiled at once.
     """
 
     def __init__(self, model: Model, options: CompileOptions) -> None:
@@ -157,7 +158,7 @@ class CompilingEvaluator(Evaluator):
     def _compile(self, used: Sequence[str]) -> Evaluator:
         """The program, compiled now if need be.
 
-        Where a form was not asked for and the model cannot be compiled here, the eager model.
+        It is the eager model if no form was named and the model cannot be compiled here.
         """
         known = self._program.capabilities.elements if self._program is not None else ()
         wanted = tuple(dict.fromkeys([*known, *used]))
@@ -200,7 +201,7 @@ class CompilingEvaluator(Evaluator):
 
 
 def _announcement() -> Callable[[str], None]:
-    """Tells once what takes time, at the first of a compilation's steps."""
+    """A function that announces a compilation once, at its first step."""
     told = OnceOnly()
 
     def say(step: str) -> None:

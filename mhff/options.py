@@ -1,4 +1,4 @@
-"""What is asked of a program: one record for the command line, the cache and the manifest."""
+"""Options of a compilation: one record for the command line, the cache and the manifest."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class Precision(StrEnum):
 
     @property
     def dtype(self) -> torch.dtype:
-        """The type as torch has it."""
-        import torch  # here, so that help comes at once
+        """The corresponding torch dtype."""
+        import torch  # here, so that `--help` is instant
 
         return torch.float32 if self is Precision.FLOAT32 else torch.float64
 
 
 class Form(StrEnum):
-    """What a model runs as."""
+    """The form in which a model runs."""
 
     EAGER = "eager"
     AOTI = "aoti"
@@ -50,12 +50,12 @@ CHOICES: dict[str, tuple[type[StrEnum], str]] = {
     "form": (Form, "form"),
     "isa": (InstructionSet, "instruction set"),
 }
-"""Options that are one of a few words, and what a user calls them."""
+"""Options with a fixed set of words, and their names in messages."""
 
 
 @dataclass(frozen=True)
 class Help:
-    """What `mhff compile --help` says of an option."""
+    """The help text of an option of `mhff compile`."""
 
     text: str
     name: str = ""
@@ -63,7 +63,7 @@ class Help:
 
 
 class CompileOptions(BaseModel):
-    """What is asked of the compiler; None leaves a choice to the compiler or the opener.
+    """Options of the compiler; None leaves the choice to the compiler or to `open_evaluator`.
 
     The fields are the options of `mhff compile`, part of the cache's keys, and in every manifest.
     """
@@ -134,7 +134,7 @@ class CompileOptions(BaseModel):
 
 
 class CompleteOptions(CompileOptions):
-    """Options in which every choice is made: what a compiler works by."""
+    """Options in which every choice is made, as the compiler takes them."""
 
     precision: Precision
     form: Form

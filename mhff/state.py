@@ -76,7 +76,7 @@ def given_state(
 ) -> tuple[float, float]:
     """State from a user's `charge=` and `spin=`, None standing for the default.
 
-    Raises MHFFError where one is given that the model does not take, and for values it cannot take.
+    Raises MHFFError for a quantity that the model does not take, and for a value out of range.
     """
     taken = {embedding.quantity for embedding in embeddings}
     for quantity, value in zip(QUANTITIES, (charge, spin), strict=True):

@@ -47,7 +47,7 @@ def unpack(content: bytes, name: str) -> tuple[dict[str, Any], dict[str, torch.T
         ) from error
     if found != checksum:
         raise MHFFError(
-            f"'{name}' is damaged: its checksum does not fit its content; get the file again"
+            f"'{name}' is damaged: its checksum does not match its content; get the file again"
         )
     fields: dict[str, Any] = json.loads(header)
     del fields["format_version"]

@@ -1,4 +1,4 @@
-"""Neighbours along a trajectory: a list with a skin, searched anew only when an atom has moved."""
+"""Neighbours along a trajectory: a list with a skin, rebuilt only after an atom has moved."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mhff.errors import MHFFError
 from mhff.neighbours import check_distances, neighbour_list
 
 MAX_TRAJECTORIES = 16
-"""Lists that are kept for trajectories whose steps alternate."""
+"""Number of lists that are kept for trajectories whose steps alternate."""
 
 
 class VerletList:
@@ -66,7 +66,7 @@ class VerletList:
 
 
 class VerletLists:
-    """Edges along several trajectories of the same atoms, when a step does not say whose it is.
+    """Edges along several trajectories of the same atoms, if steps do not say which one is theirs.
 
     A step continues the trajectory that was nearest at its latest step, if no atom is farther from
     there than skin / 2; otherwise it begins a new one. A wrong guess costs a search and never an
@@ -106,7 +106,7 @@ class VerletLists:
 
 @dataclass
 class _Trajectory:
-    """A list, and where the atoms were at the latest step."""
+    """A list, and the positions at its latest step."""
 
     neighbours: VerletList
     positions: np.ndarray
@@ -114,7 +114,7 @@ class _Trajectory:
 
 @dataclass(frozen=True)
 class _Pairs:
-    """What one search found, and where the atoms were."""
+    """The pairs that one search found, and the positions at that time."""
 
     positions: np.ndarray
     cell: np.ndarray

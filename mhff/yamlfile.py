@@ -54,7 +54,7 @@ def read_yaml(path: str | os.PathLike[str], expected: str) -> Any:
     except OSError as error:
         raise MHFFError(f"cannot read '{source}' ({error.strerror}); check the file") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        # ValueError: not UTF-8, or a scalar that looks like a date and is none
+        # ValueError: not UTF-8, or a scalar that only looks like a date
         reason = " ".join(str(error).split())
         raise MHFFError(f"'{source}' is not valid YAML ({reason}); expected {expected}") from error
 
@@ -70,7 +70,7 @@ class _StrictLoader(yaml.SafeLoader):
                 name, line = (key.tag, key.value), key.start_mark.line + 1
                 if name in lines:
                     raise MHFFError(
-                        f"the key {key.value} is there twice, in lines {lines[name]} and {line}; "
+                        f"the key {key.value} appears twice, in lines {lines[name]} and {line}; "
                         "rename or remove one"
                     )
                 lines[name] = line
@@ -78,9 +78,7 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 def mistake(error: ValidationError) -> str:
-    """The first mistake in a file: the key, the expected value, and the valid keys where the key is
-    unknown.
-    """
+    """The first mistake in a file: its key and the expected value, or the valid keys."""
     first = error.errors()[0]
     context = first.get("ctx", {})
     place = printable(".".join(str(part) for part in first["loc"] if part != "[key]"))

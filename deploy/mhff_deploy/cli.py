@@ -30,7 +30,7 @@ def with_compile_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
-    """A field as an option: a number or a word, None where it has no default."""
+    """A field as an option: a number or a word; None if it has no default."""
     (about,) = (entry for entry in field.metadata if isinstance(entry, Help))
     kind = float if field.annotation == float | None else str
     default = None if field.default is None else str(field.default)
@@ -43,7 +43,7 @@ def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
 
 
 def _options(given: dict[str, Any]) -> dict[str, Any]:
-    """What was given on the command line, by the names of the fields of `CompileOptions`."""
+    """The options given on the command line, by field of `CompileOptions`."""
     names = {
         about.name: name
         for name, field in CompileOptions.model_fields.items()
@@ -110,7 +110,7 @@ def _chosen(heads: Heads, beginning: str | None) -> str:
 
 
 def _form(target: Target, name: str, form: Form | None) -> Form:
-    """The form that is asked for, or the target's default."""
+    """The requested form, or the target's default."""
     if form is None:
         return target.forms[0]
     if form not in target.forms:
@@ -122,7 +122,7 @@ def _form(target: Target, name: str, form: Form | None) -> Form:
 
 
 def _report(manifest: Manifest, heads: Heads) -> list[str]:
-    """What was made, in a few lines."""
+    """A few lines about the program."""
     can = manifest.capabilities
     errors = manifest.largest_errors
     tables = manifest.tables
@@ -142,7 +142,7 @@ def _report(manifest: Manifest, heads: Heads) -> list[str]:
 
 
 def _kernels(manifest: Manifest) -> str:
-    """What runs the heavy parts."""
+    """The implementation of the heavy operations, in words."""
     from mhff.options import InstructionSet
 
     isa = manifest.options.isa

@@ -1,4 +1,4 @@
-"""Artefacts as a kind of file: what the core opens, describes and compiles models to."""
+"""Artefacts as a kind of file, which the core opens, describes and compiles models to."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def artefact_in(file: SourceFile) -> bytes:
         raise MHFFError(f"'{file.name}' is truncated or damaged ({error}); recompile it") from error
     if sha256(artefact) not in arguments:
         raise MHFFError(
-            f"'{file.name}' is damaged: its checksum does not fit its content; recompile it"
+            f"'{file.name}' is damaged: its checksum does not match its content; recompile it"
         )
     return artefact
 

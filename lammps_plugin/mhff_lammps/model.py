@@ -54,7 +54,7 @@ class MHFFModel:
                 )
             if sha256(state["artefact"]) != state["sha256"]:
                 raise MHFFError(
-                    f"{FILE} is damaged: its checksum does not fit its content; compile it again"
+                    f"{FILE} is damaged: its checksum does not match its content; compile it again"
                 )
             MHFFModel.__init__(self, state["artefact"])
         print(self.labels.help(), flush=True)

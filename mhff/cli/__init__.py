@@ -1,7 +1,7 @@
 """The `mhff` command: a collection of small commands that the components contribute.
 
-Each is a function in the entry-point group `mhff.commands`; it imports what is heavy inside, so
-that help comes at once.
+Each is a function in the entry-point group `mhff.commands`. It imports heavy packages when it runs,
+so that `--help` is instant.
 """
 
 from __future__ import annotations

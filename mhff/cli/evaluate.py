@@ -63,7 +63,7 @@ def evaluate(
     device: Annotated[str, typer.Option(help="Where to evaluate.")] = "cpu",
     dtype: PrecisionOption = None,
 ) -> None:
-    """Show mean absolute errors per head and config type, with the numbers behind them."""
+    """Show mean absolute errors per head and config type, with the number of values in each."""
     from mhff.data.notes import unused_state
     from mhff.evaluate.evaluation import evaluate_structures
     from mhff.files import check_output
@@ -104,8 +104,9 @@ def evaluate(
 
 
 def _read(data: str, given: Mapping[str, str | None]) -> list[LabelledStructure]:
-    """The structures of a file, with labels under the given names or those that files usually have;
-    says which labels are not read.
+    """Read the structures of a file, and say which of its labels are not used.
+
+    Labels have the given names, or else those that files usually have.
     """
     from mhff.data.keys import KeySetting, guess_keys
     from mhff.data.labels import all_labels

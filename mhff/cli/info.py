@@ -1,4 +1,4 @@
-"""`mhff info`: what a model or an artefact is."""
+"""`mhff info`: a description of a model or an artefact."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ def info(
     model: Annotated[str, typer.Argument(help="Model file, mini, or a file of mhff compile.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Show heads, levels of theory, elements, cutoff, size and provenance of a model or a compiled
-    file; nothing is run.
+    """Show heads, levels of theory, elements, cutoff, size and provenance of a model or a program.
+
+    Nothing in the file is run.
     """
     import json
 

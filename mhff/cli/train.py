@@ -13,7 +13,7 @@ def train(
     restart: Annotated[
         bool,
         typer.Option(
-            "--restart", help="Start anew and forget the checkpoint in the folder of the run."
+            "--restart", help="Start again and ignore the checkpoint in the run's folder."
         ),
     ] = False,
 ) -> None:

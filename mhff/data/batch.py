@@ -73,7 +73,7 @@ _FLOATS = ("weight", "forces", "stress")
 
 
 class ModelInputs(Protocol):
-    """What decides how a model sees a structure; `ModelConfig` and `Capabilities` have it."""
+    """Properties of a model that its graphs depend on, as in `ModelConfig` and `Capabilities`."""
 
     @property
     def elements(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Under which names files hold their labels, and how a user changes these names."""
+"""The names of labels in files, and the settings by which a user changes them."""
 
 from __future__ import annotations
 
@@ -38,9 +38,7 @@ class Keys(Section):
     null: stresses are ignored, and so are virials unless their key is given.
     """
     virials: str | None = "REF_virials"
-    """Virials, eV, -stress * volume; taken for the stress of structures that have none; null:
-    ignored.
-    """
+    """Virials, eV, -stress * volume; used for structures without a stress; null: ignored."""
     head: str | None = "head"
     """The head a structure says it belongs to; null: ignored."""
     charge: Spellings = ("charge", "total_charge")
@@ -57,7 +55,7 @@ class Keys(Section):
 
     @property
     def chosen(self) -> tuple[str, ...]:
-        """The labels whose names were given, so that at least one structure must have them."""
+        """The labels whose names were given; at least one structure must have them."""
         return tuple(label for label in self.model_fields_set if self.names(label))
 
     def names(self, label: str) -> tuple[str, ...]:
@@ -80,7 +78,7 @@ class KeySetting:
         return self.pattern.format(label)
 
     def advice(self, label: str) -> str:
-        """What to do about a label that is not found."""
+        """Advice for a label that is not found."""
         return f"set {self.name(label)} to its name, or to {self.nothing} to go without"
 
 
@@ -88,10 +86,11 @@ DEFAULT_SETTING = KeySetting("keys.{}", "null")
 
 
 def guess_keys(available: Collection[str], given: Mapping[str, str | None]) -> Keys:
-    """Keys for a file with the names `available`: those that are given, else REF_energy,
-    REF_forces, ... or, in a file without REF_energy, ASE's own energy, forces, ...
+    """Keys for a file with the names `available`.
 
-    The names of forces, stress and virials follow that of the energy: dft_energy, dft_forces, ...
+    Given keys are kept. By default they are REF_energy, REF_forces, ... or, in a file without
+    REF_energy, ASE's own energy, forces, ... The names of forces, stress and virials follow that of
+    the energy: dft_energy, dft_forces, ...
     """
     prefix = "REF_"
     energy = given.get("energy")

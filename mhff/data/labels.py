@@ -1,4 +1,4 @@
-"""The labels of one frame: all that ASE keeps beside the atoms, by name."""
+"""The labels of one frame: everything that ASE keeps beside the atoms, by name."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ WORDS = {
     "charge": ("charge",),
     "spin": ("spin", "multiplicity"),
 }
-"""Words in the names of labels, for finding those that bear another name than expected."""
+"""Words that reveal a label under an unexpected name."""
 
 
 class Labels:
-    """What a frame says under which names; `place` is for error messages."""
+    """The labels of a frame by name; `place` is for error messages."""
 
     def __init__(self, frame: Atoms, keys: Keys, setting: KeySetting, place: str) -> None:
         self.values = all_labels(frame)

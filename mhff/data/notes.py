@@ -1,4 +1,4 @@
-"""Labels that are there and not used, in sentences for the user."""
+"""Sentences for the user about labels that a file has but the model does not use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mhff.model.state import QUANTITIES
 
 
 def unread_labels(structures: Sequence[LabelledStructure], setting: KeySetting) -> list[str]:
-    """Sentences about what looks like a charge or spin but is not read as one."""
+    """Sentences about entries that look like a charge or spin but are not read as one."""
     counts = Counter(name for item in structures for name in item.unread)
     settings = " or ".join(setting.name(label) for label in STATE_LABELS)
     return [

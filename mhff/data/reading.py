@@ -24,14 +24,14 @@ ISOLATED_ATOM = "IsolatedAtom"
 """`config_type` of the single atoms whose energies are the E0s."""
 OPTIONAL_LABELS = ("forces", "stress", "virials", "charge", "spin")
 STRESS_AGREEMENT = 1e-3
-"""How far stress and virials of one structure may differ, relative and in eV/A^3."""
+"""Tolerance on stress against virials of one structure, relative and in eV/A^3."""
 STATE_LABELS = {"charge": CHARGE_KEY, "spin": SPIN_KEY}
 """Entries of `atoms.info` that hold the state, by label."""
 
 
 @dataclass(frozen=True)
 class LabelledStructure:
-    """A structure and what one level of theory says about it."""
+    """A structure with its labels at one level of theory."""
 
     atoms: Atoms
     """Without calculator and labels; `info` holds the charge and spin where the file has them."""
@@ -49,7 +49,7 @@ class LabelledStructure:
     found: frozenset[str] = frozenset()
     """Labels that the file has for it, by the names of their keys."""
     unread: tuple[str, ...] = ()
-    """What looks like a charge or spin in the file but is not read as one."""
+    """Names of entries that look like a charge or spin but are not read as one."""
 
     @property
     def is_isolated_atom(self) -> bool:
@@ -70,7 +70,7 @@ def read_frames(path: str | Path) -> list[Atoms]:
         raise MHFFError(f"no file '{path}': expected structures in extended XYZ; check the path")
     try:
         frames = _frames(Path(path))
-    except Exception as error:  # ASE's readers raise whatever the parser meets
+    except Exception as error:  # ASE's readers may raise any exception
         reason = " ".join(str(error).split()) or type(error).__name__
         raise MHFFError(
             f"cannot read structures from '{path}' ({reason}); expected extended XYZ or another "
@@ -95,7 +95,7 @@ def label_frames(
     """Structures and labels of the frames of a file.
 
     Raises MHFFError, naming file and structure, for structures without atoms or with positions that
-    are not finite, no energy, labels that bear another name, and labels of the wrong shape or not
+    are not finite, no energy, labels under another name, and labels of the wrong shape or not
     finite.
     """
     return [

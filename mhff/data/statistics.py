@@ -1,4 +1,4 @@
-"""What follows from a head's data: reference energies, shift and scale, elements."""
+"""Statistics of a head's data: reference energies, shift and scale, elements."""
 
 from __future__ import annotations
 

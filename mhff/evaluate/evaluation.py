@@ -37,9 +37,7 @@ def evaluate_structures(
     """
     chosen = [structure for structure in structures if not structure.is_isolated_atom]
     if not chosen:
-        raise MHFFError(
-            "expected structures to evaluate, got none but isolated atoms; give other data"
-        )
+        raise MHFFError("expected structures to evaluate, got only isolated atoms; give other data")
     can = evaluator.capabilities
     return evaluate_samples(evaluator, [_sample(structure, head, can) for structure in chosen])
 

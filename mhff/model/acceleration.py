@@ -8,9 +8,9 @@ plain torch, with any number of derivatives, in any precision. Here it becomes
 | `use_operators` | one operator each, in plain torch | one         | any                         |
 | `use_kernels`   | kernels in C++, for training      | two         | the network's at that time  |
 
-Kernels refuse another precision than the one they were compiled in. Compiled programs go further:
-the lowered network of `mhff_deploy` takes all its heavy operations through its constructor. The
-shapes that any kernels are made for come from here.
+Kernels accept only the precision they were compiled in. Compiled programs go further: the lowered
+network of `mhff_deploy` takes all its heavy operations through its constructor. The shapes of all
+kernels are made here.
 """
 
 from __future__ import annotations
@@ -67,13 +67,13 @@ def use_kernels(network: MACE, device: torch.device, folder: Path) -> str:
 
 
 def geometry_shape(network: MACE) -> GeometryShape:
-    """What a kernel of a network's harmonics is made for."""
+    """Shape of the kernel of a network's harmonics."""
     degrees = range(2, network.config.l_max + 1)
     return GeometryShape([network.constants[f"harmonics.{l}"] for l in degrees])
 
 
 def convolution_shape(network: MACE, layer: int, mapped: Sequence[int] = ()) -> ConvolutionShape:
-    """What a kernel of a layer's convolution is made for; `mapped`: see `ConvolutionShape`."""
+    """Shape of the kernel of a layer's convolution; `mapped`: see `ConvolutionShape`."""
     config = network.config
     return ConvolutionShape(
         paths=convolution_paths(config.message_lmax(layer), config.l_max),
@@ -84,7 +84,7 @@ def convolution_shape(network: MACE, layer: int, mapped: Sequence[int] = ()) -> 
 
 
 def contraction_shape(network: MACE, layer: int) -> ContractionShape:
-    """What a kernel of a layer's symmetric contraction is made for."""
+    """Shape of the kernel of a layer's symmetric contraction."""
     config = network.config
     return ContractionShape(
         monomials=network.constants[f"product.{layer}.monomials"],

@@ -23,7 +23,8 @@ MIN_INDEPENDENT_PART = 1e-9
 def clebsch_gordan(l1: int, l2: int, l3: int) -> torch.Tensor:
     """Coupling tensor `[2 l1 + 1, 2 l2 + 1, 2 l3 + 1]` of Frobenius norm 1, l1 + l2 + l3 even.
 
-    Features of natural parity need no others, whose signs differ between versions of e3nn.
+    Features of natural parity need no tensors with odd sums, whose signs differ between versions of
+    e3nn.
     """
     if (l1 + l2 + l3) % 2:
         raise ValueError(f"expected degrees with an even sum, got {l1}, {l2}, {l3}")
@@ -87,7 +88,9 @@ def _path_tensors(l_max: int, nu: int, degree: int) -> list[torch.Tensor]:
         for left in range(l_max + 1)
     ]
     for order in range(2, nu + 1):
-        reach = (nu - order) * l_max  # by which the remaining features can change the degree
+        reach = (
+            nu - order
+        ) * l_max  # the most by which the remaining features can change the degree
         longer = []
         for left, x in tensors:
             for right in range(l_max + 1):

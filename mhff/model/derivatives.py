@@ -27,7 +27,7 @@ def energies_and_edge_gradients(
     """Node energies `[n_local, n_heads]` and the gradient `[E, 3]` of sum(head_weights * energies).
 
     `head_weights [n_local, n_heads]` are used as given. With `training` the results keep their
-    graph of derivatives, so that a loss of them can be differentiated; otherwise they are detached.
+    autograd graph, so that a loss can be differentiated through them; otherwise they are detached.
     """
     with torch.enable_grad():
         edge_vectors = graph.edge_vectors.detach().requires_grad_()
@@ -54,7 +54,7 @@ def virial(
     n_structures: int,
 ) -> torch.Tensor:
     """Virials `[n_structures, 3, 3]`, eV, symmetric."""
-    if n_structures == 1:  # a product of matrices instead of a matrix for each edge
+    if n_structures == 1:  # one matrix product, which needs no 3 x 3 matrix for each edge
         total = -(edge_vectors.T @ edge_gradients).unsqueeze(0)
     else:
         per_edge = -edge_vectors.unsqueeze(2) * edge_gradients.unsqueeze(1)

@@ -9,7 +9,7 @@ from torch import nn
 
 
 class ExactConstants(nn.Module):
-    """A module that keeps constants in float64 and rounds them anew when dtype or device change.
+    """A module that keeps constants in float64 and rounds them again when dtype or device change.
 
     A plain buffer that went to float32 and back would stay rounded, and break symmetries at 1e-8.
     """

@@ -80,7 +80,7 @@ class Interaction(nn.Module):
         raise NotImplementedError
 
     def edge_density(self, radial: RadialInputs) -> torch.Tensor | None:
-        """Density of each edge, tanh(q^2) with a learned q, `[E, 1]`; None in blocks without."""
+        """Density of each edge, tanh(q^2) with a learned q, `[E, 1]`; None without a density."""
         raise NotImplementedError
 
     def density(self, edge_density: torch.Tensor, edges: Edges) -> torch.Tensor:
@@ -211,7 +211,7 @@ class ClassicInteraction(Interaction):
         return pack_degrees(a), skip
 
     def _norm(self, edges: Edges) -> torch.Tensor | float:
-        """What messages are divided by: rho + 1, or the mean number of neighbours."""
+        """Divisor of the messages: rho + 1, or the mean number of neighbours."""
         edge_density = self.edge_density(edges.radial)
         if edge_density is None:
             return self.avg_num_neighbors

@@ -19,17 +19,17 @@ FUNCTIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 
 
 def normal(shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
-    """Normal numbers N(0, 1), float32 whatever torch's default type."""
+    """Normal numbers N(0, 1), in float32 regardless of torch's default dtype."""
     return torch.randn(shape, generator=generator, dtype=torch.float32)
 
 
 def uniform(shape: tuple[int, ...], bound: float, generator: torch.Generator) -> torch.Tensor:
-    """Uniform numbers U(-bound, bound), float32 whatever torch's default type."""
+    """Uniform numbers U(-bound, bound), in float32 regardless of torch's default dtype."""
     return torch.empty(shape, dtype=torch.float32).uniform_(-bound, bound, generator=generator)
 
 
 class Activation(nn.Module):
-    """A function times a constant factor that gives it unit second moment for normal numbers."""
+    """A function times a constant that gives it unit second moment for normal numbers."""
 
     def __init__(self, function: str, factor: torch.Tensor) -> None:
         """`function`: a name in `FUNCTIONS`; `factor []`: see `mhff.model.constants`."""

@@ -46,9 +46,7 @@ class Layer(nn.Module):
     def forward(
         self, node_feats: torch.Tensor, species: torch.Tensor, edges: Edges
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """New features `[n_local, ...]` and this layer's energies `[n_local, n_heads]`, if it has a
-        readout.
-        """
+        """New features `[n_local, ...]` and, with a readout, energies `[n_local, n_heads]`."""
         a, skip = self.interaction(node_feats, species, edges)
         node_feats = self.product(a, skip, species[: edges.n_local])
         return node_feats, None if self.readout is None else self.readout(node_feats[:, 0])
@@ -61,7 +59,7 @@ class MACE(Network):
     """
 
     layers: Any
-    """A `Layer` each; torch does not type what a ModuleList holds."""
+    """Each is a `Layer`; torch does not type the elements of a ModuleList."""
 
     def __init__(
         self,

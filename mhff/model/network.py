@@ -1,4 +1,4 @@
-"""What the training network and its lowered form share."""
+"""The common base of the training network and of its lowered form."""
 
 from __future__ import annotations
 

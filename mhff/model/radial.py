@@ -12,8 +12,9 @@ from mhff.model.exact import ExactConstants
 SOFT_INNER, SOFT_OUTER = 3 / 4, 4 / 3
 """Where the Soft transform begins and ends, in units of the sum of the covalent radii."""
 ZBL_EXPONENTS = (3.2, 0.9423, 0.4028, 0.2016)
-"""Exponents of the screening function: J. F. Ziegler, J. P. Biersack, U. Littmark, The Stopping and
-Range of Ions in Matter (1985).
+"""Exponents of the screening function.
+
+J. F. Ziegler, J. P. Biersack, U. Littmark, The Stopping and Range of Ions in Matter (1985).
 """
 COULOMB = 14.3996
 """e^2 / (4 pi eps0) in eV A, with the digits that published models were trained with."""

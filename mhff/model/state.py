@@ -26,7 +26,7 @@ class CategoricalEmbedding(nn.Module):
 
 
 class ContinuousEmbedding(nn.Module):
-    """A network of one hidden layer of the value: linear, silu, linear."""
+    """A network with one hidden layer, applied to the value: linear, silu, linear."""
 
     def __init__(self, settings: StateEmbedding, generator: torch.Generator) -> None:
         super().__init__()

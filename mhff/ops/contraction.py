@@ -20,7 +20,7 @@ ATOMS_AT_ONCE = 8
 """Atoms that the operator treats at once, so that intermediate values stay in cache."""
 
 Contract = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
-"""What computes `symmetric_contraction`: the function itself, or the operator."""
+"""Signature of `symmetric_contraction`: the function itself, or the operator."""
 
 
 def symmetric_contraction(
@@ -67,7 +67,7 @@ def _adjoint(
     monomials: torch.Tensor,
     row_sum: torch.Tensor,
 ) -> torch.Tensor:
-    """Gradient by the features from that of the products."""
+    """Gradient with respect to the features, from that of the products."""
     result = torch.zeros_like(features)
     row = row_sum.argmax(0)
     dim = features.shape[1]
@@ -101,6 +101,6 @@ _OPERATORS = define(
     {"": _in_pieces, "_adjoint": _adjoint},
 )
 contraction_operator: Contract = _OPERATORS[""]
-"""`symmetric_contraction` as an operator, which has a gradient by the features only."""
+"""`symmetric_contraction` as an operator, differentiable in the features only."""
 contraction_adjoint: Callable[..., torch.Tensor] = _OPERATORS["_adjoint"]
-"""Gradient by the features from that of the products `[n, rows, channels]`, as an operator."""
+"""Gradient of the features, from that of the products `[n, rows, channels]`, as an operator."""

@@ -24,7 +24,7 @@ EDGES_AT_ONCE = 512
 
 
 class Convolve(Protocol):
-    """What computes `convolution`: the function itself, the operator, or a kernel."""
+    """Signature of `convolution`: the function itself, the operator, or a kernel."""
 
     def __call__(
         self,
@@ -113,7 +113,7 @@ def _adjoint(
     paths_to: list[int],
     edge_index: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Gradients by features, harmonics and weights from that of the messages."""
+    """Gradients of features, harmonics and weights, from that of the messages."""
     d_features = torch.zeros_like(features)
     d_harmonics = torch.empty_like(harmonics)
     d_weights = torch.empty_like(weights)
@@ -133,7 +133,7 @@ def _adjoint(
 def _weigh(
     coupled: torch.Tensor, received: torch.Tensor, weights: torch.Tensor, paths_to: Sequence[int]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Gradients `[E, rows, channels]` times weights, and the gradient by the weights."""
+    """Gradients `[E, rows, channels]` times weights, and the gradient of the weights."""
     weighted = []
     d_weights = []
     blocks = zip(
@@ -156,4 +156,4 @@ _OPERATORS = define(
 convolution_operator: Convolve = _OPERATORS[""]
 """`convolution` as an operator."""
 convolution_adjoint: Callable[..., tuple[torch.Tensor, ...]] = _OPERATORS["_adjoint"]
-"""Gradients by features, harmonics and weights from that of the messages, as an operator."""
+"""Gradients of features, harmonics and weights, from that of the messages, as an operator."""

@@ -1,8 +1,8 @@
-"""The table of operators: schema, results and derivatives of everything that a kernel does.
+"""The table of operators: schema, results and derivatives of every kernel.
 
-The C++ generator (`cpu.code`) writes registrations and signatures from it, Triton's operators
-(`gpu.operators`) their argument lists, and torch's shapes and derivatives follow for both. So a new
-tensor of a kernel is one more name here, and the code that reads it.
+The C++ generator (`cpu.code`) takes registrations and signatures from it, Triton's operators
+(`gpu.operators`) take their argument lists, and torch's shapes and derivatives follow for both. So
+a new tensor of a kernel takes one more name here, and the code that reads it.
 """
 
 from __future__ import annotations
@@ -257,7 +257,7 @@ COMMON = {
     "multiply_pack": Operator("", ("matrix",), 1, None),
     "release_memory": Operator("", (), 0, None),
 }
-"""Operators that every library in C++ has, whatever its shapes."""
+"""Operators that every C++ library has, regardless of its shapes."""
 
 
 def _messages(widths: Sequence[int]) -> Callable[[Inputs], torch.Tensor]:

@@ -72,7 +72,7 @@ def nested_rows(monomials: torch.Tensor, rows: torch.Tensor, dim: int) -> list[N
 
 
 def multiply_adds(node: Node) -> tuple[int, int]:
-    """Multiply-adds of a kernel's value of a polynomial, and of its gradient by all variables.
+    """Multiply-adds of a polynomial's value in a kernel, and of its gradient.
 
     The gradient needs the values of all nodes but the root, one product for each factor's gradient,
     and one for the adjoint of each inner node.
@@ -119,7 +119,7 @@ class Writer(ABC):
 
     @abstractmethod
     def gradient(self, index: int) -> str:
-        """Name of the gradient by a variable, which is added to."""
+        """Name of the gradient with respect to a variable, to which statements add."""
 
     def value(self, node: Node, adjoint: str | None = None) -> str:
         """Statements of a node's value; its name. With `adjoint`, those of the gradient, too."""

@@ -55,7 +55,7 @@ class Backward(Protocol):
     def __call__(
         self, x: Inputs, needed: frozenset[str], call: Callable[[str], Call], *gradients: Any
     ) -> Mapping[str, Any]:
-        """Gradients by the inputs' names from those of the results; the others are zero.
+        """Gradients of inputs, by name, from those of the results; the others are zero.
 
         `needed` names the inputs whose gradients are asked for, `call` gives the operator of the
         same kernel with another suffix.
@@ -77,7 +77,7 @@ class Operator:
     """Empty results from the inputs; None for operators that are never traced."""
     backward: Backward | None = None
     materialize_gradients: bool = True
-    """Whether gradients of results that nothing depends on are zeros, or else None."""
+    """Whether missing gradients of results are passed on as zeros; otherwise they are None."""
 
     @property
     def types(self) -> dict[str, str]:

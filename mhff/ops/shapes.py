@@ -1,4 +1,4 @@
-"""Shapes that kernels are specialised for, in terms that no back end owns.
+"""Shapes that kernels are specialised for, independent of any back end.
 
 A message has one row for each path (l1, l2) -> l3 and each m of l3. `MessageLayout` is the only
 place that says where a row lies: ordered by degree l3, then m, then path, so that the paths to one
@@ -18,7 +18,7 @@ import torch
 from mhff.ops.polynomial import Node, nested_rows
 
 MIN_COEFFICIENT = 1e-12
-"""Coupling coefficients that are smaller are zeros of the exact tensors."""
+"""Smaller coupling coefficients are rounding errors of exact zeros."""
 
 
 class MessageLayout:

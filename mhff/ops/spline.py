@@ -1,7 +1,7 @@
-"""Splines of degree 5 at equidistant knots: what tables of radial functions are made of.
+"""Splines of degree 5 with equidistant knots, the basis of tables of radial functions.
 
-A function of the distance r is the sum over k of T[k] b(x - k), x = (r - r_min) per_length. Six
-B-splines b are not zero at any x, so a value reads six consecutive rows of the table T. Hermite
+A function of the distance r is the sum over k of T[k] b(x - k), x = (r - r_min) per_length. At each
+x only six B-splines b are non-zero, so a value reads six consecutive rows of the table T. Hermite
 splines need three numbers per knot for the same error; B-splines need one, so a table stays in
 cache. C. de Boor, A Practical Guide to Splines (1978), chapters IX and XIII.
 """

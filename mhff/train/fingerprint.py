@@ -12,11 +12,11 @@ from mhff.train.settings import Settings
 
 Fingerprint = dict[str, Any]
 NOT_DECISIVE = ("out", "device", "kernels")
-"""Settings of the section `run` that leave the result as it is, up to rounding."""
+"""Settings of the section `run` that do not change the result beyond rounding."""
 
 
 def fingerprint(settings: Settings, checksums: Mapping[str, Mapping[str, str]]) -> Fingerprint:
-    """The decisive settings, and the data's sha256 by head and file name in the place of paths."""
+    """The decisive settings, and the data's sha256 by head and file name in place of paths."""
     content = settings.model_dump(mode="json")
     for name in NOT_DECISIVE:
         del content["run"][name]
@@ -28,7 +28,7 @@ def fingerprint(settings: Settings, checksums: Mapping[str, Mapping[str, str]]) 
 def completed(stored: Fingerprint) -> Fingerprint:
     """A stored fingerprint, with the defaults of settings that did not exist when it was made.
 
-    One that the settings of today cannot read stays as it is.
+    A fingerprint that today's settings cannot read is returned unchanged.
     """
     content = copy.deepcopy(stored)
     try:

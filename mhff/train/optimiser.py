@@ -47,8 +47,8 @@ def learning_rate_factor(step: int, steps: int, warm_up: float) -> float:
 class MovingAverage:
     """Exponential moving average of a network's parameters.
 
-    The decay starts smaller, at (1 + n) / (10 + n) after n updates, which soon removes the random
-    start.
+    The decay starts smaller, at (1 + n) / (10 + n) after n updates, so that the random initial
+    weights are soon forgotten.
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:

@@ -120,8 +120,8 @@ def _check_file_names(head: str, files: Sequence[Path]) -> None:
     names = [path.name for path in files]
     if len(set(names)) < len(names):
         raise MHFFError(
-            f"head '{head}' lists two files of one name ({listing(names)}); rename one, because "
-            "files are identified by their names"
+            f"head '{head}' lists two files with the same name ({listing(names)}); rename one, "
+            "because files are identified by their names"
         )
 
 
@@ -183,7 +183,8 @@ def mean_neighbours(samples: Sequence[Batch]) -> float:
 def initial_network(config: ModelConfig, heads: Sequence[HeadData], seed: int) -> MACE:
     """A network with random weights, and with E0s, scale and shift of each head's data.
 
-    A head's E0 is 0 for an element without an isolated atom, which none of its structures has.
+    A head's E0 is 0 for an element without an isolated atom; none of its structures has that
+    element.
     """
     network = MACE(config, seed=seed)
     reference = network.reference_energies

@@ -173,7 +173,7 @@ def test_the_command_writes_an_artefact_that_ase_runs(mhff: Here, tmp_path: Path
         ),
         (
             ["mini", "--target", "aoti", "--head", "m"],
-            "head 'm' is ambiguous: it begins materials, molecules",
+            "head 'm' is ambiguous: it could be any of materials, molecules",
         ),
         (["mini", "--target", "aoti", "--head", "dft"], "unknown head 'dft'"),
         (["mini", "--target", "gromacs", "--head", "surfaces"], "unknown target 'gromacs'"),

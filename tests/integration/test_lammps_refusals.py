@@ -126,7 +126,7 @@ def test_refuses_a_damaged_file(lammps_folder: Path) -> None:
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
     done = run(lammps_folder, start(lammps_folder, "a", primitive()) + PAIR)
-    refused(done, "is damaged: its checksum does not fit")
+    refused(done, "is damaged: its checksum does not match")
 
 
 @pytest.mark.parametrize("content", [b"not ours", None], ids=["foreign", "truncated"])

@@ -58,7 +58,8 @@ def test_complete_prefers_the_whole_name() -> None:
 def test_complete_refuses_ambiguity() -> None:
     with pytest.raises(
         MHFFError,
-        match=r"^head 'm' is ambiguous: it begins materials, molecules; give more letters$",
+        match=r"^head 'm' is ambiguous: it could be any of materials, molecules; give more "
+        "letters$",
     ):
         HEADS.complete("m")
 

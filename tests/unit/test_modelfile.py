@@ -197,7 +197,7 @@ def test_flipped_bytes(content: bytes, bits: int) -> None:
 def test_damage_to_a_weight_is_noticed(content: bytes) -> None:
     damaged = bytearray(content)
     damaged[-4] ^= 1
-    assert "is damaged: its checksum does not fit its content; get the file again" in refusal(
+    assert "is damaged: its checksum does not match its content; get the file again" in refusal(
         bytes(damaged)
     )
 

@@ -25,10 +25,10 @@ def read(folder: Path, text: str | bytes) -> object:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("a: 1\nb: 2\na: 3\n", r"'.*a\.yaml': the key a is there twice, in lines 1 and 3; rename"),
-        ("{a: 1, a: 1}", "the key a is there twice, in lines 1 and 1"),
-        ("a: 1\n'a': 2\n", "the key a is there twice"),
-        ("x:\n  - y: {deep: 1,\n      deep: 2}\n", "the key deep is there twice, in lines 2 and 3"),
+        ("a: 1\nb: 2\na: 3\n", r"'.*a\.yaml': the key a appears twice, in lines 1 and 3; rename"),
+        ("{a: 1, a: 1}", "the key a appears twice, in lines 1 and 1"),
+        ("a: 1\n'a': 2\n", "the key a appears twice"),
+        ("x:\n  - y: {deep: 1,\n      deep: 2}\n", "the key deep appears twice, in lines 2 and 3"),
     ],
 )
 def test_a_key_twice(tmp_path: Path, text: str, sentence: str) -> None:

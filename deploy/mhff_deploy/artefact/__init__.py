@@ -1,5 +1,6 @@
 """Artefacts: a compiled program and its manifest in one file, and how they run.
 
-`content.py` says what a file holds, `runtime.py` runs it, `describe.py` tells what it is without
-running it. Knows nothing of lowering or compilers, so artefacts run without either.
+`content.py` defines the file's content, `compatibility.py` refuses artefacts that do not fit the
+machine or the request, `runtime.py` runs them, `describe.py` describes them without running them.
+Knows nothing of lowering or compilers, so artefacts run without either.
 """

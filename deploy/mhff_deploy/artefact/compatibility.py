@@ -1,4 +1,4 @@
-"""Whether an artefact runs on this machine, and as it is asked to."""
+"""Whether an artefact runs on this machine, and with the device and precision requested."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mhff_deploy.artefact.content import Manifest
 
 CPU_INFO = Path("/proc/cpuinfo")
 CAPABILITIES = ("DEFAULT", "NO AVX", "AVX2", "AVX512")
-"""torch's words for what a processor can do, ascending."""
+"""torch's names for the capability of a processor, ascending."""
 USED_BY_COMPILERS = re.compile(
     r"^(sse|ssse|avx|fma|f16c|bmi|abm|popcnt|movbe|adx|amx|gfni|sha|v?aes|v?pclmul|xop|asimd|sve)"
 )
@@ -23,7 +23,7 @@ X86_64_V3 = frozenset({"avx2", "bmi1", "bmi2", "f16c", "fma", "movbe"})
 
 
 def processor(device: str | torch.device) -> str:
-    """torch's word for what the CPU can do, or a GPU's architecture, as `sm_90`."""
+    """torch's name for the CPU's capability, or a GPU's architecture such as `sm_90`."""
     if torch.device(device).type == "cuda":
         return "sm_{}{}".format(*torch.cuda.get_device_capability(device))
     return torch.backends.cpu.get_cpu_capability()
@@ -41,16 +41,16 @@ def instructions() -> tuple[str, ...]:
 
 
 def capability_rank(capability: str) -> int:
-    """Order of torch's words; one that this version does not know is above all others."""
+    """Position in `CAPABILITIES`; a name that this version does not know is above all others."""
     if capability not in CAPABILITIES:
         return len(CAPABILITIES)
     return CAPABILITIES.index(capability)
 
 
 def check_manifest(manifest: Manifest, name: str | Path, asked: CompileOptions | None) -> None:
-    """Raise MHFFError for an artefact that cannot run here, or is not what is asked for.
+    """Raise MHFFError for an artefact that cannot run here, or does not fit the request.
 
-    `asked` None: any device and precision will do.
+    If `asked` is None, any device and precision will do.
     """
     if manifest.torch_version != torch.__version__:
         raise MHFFError(
@@ -71,12 +71,12 @@ def _check_asked(manifest: Manifest, name: str | Path, asked: CompileOptions) ->
     made_for = manifest.capabilities
     if torch.device(asked.device).type != torch.device(made_for.device).type:
         raise MHFFError(
-            f"'{name}' was compiled for {made_for.device}, but {asked.device} is asked for; "
+            f"'{name}' was compiled for {made_for.device}, but {asked.device} was requested; "
             f"recompile it with --device {asked.device}"
         )
     if asked.precision is Precision.FLOAT64 and made_for.precision is Precision.FLOAT32:
         raise MHFFError(
-            f"'{name}' was compiled in float32, but float64 is asked for; recompile it with "
+            f"'{name}' was compiled in float32, but float64 was requested; recompile it with "
             "--dtype float64"
         )
 

@@ -1,4 +1,4 @@
-"""Artefacts: a compiled program and what it is, in one file.
+"""Artefacts: a compiled program and its manifest, in one file.
 
 An artefact is the compiler's own file, a zip archive (AOTInductor's `.pt2`, TorchScript's `.pt`),
 with one more member, `mhff.json`: the manifest. It can be read without loading the program. The
@@ -31,8 +31,9 @@ CONSTANTS = "constants/mhff.safetensors"
 MAX_MANIFEST_BYTES = 1 << 24
 """A manifest is a few kB."""
 MAX_INFLATION = 50
-"""How many times larger than a file its members may be; TorchScript compresses code, nothing
-compresses weights.
+"""Largest ratio of the size of the members to that of the file.
+
+TorchScript compresses code; nothing compresses weights.
 """
 
 
@@ -42,7 +43,7 @@ class Tables(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     asked: float
-    """Error of forces on atoms, eV/A, that was asked for."""
+    """The error of forces on atoms that was requested, eV/A."""
     measured: float = 0.0
     """The error that was measured, eV/A, relative to max(1, largest)."""
     n_intervals: int = 0
@@ -50,16 +51,16 @@ class Tables(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What an artefact is, and how it was made."""
+    """The description of an artefact: its capabilities, and how it was made."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format_version: int = FORMAT_VERSION
     target: str
     options: CompleteOptions
-    """What was asked of the compiler."""
+    """The options of the compilation."""
     capabilities: Capabilities
-    """What the program can do."""
+    """The capabilities of the program."""
     units: Units
     model_sha256: str
     torch_version: str
@@ -67,22 +68,23 @@ class Manifest(BaseModel):
     kernels: str = ""
     """Namespace of the operators in the program's shared library; empty without a library."""
     processor: str = ""
-    """What the processor it was compiled on can do (`artefact.processor`)."""
+    """Capability of the processor it was compiled on (`compatibility.processor`)."""
     instructions: tuple[str, ...] = ()
     """Instruction sets that a program for the CPU it was compiled on may use."""
     tables: Tables
     largest_errors: dict[str, float] = {}
-    """Against the eager float64 model: node energies in eV, edge gradients and forces in eV/A, all
-    relative to max(1, largest gradient).
+    """Errors against the eager float64 model, relative to max(1, largest gradient).
+
+    Node energies are in eV, edge gradients and forces in eV/A.
     """
     provenance: Provenance = {}
-    """The model's."""
+    """The model's provenance."""
     program_sha256: str = ""
     """Checksum of the archive's other members and of this manifest without it."""
 
     @property
     def form(self) -> Form:
-        """What the program is."""
+        """The form of the program."""
         return self.options.form
 
 
@@ -137,7 +139,9 @@ def read_manifest(content: bytes, name: str | Path) -> Manifest:
             f"reads version {FORMAT_VERSION}; recompile it with this mhff"
         )
     if not intact:
-        raise MHFFError(f"'{name}' is damaged: its checksum does not fit its content; recompile it")
+        raise MHFFError(
+            f"'{name}' is damaged: its checksum does not match its content; recompile it"
+        )
     try:
         return Manifest.model_validate(fields)
     except ValidationError as error:

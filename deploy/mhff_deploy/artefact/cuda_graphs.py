@@ -26,14 +26,14 @@ from mhff.graph import PROGRAM_INPUTS, Field, Level
 Results = tuple[torch.Tensor, torch.Tensor]
 Program = Callable[..., Results]
 Recorder = Callable[[Program, tuple[torch.Tensor, ...]], Callable[[], Results]]
-"""Takes a program and inputs at fixed places in memory; returns what recomputes the results."""
+"""Turns a program and inputs at fixed places in memory into a function that recomputes results."""
 
 MAX_ATOMS = 2000
-"""Larger systems are not replayed; an estimate, not measured."""
+"""Number of atoms above which systems are not replayed: an estimate, not measured."""
 MAX_GRAPHS = 8
-"""Graphs that are kept; the least recently used one is dropped first."""
+"""Number of graphs that are kept; the least recently used one is dropped first."""
 STEPS_BEFORE_RECORDING = 2
-"""Steps of one size that run as they are: recording takes as long as some five steps."""
+"""Steps of one size that run without a graph: recording takes as long as some five steps."""
 MIN_EDGE_STEP = 64
 """Smallest distance between two padded numbers of edges; there are 16 per power of two."""
 EDGES_OF_PADDING_ATOM = 128
@@ -74,9 +74,7 @@ class Slot:
         example: tuple[torch.Tensor, ...],
         r_max: float,
     ) -> torch.Tensor:
-        """A whole tensor of padding: edges longer than the cutoff, from padding atoms to
-        themselves.
-        """
+        """A tensor of padding: edges from padding atoms to themselves, longer than the cutoff."""
         if field.level is Level.GHOST:
             return tensor.clone()
         if field.name == "edge_vectors":
@@ -90,7 +88,7 @@ class Slot:
         return tensor.new_tensor(field.default or 0).expand(n_rows, *tensor.shape[1:]).clone()
 
     def fill(self, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-        """Write the inputs of a step, padding behind them; gives the padded inputs."""
+        """Write the inputs of a step, followed by padding; returns the padded inputs."""
         for field, place, values, padding in zip(
             PROGRAM_INPUTS, self.inputs, inputs, self.padding, strict=True
         ):
@@ -146,7 +144,7 @@ class GraphedProgram:
         return node_energies[:n_atoms].clone(), edge_gradients[:n_edges].clone()
 
     def _recorded(self, sizes: Sizes, inputs: tuple[torch.Tensor, ...]) -> bool:
-        """Record a size that came before; whether there is a recording now."""
+        """Record a size that came before; returns whether there is a recording now."""
         self.steps[sizes] += 1
         if self.steps[sizes] <= STEPS_BEFORE_RECORDING:
             return False

@@ -25,7 +25,7 @@ Program = Callable[..., tuple[torch.Tensor, torch.Tensor]]
 
 @dataclass(frozen=True)
 class Parts:
-    """What a program is made of, beside its manifest."""
+    """The parts of a program, beside its manifest."""
 
     code: bytes
     """The compiler's own file; an artefact is one, too."""
@@ -36,7 +36,7 @@ class Parts:
 
     @property
     def members(self) -> dict[str, bytes]:
-        """What is added to the code in an artefact, by name."""
+        """The members that an artefact adds to the code, by name."""
         named = {KERNELS: self.kernels, CONSTANTS: self.constants}
         return {name: content for name, content in named.items() if content is not None}
 

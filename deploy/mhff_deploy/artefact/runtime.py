@@ -22,7 +22,7 @@ from mhff_deploy.artefact.programs import Parts, Program, parts_of, start_progra
 
 
 class ArtefactEvaluator(Evaluator):
-    """A compiled program with what its manifest says of it."""
+    """A compiled program with its manifest."""
 
     def __init__(
         self, program: Program, manifest: Manifest, file: SourceFile | None = None
@@ -63,8 +63,8 @@ class ArtefactEvaluator(Evaluator):
 def open_artefact(file: SourceFile, asked: CompileOptions) -> ArtefactEvaluator:
     """Evaluator of an artefact file.
 
-    Raises MHFFError if it is damaged, of another torch, or does not fit the device or precision
-    asked for.
+    Raises MHFFError if it is damaged, was made with another torch, or does not fit the device or
+    precision requested.
     """
     return load_artefact(file.content, file.name, asked, file)
 

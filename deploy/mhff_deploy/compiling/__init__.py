@@ -1,4 +1,4 @@
-"""A model becomes a program, checked and packed into an artefact.
+"""From a model to a program, checked and packed into an artefact.
 
 `lower.py` makes a lowered network, with kernels and tables where possible; `trace.py` records
 energies and edge gradients as one graph; `aoti.py` and `torchscript.py` compile it; `build.py` ties

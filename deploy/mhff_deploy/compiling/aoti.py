@@ -70,7 +70,7 @@ def _complaint(output: str) -> str:
 
 
 def constants_of(program: GraphModule) -> dict[str, torch.Tensor]:
-    """What a traced program reads besides its inputs, by name."""
+    """The constants of a traced program, by name."""
     names = sorted({str(node.target) for node in program.graph.nodes if node.op == "get_attr"})
     # copies, because some are views of others
     return {
@@ -92,10 +92,8 @@ _INSTRUCTIONS: dict[InstructionSet, dict[str, Any]] = {
     InstructionSet.X86_64_V3: {"cpp.march": "x86-64-v3", "cpp.simdlen": 256},
 }
 _COMPILER_ERRORS = (RuntimeError, OSError, subprocess.SubprocessError)
-"""What torch's compiler raises, or the C++ one."""
+"""Exceptions of torch's compiler and of the C++ compiler."""
 _ON_GPU: dict[str, Any] = {"shape_padding": False}
-"""Whether to pad matrix products would be found out by timing them, differently from one
-compilation to the next.
-"""
+"""Without this, timings decide whether matrix products are padded, differently in each run."""
 _LOGGERS = ("torch._inductor", "torch.export", "torch.fx")
-"""The compiler's own notes, which are not for users."""
+"""Loggers of the compiler, whose notes are not for users."""

@@ -39,7 +39,7 @@ def build(
 ) -> tuple[bytes, Manifest]:
     """Content of an artefact, checked against the eager model, and its manifest.
 
-    `target`: name of the engine, for the manifest. `say` is told each step as it begins. Raises
+    `target`: name of the engine, for the manifest. `say` announces each step. Raises
     MHFFError for options that the model or this machine cannot satisfy, and if the program is not
     exact.
     """

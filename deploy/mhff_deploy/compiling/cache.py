@@ -28,7 +28,7 @@ from mhff_deploy.lowering.radial import MAX_TABLE_BYTES, table_bytes
 
 SUFFIX = {Form.AOTI: "pt2", Form.TORCHSCRIPT: "pt"}
 TARGET = "cache"
-"""What the manifests of programs in the cache give as their target."""
+"""The target in the manifests of cached programs."""
 
 
 def find_program(

@@ -1,8 +1,7 @@
 """Matrix products of a traced program with its constants, by the kernels' own product.
 
-On an AMD processor torch's products (MKL) reach 55 thousand million multiply-adds per second and
-core, those of oneDNN 112, and this one, whose constant matrix is packed in its order, 130
-(docs/speed.md).
+On an AMD processor torch's product (MKL) reaches 55 G multiply-adds (5.5e10) per second and core,
+oneDNN's 112 G, and this one, whose constant matrix is packed in advance, 130 G (docs/speed.md).
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from mhff.ops.registration import find
 
 
 def use_kernel(program: GraphModule, namespace: str) -> None:
-    """Exchange the products with constant matrices, in place.
+    """Replace the products with constant matrices, in place.
 
     `namespace`: that of the kernels' operators (`mhff.ops.cpu`).
     """

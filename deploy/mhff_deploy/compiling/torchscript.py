@@ -9,9 +9,7 @@ import torch
 from torch.fx import GraphModule, Node
 
 _KEYWORDS_OF_TRACING = ("device", "layout", "pin_memory")
-"""Keywords that tracing writes out and whose defaults are right: new tensors are made like their
-neighbours.
-"""
+"""Keywords that tracing spells out although their defaults are right."""
 
 
 def compile_torchscript(program: GraphModule) -> bytes:

@@ -19,11 +19,12 @@ from mhff_deploy.artefact.content import Tables
 from mhff_deploy.lowering.structures import check_graphs
 
 TOLERANCE = {Precision.FLOAT32: 1e-5, Precision.FLOAT64: 1e-9}
-"""Largest error of a node energy, eV, or of a component of a force on an atom or of an edge
-gradient, eV/A, all relative to max(1, largest edge gradient of the structure).
+"""Largest error of node energies, eV, and of components of forces and edge gradients, eV/A.
+
+All are relative to max(1, largest edge gradient of the structure).
 """
 ROUNDING_FACTOR = 4.0
-"""Error of a float32 program, in units of that of the eager float32 model, where that is larger.
+"""A float32 program may have this many times the error of the eager float32 model.
 
 Rounding alone exceeds 1e-5 in two cases (measured): in deep models with random weights in a crystal
 as dense as diamond (`high_l_residual` of the tests: energies 1e-5, edge gradients 2e-5, forces

@@ -1,4 +1,4 @@
-"""The activation functions of a file: which they are, and by which factors e3nn normalises them."""
+"""The activation functions of a file, and the factors by which e3nn normalises them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mhff.model.constants import MOMENTS
 FUNCTIONS = ("silu", "sigmoid", "tanh", "abs")
 FUNCTION_MODULES = ("torch.nn.functional", "torch._C._nn")
 MOMENT_TOLERANCE = 1e-3
-"""How far a factor may be from the known one, which is a Monte-Carlo value itself."""
+"""Tolerance on a factor against the known one, which is itself a Monte-Carlo estimate."""
 
 
 def function_name(value: Any) -> str:

@@ -35,7 +35,7 @@ Fields = dict[str, Any]
 
 
 def read_architecture(reading: Reading) -> ModelConfig:
-    """The architecture of a file's model; raises UnknownModelError where mhff has no equal one."""
+    """The architecture of a file's model; raises UnknownModelError if mhff has no equivalent."""
     name = reading.root.class_name
     expect(name in MODELS, f"it holds a {name}, but mhff knows {', '.join(MODELS)}")
     fields = (

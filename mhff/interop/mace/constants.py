@@ -28,7 +28,7 @@ from mhff.model.coupling import (
 )
 
 COUPLING_TOLERANCE = 1e-6
-"""How far the coupling coefficients of a file built in float32 may be from the exact ones."""
+"""Tolerance on the coupling coefficients of a file built in float32 against the exact ones."""
 MIN_COEFFICIENT = 1e-14
 """Monomials with smaller coefficients, relative to the largest, are left out."""
 BOHR_RADIUS = 0.529

@@ -1,4 +1,4 @@
-"""The kind of mace-torch's files: packages of their classes, and the code that e3nn generates.
+"""The contents of mace-torch's files: packages of their classes, and code that e3nn generates.
 
 e3nn compiles every tensor product to TorchScript, which holds its coupling tensors as buffers.
 """
@@ -20,7 +20,7 @@ FILE_KIND = FileKind(
         "e3nn.o3.",
         "e3nn.nn.",
         "e3nn.math.",
-        # read only to say that their layouts are not
+        # known, so that the refusal can name them (`parts`)
         "cuequivariance_torch.",
         "openequivariance.",
     ),

@@ -21,7 +21,7 @@ EXAMPLE = "heads: {NAME: {level_of_theory: PBE, domain: crystals, licence: MIT, 
 
 
 class HeadEntry(BaseModel):
-    """A user's description of one head; fields that are left out stay as they are."""
+    """A user's description of one head; omitted fields keep their values."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

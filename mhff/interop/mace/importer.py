@@ -1,4 +1,4 @@
-"""A mace-torch `.model` file to a `Model` that gives the same numbers; the file is read, never run.
+"""The import of a mace-torch `.model` file: a `Model` with the same numbers; nothing is run.
 
 `torchfile` reads the file; `architecture`, `constants` and `weights` take the model from it;
 `parts` makes sure that nothing is left over.
@@ -33,13 +33,13 @@ from mhff.modelfile import IN_FLOAT64, Model, assemble, is_model_file
 
 @dataclass(frozen=True)
 class Imported:
-    """An imported model and what there is to say about it."""
+    """An imported model, with remarks for the user."""
 
     model: Model
     report: tuple[str, ...]
-    """What was read, a sentence each."""
+    """Sentences about what was read."""
     warnings: tuple[str, ...]
-    """What a user should know before using it, a sentence each."""
+    """Sentences that a user should read before using the model."""
 
 
 def import_model(path: StrPath, head_info: StrPath | None = None) -> Imported:

@@ -1,4 +1,4 @@
-"""The classes and settings of mace-torch, e3nn and torch that mhff knows the meaning of."""
+"""The classes and settings of mace-torch, e3nn and torch that mhff understands."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ _SETTINGS_WITHOUT_USE = "num_basis r_max"  # of Chebyshev polynomials
 KNOWN_SETTINGS = frozenset(
     f"{_SETTINGS_OF_MODEL} {_SETTINGS_OF_BLOCKS} {_SETTINGS_WITHOUT_USE}".split()
 )
-"""Settings of mace-torch's own classes; any other that is not off may change the results."""
+"""Settings of mace-torch's own classes; any other one that is on may change the results."""
 OTHER_LAYOUTS = ("cueq_config", "oeq_config")
 _PRIVATE = re.compile(r"_.*|training|irreps_(scalars|gates|gated)")
 
@@ -94,6 +94,6 @@ def _is_known(name: str, value: object) -> bool:
 
 
 def check_all_used(reading: Reading) -> None:
-    """Raise UnknownModelError if the file has tensors that no part of mhff's model stands for."""
+    """Raise UnknownModelError if the file has tensors that mhff's model did not use."""
     unused = reading.unused()
     expect(not unused, f"it has tensors that mhff does not know: {some(unused)}")

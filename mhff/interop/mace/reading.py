@@ -16,7 +16,7 @@ from mhff.interop.mace.refusals import UnknownModelError, expect
 from mhff.interop.torchfile.modules import ModuleRecord
 
 WITHOUT_INFORMATION = (".output_mask", "_zeroed")
-"""Ends of the names of tensors that may be left over."""
+"""Endings of the names of tensors that may remain unused."""
 
 
 class Reading:
@@ -28,7 +28,7 @@ class Reading:
         self.used: set[str] = set()
 
     def tensor(self, name: str, *shape: int) -> torch.Tensor:
-        """The tensor of a dotted name, as it is in the file; of `shape`, where one is given."""
+        """The tensor with a dotted name, as stored; refused unless of `shape`, if given."""
         expect(name in self.tensors, f"it has no tensor {name}")
         self.used.add(name)
         value = self.tensors[name]

@@ -18,7 +18,7 @@ from mhff.model.config import ModelConfig
 from mhff.model.interaction import DENSITY_WIDTH
 
 LAYER_NORM_EPS = 1e-5
-"""torch's default, which mhff's networks have."""
+"""torch's default, which mhff's networks use."""
 
 Weights = dict[str, torch.Tensor]
 

@@ -22,7 +22,7 @@ from mhff.errors import MHFFError
 from mhff.interop.torchfile.refusals import DamagedError, ForeignError, quoted
 
 MAX_BYTES = 2**32 - 1
-"""Largest archive, 4 GiB: beyond it torch writes other headers, which no force field needs."""
+"""Size of the largest archive, 4 GiB; torch writes other headers for larger ones."""
 _STORED = 0
 _DEFLATED = 8
 _NEEDED = {_STORED: 0, _DEFLATED: 20}  # "version needed to extract", as torch's writer has it
@@ -134,7 +134,7 @@ def open_archive(content: bytearray) -> Archive:
 
 
 def _check_kind(start: bytes) -> None:
-    """Tell other files by their first bytes."""
+    """Refuse files of other kinds, which their first bytes reveal."""
     if start.startswith(b"PK\x03\x04"):
         return
     if not start:

@@ -111,7 +111,7 @@ def read_model(content: bytearray, kind: FileKind) -> ModuleRecord:
 
 
 def _check_root(value: object) -> None:
-    """Say what a file without a module holds instead, for kinds of files that people have."""
+    """Refuse a file without a module; say what it holds instead if that is a common case."""
     if isinstance(value, Record) and value.path == "collections.OrderedDict":
         value = value.pairs
     if not isinstance(value, Pairs):
@@ -138,7 +138,7 @@ class _Reader:
         self._script_bytes_left = len(archive["data.pkl"])
 
     def module(self, value: object, path: str, level: int = 0) -> ModuleRecord:
-        """The module that a record stands for, with all below."""
+        """The module that a record stands for, with all modules below it."""
         self._plain.spend(_COST_OF_MODULE)
         if not isinstance(value, Record) or not isinstance(value.state, Pairs):
             raise _not_a_module(value, path)

@@ -126,7 +126,7 @@ class Plain:
     def _set(self, items: list[Any]) -> set[str]:
         self.spend(len(items))
         if not all(isinstance(item, str) for item in items):
-            raise DamagedError("its pickle has a set of something else than text")
+            raise DamagedError("its pickle has a set of something other than text")
         return set(items)
 
     def _number(self, dtype: Record, content: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Compiles libraries of kernels with the machine's C++ compiler, each content once.
+"""Compiles libraries of kernels with the machine's C++ compiler, each one once.
 
 A library's name is a checksum of everything it depends on, and it ends with a checksum of itself
 (loaders ignore what follows the last section). A damaged file is compiled again.
@@ -24,7 +24,7 @@ from mhff.ops.shapes import Shape
 
 HEADERS = Path(__file__).parent / "include"
 MIN_TORCH = (2, 11)
-"""The first version with a stable interface whose tensors can have memory of our own."""
+"""The first version whose stable interface lets tensors use memory that we allocate."""
 CHANNEL_MULTIPLE = 8
 """The number of channels must be a multiple of this."""
 FLAGS = (
@@ -41,7 +41,7 @@ COMPILER = "g++"
 CHECKSUM_BYTES = 64
 BUILD_FOLDER_PREFIX = "build-"
 MAX_BUILD_SECONDS = 3600
-"""A folder of an older build was left behind by a process that was killed."""
+"""The folder of an older build belongs to a process that was killed."""
 
 
 class CompilerError(RuntimeError):
@@ -122,7 +122,7 @@ def _is_intact(library: Path) -> bool:
 
 
 def _remove_abandoned_builds(folder: Path) -> None:
-    """Remove what killed processes left behind."""
+    """Remove the folders of killed processes."""
     for path in folder.glob(f"{BUILD_FOLDER_PREFIX}*"):
         with suppress(FileNotFoundError):  # another process may be faster
             if time.time() - path.stat().st_mtime > MAX_BUILD_SECONDS:

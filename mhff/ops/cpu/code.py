@@ -1,7 +1,7 @@
 """The C++ file of a library: constants of each shape, and the registration of all operators.
 
-Kernels are templates in `include`; this file has what they are specialised for. `README.md` in
-`mhff/ops` shows an excerpt.
+Kernels are templates in `include`; this file holds the constants that specialise them. `README.md`
+in `mhff/ops` shows an excerpt.
 """
 
 from __future__ import annotations

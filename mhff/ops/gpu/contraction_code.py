@@ -7,8 +7,8 @@ channels in float32 (counted, not measured). Programs are ordered by channels fi
 coefficients of one tile (50 kB) stay in L1. Several atoms in a program would share what it reads,
 but convolutions take 50 times as long.
 
-A thread reads 16 bytes of coefficients at once, for the sake of Triton's compiler as well: each
-read costs it time in proportion to the size of the whole kernel.
+A thread reads 16 bytes of coefficients at once. This also shortens compilation: each read costs
+Triton's compiler time in proportion to the size of the whole kernel.
 """
 
 from __future__ import annotations

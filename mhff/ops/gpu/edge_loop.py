@@ -86,7 +86,7 @@ class EdgeLoop:
         return [*bounds, *self._fetch("start"), "for at in range(start, stop):", *indented(turn, 1)]
 
     def _fetch(self, at: str, prefix: str = "") -> list[str]:
-        """Lines that read an edge's data, one turn ahead: four loads that each need the last.
+        """Lines that read an edge's data one turn ahead: four loads, each of which needs the last.
 
         They are lines, not a Triton function: torch would take the buffers that a function reads
         for buffers that are written to, and copy them.

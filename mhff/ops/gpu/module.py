@@ -1,4 +1,4 @@
-"""A generated module: where its code is kept, and how it becomes kernels."""
+"""Generated Triton modules: writing, loading, and the sizes of their programs."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from mhff.files import sha256, write_atomically
 LANES = 32
 """Threads of a warp."""
 MAX_REGISTERS = 64
-"""Registers for all rows that a convolution's program sums; with more (l_max 4, features to 2e),
-some are spilled to memory.
+"""Registers for all rows that a convolution's program sums.
+
+With more (l_max 4, features to 2e) some are spilled to memory.
 """
 REGISTERS = 4
 """Registers of a thread for a row's channels in a convolution: 4 channels in float32, 2 in float64.
@@ -26,7 +27,7 @@ they repeat the work of each edge.
 TYPES = {torch.float32: "tl.float32", torch.float64: "tl.float64"}
 HEAD = '"""Written by mhff."""\n\nimport triton\nimport triton.language as tl\n'
 JIT = '@triton.jit(do_not_specialize=["n_local", "n_all", "n_edges", "n_species", "n_atoms"])\n'
-"""Decorator of a kernel: compiled once, not anew for sizes that happen to be multiples of 16."""
+"""Decorator of a kernel: compiled once, not again for sizes that happen to be multiples of 16."""
 
 
 def tile_of(registers: int, n_channels: int, dtype: torch.dtype) -> int:
@@ -44,7 +45,7 @@ def power_of_2(n: int) -> int:
 
 
 def why_not() -> str:
-    """Why there can be no kernels in Triton here, as "because ...", or ""."""
+    """Why no Triton kernels can be made here, as "because ...", or ""."""
     if find_spec("triton"):
         return ""
     return "because the package triton is not installed (pip install triton)"

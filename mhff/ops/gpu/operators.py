@@ -2,7 +2,7 @@
 
 They are made with `torch.library.triton_op`: torch.export keeps each as one node, and AOTInductor
 looks inside and puts the compiled kernels into its package. Schemas, shapes and derivatives are
-those of `mhff.ops.operators`. Grids have one program too many, which does nothing, because a grid
+those of `mhff.ops.operators`. Each grid has one extra program that does nothing, because a grid
 must not be empty.
 """
 

@@ -60,7 +60,7 @@ def test_a_run_and_the_same_command_again(mhff: Here, config: Path) -> None:
         ("heads: [", "is not valid YAML"),
         ("heads: {a: {files: [nowhere.xyz]}}", "no file '.*nowhere.xyz'"),
         ("heads: {a: {files: [config.yaml]}}", "cannot read structures from '.*config.yaml'"),
-        ("heads: {a: {files: [x]}}\nheads: {}", "the key heads is there twice, in lines 1 and 2"),
+        ("heads: {a: {files: [x]}}\nheads: {}", "the key heads appears twice, in lines 1 and 2"),
         ("heads: {a: {files: [x]}}\nrun: {out: config.yaml}", "cannot write .*choose .* run.out"),
         ("heads: {tight: {files: [loose.extxyz]}}", "structure 1 of .* belongs to head 'loose'"),
     ],

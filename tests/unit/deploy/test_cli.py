@@ -20,7 +20,10 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("arguments", "sentence"),
     [
         ("--target aoti", "no head given: this model has the heads materials, surfaces, molecules"),
-        ("--target aoti --head m", "head 'm' is ambiguous: it begins materials, molecules"),
+        (
+            "--target aoti --head m",
+            "head 'm' is ambiguous: it could be any of materials, molecules",
+        ),
         ("--target aoti --head dft", "unknown head 'dft'"),
         (
             "--target gromacs --head surf",

@@ -71,7 +71,7 @@ def test_structures_that_name_no_head(model: Model, data: Path) -> None:
 
 
 def test_nothing_but_isolated_atoms(model: Model, data: Path) -> None:
-    with pytest.raises(MHFFError, match="got none but isolated atoms"):
+    with pytest.raises(MHFFError, match="got only isolated atoms"):
         evaluate_structures(
             EagerEvaluator(model), [item for item in read_structures(data) if item.is_isolated_atom]
         )

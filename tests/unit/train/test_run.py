@@ -378,7 +378,7 @@ def test_a_repeated_key_is_refused(tmp_path: Path) -> None:
     configure(tmp_path)
     text = (tmp_path / "config.yaml").read_text()
     (tmp_path / "config.yaml").write_text(text + "heads: {tight: {files: [tight.extxyz]}}\n")
-    with pytest.raises(MHFFError, match=r"config\.yaml': the key heads is there twice, in lines"):
+    with pytest.raises(MHFFError, match=r"config\.yaml': the key heads appears twice, in lines"):
         read_settings(tmp_path / "config.yaml")
 
 

@@ -116,7 +116,7 @@ def test_mistakes(tmp_path: Path, change: dict[str, Any], sentence: str) -> None
         ("run: {seed: 2001-99-99}", "is not valid YAML"),
         (
             "heads:\n  a: {files: [x]}\n  b: {files: [y]}\n  a: {files: [z]}\n",
-            "the key a is there twice, in lines 2 and 4; rename or remove one",
+            "the key a appears twice, in lines 2 and 4; rename or remove one",
         ),
     ],
 )

@@ -98,13 +98,14 @@ def test_another_torch_is_refused() -> None:
 def test_what_is_asked_for_must_be_what_there_is() -> None:
     made = manifest(capabilities=ON_GPU)
     with pytest.raises(
-        MHFFError, match="compiled for cuda:0, but cpu is asked for; recompile it with --device cpu"
+        MHFFError,
+        match="compiled for cuda:0, but cpu was requested; recompile it with --device cpu",
     ):
         check_manifest(made, "a.pt", CPU)
     asked = CompileOptions(precision=Precision.FLOAT64)
     with pytest.raises(
         MHFFError,
-        match="compiled in float32, but float64 is asked for; recompile it with --dtype float64",
+        match="compiled in float32, but float64 was requested; recompile it with --dtype float64",
     ):
         check_manifest(manifest(), "a.pt", asked)
     double = {"precision": Precision.FLOAT64}

@@ -116,7 +116,7 @@ def test_an_edited_manifest_is_refused(changes: dict[str, Any]) -> None:
     read_manifest(with_manifest(content), "a.pt")
     with pytest.raises(
         MHFFError,
-        match=r"^'a\.pt' is damaged: its checksum does not fit its content; recompile it$",
+        match=r"^'a\.pt' is damaged: its checksum does not match its content; recompile it$",
     ):
         read_manifest(with_manifest(content, sign=False, **changes), "a.pt")
 
