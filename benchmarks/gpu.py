@@ -30,7 +30,7 @@ from gpu_timing import Peak, gpu_time, measure_peak
 from mhff.atoms import graph_from_atoms
 
 PARTS = {"check": 60, "mp": 150, "mh1": 200, "mini": 100, "kernels": 60}
-"""Seconds that each part may take: estimates until they are measured."""
+"""Seconds that each part may take; estimates, since nothing has been measured yet."""
 
 
 class Results:
@@ -46,7 +46,7 @@ class Results:
         print(f"[{clock.monotonic() - self.start:5.0f} s] {line}", flush=True)
 
     def run(self, part: str, call: Callable[[], Any], seconds: float) -> None:
-        """Run a part if there is time, and keep what it finds, or why it failed."""
+        """Run a part if there is time, and keep its results, or the reason of its failure."""
         left = seconds - (clock.monotonic() - self.start)
         if left < PARTS[part]:
             self.found["parts"][part] = {"not measured": f"{left:.0f} s were left"}
@@ -55,7 +55,7 @@ class Results:
             self.say(f"{part} ...")
             try:
                 self.found["parts"][part] = call()
-            except Exception as error:  # the other parts are worth having
+            except Exception as error:  # the other parts can still be measured
                 traceback.print_exc()
                 self.found["parts"][part] = {
                     "not measured": f"{type(error).__name__}: {str(error)[:300]}"

@@ -20,9 +20,7 @@ N_INTERVALS = {"float32": 128, "float64": 384}
 
 
 class Work(NamedTuple):
-    """A kernel: its call, its least traffic in bytes (every input and output once), its
-    multiply-adds.
-    """
+    """A kernel with its least traffic (every input and output once) and its multiply-adds."""
 
     name: str
     call: Callable[[], Any]
@@ -31,8 +29,9 @@ class Work(NamedTuple):
 
 
 def works(network: MACE, graph: Graph, dtype: str, device: torch.device) -> Iterator[Work]:
-    """Forward and adjoint kernels of a network (in float64, without gradients) with the inputs of a
-    structure.
+    """Forward and adjoint kernels of a network, with the inputs of a structure.
+
+    `network`: in float64, without gradients.
     """
     config, real, n_atoms = network.config, getattr(torch, dtype), graph.n_local
     tables = tabulate_radial(network, N_INTERVALS[dtype])
@@ -100,7 +99,7 @@ def adjoint(
     read: list[torch.Tensor],
     multiply_adds: float = 0.0,
 ) -> Work:
-    """The adjoint of what made `results`, run again and again on one recorded graph."""
+    """The adjoint of the operations behind `results`, repeated on one recorded graph."""
     gradients = [torch.randn_like(result) for result in results]
 
     def call() -> Any:

@@ -46,7 +46,7 @@ CONFIGS = {
 SIZES = {"mp": (54, 216, 1000, 10000), "mh1": (216, 1000), "mini": (54, 1000)}
 """Numbers of atoms by shape; `mini` is the bundled model."""
 N_STEPS = 50
-"""Steps that a median is taken of."""
+"""Number of steps in a median."""
 N_STEPS_LARGE = 10
 """The same for systems of `LARGE` atoms and more."""
 LARGE = 5000

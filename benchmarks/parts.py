@@ -41,7 +41,7 @@ N_STEPS = 12
 NAMES = {"multiply": "matrix products"} | {
     f"convolution_{layer}_adjoint_of_edges": f"convolution_{layer}_adjoint" for layer in (0, 1)
 }
-"""Names of parts for kernels that are called otherwise."""
+"""Names of parts for kernels with other names."""
 KERNEL = re.compile(r"mhff_\w+::(\w+)")
 
 
@@ -83,7 +83,7 @@ def timed(program: Any, inputs: tuple[torch.Tensor, ...]) -> float:
 
 
 def profiled(traced: Any, inputs: tuple[torch.Tensor, ...]) -> dict[str, float]:
-    """Microseconds per atom of the kernels; that of convolutions takes in the map that follows."""
+    """Microseconds per atom of each kernel; a convolution includes the map that follows it."""
     traced(*inputs)
     with profile(activities=[ProfilerActivity.CPU]) as record:
         for _ in range(N_STEPS):

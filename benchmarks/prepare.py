@@ -1,4 +1,4 @@
-"""Prepares what the benchmarks compare: peers, random models of their shapes, the same in mhff.
+"""Prepares the benchmarks: peers, random models, and the same models in mhff.
 
     .venv/bin/python benchmarks/prepare.py
 

@@ -1,4 +1,4 @@
-"""Runs the benchmarks of `benchmarks/README.md` and writes what it finds to `benchmarks/results/`.
+"""Runs the benchmarks of `benchmarks/README.md` and writes the results to `benchmarks/results/`.
 
     .venv/bin/python benchmarks/run.py [CASE ...]      these cases, or all: about an hour
     .venv/bin/python benchmarks/run.py --readme        the cases of README's tables: 25 minutes
@@ -26,7 +26,7 @@ from mhff_bench.plot import scaling_plot
 MGO = (8, 64, 216, 512, 1000, 1728, 4096)
 MINI = Choice("mini", head="materials")
 MAX_SECONDS = 10.0
-"""A contender is left out of sizes at which a step would take longer, s."""
+"""A contender skips sizes at which a step would take longer, s."""
 SYMMETRIX = ("symmetrix-xl",)
 EAGER = ("mace-torch", "symmetrix-xl")
 """Peers that start within seconds."""

@@ -104,7 +104,7 @@ def scaling(reports: dict[str, Object]) -> str:
 
 
 def gains(reports: dict[str, Object]) -> str:
-    """How many times as fast two threads are."""
+    """Speed-up by two threads."""
     rows = []
     for case, report in reports.items():
         times = {
@@ -178,7 +178,7 @@ def shares(found: Object) -> Iterator[str]:
 
 
 def conditions(report: Object) -> str:
-    """When and where."""
+    """Date, machine and load of each case."""
     machine = report["machine"]
     versions = dict(report["versions"])
     for contender in report["contenders"]:

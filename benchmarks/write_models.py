@@ -158,7 +158,7 @@ def scale_readouts(model: torch.nn.Module, factor: torch.Tensor) -> None:
 
 
 def last_linear(block: torch.nn.Module) -> torch.nn.Module:
-    """The linear map of an interaction block or a readout that its output is proportional to."""
+    """The linear map of an interaction block or a readout in which its output is linear."""
     parts = dict(block.named_children())
     return parts.get("linear_2") or parts["linear"]
 

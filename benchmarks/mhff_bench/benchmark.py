@@ -37,7 +37,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Plan:
-    """What to measure and how often; raises MHFFError for what cannot be measured."""
+    """The sizes to measure, and how often; raises MHFFError for a plan that makes no sense."""
 
     choice: Choice
     system: str = "mgo"
@@ -47,7 +47,7 @@ class Plan:
     block: float = 0.3
     """Length of a contender's turn, s."""
     max_seconds: float = 30.0
-    """A contender is left out of sizes at which a step would take longer, s."""
+    """A contender skips sizes at which a step would take longer, s."""
     memory: bool = True
 
     def __post_init__(self) -> None:
@@ -70,9 +70,9 @@ class Entrant:
 
 
 def bench(plan: Plan, say: Say = lambda sentence: None) -> Report:
-    """Measure; `say` is told the progress.
+    """Measure; `say` reports the progress.
 
-    Raises MHFFError for what cannot be measured and for contenders that disagree.
+    Raises MHFFError if a contender cannot run, and for contenders that disagree.
     """
     systems = plan.systems()
     r_max = _check_model(plan.choice, systems[0])
@@ -117,7 +117,7 @@ def _open(contender: Contender, say: Say) -> Worker:
 def _time(
     plan: Plan, atoms: Atoms, entrants: Sequence[Entrant], before: Sequence[Point], say: Say
 ) -> list[Point]:
-    """Times of one system, of all contenders that are quick enough for it."""
+    """Times of one system, for all contenders that are quick enough."""
     able = []
     for entrant in entrants:
         seconds = _expected(entrant.contender, len(atoms), before)
@@ -160,7 +160,7 @@ def _expected(contender: Contender, n_atoms: int, before: Sequence[Point]) -> fl
 
 
 def _measure_memory(points: Sequence[Point], systems: Sequence[Atoms], say: Say) -> None:
-    """Add memory to the points whose contenders can be started once more."""
+    """Add the memory of each point whose contender can be started again."""
     by_size = {len(atoms): atoms for atoms in systems}
     for point in points:
         peer = point.contender.peer

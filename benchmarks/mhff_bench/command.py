@@ -65,7 +65,7 @@ class Options:
     plot: Annotated[Path | None, typer.Option("--plot", help="Write a figure to this PNG.")] = None
 
     def choice(self) -> Choice:
-        """What takes part."""
+        """The contenders that are requested."""
         from mhff_bench.contenders import Choice
 
         return Choice(
@@ -81,7 +81,7 @@ class Options:
         )
 
     def plan(self) -> Plan:
-        """What to measure and how often."""
+        """The sizes to measure, and how often."""
         from mhff_bench.benchmark import Plan
 
         return Plan(

@@ -1,4 +1,4 @@
-"""The contenders: every combination of the engines, forms, precisions and peers asked for."""
+"""The contenders: every combination of the requested engines, forms, precisions and peers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Contender:
     command: tuple[str, ...]
     """Command that starts its worker."""
     options: Mapping[str, Any]
-    """What its worker opens."""
+    """The options with which its worker opens it."""
     computes: bool = True
     """Whether its steps are evaluations of the model."""
     peer: Peer | None = None
@@ -80,7 +80,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class Choice:
-    """What takes part; raises MHFFError for what does not exist."""
+    """The contenders requested; raises MHFFError for those that do not exist."""
 
     model: str
     engines: tuple[str, ...] = ("python",)

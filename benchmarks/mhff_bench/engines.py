@@ -48,7 +48,7 @@ def find_engine(name: str) -> Engine:
 
 
 def options_of(request: Mapping[str, Any]) -> CompileOptions:
-    """What a request asks of a program."""
+    """The compile options of a request."""
     return CompileOptions.model_validate({"precision": request["dtype"], "form": request["form"]})
 
 

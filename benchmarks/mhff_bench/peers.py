@@ -1,4 +1,4 @@
-"""The programs of others that mhff is compared with, each run in the way that is fastest for it.
+"""The other programs that mhff is compared with, each run in the way that is fastest for it.
 
 mace-torch frees and asks for large arrays in every step. With glibc's defaults each of them is
 mapped and cleared anew by the system, which costs a factor of 1.65 to 1.85 at 216 atoms, so peers
@@ -18,7 +18,7 @@ from mhff.errors import MHFFError, listing
 PEER_ENGINES = ("python", "ase")
 """Engines that peers take part in."""
 DEFAULT_PYTHON = Path(".venv-peer") / "bin" / "python"
-"""Where a checkout has the peers' interpreter (`make peer`)."""
+"""The peers' interpreter in a checkout (`make peer`)."""
 TUNED_MALLOC = {
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": str(2**36),
@@ -29,7 +29,7 @@ TUNED_MALLOC = {
 
 @dataclass(frozen=True)
 class Peer:
-    """A program of others, and how it is run."""
+    """Another program, and how it is run."""
 
     name: str
     package: str

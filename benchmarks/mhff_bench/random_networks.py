@@ -70,7 +70,7 @@ def random_model(config: ModelConfig) -> Model:
 
 
 def randomise(network: MACE, seed: int) -> None:
-    """Move weights that start at zero or one away from there, so that each of them matters."""
+    """Change weights that start at zero or one, so that each of them matters."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in network.named_parameters():

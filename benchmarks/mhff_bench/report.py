@@ -97,7 +97,7 @@ class Report:
     floors: list[Floor]
 
     def ratios(self) -> Iterator[tuple[Point, Point, Spread]]:
-        """Peer, contender of ours, and how many times as long the peer took, where comparable."""
+        """Comparable pairs of peer and our contender, with the ratio of their times."""
         for peer in self.points:
             for own in self.points:
                 if _comparable(peer, own):
@@ -142,7 +142,7 @@ class Report:
 
 
 def _comparable(peer: Point, own: Point) -> bool:
-    """Whether a peer and one of ours computed the same with the same means."""
+    """Whether a peer and one of ours computed the same under the same conditions."""
     if peer.contender.peer is None or own.contender.peer is not None or not own.contender.computes:
         return False
     same = all(

@@ -72,7 +72,7 @@ def co_on_magnesia(cells: int) -> Atoms:
         key=lambda atom: (round(atom.z, 3), -atom.x, -atom.y),
     )
     add_adsorbate(slab, molecule("CO"), 2.5, tuple(top.position[:2]), mol_index=1)
-    slab.info.clear()  # what ASE notes about adsorbates is of no use here
+    slab.info.clear()  # ASE's notes about the adsorbates are not needed
     slab *= (*factors(cells, 2), 1)
     slab.center(VACUUM, axis=2)
     slab.pbc = True

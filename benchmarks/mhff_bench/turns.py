@@ -1,6 +1,6 @@
 """Taking turns: in every round each contender runs a block of steps.
 
-Whatever else the machine does in a round then slows all of them alike.
+Other work of the machine during a round then slows all contenders alike.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ase import Atoms
 from mhff_bench.worker import Worker
 
 MAX_STEPS = 2000
-"""Most steps in a block."""
+"""Largest number of steps in a block."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""The asking side of a worker: starts a process, sends requests, reads answers.
+"""The client side of a worker: starts a process, sends requests, reads answers.
 
 `workers/serving.py` has the table of requests.
 """
@@ -33,9 +33,9 @@ class Worker:
         options: Mapping[str, Any],
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        """Start it and open the contender, in this process's environment and what is added.
+        """Start the process and open the contender; `environment` is added to this process's own.
 
-        Raises MHFFError, in the worker's words, if that fails.
+        Raises MHFFError, with the worker's own message, if that fails.
         """
         self.label = label
         threads = str(options["threads"])
@@ -76,7 +76,9 @@ class Worker:
             self.close()
             if answer["kind"] == MHFFError.__name__:
                 raise MHFFError(answer["error"])
-            reason = answer["error"].strip().splitlines()[-1]  # some engines tell a traceback first
+            reason = (
+                answer["error"].strip().splitlines()[-1]
+            )  # some engines print a traceback first
             raise MHFFError(f"{self.label} failed ({answer['kind']}: {reason}); leave it out")
         return answer
 

@@ -1,6 +1,4 @@
-"""What the labelling scripts share: units, checks of a geometry, frames in extended XYZ, the limits
-of a usable frame.
-"""
+"""The common part of the labelling scripts: frames in extended XYZ and limits of usable frames."""
 
 from __future__ import annotations
 
@@ -12,14 +10,12 @@ from ase import Atoms
 from ase.data import covalent_radii
 from ase.io import write
 
-LARGEST_FORCE = 20.0
-"""eV/A; a frame with a larger force component is left out."""
-LARGEST_MEAN_FORCE = 0.040
-"""eV/A; a frame whose mean force is longer is left out: its grid or convergence noise is too large.
-"""
-CLOSEST = 0.68
-"""Shortest distance of a pair that is worth labelling, in units of the sum of the covalent radii.
-"""
+MAX_FORCE = 20.0
+"""Largest force component of a frame, eV/A; others are left out."""
+MAX_MEAN_FORCE = 0.040
+"""Largest mean force of a frame, eV/A: in others the grid or convergence noise is too large."""
+MIN_SEPARATION = 0.68
+"""Shortest distance of a pair, in units of the sum of the covalent radii."""
 
 
 def labelled_frame(
@@ -51,11 +47,11 @@ def append_frame(path: Path, frame: Atoms) -> None:
 
 
 def separated(atoms: Atoms) -> bool:
-    """Whether no pair is closer than `CLOSEST` times the sum of its covalent radii."""
+    """Whether no pair is closer than `MIN_SEPARATION` times the sum of its covalent radii."""
     distances = atoms.get_all_distances(mic=True)
     radii = covalent_radii[atoms.numbers]
     np.fill_diagonal(distances, np.inf)
-    return bool((distances > CLOSEST * (radii[:, None] + radii[None, :])).all())
+    return bool((distances > MIN_SEPARATION * (radii[:, None] + radii[None, :])).all())
 
 
 def without_mean_force(frame: Atoms) -> Atoms:
@@ -70,10 +66,10 @@ def fault(frame: Atoms) -> str | None:
     forces = frame.arrays["REF_forces"]
     if not np.isfinite(forces).all() or not np.isfinite(frame.info["REF_energy"]):
         return "labels are not finite"
-    if np.abs(forces).max() > LARGEST_FORCE:
+    if np.abs(forces).max() > MAX_FORCE:
         return f"force component {np.abs(forces).max():.1f} eV/A"
     mean = float(np.linalg.norm(forces.mean(0)))
-    return f"mean force {1e3 * mean:.0f} meV/A" if mean > LARGEST_MEAN_FORCE else None
+    return f"mean force {1e3 * mean:.0f} meV/A" if mean > MAX_MEAN_FORCE else None
 
 
 def report(count: int, name: str, atoms: Atoms, label: Callable[[], Atoms]) -> Atoms | None:

@@ -1,5 +1,6 @@
-"""Label molecules and clusters of H C N O at wB97M-D3(BJ)/def2-SVP; geometries come from GFN2-xTB
-dynamics.
+"""Label molecules and clusters of H C N O at wB97M-D3(BJ)/def2-SVP.
+
+Geometries come from GFN2-xTB dynamics.
 
     python label_molecules.py SEED SECONDS FOLDER
 
@@ -58,17 +59,15 @@ MOLECULES = (
 IN_CLUSTERS = ("H2O", "H2O", "H2O", "NH3", "CH3OH", "H2CO", "CO", "CO2", "CH4", "HCN")
 CLUSTER_SHARE = 0.35
 """How often a cluster of two or three molecules is drawn."""
-MOST_ATOMS = 11
+MAX_ATOMS = 11
 TEMPERATURES = (300, 600, 1000, 1500)
-"""K, of the dynamics."""
-LARGEST_FORCE = 15.0
-"""eV/A; a hotter frame is not kept."""
+"""Temperatures of the dynamics, K."""
+MAX_FORCE = 15.0
+"""Largest force component of a frame, eV/A; hotter frames are not kept."""
 
 
 def draw_cluster(rng: np.random.Generator) -> tuple[str, Atoms]:
-    """Two or three molecules at random places and orientations, no atoms of two of them closer than
-    1.6 A.
-    """
+    """Two or three molecules at random places and orientations, at least 1.6 A apart."""
     cluster = Atoms()
     for place in range(int(rng.integers(2, 4))):
         member = molecule(str(rng.choice(IN_CLUSTERS)))
@@ -90,14 +89,14 @@ def draw_cluster(rng: np.random.Generator) -> tuple[str, Atoms]:
 
 
 def draw(rng: np.random.Generator) -> tuple[str, Atoms]:
-    """A cluster or a molecule of at most `MOST_ATOMS` atoms, at rest."""
+    """A cluster or a molecule of at most `MAX_ATOMS` atoms, at rest."""
     while True:
         if rng.random() < CLUSTER_SHARE:
             name, atoms = draw_cluster(rng)
         else:
             name = str(rng.choice(MOLECULES))
             atoms = molecule(name)
-        if len(atoms) <= MOST_ATOMS:
+        if len(atoms) <= MAX_ATOMS:
             return name, atoms
 
 
@@ -120,8 +119,8 @@ def label(name: str, atoms: Atoms, rng: np.random.Generator) -> Atoms:
     atoms = shaken(atoms, rng)
     energy, field = molecular_energy(atoms)
     forces = molecular_forces(field)
-    if np.abs(forces).max() > LARGEST_FORCE:
-        raise RuntimeError(f"force component above {LARGEST_FORCE} eV/A")
+    if np.abs(forces).max() > MAX_FORCE:
+        raise RuntimeError(f"force component above {MAX_FORCE} eV/A")
     return labelled_frame(atoms, "molecules", MOLECULAR_LEVEL, name, energy, forces)
 
 

@@ -20,11 +20,14 @@ from frames import append_frame, labelled_frame, report, separated
 from levels import FUNCTIONALS, periodic_calculator, periodic_level
 
 K_INSULATOR, K_METAL, K_METAL_SLAB = 8.4, 18.0, 16.0
-"""A; k-points along a lattice vector times its length, rounded up. Graphite counts as a metal."""
+"""Number of k-points along a lattice vector times its length, A; rounded up.
+
+Graphite counts as a metal.
+"""
 METALS = ("Mg_hcp", "Mg_bcc", "C_graphite")
-MOST_ATOMS_ON_SURFACE = 20
+MAX_SLAB_ATOMS = 20
 HALF_VACUUM = 4.5
-"""A, below and above a slab."""
+"""Vacuum below and above a slab, A."""
 ADSORBATES = {
     "H2O": 0.24,
     "CO": 0.17,
@@ -159,7 +162,7 @@ def draw_surface(rng: np.random.Generator) -> tuple[str, Atoms, tuple[int, ...]]
         slab.positions[:, 2] -= height.min() - HALF_VACUUM
         slab.cell[2] = [0, 0, np.ptp(height) + 2 * HALF_VACUUM]
         slab.pbc = True
-        if separated(slab) and len(slab) <= MOST_ATOMS_ON_SURFACE:
+        if separated(slab) and len(slab) <= MAX_SLAB_ATOMS:
             k = k_points(slab, K_INSULATOR if oxide else K_METAL_SLAB)
             return f"{'MgO100' if oxide else 'Mg0001'}_{adsorbate}", slab, (k[0], k[1], 1)
 

@@ -1,5 +1,6 @@
-"""The levels of theory: how a structure is calculated. The programs are imported where they are
-used.
+"""The levels of theory: how a structure is calculated.
+
+The programs are imported where they are used.
 """
 
 from __future__ import annotations

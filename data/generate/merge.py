@@ -1,5 +1,4 @@
-"""Add raw frames to a data set: apply the limits, subtract the mean force, skip what is there
-already.
+"""Add raw frames to a data set: apply the limits, subtract the mean force, skip duplicates.
 
     python merge.py RAW.extxyz [RAW.extxyz ...] DATA.extxyz
 

@@ -25,7 +25,7 @@ OPTIONS = {
     "BUILD_OMP": "OFF",  # torch brings its own OpenMP; one per process is enough
     "MLIAP_ENABLE_PYTHON": "ON",
     **{f"PKG_{package}": "ON" for package in PACKAGES},
-    # Nothing that only some machines have.
+    # Avoid instructions that only some machines have.
     "FFT": "KISS",
     **{f"WITH_{library}": "OFF" for library in ("JPEG", "PNG", "CURL")},
     # Libraries are found where an environment links them (see linking.py): beside the file, and in

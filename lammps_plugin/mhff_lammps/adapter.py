@@ -49,15 +49,15 @@ class Adapter:
     def compute(self, data: Any, lammps: Any = None) -> None:
         """Set the energy, the energies per atom and the forces of `data`.
 
-        `lammps` is the `lammps.lammps` object of the run; None: it is found. Raises MHFFError for
-        settings, missing pairs and coinciding atoms, with which the numbers would be wrong, and for
-        a result that is not finite.
+        `lammps` is the `lammps.lammps` object of the run; if None, it is found. Raises MHFFError
+        for settings, missing pairs and coinciding atoms that would give wrong numbers, and for a
+        result that is not finite.
         """
         check_coupling(data)
         lammps = lammps or self.instances.find(data)
         check_instance(lammps, data)
         check_coincidence(lammps, data)
-        if lammps.extract_setting("neigh_ago") <= 0:  # -1 from a LAMMPS that does not tell
+        if lammps.extract_setting("neigh_ago") <= 0:  # -1 if this LAMMPS does not report it
             self._rebuilt(lammps, data)
         labels = read_labels(data)
         self._warn(labels, data.vflag)
@@ -70,7 +70,7 @@ class Adapter:
         write_results(data, energies, edge_gradients.cpu().to(torch.float64).numpy())
 
     def _rebuilt(self, lammps: Any, data: Any) -> None:
-        """Do what is due when LAMMPS has rebuilt its neighbour lists."""
+        """Update images and repeat the checks after LAMMPS has rebuilt its neighbour lists."""
         check_settings(lammps, data)
         tags = lammps.numpy.extract_atom("id") if data.ntotal else np.zeros(0, dtype=np.int64)
         self._owners = owners_of_images(tags, data.nlocal)

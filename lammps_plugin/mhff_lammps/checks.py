@@ -1,4 +1,4 @@
-"""What must hold in a LAMMPS run for mhff's numbers to be right; anything else is refused.
+"""Refusals of LAMMPS runs in which mhff's numbers would be wrong.
 
 A model needs all pairs of its atoms within the cutoff. Several commands remove pairs from LAMMPS'
 neighbour lists. mhff does not look for these commands: it compares the pairs that reach the model

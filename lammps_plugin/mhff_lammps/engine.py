@@ -1,4 +1,4 @@
-"""What mhff can do with files for LAMMPS: compile a model to one, and describe one.
+"""LAMMPS as an engine of mhff: its compile target, its benchmark, and its kind of file.
 
 A file for LAMMPS is a pickle of one `MHFFModel`, which holds the bytes of a compiled program.
 """
@@ -21,13 +21,13 @@ from mhff.options import CompileOptions, Form
 from mhff_deploy.artefact.content import read_manifest
 
 MODULE = "mhff_lammps.model"
-"""Where the class in the pickle is."""
+"""Module of the class in the pickle."""
 PICKLE_PROTOCOL = 4
-"""Every Python that mhff supports reads it, and it stores bytes unchanged."""
+"""A protocol that every supported Python reads and that stores bytes unchanged."""
 PICKLE_START = b"\x80\x04"
 """The first bytes of a pickle of this protocol."""
 MAX_BYTES_BEFORE_ARTEFACT = 200
-"""The name of the class stands within this many bytes from the start of a file."""
+"""The name of the class lies within this many bytes from the start of a file."""
 TORCH_SUFFIXES = (".pt", ".pth")
 """File names with these endings make LAMMPS call torch.load, which refuses an ordinary pickle."""
 

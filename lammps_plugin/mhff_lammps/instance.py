@@ -27,7 +27,7 @@ N_COMPARED_MEMBERS = 6
 
 
 class Instances:
-    """The instance that was found last; making a handle costs as much as a small evaluation."""
+    """Finds instances and keeps the last; making a handle costs as much as a small evaluation."""
 
     def __init__(self) -> None:
         self._pointer = 0

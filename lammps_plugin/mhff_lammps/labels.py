@@ -18,7 +18,7 @@ N_EXAMPLES = 2
 
 
 class Label(NamedTuple):
-    """A word of `pair_coeff` and its meaning."""
+    """A word in `pair_coeff` and its meaning."""
 
     name: str
     element: str
@@ -63,7 +63,7 @@ class Labels:
         return self.heads.extrapolations(self._head_weights[used], symbols)
 
     def help(self) -> str:
-        """What to write in `pair_coeff`, in two lines for the screen."""
+        """Two lines for the screen that say what to write in `pair_coeff`."""
         elements = self.elements[:N_EXAMPLES]
         heads = " ".join(self.heads.names)
         example = " ".join(f"{element}@{self.heads.names[0]}" for element in elements)

@@ -49,7 +49,7 @@ class MHFFModel:
         with reported():
             if state.get("format_version") != FORMAT_VERSION:
                 raise MHFFError(
-                    f"{FILE} has format version {state.get('format_version')}, this mhff reads "
+                    f"{FILE} has format version {state.get('format_version')}, but this mhff reads "
                     f"version {FORMAT_VERSION}; compile it again with this mhff"
                 )
             if sha256(state["artefact"]) != state["sha256"]:

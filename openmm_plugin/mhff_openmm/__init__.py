@@ -1,7 +1,7 @@
-"""mhff in OpenMM: `add_mhff_force` puts a model's energy into a System, with its heads as global
-parameters.
+"""mhff in OpenMM: `add_mhff_force` adds a model's energy to a System.
 
-`force.py` is what a user calls, `computation.py` what OpenMM calls at every step.
+The weights of the model's heads are global parameters. Users call `force.py`; OpenMM calls
+`computation.py` at every step, which evaluates through `adapter.py`.
 """
 
 from importlib import import_module
@@ -14,8 +14,9 @@ __all__ = ["add_mhff_force"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import `add_mhff_force` on first use: OpenMM imports this package while reading a System,
-    which must not fail.
+    """Import `add_mhff_force` on first use.
+
+    OpenMM imports this package while it reads a System, and that must not fail.
     """
     if name not in __all__:
         raise AttributeError(f"module 'mhff_openmm' has no attribute '{name}'")

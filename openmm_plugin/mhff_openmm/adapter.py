@@ -26,9 +26,9 @@ ANGSTROM_PER_NM = (1.0 * unit.nanometer).value_in_unit(unit.angstrom)
 class Adapter:
     """A program with the neighbour lists of the Contexts that use it.
 
-    OpenMM shares a force among all Contexts of a System and does not say which of them asks, and
-    Contexts may run in several threads. So nothing here belongs to one of them: the lists follow
-    from the positions, and head weights are read at every step.
+    OpenMM shares a force among all Contexts of a System without saying which of them calls, and
+    Contexts may run in several threads. So nothing here belongs to one Context: the list is chosen
+    by the positions, and head weights are read at every step.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Adapter:
         self.state = states.to(device)
         self.neighbours = VerletLists(capabilities.r_max, skin, device)
         self._extrapolations = _extrapolations(evaluator, self.symbols)
-        """What remains to be said, by the number of the head."""
+        """Warnings not yet given, by index of the head."""
 
     def evaluate(
         self, positions: np.ndarray, box: np.ndarray | None, head_weights: tuple[float, ...]
@@ -58,7 +58,7 @@ class Adapter:
         n_atoms = len(self.symbols)
         if len(positions) != n_atoms:
             raise MHFFError(
-                f"this mhff force was made for {n_atoms} particles, OpenMM gave it "
+                f"this mhff force was made for {n_atoms} particles, but OpenMM passed "
                 f"{len(positions)}; make it again"
             )
         self.warn_of_extrapolation(head_weights)
@@ -79,12 +79,12 @@ class Adapter:
         """Warn, once for each head, of elements that a head in use was not trained on."""
         for number in [number for number in self._extrapolations if head_weights[number]]:
             sentence = self._extrapolations.pop(number, None)
-            if sentence is not None:  # else another thread was first
+            if sentence is not None:  # otherwise another thread was first
                 warnings.warn(sentence, UserWarning, stacklevel=4)
 
 
 def _extrapolations(evaluator: Evaluator, symbols: Sequence[str]) -> dict[int, str]:
-    """What to say of each head that was not trained on all of these elements."""
+    """Warnings about heads that were not trained on all of these elements, by head index."""
     heads = evaluator.capabilities.heads
     sentences = {}
     for number, row in enumerate(torch.eye(len(heads))):

@@ -1,4 +1,4 @@
-"""Checks of what a user hands over: the particles, their elements, and the box."""
+"""Checks of a user's input: the particles, their elements, and the box."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _valid_indices(atoms: Iterable[int], n: int) -> list[int]:
 
 
 def symbols_of(system: openmm.System, topology: app.Topology, indices: list[int]) -> list[str]:
-    """Chemical symbols of the selected particles; isotopes, as deuterium, have their element's.
+    """Chemical symbols of the selected particles; isotopes such as deuterium have their element's.
 
     Raises MHFFError for a virtual site or a particle without an element.
     """
@@ -78,7 +78,7 @@ def symbols_of(system: openmm.System, topology: app.Topology, indices: list[int]
 
 
 def resolve_periodic(system: openmm.System, topology: app.Topology, periodic: bool | None) -> bool:
-    """Whether the force is periodic: as asked, or else if the topology or the System is.
+    """Whether the force is periodic: as requested, or else if the topology or the System is.
 
     Raises MHFFError if this force makes the System periodic, and the System's box differs from that
     of the topology.

@@ -1,4 +1,4 @@
-"""What OpenMM calls at every step.
+"""The function that OpenMM calls at every step.
 
 OpenMM pickles this object into the System's XML, and a failure while it reads one back kills the
 process. So this module imports nothing that can fail, the pickled state is small, and the program
@@ -50,7 +50,7 @@ class MHFFComputation:
         self.skin = skin
 
     def __getstate__(self) -> dict[str, Any]:
-        """Everything but what was loaded."""
+        """Everything except the loaded program."""
         return {name: value for name, value in self.__dict__.items() if name != "_adapter"}
 
     def __call__(self, state: openmm.State) -> tuple[float, np.ndarray]:

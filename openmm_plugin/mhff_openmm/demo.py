@@ -33,7 +33,7 @@ FRAMES = 200
 
 
 def water_ring() -> Atoms:
-    """Four waters on a square, turned so that each points a hydrogen at the next."""
+    """Four waters on a square, turned so that each points one hydrogen at the next."""
     cluster = Atoms()
     for index in range(N_WATERS):
         water = molecule("H2O")

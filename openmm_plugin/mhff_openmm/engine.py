@@ -1,4 +1,4 @@
-"""What OpenMM offers to mhff: a compile target, a benchmark, a part of the demonstration.
+"""OpenMM as an engine of mhff: its compile target, its benchmark, its part of the demonstration.
 
 `mhff compile --target openmm` makes an artefact, which `add_mhff_force` takes in place of a model.
 """

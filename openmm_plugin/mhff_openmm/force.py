@@ -55,7 +55,7 @@ def add_mhff_force(
 
     Args:
         system: gets the force. The model describes every interaction among the chosen atoms.
-        topology: of the System; it gives the elements.
+        topology: the System's topology, which gives the elements.
         model: a model file, `"mini"`, or an artefact of `mhff compile`.
         head: name of a head, or a mix such as `{"materials": 0.5, "surfaces": 0.5}`. May be left
             out for a model with one head, and for an artefact compiled with a head.
@@ -65,8 +65,8 @@ def add_mhff_force(
         name: of the force; its parameters' names begin with it.
         device: "cpu" or "cuda".
         periodic: None means periodic if the topology has box vectors or the System is periodic.
-        skin: of the neighbour list, A. A wider one is searched for less often but holds more pairs.
-        form: what a model runs as: "aoti" or "torchscript", compiled once into the compile cache,
+        skin: width of the neighbour list's skin, A; a wider one means fewer searches, more pairs.
+        form: how a model runs: "aoti" or "torchscript", compiled once into the compile cache,
             or "eager", without compiling. None means "aoti", or "eager" without a compiler.
         charge: total charge of the chosen atoms, e, for models that take one; 0, or an artefact's
             own, if left out.
@@ -114,7 +114,7 @@ def _lasting_name(model: str | os.PathLike[str], file: SourceFile) -> str:
 
 
 def _check_name(system: openmm.System, name: str, parameters: Iterable[str]) -> None:
-    """Raise MHFFError if another force has these parameters: OpenMM shares those of one name."""
+    """Raise MHFFError if another force has these parameters: OpenMM shares them by name."""
     for force in system.getForces():
         if isinstance(force, PythonForce) and set(force.getGlobalParameters()) & set(parameters):
             raise MHFFError(

@@ -1,4 +1,4 @@
-"""Which program a force runs, as data that can be pickled, and the programs that are loaded."""
+"""The program of a force, as data that can be pickled, and the programs loaded in this process."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from mhff.filekinds import SourceFile
 
 MAX_LOADED = 8
-"""Programs that a process keeps for forces that are made or copied later."""
+"""Number of programs that a process keeps for forces that are made or copied later."""
 
 _loaded: dict[Program, Evaluator] = {}
-"""The one used last is last."""
+"""In order of use, the latest last."""
 _loading = threading.Lock()
 
 

@@ -12,7 +12,7 @@ def system_of(
 ) -> tuple[openmm.System, app.Topology]:
     """A System without forces and its topology, in residues of `residue_size` atoms or in one.
 
-    A periodic structure has its cell as box, which OpenMM wants in its reduced form.
+    The box of a periodic structure is its cell, which must be in OpenMM's reduced form.
     """
     system = openmm.System()
     topology = app.Topology()

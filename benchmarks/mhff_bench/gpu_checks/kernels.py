@@ -109,9 +109,7 @@ def quantities(
 
 
 def differences(case: str, dtype: torch.dtype, folder: Path, device: str) -> dict[str, float]:
-    """Largest difference of each quantity from the reference in float64, relative to the largest
-    value.
-    """
+    """Largest difference of each quantity from the float64 reference, relative to its maximum."""
     settings, registers = CASES[case]
     network = random_network(**settings).double().requires_grad_(False)
     tables = tabulate_radial(network, 24)

@@ -60,9 +60,7 @@ STRUCTURES: dict[str, Callable[[], Atoms]] = {
 def results(
     network: LoweredNetwork, graph: Graph, device: str, dtype: torch.dtype
 ) -> dict[str, torch.Tensor]:
-    """Node energies and edge gradients of a structure in which the senders of every third edge are
-    ghosts.
-    """
+    """Node energies and edge gradients of a structure; every third edge's sender is a ghost."""
     generator = torch.Generator().manual_seed(3)
     n_heads = len(network.config.heads)
     weights = torch.rand(graph.n_local, n_heads, generator=generator, dtype=torch.float64)
@@ -74,8 +72,9 @@ def results(
 def differences(
     name: str, dtype: torch.dtype, structures: list[str], folder: Path, device: str
 ) -> dict[str, float]:
-    """Largest difference of each result from plain torch in float64, relative to max(1, the largest
-    gradient).
+    """Largest difference of each result from plain torch in float64.
+
+    Differences are relative to max(1, largest gradient).
     """
     network = random_network(**ARCHITECTURES[name]).double().requires_grad_(False)
     tables = tabulate_radial(network, N_INTERVALS)

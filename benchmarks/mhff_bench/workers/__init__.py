@@ -1,3 +1,4 @@
-"""Processes that hold one contender each. `serving.py` is what they have in common; it and
-`peer.py` import no mhff.
+"""Processes that hold one contender each.
+
+`serving.py` is their common part; neither it nor `peer.py` imports mhff.
 """

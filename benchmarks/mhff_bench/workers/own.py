@@ -13,7 +13,7 @@ from mhff_bench.workers.serving import serve
 
 
 def open_contender(options: dict[str, Any]) -> Steps:
-    """The engine of the options with their model, form, precision, head and threads.
+    """The engine that the options name, with their model, form, precision, head and threads.
 
     Raises MHFFError for an engine whose software is not installed.
     """

@@ -25,7 +25,7 @@ MOVE = 1e-3
 THIN_SKIN = 0.02
 """Width of a skin that `MOVE` never uses up, A."""
 COMPILE_MODE = "default"
-"""Mode of torch.compile that mace-torch's calculator is asked for."""
+"""Mode of torch.compile in mace-torch's calculator."""
 
 
 class NeverUsedUp:
@@ -135,7 +135,7 @@ def symmetrix(options: dict[str, Any]) -> Contender:
     folder = Path(options["folder"])
     cache = folder / "symmetrix-jit"
     cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.environ["SYMMETRIX_JIT_CACHE"] = str(cache)  # it takes the folder from nowhere else
+    os.environ["SYMMETRIX_JIT_CACHE"] = str(cache)  # it has no other way to set the folder
     from symmetrix import Symmetrix
 
     model = extracted(Path(options["model"]), folder)

@@ -46,7 +46,7 @@ class Contender(Protocol):
 def serve(open_contender: Callable[[dict[str, Any]], Contender]) -> None:
     """Answer requests until stdin ends; all other output goes to stderr."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # engines print what they like
+    os.dup2(2, 1)  # engines may print anything
     contender: Contender | None = None
     for line in sys.stdin:
         ((name, value),) = json.loads(line).items()

@@ -40,7 +40,7 @@ def test_model_survives_being_pickled_while_lammps_holds_it() -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"format_version": 2}, "has format version 2, this mhff reads version 1"),
+        ({"format_version": 2}, "has format version 2, but this mhff reads version 1"),
         ({"artefact": b"other"}, "is damaged: its checksum does not match its content"),
         ({"artefact": b"x", "sha256": hashlib.sha256(b"x").hexdigest()}, "not an artefact"),
     ],

@@ -84,5 +84,5 @@ def test_a_head_warns_once_of_elements_it_was_not_trained_on(
 
 
 def test_another_number_of_particles_is_refused() -> None:
-    with pytest.raises(MHFFError, match="was made for 2 particles, OpenMM gave it 3"):
+    with pytest.raises(MHFFError, match="was made for 2 particles, but OpenMM passed 3"):
         adapter().evaluate(np.zeros((3, 3)), None, (1.0, 0.0))
