@@ -11,12 +11,12 @@ import structures
 import torch
 from calculators import assert_program_gives_the_models_numbers, exact
 from command_line import Here, output_of, refusal_of, run_mhff
-from models import random_model
+from models import random_model, tiny_model
 from programs import cached
 from threads import threads
-from tolerances import SINGLE_PRECISION, assert_close_to_scale
+from tolerances import ROUNDING, SINGLE_PRECISION, assert_close, assert_close_to_scale
 
-from mhff import MHFFCalculator
+from mhff import MHFFCalculator, opening
 from mhff.atoms import graph_from_atoms
 from mhff.opening import open_evaluator, read_capabilities
 from mhff_deploy.artefact.content import read_manifest
@@ -74,6 +74,26 @@ def test_a_float32_package_agrees_to_its_precision() -> None:
     found = atoms.get_forces()
     atoms.calc = exact("mini", "materials")
     assert_close_to_scale(found, atoms.get_forces(), SINGLE_PRECISION)
+
+
+@pytest.mark.slow
+def test_a_calculator_compiles_once_into_the_users_cache_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(opening, "EAGER_WORK", 1)
+    model = tiny_model()
+    reference = exact(model, "surfaces")
+    for said in ([opening.COMPILING], []):
+        calculator = MHFFCalculator(model, head="surfaces")
+        for step in range(3):
+            atoms = structures.rattled_bulk()
+            atoms.rattle(0.01, seed=step)
+            found = calculator.get_property("forces", atoms)
+            assert_close(found, reference.get_property("forces", atoms), ROUNDING)
+        assert [record.getMessage() for record in caplog.records if record.name == "mhff"] == said
+        assert len(list((tmp_path / "mhff" / "artefacts").iterdir())) == 1
+        caplog.clear()
 
 
 def test_a_packages_constants_begin_at_cache_lines() -> None:
