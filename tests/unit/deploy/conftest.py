@@ -10,9 +10,7 @@ from mhff import Model
 
 ARCHITECTURES = (
     "mp",
-    "mh1",
-    pytest.param("density", marks=pytest.mark.slow),
-    pytest.param("omol", marks=pytest.mark.slow),
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("mh1", "density", "omol")),
 )
 
 

@@ -55,6 +55,7 @@ def test_a_model_of_89_elements_compiles_whole(dtype: str, limit: float, tmp_pat
     assert_close_to_scale(found, atoms.get_forces(), tolerance)
 
 
+@pytest.mark.slow
 def test_the_command_keeps_the_radial_networks(mhff: Here, tmp_path: Path) -> None:
     model, file = small(), tmp_path / "program.pt"
     model.save(tmp_path / "model.mhff")

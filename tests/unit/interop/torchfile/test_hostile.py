@@ -73,7 +73,7 @@ def refusal(path: Path, name: str) -> RefusedError | None:
     return refused
 
 
-@pytest.mark.parametrize("protocol", [2, 4])
+@pytest.mark.parametrize("protocol", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_mutations_are_refused(tmp_path: Path, protocol: int) -> None:
     path, canary = tmp_path / "x.model", tmp_path / "canary"
     content = saved(stand_in_model(), pickle_protocol=protocol)
