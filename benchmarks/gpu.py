@@ -37,7 +37,8 @@ class Results:
     """The results, written to a folder after each part."""
 
     def __init__(self, folder: Path, dtype: str) -> None:
-        self.folder, self.start = folder, clock.monotonic()
+        self.folder = folder
+        self.start = clock.monotonic()
         self.found: dict[str, Any] = {"dtype": dtype, "torch": torch.__version__, "parts": {}}
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -67,7 +68,7 @@ class Results:
 
 
 def main() -> None:
-    """Measure what was asked for, or everything."""
+    """Measure the requested parts, or everything."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

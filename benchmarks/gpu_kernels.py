@@ -33,10 +33,13 @@ def works(network: MACE, graph: Graph, dtype: str, device: torch.device) -> Iter
 
     `network`: in float64, without gradients.
     """
-    config, real, n_atoms = network.config, getattr(torch, dtype), graph.n_local
+    config = network.config
+    real = getattr(torch, dtype)
+    n_atoms = graph.n_local
     tables = tabulate_radial(network, N_INTERVALS[dtype])
     made = TritonKernels(network, tables, real, device, kernel_folder())
-    vectors, edge_index = graph.edge_vectors.to(device, real), graph.edge_index.to(device)
+    vectors = graph.edge_vectors.to(device, real)
+    edge_index = graph.edge_index.to(device)
     species = graph.species.to(device)
     vectors.requires_grad_()
     n_edges = edge_index.shape[1]

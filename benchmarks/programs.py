@@ -60,7 +60,8 @@ def compiling(shape: str, form: str, dtype: str) -> dict[str, Any]:
             source(shape),
             *options,
         ]
-        before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        start = time.monotonic()
         done = subprocess.run(
             command,
             check=True,
@@ -68,7 +69,8 @@ def compiling(shape: str, form: str, dtype: str) -> dict[str, Any]:
             text=True,
             env=os.environ | {"XDG_CACHE_HOME": folder, "OMP_NUM_THREADS": "1"},
         )
-        seconds, after = time.monotonic() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds = time.monotonic() - start
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
         cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         return {
             "model": shape,

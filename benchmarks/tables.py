@@ -234,7 +234,8 @@ def results_document(reports: dict[str, Object], found: Object | None, parts: Ob
 def documents(folder: Path) -> dict[Path, str]:
     """The documents that follow from the results in a folder, by path."""
     reports = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
-    found, parts = reports.pop("programs", None), reports.pop("parts", None)
+    found = reports.pop("programs", None)
+    parts = reports.pop("parts", None)
     texts = {folder / "README.md": results_document(reports, found, parts)}
     if folder == RESULTS:
         texts[README] = insert(README.read_text(), speed_tables(reports))

@@ -48,11 +48,10 @@ class _Choice:
 class MHFFCalculator(Calculator):
     """Energy, free energy, forces, stress and energies per atom from a model or a compiled file.
 
-    The head is a name or a mix, as `{"materials": 0.5, "surfaces": 0.5}`.
-    Each evaluation gives the total energy of every head, in `results["head_energies"]`. Models
-    that take a total charge or a spin multiplicity 2S + 1 read
-    `atoms.info["charge"]` and `atoms.info["spin"]`, by default 0 and 1. Threads may share a
-    calculator; they take turns.
+    The head is a name or a mix such as `{"materials": 0.5, "surfaces": 0.5}`. Each evaluation gives
+    the total energy of every head, in `results["head_energies"]`. Models that take a total charge
+    or a spin multiplicity 2S + 1 read `atoms.info["charge"]` and `atoms.info["spin"]`, by default 0
+    and 1. Threads may share a calculator; they take turns.
     """
 
     implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]  # noqa: RUF012 - ASE's own name

@@ -40,7 +40,8 @@ def equation_of_state(out: Path, say: Say) -> Panel:
     energies = np.array([crystal.get_potential_energy() for crystal in crystals])
     volumes = np.array([crystal.get_volume() for crystal in crystals])
     volume, energy, modulus = EquationOfState(volumes, energies, eos="birchmurnaghan").fit()
-    a0, b0 = (4 * volume) ** (1 / 3), modulus / units.GPa
+    a0 = (4 * volume) ** (1 / 3)
+    b0 = modulus / units.GPa
     write(out / "mgo-eos.extxyz", crystals)
     say(
         f"equation of state of MgO, head materials (PBE): a = {a0:.3f} A, bulk modulus {b0:.0f} GPa"

@@ -30,7 +30,7 @@ logger = logging.getLogger("mhff")
 
 COMPILING = (
     "mhff is compiling the model, once for all later runs on this machine (about a minute; "
-    "form='eager' does without)"
+    "form='eager' avoids this)"
 )
 EAGER_WORK = 10_000_000
 """Edges times channels of eager evaluations before a model that is not in the cache is compiled.
@@ -202,10 +202,10 @@ class CompilingEvaluator(Evaluator):
 
 def _announcement() -> Callable[[str], None]:
     """A function that announces a compilation once, at its first step."""
-    told = OnceOnly()
+    announced = OnceOnly()
 
     def say(step: str) -> None:
-        for sentence in told.new([COMPILING]):
+        for sentence in announced.new([COMPILING]):
             logger.warning(sentence)
 
     return say

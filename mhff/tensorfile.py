@@ -69,7 +69,8 @@ def _metadata(content: bytes, name: str) -> tuple[str, str]:
         )
     try:
         metadata = json.loads(content[8 : 8 + length])["__metadata__"]
-        header, checksum = metadata["mhff"], metadata["sha256"]
+        header = metadata["mhff"]
+        checksum = metadata["sha256"]
         version = json.loads(header)["format_version"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise MHFFError(

@@ -67,7 +67,8 @@ class _StrictLoader(yaml.SafeLoader):
         lines: dict[tuple[str, str], int] = {}
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode):
-                name, line = (key.tag, key.value), key.start_mark.line + 1
+                name = (key.tag, key.value)
+                line = key.start_mark.line + 1
                 if name in lines:
                     raise MHFFError(
                         f"the key {key.value} appears twice, in lines {lines[name]} and {line}; "

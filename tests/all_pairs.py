@@ -10,7 +10,7 @@ import numpy as np
 def all_pairs(
     positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, r_max: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What `mhff.neighbours.neighbour_list` returns, in any order; slow for wide structures."""
+    """The result of `mhff.neighbours.neighbour_list`, in any order; slow for wide structures."""
     lattice = cell[pbc]
     inverse = np.linalg.pinv(lattice)
     farthest = np.ptp(positions @ inverse, axis=0) + r_max * np.linalg.norm(inverse, axis=0)

@@ -17,7 +17,7 @@ from mhff.heads import HeadSpec
 def exact(
     model: ModelSource, head: HeadSpec | None = None, dtype: str = "float64", **settings: Any
 ) -> MHFFCalculator:
-    """The eager model: what everything else is compared with."""
+    """The eager model, the reference of all comparisons."""
     return MHFFCalculator(model, head=head, dtype=dtype, form="eager", **settings)
 
 

@@ -29,9 +29,7 @@ def mhff(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 
 @pytest.fixture(scope="session")
 def mace_files() -> dict[str, Path]:
-    """Model files that mace-torch wrote, by case (tests/parity/cases.py): mh1, omol, mp0, omat,
-    p00, p01, ...
-    """
+    """Model files that mace-torch wrote, by case (tests/parity/cases.py): mh1, omol, p00, ..."""
     from cases import CASES  # here, because only some tests need the peer
     from references import references
 

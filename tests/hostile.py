@@ -1,9 +1,8 @@
-"""Mutations of a mace-torch `.model` file: damage, lies of the container, and pickles that want to
-run, hang or exhaust.
+"""Mutations of a mace-torch `.model` file: damage, false headers, and harmful pickles.
 
 `mutations` gives files that a reader must refuse, each with a name. `noise` and `confusion` give
-files with changed pickles in containers that are in order, of which some can be read and none may
-do harm. All are the same for the same file.
+files with changed pickles in sound containers; some of these can be read, and none may do harm. All
+mutations of one file are reproducible.
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
-"""Labelled frames for tests of data, training and evaluation: cheap physics with exact forces
-instead of DFT.
-"""
+"""Labelled frames for tests: cheap physics with exact forces instead of DFT."""
 
 from __future__ import annotations
 
@@ -42,9 +40,7 @@ def isolated_atoms(head: str) -> list[Atoms]:
 
 
 def morse_frame(head: str, rng: np.random.Generator) -> Atoms:
-    """A rattled cell of two H and two O atoms with energy, forces and stress of the head's Morse
-    potential.
-    """
+    """A rattled cell of two H and two O atoms, labelled with the head's Morse potential."""
     cell = 2.6 * np.eye(3) + rng.normal(0, 0.05, (3, 3))
     atoms = Atoms(
         "OHOH",

@@ -1,6 +1,4 @@
-"""Tiny models with random weights for tests: every architecture switch is on in one of them and off
-in another.
-"""
+"""Tiny random models for tests; every architecture switch is on in one and off in another."""
 
 from __future__ import annotations
 
@@ -98,9 +96,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
 
 
 def random_network(seed: int = 0, **settings: Any) -> MACE:
-    """Network in float32 in which no weight is zero or one by default, so that each of them
-    matters.
-    """
+    """Network in float32 without weights of zero or one, so that each of them matters."""
     network = MACE(ModelConfig(**(SMALL | settings)), seed=seed)
     randomise(network, seed + 1)
     return network

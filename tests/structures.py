@@ -1,5 +1,4 @@
-"""Named structures of H, C, N, O and Mg that tests share: ordinary ones, and the corners where
-programs go wrong.
+"""Named structures of H, C, N, O and Mg that tests share: ordinary ones and corner cases.
 
 Each call builds a new structure, so a test may change it.
 """
@@ -69,18 +68,14 @@ def tiny_cell() -> Atoms:
 
 
 def left_handed() -> Atoms:
-    """The triclinic structure with two lattice vectors exchanged: the cell's determinant is
-    negative.
-    """
+    """The triclinic structure with two lattice vectors exchanged: a left-handed cell."""
     atoms = triclinic()
     atoms.set_cell(atoms.cell[[1, 0, 2]], scale_atoms=False)
     return atoms
 
 
 def slab() -> Atoms:
-    """CO on one layer pair of MgO(100), periodic in two directions, with a lattice vector along the
-    third.
-    """
+    """CO on MgO(100), periodic in two directions, with a lattice vector along the third."""
     layers = fcc100("Mg", (1, 1, 2), a=MGO_LATTICE, vacuum=6.0)
     oxygen = layers.copy()
     oxygen.symbols[:] = "O"

@@ -17,8 +17,9 @@ class Tolerance(NamedTuple):
 SAME_NUMBERS = Tolerance(1e-13, 1e-13)
 """float64, same operations; only the order of a sum may differ."""
 ROUNDING = Tolerance(1e-10, 1e-10)
-"""float64, other operations with the same result in exact arithmetic (eV, eV/A); total energies are
-hundreds of eV.
+"""float64, different operations with the same exact result, eV and eV/A.
+
+Total energies are hundreds of eV.
 """
 FINITE_DIFFERENCES = Tolerance(1e-7, 1e-8)
 """float64 derivatives against five-point differences with steps of 2e-4 (A, or strain)."""

@@ -194,7 +194,8 @@ def _peers(choice: Choice, dtypes: Sequence[str], threads: int) -> Iterator[Cont
 
 def _peer_files(choice: Choice) -> tuple[Path, Path]:
     """The peers' interpreter and model file; raises MHFFError for one that is missing."""
-    python, model = choice.peer_python or DEFAULT_PYTHON, choice.peer_model
+    python = choice.peer_python or DEFAULT_PYTHON
+    model = choice.peer_model
     if not python.is_file():
         raise MHFFError(
             f"no Python of peers at '{python}': give the one that has them installed with "

@@ -81,8 +81,10 @@ def convolution(config: ModelConfig, layer: int) -> int:
 
 def linear_maps(config: ModelConfig, layer: int) -> int:
     """Multiply-adds of a layer's linear maps per atom, one way."""
-    channels, edge_channels = config.n_channels, config.edge_channels(layer)
-    constant, block = of_elements_only(config, layer), config.block(layer)
+    channels = config.n_channels
+    edge_channels = config.edge_channels(layer)
+    constant = of_elements_only(config, layer)
+    block = config.block(layer)
     degrees = range(config.l_max + 1)
     sent = range(config.message_lmax(layer) + 1)
     total = message_map(config, layer)
@@ -107,7 +109,8 @@ def linear_maps(config: ModelConfig, layer: int) -> int:
 def message_map(config: ModelConfig, layer: int) -> int:
     """Multiply-adds of the map that follows a convolution, per atom, one way."""
     targets = [l3 for _, _, l3 in convolution_paths(config.message_lmax(layer), config.l_max)]
-    mapped, channels = _mapped(config, layer), config.edge_channels(layer)
+    mapped = _mapped(config, layer)
+    channels = config.edge_channels(layer)
     return sum(
         (2 * degree + 1) * targets.count(degree) * channels * to for degree, to in enumerate(mapped)
     )

@@ -56,7 +56,8 @@ class Moving:
     """A structure in which one atom moves to and fro."""
 
     def __init__(self) -> None:
-        self.atoms, self.next = Atoms(), MOVE
+        self.atoms = Atoms()
+        self.next = MOVE
 
     def move(self) -> Atoms:
         """The structure after the next move."""
@@ -118,9 +119,11 @@ class MatrixProduct:
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         generator = torch.Generator().manual_seed(0)
-        shape, dtype = (MATRIX, MATRIX), Precision(options["dtype"]).dtype
+        shape = (MATRIX, MATRIX)
+        dtype = Precision(options["dtype"]).dtype
         self.a, self.b = (torch.randn(shape, generator=generator, dtype=dtype) for _ in range(2))
-        self.out, self.about = torch.empty(shape, dtype=dtype), {"torch": torch.__version__}
+        self.out = torch.empty(shape, dtype=dtype)
+        self.about = {"torch": torch.__version__}
 
     def prepare(self, system: dict[str, Any]) -> float:
         """Does nothing: the matrices are the same for all systems."""

@@ -34,7 +34,8 @@ class Activation(nn.Module):
     def __init__(self, function: str, factor: torch.Tensor) -> None:
         """`function`: a name in `FUNCTIONS`; `factor []`: see `mhff.model.constants`."""
         super().__init__()
-        self.function, self.factor = function, float(factor)
+        self.function = function
+        self.factor = float(factor)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.factor * FUNCTIONS[self.function](x)

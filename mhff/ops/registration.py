@@ -27,7 +27,7 @@ PYTHON_TYPES: dict[str, Any] = {
 }
 
 _REGISTERED: dict[str, Any] = {}
-"""What this process has told torch, by name: libraries, operators, derivatives.
+"""This process's registrations with torch, by name: libraries, operators, derivatives.
 
 torch keeps operators for the life of a process and refuses a second definition of the same name, so
 the record of what it knows is as global as they are. It is the only global state of `mhff.ops`, but
@@ -140,7 +140,8 @@ def describe(namespace: str, kernel: str, operators: Sequence[Operator]) -> None
 
 def _describe(name: str, kernel: str, operator: Operator) -> None:
     namespace = name.partition("::")[0]
-    shape, backward = operator.shape_of_results, operator.backward
+    shape = operator.shape_of_results
+    backward = operator.backward
     if shape is not None:
         torch.library.register_fake(name, lambda *values: shape(operator.inputs(values)))
     if backward is None:

@@ -35,7 +35,7 @@ def read_progress(checkpoint: Path) -> Progress:
     try:
         content = torch.load(checkpoint, map_location="cpu", weights_only=True)
         return Progress(content["fingerprint"], len(content["history"]))
-    except Exception as error:  # torch's reader raises whatever it meets
+    except Exception as error:  # torch's reader may raise any exception
         raise MHFFError(
             f"cannot continue from '{checkpoint}', which is damaged or not a checkpoint of mhff; "
             "start anew with --restart, or choose another run.out"

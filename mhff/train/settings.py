@@ -105,7 +105,7 @@ class Settings(Section):
     @field_validator("model")
     @classmethod
     def _architecture(cls, model: dict[str, Any]) -> dict[str, Any]:
-        """Check keys and values now, with hydrogen in the place of the data's elements."""
+        """Check keys and values now, with hydrogen in place of the data's elements."""
         check_keys(model, sorted(set(ModelConfig.model_fields) - {"heads"}))
         try:
             config = ModelConfig.model_validate({"elements": ("H",), **model})

@@ -19,9 +19,7 @@ MIX = {"materials": 0.25, "molecules": 0.75}
 
 
 def reduced(atoms: Atoms) -> Atoms:
-    """The same structure with its box in OpenMM's reduced form (turned in space, other lattice
-    vectors).
-    """
+    """The same structure, rotated, with its box in OpenMM's reduced form."""
     if not atoms.pbc.any():
         return atoms
     standard, rotation = atoms.cell.standard_form()

@@ -107,9 +107,7 @@ def test_a_packages_constants_begin_at_cache_lines() -> None:
 
 
 def test_a_package_gives_the_same_numbers_in_every_run() -> None:
-    """Loops that AOTInductor makes would add to sums in any order, were sums over edges not
-    kernels.
-    """
+    """Loops of AOTInductor would add in any order; so sums over edges are kernels."""
     evaluator = open_evaluator(cached("mini", precision="float32", form="aoti"))
     known = evaluator.capabilities
     graph = graph_from_atoms(structures.rattled_bulk().repeat(3), known.elements, known.r_max)

@@ -1,6 +1,4 @@
-"""Imported mace-torch models go through everything a trained one goes through: command line, ASE,
-programs, engines.
-"""
+"""Imported mace-torch models work like trained ones: command line, ASE, programs, engines."""
 
 from __future__ import annotations
 
@@ -35,9 +33,7 @@ STATE = {"omol": {"charge": 1, "spin": 2}}
 
 @pytest.fixture(scope="module", params=["mh1", "omol", "mp0", "omat"])
 def case(request: pytest.FixtureRequest) -> str:
-    """The architectures of mace-mh-1, mace-omol, mace-mp-0 and mace-omat-0, small, with random
-    weights.
-    """
+    """Small random models with the architectures of mace-mh-1, -omol, -mp-0 and -omat-0."""
     return request.param
 
 

@@ -1,6 +1,4 @@
-"""What a user installs: the wheel alone, without mace-torch, without the engines, without a
-compiler.
-"""
+"""The wheel works alone: without mace-torch, without the engines, without a compiler."""
 
 from __future__ import annotations
 

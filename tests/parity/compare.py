@@ -58,9 +58,7 @@ class Deviation:
 
     @property
     def relative(self) -> float:
-        """Relative error; 0 where there is nothing to compare with, as the forces on isolated
-        atoms.
-        """
+        """Relative error; 0 without a reference, as for the forces on isolated atoms."""
         return self.error / self.scale if self.scale else 0.0
 
     @property

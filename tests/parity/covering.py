@@ -22,8 +22,7 @@ def covering_array(
     seed: int = 0,
     candidates: int = 30,
 ) -> list[Row]:
-    """Rows that hold every pair of values of different options that some allowed row can hold; the
-    same in every run.
+    """Rows that cover every pair of option values that an allowed row can hold; reproducible.
 
     `allowed` judges rows with any subset of the options; a row that it refuses must stay refused
     when options are added. Greedy: each new row is the best of some random ones that start from a

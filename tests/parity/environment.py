@@ -1,10 +1,9 @@
-"""Makes `.venv-peer` in the repository's root: mace-torch, and what mhff's core needs, beside e3nn
-0.4.4.
+"""Makes `.venv-peer` in the repository's root: mace-torch, e3nn 0.4.4, and mhff's requirements.
 
     python3.11 tests/parity/environment.py
 
-It takes about a minute, and a second when nothing has changed. Parity tests need it, `make demo`
-does not.
+It takes about a minute, or a second if nothing has changed. Parity tests need it, `make demo` does
+not.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Imports a model file, saves it, loads it and evaluates MgO with it; measures itself. Run by
-test_full_size.py.
+"""Imports a model file, saves it, loads it, evaluates MgO, and measures its own time and memory.
+
+Run by test_full_size.py.
 
 .venv/bin/python tests/parity/import_full_size.py FILE FOLDER
 """
@@ -19,8 +20,9 @@ from mhff.interop.mace.importer import import_model
 
 
 def peak_memory() -> float:
-    """Largest resident memory of this program so far, GB (getrusage would count the process that
-    started it, too).
+    """Largest resident memory of this program so far, GB.
+
+    getrusage would also count the process that started it.
     """
     field = Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]
     return int(field) * 1024 / 1e9

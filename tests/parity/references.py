@@ -36,7 +36,7 @@ class References:
         return self.folder / f"{case}.model"
 
     def numbers(self, case: str) -> dict[str, np.ndarray]:
-        """What mace-torch makes of it."""
+        """mace-torch's results for it."""
         with np.load(self.folder / f"{case}.npz") as numbers:
             return dict(numbers)
 
@@ -46,7 +46,7 @@ class References:
 
 
 def job(cases: dict[str, Case]) -> str:
-    """What the peer is asked for, as JSON."""
+    """The request to the peer, as JSON."""
     described = [
         {
             "name": name,
@@ -62,8 +62,7 @@ def job(cases: dict[str, Case]) -> str:
 
 
 def made_by_peer(script: str, task: str) -> Path:
-    """The folder that `peer/<script> TASK FOLDER` fills; it runs once for each task and state of
-    the peer's scripts.
+    """The folder that `peer/<script> TASK FOLDER` fills, once for each task and script version.
 
     Raises RuntimeError where the peer environment is missing or its script fails.
     """

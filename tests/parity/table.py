@@ -1,5 +1,4 @@
-"""Writes table.md beside this file: how far mhff is from mace-torch for every value of every
-option.
+"""Writes table.md beside this file: deviations from mace-torch for every value of every option.
 
 .venv/bin/python tests/parity/table.py
 """

@@ -1,6 +1,4 @@
-"""A file of the size of the published mace-mh-1 is imported quickly, in little memory, and gives
-mace-torch's numbers.
-"""
+"""A file as large as mace-mh-1 is imported quickly, in little memory, and exactly."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""mhff's core passes its tests with e3nn 0.4.4, which mace-torch needs: in its environment, from
-this checkout.
-"""
+"""mhff's core passes its tests with e3nn 0.4.4, in the environment of mace-torch."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""The cases cover the option space: every value, and every pair of values that can be built and is
-worth its size.
-"""
+"""The cases cover the option space: every value, and every pair of values that can be built."""
 
 from __future__ import annotations
 

@@ -21,9 +21,7 @@ FORCE = 1e-9
 SINGLE_PRECISION = 1e-5
 """float32."""
 PEERS = 3.0
-"""Where mace-torch's own error in float32 is larger than SINGLE_PRECISION, mhff's may be this many
-times as large.
-"""
+"""Limit in units of mace-torch's own float32 error, where that exceeds SINGLE_PRECISION."""
 SEEN = {"energy": 1e-3, "energies": 1e-3, "forces": 1e-4, "stress": 1e-7}
 """Magnitudes from which on an error is seen: at least five orders above what float64 allows."""
 
@@ -74,9 +72,7 @@ def test_there_is_something_to_compare(case: str) -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_cutoff_is_the_number_in_the_file(case: str) -> None:
-    """In a file built in float32 it is not 4.3 but the nearest float32: which pairs are edges
-    depends on it.
-    """
+    """In a file built in float32 it is the float32 nearest to 4.3, which decides some edges."""
     r_max, built = CASES[case].options["r_max"], CASES[case].options["file"].split()[0]
     assert imported(case).r_max == float(np.dtype(built).type(r_max))
 

@@ -1,6 +1,4 @@
-"""Forces and stress are derivatives of the energy, and an energy goes smoothly to that of separate
-atoms.
-"""
+"""Forces and stress are derivatives of the energy, which is smooth as atoms separate."""
 
 from __future__ import annotations
 
@@ -91,8 +89,9 @@ def test_nothing_jumps_where_an_atom_crosses_the_cutoff(model: Model) -> None:
 
 
 def test_energy_and_forces_vanish_like_the_envelope(model: Model) -> None:
-    """The envelope ends with zero value, slope and curvature: near r_max a dimer's force falls at
-    least quadratically.
+    """Near r_max, a dimer's force falls at least quadratically.
+
+    The envelope ends with zero value, slope and curvature.
     """
 
     def force(gap: float) -> float:

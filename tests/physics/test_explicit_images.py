@@ -1,6 +1,4 @@
-"""Explicit images of atoms (ghosts), as engines give them, are the same physics as edges folded
-into the cell.
-"""
+"""Explicit images of atoms (ghosts), as in LAMMPS, give the same physics as periodic edges."""
 
 from __future__ import annotations
 
@@ -25,9 +23,7 @@ from mhff.ops.ghosts import owner_plan
 
 
 def with_ghosts(atoms: Atoms, r_max: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Edge index, edge vectors and owners: every image that is a neighbour is an atom of its own,
-    after the local ones.
-    """
+    """Edge index, edge vectors and owners; images of atoms are ghosts after the local atoms."""
     receiver, sender, shift = neighbor_list("ijS", atoms, r_max)
     images = {(j, 0, 0, 0): j for j in range(len(atoms))}
     senders = [

@@ -1,6 +1,4 @@
-"""Heads share a trunk: all from one evaluation, any mix, any head per atom. Precision: float32
-stays near float64.
-"""
+"""One evaluation gives all heads, any mix, any head per atom; float32 stays near float64."""
 
 from __future__ import annotations
 

@@ -58,8 +58,9 @@ def test_without_a_skip_term_in_the_first_layer_nothing_is_left(name: str) -> No
 
 
 def test_an_isolated_atom_of_the_nonlinear_block() -> None:
-    """One layer: the residual goes through gate, product and readout, alpha and the radial networks
-    do not matter.
+    """With one layer, the residual goes through gate, product and readout.
+
+    Neither alpha nor the radial networks matter.
     """
     model = random_model("one_layer")
     calculator = MHFFCalculator(model, head="materials", form="eager")

@@ -1,5 +1,6 @@
-"""Energies do not know how a structure is placed, turned, mirrored or numbered; forces and stress
-turn with it.
+"""Energies are invariant under translation, rotation, reflection and renumbering of atoms.
+
+Forces and stress rotate with the structure.
 """
 
 from __future__ import annotations

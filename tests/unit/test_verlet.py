@@ -1,6 +1,4 @@
-"""The neighbour list with a skin, by itself and in the calculator: complete, and built no more
-often than it must be.
-"""
+"""The neighbour list with a skin is complete, and rebuilt no more often than necessary."""
 
 from __future__ import annotations
 

@@ -69,9 +69,11 @@ def quantities(
     )
     edge_index = edge_index.to(device)
     species = torch.arange(n_local + n_ghosts, device=device) % len(network.config.elements)
-    vectors, found = random(n_edges, 3), {}
+    vectors = random(n_edges, 3)
+    found = {}
     harmonics, r = kernels.geometry(vectors)
-    found["harmonics"], found["r"] = harmonics, r
+    found["harmonics"] = harmonics
+    found["r"] = r
     (found["d_vectors"],) = torch.autograd.grad(
         [harmonics, r], [vectors], [random(*harmonics.shape), random(n_edges)]
     )
@@ -90,7 +92,8 @@ def quantities(
         )
         edges = KernelEdges(edge_index, harmonics, distance, species, n_local, order, begin)
         messages = kernels.convolution(layer, sent, edges)
-        inputs, gradient = [sent, harmonics, distance], random(*messages.shape)
+        inputs = [sent, harmonics, distance]
+        gradient = random(*messages.shape)
         gradients = torch.autograd.grad(messages, inputs, gradient, retain_graph=True)
         found |= {f"messages {layer}": messages} | {
             f"d_{name} {layer}": g for name, g in zip(("sent", "Y", "r"), gradients, strict=True)

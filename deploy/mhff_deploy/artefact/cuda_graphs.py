@@ -120,7 +120,9 @@ class GraphedProgram:
         max_atoms: int = MAX_ATOMS,
     ) -> None:
         """`r_max`: the model's cutoff, A; `record`: by default, a CUDA graph."""
-        self.program, self.r_max, self.max_atoms = program, r_max, max_atoms
+        self.program = program
+        self.r_max = r_max
+        self.max_atoms = max_atoms
         self.record = record or CudaRecorder()
         self.steps: Counter[Sizes] = Counter()
         self.slots: OrderedDict[Sizes, tuple[Slot, Callable[[], Results]]] = OrderedDict()
@@ -172,7 +174,7 @@ class CudaRecorder:
 
     def __call__(self, program: Program, inputs: tuple[torch.Tensor, ...]) -> Callable[[], Results]:
         """See `Recorder`."""
-        # whatever is done only once, such as loading kernels, must not be part of the graph
+        # work that is done only once, such as loading kernels, must not be part of the graph
         program(*inputs)
         torch.cuda.synchronize()
         graph = torch.cuda.CUDAGraph()

@@ -39,7 +39,8 @@ def _scriptable(program: GraphModule) -> torch.fx.Graph:
 def _rewrite(node: Node) -> None:
     """Call an operator by its name without the overload, and sizes as methods."""
     if node.target in (torch.ops.aten.sym_size.int, torch.ops.aten.sym_numel.default):
-        node.op, node.target = "call_method", "size" if len(node.args) > 1 else "numel"
+        node.op = "call_method"
+        node.target = "size" if len(node.args) > 1 else "numel"
         return
     node.target = node.target.overloadpacket  # type: ignore[union-attr]
     node.kwargs = {

@@ -68,8 +68,8 @@ def verify(model: Model, program: Evaluator, tables: Tables) -> dict[str, float]
     """Largest errors of a program, in the units of `TOLERANCE`.
 
     Structures reach from dimers that almost coincide to a crystal as dense as diamond. Raises
-    MHFFError if an error exceeds the tolerance, the error that was asked of tables, and what
-    rounding explains (`ROUNDING_FACTOR`).
+    MHFFError if an error exceeds the tolerance, the table error that was requested, and the error
+    that rounding explains (`ROUNDING_FACTOR`).
     """
     elements = program.capabilities.elements
     precision = program.capabilities.precision

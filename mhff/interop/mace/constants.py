@@ -84,7 +84,8 @@ def _radii(reading: Reading, config: ModelConfig) -> torch.Tensor:
 
 
 def _radial(reading: Reading, config: ModelConfig) -> dict[str, torch.Tensor]:
-    basis, transform = "radial_embedding.bessel_fn", "radial_embedding.distance_transform"
+    basis = "radial_embedding.bessel_fn"
+    transform = "radial_embedding.distance_transform"
     names = {"bessel": "bessel_weights", "gaussian": "gaussian_weights", "chebyshev": "n"}
     functions = _double(reading.tensor(f"{basis}.{names[config.radial_basis]}")).flatten()
     if config.radial_basis == "bessel":

@@ -28,7 +28,8 @@ def read_weights(reading: Reading, config: ModelConfig) -> Weights:
 
     Raises UnknownModelError for shapes that do not fit.
     """
-    n_elements, channels = len(config.elements), config.n_channels
+    n_elements = len(config.elements)
+    channels = config.n_channels
     weights = {
         "node_embedding.weight": _table(reading, "node_embedding.linear", n_elements, channels)
     }
@@ -60,7 +61,8 @@ def _table(reading: Reading, path: str, n_elements: int, channels: int) -> torch
 
 def _references(reading: Reading, config: ModelConfig) -> Weights:
     """E0s, scale and shift in float64; old files of one head have no axis for heads."""
-    n_heads, n_elements = len(config.heads), len(config.elements)
+    n_heads = len(config.heads)
+    n_elements = len(config.elements)
     E0s = reading.tensor("atomic_energies_fn.atomic_energies")
     expect(
         E0s.numel() == n_heads * n_elements,
@@ -141,9 +143,11 @@ def _degrees(name: str, values: list[torch.Tensor]) -> Weights:
 
 def _nonlinear(reading: Reading, config: ModelConfig, layer: int) -> Weights:
     path = f"interactions.{layer}"
-    n_degrees, n_sent = config.l_max + 1, config.message_lmax(layer) + 1
+    n_degrees = config.l_max + 1
+    n_sent = config.message_lmax(layer) + 1
     n_skips = min(config.input_lmax(layer), config.output_lmax(layer)) + 1
-    n_elements, channels = len(config.elements), config.n_channels
+    n_elements = len(config.elements)
+    channels = config.n_channels
     weights = {
         "source.weight": _table(reading, f"{path}.source_embedding", n_elements, channels),
         "target.weight": _table(reading, f"{path}.target_embedding", n_elements, channels),
@@ -272,7 +276,8 @@ def _state(reading: Reading, config: ModelConfig) -> Weights:
         )
     }
     for index, settings in enumerate(config.state_embeddings):
-        path, ours = f"joint_embedding.embedders.{settings.quantity}", f"embeddings.{index}"
+        path = f"joint_embedding.embedders.{settings.quantity}"
+        ours = f"embeddings.{index}"
         if settings.kind == "categorical":
             weights[f"{ours}.weight"] = reading.tensor(
                 f"{path}.weight", settings.n_classes, settings.width

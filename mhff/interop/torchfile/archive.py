@@ -25,7 +25,7 @@ MAX_BYTES = 2**32 - 1
 """Size of the largest archive, 4 GiB; torch writes other headers for larger ones."""
 _STORED = 0
 _DEFLATED = 8
-_NEEDED = {_STORED: 0, _DEFLATED: 20}  # "version needed to extract", as torch's writer has it
+_NEEDED = {_STORED: 0, _DEFLATED: 20}  # "version needed to extract", as torch writes it
 _NAMES_ARE_UTF8 = 0x0800
 _SIZES_FOLLOW = 0x0008
 _LOCAL = struct.Struct("<4s5H3L2H")

@@ -33,7 +33,7 @@ class DamagedError(RefusedError):
 class ForeignError(RefusedError):
     """A whole file of another kind; the text follows the file's name: `holds a dictionary`.
 
-    `advice` says what to do, where the kind of the file tells more than the importer knows.
+    `advice` says what to do, if more is known from the file than the importer knows.
     """
 
     def __init__(self, text: str, advice: str = "give a file that holds a whole model") -> None:

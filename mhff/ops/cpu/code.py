@@ -126,7 +126,8 @@ def _implementations(namespace: str, key: str, names: Iterable[str]) -> list[str
 def _struct(name: str, shape: Shape, target: Target) -> str:
     """The struct of a shape; see the concepts in `include/shapes.h`."""
     if isinstance(shape, GeometryShape):
-        members, lanes = _geometry(shape), target.register_lanes
+        members = _geometry(shape)
+        lanes = target.register_lanes
     else:
         members = (
             _convolution(shape) if isinstance(shape, ConvolutionShape) else _contraction(shape)

@@ -36,9 +36,7 @@ MP = ModelConfig(
 
 
 def of_weights(module: nn.Module) -> int:
-    """Multiply-adds per atom of all linear maps in a module: each weight is used once for each
-    component m.
-    """
+    """Multiply-adds per atom of all linear maps in a module, one per weight and component m."""
     packed = [part for part in module.modules() if isinstance(part, PackedLinear)]
     total = sum(
         (2 * degree + 1) * weight.numel()
@@ -77,9 +75,7 @@ def test_readouts_use_each_weight_once(name: str) -> None:
 
 
 def test_a_convolution_by_hand() -> None:
-    """Ten paths with features of degree 0 and 1: 76 couplings, 22 products of a radial function and
-    a component.
-    """
+    """Ten paths, features of degree 0 and 1: 76 couplings, 22 products R h."""
     forward = 10 * 6 + 22 + 76
     adjoint = 10 * (6 + 6 + 1) + 3 * 22 + 2 * 76
     assert convolution(MP, 1) == forward + adjoint

@@ -1,4 +1,4 @@
-"""Labels that are there and not used are said."""
+"""Labels that a file has but the model does not use are reported."""
 
 from __future__ import annotations
 

@@ -40,9 +40,7 @@ def test_parts_follow_the_fractions() -> None:
 
 
 def test_the_numbers_never_change() -> None:
-    """They are part of every run on record: another hash would mix training and test structures of
-    existing models.
-    """
+    """Another hash would mix the training and test structures of existing models."""
     assert round(fraction(Atoms("H")), 6) == H_ATOM
     assert round(fraction(rattled_bulk()), 6) == BULK
 

@@ -77,8 +77,6 @@ def test_heads_elements_and_size() -> None:
 
 
 def test_the_committed_configuration_made_it() -> None:
-    """Settings and data in the repository are those in the model's provenance: the command in the
-    README reproduces it.
-    """
+    """The repository's settings and data are those of the model, so that it can be reproduced."""
     now = Run(read_settings(ROOT / "examples/mini/config.yaml")).fingerprint()
     assert differences(load("mini").provenance["settings"], now) == []

@@ -17,8 +17,9 @@ ONLY_STRESS = LossSettings(energy=0.0, forces=0.0, stress=5.0, delta=0.1)
 
 
 def two_structures() -> Batch:
-    """Two atoms with forces and stress and weight 1; one atom without and weight 4. All labels are
-    zero.
+    """Two atoms with forces, stress and weight 1; one atom with neither and weight 4.
+
+    All labels are zero.
     """
     graph = make_graph(
         edge_vectors=torch.zeros(0, 3),

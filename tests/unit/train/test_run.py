@@ -1,6 +1,4 @@
-"""Training runs: they learn, they resume, they refuse another run's folder, and what they write is
-right.
-"""
+"""Training runs learn, resume, refuse another run's folder, and write correct files."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Padding and replay of small systems: the numbers are those of the program itself. Graphs of CUDA
-are stood in for.
-"""
+"""Padding and replay of small systems give the program's own numbers; CUDA graphs are faked."""
 
 from __future__ import annotations
 
@@ -45,9 +43,7 @@ Inputs = tuple[torch.Tensor, ...]
 
 
 class Recorder:
-    """Calls the program again for each replay, and leaves its results in one place, as a CUDA graph
-    does.
-    """
+    """Calls the program for each replay and, like a CUDA graph, writes results to one place."""
 
     def __init__(self) -> None:
         self.recorded: list[tuple[int, int]] = []
