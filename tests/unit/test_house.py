@@ -27,9 +27,23 @@ OPERATORS = {"convolution", "_in_pieces", "_adjoint", "Convolve", "KernelConvolu
 INTERPRETERS_OF_PEERS = {"peer.py", "write_models.py"}
 """Programs of their own that run mace-torch, which wants a default dtype."""
 UNWANTED_WORDS = re.compile(
-    r"\b(somebody|nobody|whoever|is no (file|model|module|artefact)|such that are|which wants)\b"
+    r"\b(somebody|nobody|whoever|is no (file|model|module|artefact)|such that are|which wants"
+    r"|(is|are|was|were) told|is there twice|of one name|thousand million"
+    r"|trembles?|(as|which) \w+ has it|in the place of|what takes part|else than|had better"
+    r"|another \w+ than|bears? (another|the|its) name|does not fit its content|MOST_|LEAST_)\b"
 )
 FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
+DOCUMENTS = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *(
+            path
+            for folder in (*FOLDERS, "docs", "examples")
+            for path in (ROOT / folder).rglob("*.md")
+        ),
+        ROOT / "data/README.md",
+    ]
+)
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -101,7 +115,27 @@ def test_the_library_keeps_to_its_habits(path: Path) -> None:
         assert not isinstance(node, ast.Assert), f"{place(path, node)}: raise instead"
         if isinstance(node, ast.Name):
             assert node.id != "hasattr", f"{place(path, node)}: a missing type"
+        if isinstance(node, ast.IfExp):
+            branches = (node.test, node.body, node.orelse)
+            assert not any(isinstance(branch, ast.IfExp) for branch in branches), (
+                f"{place(path, node)}: a conditional inside a conditional"
+            )
         if isinstance(node, ast.Attribute) and path.name not in INTERPRETERS_OF_PEERS:
             assert node.attr != "set_default_dtype", f"{place(path, node)}: global state"
     assert not UNWANTED_WORDS.search(text), f"{place(path, tree)}: {UNWANTED_WORDS.search(text)}"
     assert '"""Of ' not in text, f"{place(path, tree)}: a docstring that is a fragment"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_docstring_begins_with_a_sentence_in_one_line(path: Path) -> None:
+    for node in ast.walk(parse(path)):
+        if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+            continue
+        if isinstance(node.value.value, str):
+            summary = node.value.value.partition("\n")[0]
+            assert summary.endswith((".", ":")), f"{place(path, node)}: {summary}"
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_documents_do_without_unwanted_words(path: Path) -> None:
+    assert not UNWANTED_WORDS.search(path.read_text())

@@ -1,9 +1,9 @@
 """From a model and a set of elements to an equivalent network that runs faster.
 
-Elements that are not asked for are pruned. On a CPU with a C++ compiler, the heavy operations run
-in kernels made for the model's shapes, and radial networks become tables, unless they are to be
-kept or cannot be tabulated. On a GPU kernels are in Triton; they need tables, and TorchScript
-cannot hold them. Elsewhere everything runs in plain torch, with the exact radial networks.
+All other elements are pruned. On a CPU with a C++ compiler, the heavy operations run in kernels
+made for the model's shapes, and radial networks become tables, unless they are to be kept or cannot
+be tabulated. On a GPU, kernels are in Triton; they need tables, and TorchScript cannot hold them.
+Elsewhere everything runs in plain torch, with the exact radial networks.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mhff.modelfile import Model
 from mhff.ops.cpu import build
 from mhff.ops.gpu import module as gpu_module
 from mhff.options import CompleteOptions, Form, Precision
-from mhff_deploy.kernels.cpu import NativeKernels
+from mhff_deploy.kernels.cpu import CppKernels
 from mhff_deploy.kernels.gpu import TritonKernels
 from mhff_deploy.lowering.accuracy import choose_tables
 from mhff_deploy.lowering.network import LoweredNetwork
@@ -50,11 +50,11 @@ class Lowered:
 
 
 class Decision(NamedTuple):
-    """Whether something is done."""
+    """Whether an optimisation is applied."""
 
     taken: bool
     reason: str = ""
-    """Why not."""
+    """Why not: "because ...", or "as asked"."""
 
 
 def lower(
@@ -63,11 +63,10 @@ def lower(
     folder: Path,
     say: Callable[[str], None] = lambda step: None,
 ) -> Lowered:
-    """The lowered network for the elements asked for, ready to trace.
+    """The lowered network for the requested elements, ready to trace.
 
-    `folder`: where compiled kernels are kept; `say` is told each step as it begins. Raises
-    MHFFError for elements that the model lacks, where no table is exact enough, and where the C++
-    compiler fails.
+    `folder`: where compiled kernels are kept; `say` announces each step. Raises MHFFError for
+    elements that the model lacks, if no table is exact enough, and if the C++ compiler fails.
     """
     device = resolve_device(options.device)
     dtype = options.precision.dtype
@@ -84,7 +83,7 @@ def lower(
         say("making tables of the radial functions")
         tables, measured = choose_tables(network, options.table_error)
     n_intervals = 0 if tables is None else tables.spline.n_intervals
-    if device.type != "cpu" and tables is not None:  # on a GPU there are (`decide_kernels`)
+    if device.type != "cpu" and tables is not None:  # always true on a GPU (`decide_kernels`)
         on_gpu = LoweredNetwork(
             network, tables, TritonKernels(network, tables, dtype, device, folder)
         )
@@ -93,7 +92,7 @@ def lower(
         "compiling kernels" + ("" if tables else f"; radial networks are kept, {use_tables.reason}")
     )
     try:
-        kernels = NativeKernels(network, tables, dtype, folder, options.isa)
+        kernels = CppKernels(network, tables, dtype, folder, options.isa)
     except build.CompilerError as error:
         raise MHFFError(
             f"the C++ compiler could not make the kernels ({error}); use g++ 11 or newer"

@@ -16,7 +16,7 @@ from mhff_deploy.lowering.radial import RadialTables
 from mhff_deploy.lowering.reference import KernelEdges, product_coefficients
 
 
-class NativeKernels:
+class CppKernels:
     """`reference.Kernels` as operators of a shared library."""
 
     def __init__(
@@ -27,11 +27,11 @@ class NativeKernels:
         folder: Path,
         march: str = "native",
     ) -> None:
-        """Compile for the network's shapes, or find in `folder` what was compiled for them.
+        """Compile the kernels for the network's shapes, unless `folder` has them.
 
         Compiling takes seconds. `network`: in float64, on the CPU; `tables`: of its radial
-        functions, None where edges bring their weights. Raises CompilerError where the compiler
-        fails.
+        functions, or None if radial weights are given for each edge. Raises CompilerError if the
+        compiler fails.
         """
         self.dtype = dtype
         self.device = torch.device("cpu")

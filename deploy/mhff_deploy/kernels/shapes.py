@@ -1,4 +1,4 @@
-"""The shapes that a lowered network's kernels are made for."""
+"""The shapes of a lowered network's kernels."""
 
 from __future__ import annotations
 

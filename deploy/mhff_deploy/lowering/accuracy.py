@@ -26,13 +26,13 @@ from mhff_deploy.lowering.structures import all_dimers, check_structures
 MIN_INTERVALS = 64
 """Number of intervals that is tried first."""
 MAX_INTERVALS = 2048
-"""More than any model needs."""
+"""Largest number of intervals that is tried; no model needs so many."""
 INTERVAL_STEP = 32
 """Numbers of intervals are multiples of this."""
 ORDINARY_SHARE = 0.2
-"""Share of the allowed error that crystals and clusters may reach: other ones may be worse."""
+"""Share of the allowed error for crystals and clusters, because others may be worse."""
 DIMER_SHARE = 0.5
-"""The same for dimers, which cover all pairs of elements and all distances."""
+"""Share of the allowed error for dimers, which cover all pairs of elements and all distances."""
 CONVERGENCE_ORDER = 5.0
 """Power of the number of intervals with which the error of forces falls."""
 
@@ -53,7 +53,7 @@ class Sample(NamedTuple):
     forces: torch.Tensor
     """`[n_atoms, 3]`, eV/A."""
     share: float
-    """Share of the allowed error that may be reached here."""
+    """Share of the allowed error for this sample."""
 
     def error(self, network: Network) -> float:
         """Error of a network's forces, eV/A, relative to max(1, largest of the structure)."""

@@ -17,13 +17,13 @@ from mhff_deploy.lowering.reference import KernelEdges, Kernels
 
 
 class OwnTerms(NamedTuple):
-    """What atoms' own features add to a layer: `[n, 2l + 1, width]` for each l that has a term."""
+    """Terms of a layer from atoms' own features: `[n, 2l + 1, width]` for each l that has one."""
 
     skip: list[torch.Tensor]
     residual: list[torch.Tensor]
 
     def of_first(self, n: int) -> OwnTerms:
-        """The same for the first n atoms."""
+        """The terms of the first n atoms."""
         return OwnTerms([x[:n] for x in self.skip], [x[:n] for x in self.residual])
 
 
@@ -64,7 +64,7 @@ class LoweredLayer(nn.Module):
         own: OwnTerms,
         densities: torch.Tensor | None,
     ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-        """Features of local atoms, and what they send in the next layer (see `Update`).
+        """Features of local atoms, and the features that they send in the next layer (`Update`).
 
         `sent [n_all, D, edge_channels]`: features that neighbours send; `densities [n_local, k]`:
         of the k layers that have one.
@@ -81,10 +81,10 @@ class LoweredLayer(nn.Module):
 
 
 class Update(nn.Module):
-    """The linear map after a product, the skip term, and the map of what is sent in the next layer.
+    """The linear map after a product, the skip term, and the upward map of the next layer.
 
-    Features of the degrees from `n_features` on serve only to be sent, so one matrix takes the
-    place of their two maps.
+    Features of degree `n_features` and above are only sent to neighbours, so one matrix replaces
+    their two maps.
     """
 
     def __init__(

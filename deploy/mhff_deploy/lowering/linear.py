@@ -62,8 +62,8 @@ class Maps(nn.Module):
 class ElementMaps(Maps):
     """Matrices for each element, `[n_elements, fan_in, fan_out]`, by degree.
 
-    Those of a degree are one matrix, `[n_elements * fan_in, fan_out]`: features stand in the block
-    of their element, and zeros in the others.
+    The matrices of a degree form one, `[n_elements * fan_in, fan_out]`: an atom's features fill the
+    block of its element, and zeros the others.
     """
 
     elements: torch.Tensor

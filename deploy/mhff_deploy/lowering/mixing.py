@@ -1,8 +1,8 @@
 """Blocks of a lowered network between convolution and product, and the skip terms.
 
-Factors are in the matrices. The contributions of an atom's own features, residual and skip term,
-are kept apart from those of its neighbours, because in the first layer they depend on the element
-only.
+Factors are folded into the matrices. The contributions of an atom's own features (residual and skip
+term) are kept apart from those of its neighbours, because in the first layer they depend on the
+element only.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mhff_deploy.lowering.linear import ElementMaps, Maps, element_matrices, mat
 class NonLinearMixing(nn.Module):
     """Mapped messages to the features of the product in the non-linear block.
 
-    The gate's factors are in the last map.
+    The gate's factors are folded into the last map.
     """
 
     alpha: torch.Tensor
@@ -80,7 +80,7 @@ class ClassicMixing(nn.Module):
     ) -> torch.Tensor:
         """Flat features of n atoms from flat mapped messages; `density [n, 1, 1]`.
 
-        `residual` is empty: these blocks have none.
+        `residual` is empty, because these blocks have none.
         """
         if density is None and self.mix is None:
             return mapped

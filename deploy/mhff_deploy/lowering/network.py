@@ -1,4 +1,4 @@
-"""The lowered network: the numbers of `mhff.model.mace.MACE` with fewer operations.
+"""The lowered network: the same numbers as `mhff.model.mace.MACE`, in fewer operations.
 
 The factors of linear maps and activations are folded into the matrices. Radial networks become
 tables if there are any. The heavy operations are left to `kernels`.
@@ -29,7 +29,7 @@ class LoweredNetwork(Network):
     """
 
     layers: Any
-    """A `LoweredLayer` each; torch does not type what a ModuleList holds."""
+    """Each is a `LoweredLayer`; torch does not type the elements of a ModuleList."""
     elements: torch.Tensor
 
     def __init__(

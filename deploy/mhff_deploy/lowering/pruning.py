@@ -31,7 +31,7 @@ def pruned(model: Model, elements: Sequence[str] | None) -> MACE:
 
 
 def select_elements(model: Model, elements: Sequence[str] | None) -> tuple[str, ...]:
-    """The elements asked for, in the model's order; raises MHFFError for those it lacks."""
+    """The requested elements, in the model's order; raises MHFFError for those it lacks."""
     if elements is None:
         return model.elements
     unknown = [symbol for symbol in elements if symbol not in model.elements]
@@ -52,7 +52,7 @@ def _pruned_state(network: MACE, kept: torch.Tensor) -> dict[str, torch.Tensor]:
     """State of the network with only the kept elements.
 
     Weights of elements carry the factor 1 / sqrt(n_elements), so they are rescaled to the new
-    number. This takes float64: a rescaled weight need not exist in the old precision.
+    number. This is done in float64, because the old precision may not hold a rescaled weight.
     """
     state = {name: value.detach().clone().cpu() for name, value in network.state_dict().items()}
     rescale = (len(kept) / len(network.config.elements)) ** 0.5

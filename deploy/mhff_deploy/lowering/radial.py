@@ -22,9 +22,9 @@ from mhff.ops.spline import Spline
 from mhff_deploy.lowering.tables import Functions, Table, interpolate, tabulate
 
 MAX_TABLE_BYTES = 1 << 29
-"""Networks whose tables would be larger keep their radial networks."""
+"""Largest size of tables; larger networks keep their radial networks."""
 RADIAL_PARTS = ("radial_network", "density_network", "source", "target")
-"""Modules of an interaction that its radial functions consist of."""
+"""Modules of an interaction that make up its radial functions."""
 TYPICAL_INTERVALS = 256
 """Number of intervals from which the size of tables is estimated before they are made."""
 
@@ -50,15 +50,15 @@ class RadialValues(NamedTuple):
     """Radial functions at the distances of E edges."""
 
     r: torch.Tensor
-    """`[E]`, A; within the tables, where there are tables."""
+    """Distances `[E]`, A; inside the tables if there are any."""
     weights: tuple[torch.Tensor, ...]
-    """Convolution weights of each layer, `[E, paths, channels]`; none where kernels read tables."""
+    """Convolution weights of each layer, `[E, paths, channels]`; none if kernels read tables."""
     densities: torch.Tensor | None
     """Edge densities of the layers that have one, `[E, layers]`; None where no layer has."""
 
 
 class TabulatedRadial(nn.Module):
-    """Edge densities from tables; convolution weights are left to the kernels, which have theirs.
+    """Edge densities from tables; convolution weights are left to the kernels' own tables.
 
     Densities are a few numbers per edge, so plain torch is quick enough.
     """
@@ -87,7 +87,7 @@ class RadialNetworks(nn.Module):
     """The radial networks, evaluated for each edge."""
 
     interactions: Any
-    """An `Interaction` each; torch does not type what a ModuleList holds."""
+    """Each is an `Interaction`; torch does not type the elements of a ModuleList."""
 
     def __init__(self, network: MACE) -> None:
         super().__init__()
@@ -181,7 +181,7 @@ def _densities(interactions: Iterable[Interaction], inputs: RadialInputs) -> tor
 
 
 def _every_pair(network: MACE, r: torch.Tensor) -> RadialInputs:
-    """All distances for every table, one table after the other."""
+    """All distances for each table, one table after the other."""
     n_elements = len(network.config.elements) if _depends_on_pair(network) else 1
     every = torch.arange(n_elements)
     sender = every.repeat_interleave(n_elements * len(r))

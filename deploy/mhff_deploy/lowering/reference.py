@@ -1,8 +1,8 @@
-"""What a lowered network computes per edge and per atom: one interface, here in plain torch.
+"""The heavy operations of a lowered network: their interface, and the reference in plain torch.
 
-Kernels in C++ and Triton (`mhff_deploy.kernels`) take its place. Messages and products are flat and
-ordered by degree: for each l a block `[n, 2l + 1, width]`, so that each degree's linear map is one
-product of matrices on a view.
+Kernels in C++ and Triton (`mhff_deploy.kernels`) replace the reference. Messages and products are
+flat and ordered by degree: for each l a block `[n, 2l + 1, width]`, so that the linear map of each
+degree is one matrix product on a view.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ from mhff_deploy.lowering.tables import Table, interpolate
 
 
 class KernelEdges(NamedTuple):
-    """Edges as kernels take them."""
+    """Edges in the form that kernels read."""
 
     edge_index: torch.Tensor
     """`[2, E]`: sender, receiver."""
     harmonics: torch.Tensor
     """`[E, (l_max + 1)^2]`."""
     r: torch.Tensor
-    """`[E]`, A; within the tables, where there are tables."""
+    """Distances `[E]`, A; inside the tables if there are any."""
     species: torch.Tensor
     """`[n_all]`: species index of every atom."""
     n_local: int
     order: torch.Tensor
     """Edges in the order of their receivers; empty in plain torch."""
     begin: torch.Tensor
-    """Where in that order each receiver's edges begin; empty in plain torch."""
+    """The position in that order at which each receiver's edges begin; empty in plain torch."""
     weights: Sequence[torch.Tensor] = ()
-    """Convolution weights of each layer, `[E, paths, channels]`; empty where they are in tables."""
+    """Convolution weights of each layer, `[E, paths, channels]`; empty if they are in tables."""
 
 
 class Kernels(Protocol):
@@ -74,9 +74,9 @@ class Kernels(Protocol):
     def convolution(self, layer: int, features: torch.Tensor, edges: KernelEdges) -> torch.Tensor:
         """Flat mapped messages of a layer from features `[n_all, D, channels]`.
 
-        Radial weights are those that the edges bring, or those of the kernels' tables. The linear
-        map (`mixing.message_map`) is part of the kernel, because messages before it, with paths to
-        l times channels, are large.
+        Radial weights are given with the edges or read from the kernels' tables. The linear map
+        (`mixing.message_map`) is part of the kernel, because the messages before it are large:
+        channels times paths to each l.
         """
         ...
 
@@ -89,12 +89,12 @@ class TorchKernels(nn.Module):
     """The reference: plain torch, in any precision, on any device."""
 
     convolutions: Any
-    """A `TorchConvolution` each; torch does not type what a ModuleList holds."""
+    """Each is a `TorchConvolution`; torch does not type the elements of a ModuleList."""
     contractions: Any
-    """A `TorchContraction` each."""
+    """Each is a `TorchContraction`."""
 
     def __init__(self, network: MACE, tables: RadialTables | None) -> None:
-        """`network`: in float64, on the CPU; `tables`: None where edges bring their weights."""
+        """`network`: in float64, on the CPU; `tables`: None if weights are given with the edges."""
         super().__init__()
         self.harmonics = copy.deepcopy(network.harmonics)
         self.convolutions = nn.ModuleList(
@@ -121,7 +121,7 @@ class TorchKernels(nn.Module):
         return self.harmonics(edge_vectors / r.unsqueeze(-1)), r
 
     def sort(self, receivers: torch.Tensor, n_local: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Nothing: plain torch adds edge by edge."""
+        """Empty tensors: plain torch adds edge by edge."""
         return receivers.new_empty(0), receivers.new_empty(0)
 
     def sum_edges(self, values: torch.Tensor, edges: KernelEdges) -> torch.Tensor:

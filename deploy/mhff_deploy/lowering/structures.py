@@ -13,9 +13,9 @@ from mhff.graph import Graph, make_graph
 from mhff.neighbours import MIN_DISTANCE
 
 SIZES = (1, 2, 9, 64)
-"""Numbers of atoms of ordinary structures."""
+"""Numbers of atoms in ordinary structures."""
 MAX_SMALL = 9
-"""Number of atoms up to which a structure counts as small."""
+"""Largest number of atoms of a small structure."""
 SPACING = 2.3
 """Distance between neighbours of ordinary structures before rattling, A."""
 DENSE_SIZE = 8
@@ -33,7 +33,7 @@ DIRECTION = (0.48, 0.6, 0.64)
 def check_structures(elements: Sequence[str], small: bool = False) -> Iterator[Atoms]:
     """Rattled crystals and clusters of random species, a dense crystal and one atom among them.
 
-    Only those of few atoms if `small`.
+    If `small`, only structures of few atoms.
     """
     rng = np.random.default_rng(0)
     for n_atoms in SIZES:

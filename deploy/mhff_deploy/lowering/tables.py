@@ -16,7 +16,7 @@ from scipy.interpolate import BSpline, make_interp_spline
 from mhff.ops.spline import DEGREE, TAPS, Spline
 
 Functions = Callable[[torch.Tensor], torch.Tensor]
-"""Distances `[n]`, A, float64, to values `[n_tables, n, width]`; differentiable."""
+"""Differentiable functions from distances `[n]`, A, float64, to values `[n_tables, n, width]`."""
 
 
 @dataclass(frozen=True)

@@ -266,5 +266,5 @@ def _member(view: memoryview, entry: _Entry, start: int, limit: int) -> tuple[me
     if entry.method == _STORED and entry.stored != entry.size:
         raise DamagedError(f"{what} has two sizes, {entry.stored} and {entry.size} bytes")
     if entry.method == _STORED and zlib.crc32(data) != entry.checksum:
-        raise DamagedError(f"the checksum of {what} does not fit its content")
+        raise DamagedError(f"the checksum of {what} does not match its content")
     return data, end + len(descriptor)

@@ -75,7 +75,7 @@ def make_convolution(
     folder: Path,
     registers: int = REGISTERS,
 ) -> Call:
-    """Operator (features, `table.EDGES`, `table.TABLE`) -> flat messages.
+    """Operator (features, `operators.EDGES`, `operators.TABLE`) -> flat messages.
 
     `tables [n_tables, n_intervals + 5, paths * channels]`; `folder` keeps the loop.
     """

@@ -20,7 +20,7 @@ from mhff.files import kernel_folder
 from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.ops.cpu.build import build
 from mhff.ops.cpu.library import load, release_memory_with
-from mhff_deploy.kernels.cpu import NativeKernels
+from mhff_deploy.kernels.cpu import CppKernels
 from mhff_deploy.lowering.network import LoweredNetwork
 from mhff_deploy.lowering.radial import tabulate_radial
 
@@ -150,7 +150,7 @@ def test_more_threads_than_copies_of_gradients(name: str) -> None:
         random_model(name, n_channels=8, n_edge_channels=8).network.double().requires_grad_(False)
     )
     tables = tabulate_radial(network, 64)
-    kernels = NativeKernels(network, tables, torch.float64, kernel_folder())
+    kernels = CppKernels(network, tables, torch.float64, kernel_folder())
     lowered = LoweredNetwork(network, tables, kernels)
     for make in (
         structures.rattled_bulk,

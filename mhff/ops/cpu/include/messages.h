@@ -5,7 +5,7 @@
 
 namespace mhff {
 
-// Numbers that a sender's features are, and an atom's messages.
+// Number of values in the features of a sender, and in the messages of an atom.
 template <ConvolutionShape S>
 constexpr int feature_size = (S::input_lmax + 1) * (S::input_lmax + 1) * S::channels;
 template <ConvolutionShape S>

@@ -17,7 +17,7 @@ from mhff.ops.cpu import build
 from mhff.options import CompileOptions, Form, Precision
 from mhff_deploy.compiling.build import complete
 from mhff_deploy.compiling.lower import Decision, decide_kernels, decide_tables, lower
-from mhff_deploy.kernels.cpu import NativeKernels
+from mhff_deploy.kernels.cpu import CppKernels
 from mhff_deploy.lowering.reference import TorchKernels
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -27,7 +27,7 @@ DOUBLE = complete(CompileOptions(precision=Precision.FLOAT64, table_error=1e-6))
 
 def test_kernels_and_tables() -> None:
     lowered = lower(random_model("mp", n_channels=8), DOUBLE, kernel_folder())
-    assert isinstance(lowered.network.kernels, NativeKernels)
+    assert isinstance(lowered.network.kernels, CppKernels)
     assert lowered.network.dtype == torch.float64
     assert 0 < lowered.table_error < 1e-6
     assert lowered.n_intervals > 0

@@ -17,7 +17,7 @@ from tolerances import ROUNDING, assert_close
 from mhff.atoms import graph_from_atoms
 from mhff.files import kernel_folder
 from mhff.graph import make_graph
-from mhff_deploy.kernels.cpu import NativeKernels
+from mhff_deploy.kernels.cpu import CppKernels
 from mhff_deploy.lowering.accuracy import choose_tables
 from mhff_deploy.lowering.network import LoweredNetwork
 from mhff_deploy.lowering.radial import tabulate_radial
@@ -76,7 +76,7 @@ def test_without_tables_kernels_are_exact(
     name: str, changes: dict[str, Any], dtype: torch.dtype
 ) -> None:
     network = exact_network(name, **changes)
-    kernels = NativeKernels(network, None, dtype, kernel_folder())
+    kernels = CppKernels(network, None, dtype, kernel_folder())
     lowered = LoweredNetwork(network, None, kernels)
     assert lowered.dtype == dtype
     for graph in graphs(network):
@@ -92,7 +92,7 @@ def test_kernels_read_tables_as_plain_torch_does(
 ) -> None:
     network = exact_network(name)
     tables = choose_tables(network, TABLE_ERROR).tables
-    kernels = NativeKernels(network, tables, dtype, kernel_folder())
+    kernels = CppKernels(network, tables, dtype, kernel_folder())
     lowered = LoweredNetwork(network, tables, kernels)
     for graph in graphs(network):
         assert_same(network, lowered, graph, error)
@@ -103,7 +103,7 @@ def test_kernels_at_all_distances(dtype: torch.dtype) -> None:
     """Down to where atoms coincide; each dimer by itself, because forces grow without bound."""
     network = exact_network("mp", zbl=True)
     tables = choose_tables(network, TABLE_ERROR).tables
-    kernels = NativeKernels(network, tables, dtype, kernel_folder())
+    kernels = CppKernels(network, tables, dtype, kernel_folder())
     lowered = LoweredNetwork(network, tables, kernels)
     error = TABLE_ERROR if dtype == torch.float64 else EXACT[dtype]
     for r in distances(network.config.r_max):
@@ -114,7 +114,7 @@ def test_kernels_at_all_distances(dtype: torch.dtype) -> None:
 def test_kernels_for_any_processor_with_avx2() -> None:
     network = exact_network("mh1")
     tables = choose_tables(network, TABLE_ERROR).tables
-    kernels = NativeKernels(network, tables, torch.float64, kernel_folder(), "x86-64-v3")
+    kernels = CppKernels(network, tables, torch.float64, kernel_folder(), "x86-64-v3")
     lowered = LoweredNetwork(network, tables, kernels)
     for graph in graphs(network):
         assert_same(network, lowered, graph, TABLE_ERROR)
@@ -124,7 +124,7 @@ def test_kernels_for_any_processor_with_avx2() -> None:
 def test_kernels_are_deterministic(threads: int) -> None:
     network = exact_network("mp")
     tables = tabulate_radial(network, 64)
-    kernels = NativeKernels(network, tables, torch.float64, kernel_folder())
+    kernels = CppKernels(network, tables, torch.float64, kernel_folder())
     lowered = LoweredNetwork(network, tables, kernels)
     graph = graph_from_atoms(structures.rattled_bulk().repeat(2), network.config.elements, 4.0)
     torch.set_num_threads(threads)
@@ -139,7 +139,7 @@ def test_kernels_are_deterministic(threads: int) -> None:
 def test_edges_in_any_order() -> None:
     network = exact_network("mp")
     tables = tabulate_radial(network, 64)
-    kernels = NativeKernels(network, tables, torch.float64, kernel_folder())
+    kernels = CppKernels(network, tables, torch.float64, kernel_folder())
     lowered = LoweredNetwork(network, tables, kernels)
     graph = graph_from_atoms(structures.slab(), network.config.elements, 4.0)
     order = torch.randperm(graph.edge_index.shape[1], generator=torch.Generator().manual_seed(0))
