@@ -13,6 +13,7 @@ from ase.build import bulk
 from gpu_timing import Peak, profile, wall_time
 
 from mhff.atoms import graph_from_atoms
+from mhff.filekinds import Say
 from mhff.graph import program_inputs
 from mhff.model.config import Block, ModelConfig
 from mhff.modelfile import Model, load
@@ -52,7 +53,6 @@ N_STEPS_LARGE = 10
 LARGE = 5000
 PROFILED = 1000
 """Number of atoms of the system whose kernels are profiled."""
-Say = Callable[[str], None]
 
 
 def shape_model(shape: str) -> Model:

@@ -46,7 +46,7 @@ KERNEL = re.compile(r"mhff_\w+::(\w+)")
 
 
 def measure(shape: str, dtype: str) -> dict[str, Any]:
-    """Microseconds per atom of each part, and its multiply-adds where they are counted."""
+    """Microseconds per atom of each part, and its multiply-adds if they are counted."""
     model = load(shape if shape == "mini" else FOLDER / f"{shape}.mhff")
     options = complete(CompileOptions(elements=("O", "Mg"), precision=Precision(dtype)))
     lowered = lower(model, options, kernel_folder())

@@ -26,7 +26,7 @@ from mhff.state import state_of
 from mhff.verlet import VerletList, check_skin
 
 DEFAULT_SKIN = 0.5
-"""Width of the neighbour list's skin, A, that suits most simulations."""
+"""Default width of the neighbour list's skin in ASE, A."""
 HEAD_KEY = "mhff_head"
 """Key by which a structure overrides the calculator's head.
 
@@ -39,7 +39,7 @@ class _Choice:
     """The inputs, besides elements and geometry, that decide the result."""
 
     head_weights: tuple[float, ...] | None
-    """The weight of each head for all atoms; None where atoms have heads of their own."""
+    """The weight of each head for all atoms; None if atoms have heads of their own."""
     head_of_atom: tuple[str, ...] | None
     state: tuple[float, float]
     """Total charge and spin multiplicity."""

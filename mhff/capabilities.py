@@ -27,7 +27,7 @@ class Capabilities(BaseModel):
     state_embeddings: tuple[StateEmbedding, ...] = ()
     """The state inputs that matter: total charge, spin multiplicity, both or neither."""
     default_state: tuple[float, float] = DEFAULT_STATE
-    """Charge and multiplicity where none are given."""
+    """Charge and multiplicity if none are given."""
 
     @property
     def dtype(self) -> torch.dtype:

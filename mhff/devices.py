@@ -8,7 +8,7 @@ from mhff.errors import MHFFError
 
 
 def resolve_device(name: str | torch.device) -> torch.device:
-    """torch device of `cpu`, `cuda` or `cuda:<index>`; raises MHFFError where there is none."""
+    """torch device of `cpu`, `cuda` or `cuda:<index>`; raises MHFFError if there is none."""
     try:
         device = torch.device(name)
     except RuntimeError as error:

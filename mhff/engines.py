@@ -74,7 +74,7 @@ class Engine:
     name: str
     target: Target | None = None
     forms: tuple[Form, ...] = ()
-    """Forms of programs that its benchmark runs; none where it runs no program."""
+    """Forms of programs that its benchmark runs; none if it runs no program."""
     bench: Callable[[Mapping[str, Any]], Steps] | None = None
     """Opens `model` (a path) with `form`, `dtype`, `head` and `threads`."""
     demo: Callable[[Path, Callable[[str], None]], Panel] | None = None

@@ -37,7 +37,7 @@ def printable(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """`text` itself; raises ValueError where it has line breaks or control characters."""
+    """`text` itself; raises ValueError if it has line breaks or control characters."""
     if printable(text) != text:
         raise ValueError(f"expected one line without control characters, got '{printable(text)}'")
     return text

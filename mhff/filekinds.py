@@ -88,7 +88,7 @@ class Compiler(Protocol):
         ...
 
     def compile(self, model: Model, options: CompileOptions, used: Sequence[str], say: Say) -> Path:
-        """The program in the cache, compiled now if need be; NoCompilerError where none can be."""
+        """The program in the cache, compiled now if need be; NoCompilerError if none can be."""
         ...
 
     def open(self, file: SourceFile, options: CompileOptions) -> Evaluator:

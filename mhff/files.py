@@ -26,7 +26,7 @@ def sha256(content: bytes | bytearray | memoryview) -> str:
 
 
 def read_file(path: StrPath) -> bytes:
-    """Content of a file; raises MHFFError where it cannot be read."""
+    """Content of a file; raises MHFFError if it cannot be read."""
     try:
         return Path(path).read_bytes()
     except OSError as error:
@@ -37,7 +37,7 @@ def write_atomically(path: StrPath, content: bytes) -> None:
     """Write a file whole or not at all.
 
     Symbolic links are followed and an existing file keeps its permissions. A device or a pipe
-    receives the content. Raises MHFFError where nothing can be written.
+    receives the content. Raises MHFFError if nothing can be written.
     """
     try:
         if _is_stream(path):
@@ -52,7 +52,7 @@ def write_atomically(path: StrPath, content: bytes) -> None:
 
 
 def check_output(path: StrPath, inputs: Iterable[StrPath] = (), option: str = "-o") -> None:
-    """Raise MHFFError, before any work is done, where the file `path` could not be written.
+    """Raise MHFFError, before any work is done, if the file `path` could not be written.
 
     A path that names one of `inputs` is refused too. `option` is the setting that holds the path.
     """

@@ -53,7 +53,7 @@ class Field:
     valid_below: tuple[str, ...] = ()
     """Sizes that bound the indices in each row, or in all of the tensor if there is only one."""
     default: tuple[float, ...] | float | None = None
-    """A row that repeats where the field is not given; None for a field that must be given."""
+    """A row that repeats if the field is not given; None for a field that must be given."""
     in_program: bool = True
     """Whether it is an input of compiled programs."""
     name: str = ""

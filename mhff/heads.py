@@ -117,7 +117,7 @@ class Heads(Sequence[Head]):
     def row(self, spec: HeadSpec | None) -> torch.Tensor:
         """Head weights `[n_heads]`, float64, of a name or of a mix by name.
 
-        None is accepted only where there is one head. The weights of a mix must sum to 1. Raises
+        None is accepted only if there is one head. The weights of a mix must sum to 1. Raises
         MHFFError for anything else.
         """
         if isinstance(spec, Mapping):

@@ -107,7 +107,7 @@ class Model:
 
     @property
     def header(self) -> ModelHeader:
-        """Header of the model's file; raises MHFFError where the provenance is not JSON."""
+        """Header of the model's file; raises MHFFError if the provenance is not JSON."""
         fields = {
             "architecture": self.network.config,
             "heads": tuple(self.heads),
@@ -140,7 +140,7 @@ class Model:
 def model_path(name: StrPath) -> Path:
     """Path of a model or artefact, or of a bundled model by its name in `BUNDLED`.
 
-    Raises MHFFError where there is no such file.
+    Raises MHFFError if there is no such file.
     """
     path = Path(name)
     if str(name) in BUNDLED and not path.exists():
@@ -212,7 +212,7 @@ def assemble(
 ) -> Model:
     """A model of given weights (`MACE.state_dict`) and constants.
 
-    Raises ValueError or RuntimeError where they disagree or are not finite.
+    Raises ValueError or RuntimeError if they disagree or are not finite.
     """
     check_constants(config, constants)
     for name, value in {**constants, **weights}.items():

@@ -59,7 +59,7 @@ class Help:
 
     text: str
     name: str = ""
-    """The option's name on the command line, where it is not the field's."""
+    """The option's name on the command line, if it is not the name of the field."""
 
 
 class CompileOptions(BaseModel):

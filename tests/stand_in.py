@@ -11,9 +11,9 @@ from functools import cache
 import numpy as np
 import torch
 
-from mhff.interop.torchfile.modules import FileKind, Scripts
+from mhff.interop.torchfile.modules import LibraryFormat, Scripts
 
-KIND = FileKind(
+KIND = LibraryFormat(
     packages=("mace.modules.", "e3nn.o3.", "e3nn.nn."),
     scripts=Scripts("__codegen__", "_compiled_main_left_right", re.compile(r"_w3j_\d_\d_\d")),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +13,7 @@ from ase import Atoms
 
 from mhff.atoms import species_indices
 from mhff.errors import MHFFError
+from mhff.filekinds import Say
 from mhff.modelfile import is_model_file, load, model_path
 from mhff.neighbours import neighbour_list
 from mhff.opening import read_capabilities
@@ -32,7 +33,6 @@ RELATIVE_TOLERANCE = 1e-7
 """The same relative to a large total energy, as rounded in float32."""
 PACKAGES = ("mhff", "torch", "numpy", "ase")
 """Packages whose versions are reported."""
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def _time(
 
 
 def _expected(contender: Contender, n_atoms: int, before: Sequence[Point]) -> float:
-    """Seconds of a step, in proportion to the largest system so far; 0 where nothing is known."""
+    """Seconds of a step, in proportion to the largest system so far; 0 if nothing is known."""
     own = [point for point in before if point.contender is contender]
     if not own or not contender.computes:
         return 0.0

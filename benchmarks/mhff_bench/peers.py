@@ -49,7 +49,7 @@ class Peer:
         return f"{self.mode}, tuned malloc" if self.environment else self.mode
 
     def version(self, python: Path) -> str:
-        """Version in an interpreter; raises MHFFError where it is not installed."""
+        """Version in an interpreter; raises MHFFError if it is not installed."""
         code = f"from importlib.metadata import version; print(version('{self.package}'))"
         done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
         if done.returncode:

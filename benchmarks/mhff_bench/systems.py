@@ -35,7 +35,7 @@ class System:
     build: Callable[[int], Atoms]
 
     def atoms(self, n_atoms: int) -> Atoms:
-        """The system with this number of atoms; raises MHFFError where there is none."""
+        """The system with this number of atoms; raises MHFFError if there is none."""
         if n_atoms < self.multiple or n_atoms % self.multiple:
             nearest = max(1, round(n_atoms / self.multiple)) * self.multiple
             raise MHFFError(

@@ -62,7 +62,7 @@ class Worker:
         self.about: dict[str, Any] = self.ask("open", options)["about"]
 
     def ask(self, request: str, value: Any) -> dict[str, Any]:
-        """The answer to a request; raises MHFFError where the worker fails."""
+        """The answer to a request; raises MHFFError if the worker fails."""
         line = self._exchange(json.dumps({request: value}))
         if not line:
             self.close()

@@ -59,7 +59,7 @@ class Keys(Section):
         return tuple(label for label in self.model_fields_set if self.names(label))
 
     def names(self, label: str) -> tuple[str, ...]:
-        """The names of a label; none where it is ignored."""
+        """The names of a label; none if it is ignored."""
         value: str | tuple[str, ...] | None = getattr(self, label)
         return _spellings(value)
 

@@ -38,7 +38,7 @@ class Labels:
         }
 
     def find(self, label: str) -> np.ndarray | None:
-        """A label's numbers, None where the frame has none.
+        """A label's numbers, None if the frame has none.
 
         Raises MHFFError for values of the wrong shape or not finite, and for two spellings that
         disagree.
@@ -54,7 +54,7 @@ class Labels:
         return next(iter(found.values()), None)
 
     def require(self, label: str) -> np.ndarray:
-        """A label's numbers; raises MHFFError where the frame has none."""
+        """A label's numbers; raises MHFFError if the frame has none."""
         value = self.find(label)
         if value is None:
             there = (

@@ -34,15 +34,15 @@ class LabelledStructure:
     """A structure with its labels at one level of theory."""
 
     atoms: Atoms
-    """Without calculator and labels; `info` holds the charge and spin where the file has them."""
+    """Without calculator and labels; `info` holds the charge and spin if the file has them."""
     energy: float
     """Total energy, eV."""
     forces: np.ndarray | None = None
-    """`[n, 3]`, eV/A; None where not labelled."""
+    """`[n, 3]`, eV/A; None if not labelled."""
     stress: np.ndarray | None = None
-    """`[3, 3]`, eV/A^3, ASE's sign; None where not labelled."""
+    """`[3, 3]`, eV/A^3, ASE's sign; None if not labelled."""
     head: str | None = None
-    """The head that the file names; None where it names none."""
+    """The head that the file names; None if it names none."""
     config_type: str = "unknown"
     place: str = "the structure"
     """Number and file, for error messages."""

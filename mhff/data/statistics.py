@@ -14,7 +14,7 @@ from mhff.errors import MHFFError, listing
 def isolated_energies(structures: Sequence[LabelledStructure]) -> dict[str, float]:
     """E0s, eV, by chemical symbol, from the isolated atoms among the structures.
 
-    Raises MHFFError where two isolated atoms of an element disagree.
+    Raises MHFFError if two isolated atoms of an element disagree.
     """
     E0s: dict[str, float] = {}
     for structure in structures:

@@ -26,9 +26,9 @@ class Comparison:
     energy: tuple[float, float]
     """Label and prediction, eV."""
     forces: tuple[np.ndarray, np.ndarray] | None
-    """Label and prediction `[n, 3]`, eV/A; None where not labelled."""
+    """Label and prediction `[n, 3]`, eV/A; None if not labelled."""
     stress: tuple[np.ndarray, np.ndarray] | None
-    """Label and prediction `[3, 3]`, eV/A^3; None where not labelled."""
+    """Label and prediction `[3, 3]`, eV/A^3; None if not labelled."""
 
     @property
     def n_atoms(self) -> int:

@@ -47,7 +47,7 @@ def markdown(rows: Mapping[tuple[str, ...], Errors], names: Sequence[str]) -> st
 
 
 def terminal(rows: Mapping[tuple[str, ...], Errors], names: Sequence[str], title: str) -> Table:
-    """The same table for the terminal, without the columns of the stress where there is none."""
+    """The same table for the terminal, without the stress columns if there is no stress."""
     columns = COLUMNS if any(errors.stress_structures for errors in rows.values()) else COLUMNS[:-2]
     table = Table(title=title, box=box.SIMPLE, pad_edge=False)
     for name in names:

@@ -73,7 +73,7 @@ class NonLinearBiasReadout(NonLinearReadout):
 
 
 READOUTS = {"nonlinear": NonLinearReadout, "nonlinear_bias": NonLinearBiasReadout}
-"""Readouts of the last layer, where there are several, by `ModelConfig.readout`."""
+"""Readouts of the last layer, if there are several, by `ModelConfig.readout`."""
 
 
 class ReferenceEnergies(nn.Module):

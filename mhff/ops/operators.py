@@ -21,7 +21,7 @@ EDGES = ("harmonics", "edge_index", "order", "begin")
 TABLE = ("r", "species", "table_of", "tables")
 """Radial weights in a table (`mhff.ops.spline`), and which table a pair of elements takes."""
 SPLINE = ("float r_min", "float r_max", "int n_intervals")
-"""The table's spline, where it is not compiled in."""
+"""The table's spline, if it is not compiled in."""
 MAPS = ("maps", "transposed")
 """The linear map after a convolution, packed, and its transpose."""
 

@@ -21,7 +21,7 @@ Monomial = tuple[tuple[int, ...], int]
 
 @dataclass
 class Node:
-    """Polynomial coefficient + sum of factor * child; None where there is no coefficient."""
+    """Polynomial coefficient + sum of factor * child; None if there is no coefficient."""
 
     coefficient: int | None = None
     children: list[tuple[int, Node]] = field(default_factory=list)

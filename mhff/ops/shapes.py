@@ -105,7 +105,7 @@ class ConvolutionShape:
     """`[n_harmonics, rows, D_in]`: `mhff.model.coupling.convolution_coupling` or a file's."""
     channels: int
     mapped: Sequence[int] = ()
-    """Width of each degree after the linear map; empty where weights come with edges."""
+    """Width of each degree after the linear map; empty if weights come with edges."""
 
     @property
     def per_edge(self) -> bool:

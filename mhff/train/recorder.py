@@ -31,7 +31,7 @@ class Progress(NamedTuple):
 
 
 def read_progress(checkpoint: Path) -> Progress:
-    """The run that a checkpoint belongs to; raises MHFFError where it cannot be read."""
+    """The run that a checkpoint belongs to; raises MHFFError if it cannot be read."""
     try:
         content = torch.load(checkpoint, map_location="cpu", weights_only=True)
         return Progress(content["fingerprint"], len(content["history"]))

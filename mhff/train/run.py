@@ -70,7 +70,7 @@ class Run:
         return self.folder / f"{self.settings.name}.mhff"
 
     def check_outputs(self, inputs: Iterable[Path]) -> None:
-        """Raise MHFFError where the run could not write its files, or would overwrite `inputs`."""
+        """Raise MHFFError if the run could not write its files, or would overwrite `inputs`."""
         kept = tuple(inputs)
         names = (self.model_file.name, "errors.json", "errors.md", LOG, CHECKPOINT)
         for name in names:
@@ -79,7 +79,7 @@ class Run:
     def train(self, console: Console, restart: bool = False) -> None:
         """Train from the start, or from the last checkpoint of the same run.
 
-        Raises MHFFError where the folder holds another run, unless `restart`.
+        Raises MHFFError if the folder holds another run, unless `restart`.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         checkpoint = self.folder / CHECKPOINT

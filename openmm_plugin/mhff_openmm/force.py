@@ -29,7 +29,7 @@ from mhff_openmm.computation import MHFFComputation
 from mhff_openmm.program import Program
 
 DEFAULT_SKIN = 1.0
-"""Skin of the neighbour list that suits most simulations, A."""
+"""Default width of the neighbour list's skin in OpenMM, A."""
 
 
 def add_mhff_force(

@@ -64,7 +64,7 @@ def job(cases: dict[str, Case]) -> str:
 def made_by_peer(script: str, task: str) -> Path:
     """The folder that `peer/<script> TASK FOLDER` fills, once for each task and script version.
 
-    Raises RuntimeError where the peer environment is missing or its script fails.
+    Raises RuntimeError if the peer environment is missing or its script fails.
     """
     if not is_ready():
         raise RuntimeError(

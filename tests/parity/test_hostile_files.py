@@ -30,7 +30,7 @@ def content() -> bytes:
 
 
 def sentence(path: Path, output: Path) -> str | None:
-    """Why a file is refused, after looking that nothing was written; None where it is imported."""
+    """Why a file is refused, after looking that nothing was written; None if it is imported."""
     try:
         import_mace(path, output)
     except MHFFError as error:

@@ -12,7 +12,7 @@ from references import references
 
 from mhff.errors import MHFFError
 from mhff.interop.mace import importer
-from mhff.interop.mace.generated import FILE_KIND
+from mhff.interop.mace.generated import MACE_FORMAT
 from mhff.interop.torchfile.archive import read_content
 from mhff.interop.torchfile.modules import ModuleRecord, read_model
 from mhff.interop.torchfile.pickled import Global
@@ -23,7 +23,7 @@ Change = Callable[[ModuleRecord], ModuleRecord]
 @pytest.fixture(scope="module")
 def root() -> ModuleRecord:
     """A small model with the architecture of mace-mh-1."""
-    return read_model(read_content(references().file("mh1")), FILE_KIND)
+    return read_model(read_content(references().file("mh1")), MACE_FORMAT)
 
 
 def at(path: str, change: Change) -> Change:

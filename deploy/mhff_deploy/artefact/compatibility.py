@@ -30,7 +30,7 @@ def processor(device: str | torch.device) -> str:
 
 
 def instructions() -> tuple[str, ...]:
-    """Instruction sets of this machine's CPU, sorted; empty where the system does not list them."""
+    """Instruction sets of this machine's CPU, sorted; empty if the system does not list them."""
     if not CPU_INFO.exists():
         return ()
     for line in CPU_INFO.read_text().splitlines():

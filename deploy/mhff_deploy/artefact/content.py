@@ -47,7 +47,7 @@ class Tables(BaseModel):
     measured: float = 0.0
     """The error that was measured, eV/A, relative to max(1, largest)."""
     n_intervals: int = 0
-    """0 where the radial networks are kept."""
+    """0 if the radial networks are kept."""
 
 
 class Manifest(BaseModel):
@@ -107,7 +107,7 @@ def _add(stream: io.BytesIO, name: str, content: bytes) -> None:
 
 
 def read_member(content: bytes, member: str) -> bytes:
-    """A member beside the manifest: `CONSTANTS`, or `KERNELS` where the manifest names them."""
+    """A member beside the manifest: `CONSTANTS`, or `KERNELS` if the manifest names them."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         (name,) = (name for name in archive.namelist() if name.endswith(f"/{member}"))
         return archive.read(name)
@@ -151,7 +151,7 @@ def read_manifest(content: bytes, name: str | Path) -> Manifest:
 
 
 def checksum(content: bytes, manifest: Mapping[str, Any]) -> str:
-    """Checksum of a manifest and all other members; ValueError where these are far too large."""
+    """Checksum of a manifest and all other members; ValueError if these are far too large."""
     digest = hashlib.sha256(json.dumps({**manifest, "program_sha256": ""}, sort_keys=True).encode())
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         size = sum(info.file_size for info in archive.infolist())

@@ -25,6 +25,7 @@ from mhff.graph import PROGRAM_INPUTS, Field, Level
 
 Results = tuple[torch.Tensor, torch.Tensor]
 Program = Callable[..., Results]
+"""Tensors in the order of `mhff.graph.PROGRAM_INPUTS` to node energies and edge gradients."""
 Recorder = Callable[[Program, tuple[torch.Tensor, ...]], Callable[[], Results]]
 """Turns a program and inputs at fixed places in memory into a function that recomputes results."""
 

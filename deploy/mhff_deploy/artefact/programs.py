@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import tempfile
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +16,7 @@ from mhff.ops import contraction, convolution, ghosts  # noqa: F401  (programs c
 from mhff.ops.cpu.library import load_library
 from mhff.options import Form
 from mhff_deploy.artefact.content import CONSTANTS, KERNELS, Manifest, read_member
-from mhff_deploy.artefact.cuda_graphs import GraphedProgram
-
-Program = Callable[..., tuple[torch.Tensor, torch.Tensor]]
-"""Tensors in the order of `mhff.graph.PROGRAM_INPUTS` to node energies and edge gradients."""
+from mhff_deploy.artefact.cuda_graphs import GraphedProgram, Program
 
 
 @dataclass(frozen=True)
@@ -49,7 +45,7 @@ def parts_of(content: bytes, manifest: Manifest) -> Parts:
 
 
 def start_program(parts: Parts, manifest: Manifest, name: str) -> Program:
-    """A program ready to be called; raises MHFFError where this machine cannot load it."""
+    """A program ready to be called; raises MHFFError if this machine cannot load it."""
     device = torch.device(manifest.capabilities.device)
     try:
         if parts.kernels is not None:

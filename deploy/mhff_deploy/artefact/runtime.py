@@ -18,7 +18,8 @@ from mhff.ops.cpu.library import release_memory_with
 from mhff.options import CompileOptions
 from mhff_deploy.artefact.compatibility import check_manifest
 from mhff_deploy.artefact.content import Manifest, read_manifest
-from mhff_deploy.artefact.programs import Parts, Program, parts_of, start_program
+from mhff_deploy.artefact.cuda_graphs import Program
+from mhff_deploy.artefact.programs import Parts, parts_of, start_program
 
 
 class ArtefactEvaluator(Evaluator):

@@ -29,7 +29,7 @@ def compile_aoti(
 ) -> tuple[bytes, dict[str, torch.Tensor]]:
     """Content of the `.pt2` package of a traced program, and its constants; takes tens of seconds.
 
-    Raises NoCompilerError where there is no C++ compiler, MHFFError where it fails.
+    Raises NoCompilerError if there is no C++ compiler, MHFFError if it fails.
     """
     check_compiler()
     options = _OPTIONS | _INSTRUCTIONS[isa]
@@ -54,7 +54,7 @@ def compile_aoti(
 
 
 def check_compiler() -> None:
-    """Raise NoCompilerError where there is no C++ compiler."""
+    """Raise NoCompilerError if there is no C++ compiler."""
     if shutil.which("g++") is None and shutil.which("clang++") is None:
         raise NoCompilerError(
             "compiling to AOTInductor needs a C++ compiler and found neither g++ nor clang++; "

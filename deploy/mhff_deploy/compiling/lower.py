@@ -40,13 +40,13 @@ class Lowered:
 
     network: LoweredNetwork
     library: Path | None = None
-    """Shared library of its kernels; None where they are in Triton or plain torch."""
+    """Shared library of its kernels; None if they are in Triton or plain torch."""
     namespace: str = ""
     """Namespace of the kernels' operators in the library."""
     table_error: float = 0.0
     """Measured error that tables make in forces on atoms, eV/A, relative to max(1, largest)."""
     n_intervals: int = 0
-    """Number of intervals of the tables; 0 where the radial networks are kept."""
+    """Number of intervals of the tables; 0 if the radial networks are kept."""
 
 
 class Decision(NamedTuple):

@@ -34,7 +34,7 @@ class TritonKernels:
         """Write the network's kernels, unless `folder` has them.
 
         Triton compiles them when they first run, in seconds. `network`: in float64, on the CPU;
-        `tables`: of its radial functions. Raises MHFFError where there is no Triton.
+        `tables`: of its radial functions. Raises MHFFError if there is no Triton.
         """
         self.dtype = dtype
         self.device = device

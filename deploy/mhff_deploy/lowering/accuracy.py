@@ -64,7 +64,7 @@ class Sample(NamedTuple):
 def choose_tables(network: MACE, table_error: float) -> MeasuredTables:
     """The coarsest tables that keep the forces on atoms to `table_error`, eV/A.
 
-    `network`: in float64, on the CPU. Raises MHFFError where even the finest tables do not.
+    `network`: in float64, on the CPU. Raises MHFFError if even the finest tables do not.
     """
     samples = list(take_samples(network))
     n_intervals = MIN_INTERVALS

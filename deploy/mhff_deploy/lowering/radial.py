@@ -41,7 +41,7 @@ class RadialTables:
     weights: tuple[Table, ...]
     """Convolution weights of each layer, `paths * edge_channels` wide."""
     densities: Table | None
-    """Edge densities of the layers that have one; None where no layer has."""
+    """Edge densities of the layers that have one; None if no layer has."""
     table_of: torch.Tensor
     """Index of the table by the species of sender and receiver, `[n_elements, n_elements]`."""
 
@@ -54,7 +54,7 @@ class RadialValues(NamedTuple):
     weights: tuple[torch.Tensor, ...]
     """Convolution weights of each layer, `[E, paths, channels]`; none if kernels read tables."""
     densities: torch.Tensor | None
-    """Edge densities of the layers that have one, `[E, layers]`; None where no layer has."""
+    """Edge densities of the layers that have one, `[E, layers]`; None if no layer has."""
 
 
 class TabulatedRadial(nn.Module):

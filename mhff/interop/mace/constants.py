@@ -29,7 +29,7 @@ from mhff.model.coupling import (
 
 COUPLING_TOLERANCE = 1e-6
 """Tolerance on the coupling coefficients of a file built in float32 against the exact ones."""
-MIN_COEFFICIENT = 1e-14
+MIN_RELATIVE_COEFFICIENT = 1e-14
 """Monomials with smaller coefficients, relative to the largest, are left out."""
 BOHR_RADIUS = 0.529
 """A, with the digits of the published models."""
@@ -38,7 +38,7 @@ BOHR_RADIUS = 0.529
 def read_constants(reading: Reading, config: ModelConfig) -> dict[str, torch.Tensor]:
     """All constants of a model (`mhff.model.constants`).
 
-    Raises UnknownModelError where they are not those of its architecture.
+    Raises UnknownModelError if they are not those of its architecture.
     """
     constants = (
         {"covalent_radii": _radii(reading, config)}
@@ -210,7 +210,7 @@ def symmetric_monomials(
         1, torch.from_numpy(place.reshape(-1)), u
     )
     sizes = sums.abs().amax(-1)
-    is_kept = sizes > MIN_COEFFICIENT * sizes.max()
+    is_kept = sizes > MIN_RELATIVE_COEFFICIENT * sizes.max()
     components, kept = is_kept.nonzero(as_tuple=True)
     indices = torch.from_numpy(np.stack(np.unravel_index(kinds, [dim] * order), axis=1))
     return indices[kept], components, sums[components, kept]

@@ -10,11 +10,11 @@ import re
 import torch
 
 from mhff.interop.mace.refusals import expect
-from mhff.interop.torchfile.modules import FileKind, ModuleRecord, Scripts
+from mhff.interop.torchfile.modules import LibraryFormat, ModuleRecord, Scripts
 
 COUPLING = re.compile(r"_w3j_([0-9])_([0-9])_([0-9])")
 """Name of the coupling tensor of (l1, l2, l3)."""
-FILE_KIND = FileKind(
+MACE_FORMAT = LibraryFormat(
     packages=(
         "mace.modules.",
         "e3nn.o3.",
@@ -29,7 +29,7 @@ FILE_KIND = FileKind(
 
 
 def coupling_tensors(module: ModuleRecord) -> dict[tuple[int, int, int], torch.Tensor]:
-    """Coupling tensors of a tensor product by (l1, l2, l3); empty where its code has none.
+    """Coupling tensors of a tensor product by (l1, l2, l3); empty if its code has none.
 
     Raises UnknownModelError for a tensor whose shape is not that of its degrees.
     """

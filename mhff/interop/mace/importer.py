@@ -18,7 +18,7 @@ from mhff.files import StrPath, sha256
 from mhff.heads import Heads
 from mhff.interop.mace.architecture import read_architecture
 from mhff.interop.mace.constants import read_constants
-from mhff.interop.mace.generated import FILE_KIND
+from mhff.interop.mace.generated import MACE_FORMAT
 from mhff.interop.mace.heads import HeadInfo, describe_heads
 from mhff.interop.mace.parts import check_all_used, check_parts
 from mhff.interop.mace.reading import Reading
@@ -56,7 +56,8 @@ def import_model(path: StrPath, head_info: StrPath | None = None) -> Imported:
         raise MHFFError(f"'{source}' is a model file of mhff already; no import is needed")
     try:
         content = read_content(source)
-        return _import(Reading(read_model(content, FILE_KIND)), source, sha256(content), head_info)
+        root = read_model(content, MACE_FORMAT)
+        return _import(Reading(root), source, sha256(content), head_info)
     except RefusedError as error:
         raise MHFFError(error.sentence(str(source))) from error
 

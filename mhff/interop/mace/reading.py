@@ -85,7 +85,7 @@ class Reading:
         return settings.counts(self.attribute(path, name), f"{path}.{name}")
 
     def flag(self, path: str, name: str, default: bool) -> bool:
-        """An attribute that is true or false; `default` where it is missing."""
+        """An attribute that is true or false; `default` if it is missing."""
         module = self.module(path)
         return settings.flag(module.attributes.get(name, default), f"{path}.{name}")
 

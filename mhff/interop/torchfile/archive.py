@@ -99,7 +99,7 @@ class Archive:
 def read_content(path: Path) -> bytearray:
     """The bytes of a file, read once, so that the bytes that are checked are those that are used.
 
-    Raises MHFFError where the file cannot be read and RefusedError where it is too large or does
+    Raises MHFFError if the file cannot be read and RefusedError if it is too large or does
     not begin like an archive.
     """
     try:

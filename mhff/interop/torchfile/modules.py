@@ -40,8 +40,8 @@ class Scripts:
 
 
 @dataclass(frozen=True)
-class FileKind:
-    """What the files of one library may hold."""
+class LibraryFormat:
+    """The names and code that the files of one library may hold."""
 
     packages: tuple[str, ...] = ()
     """Beginnings of dotted paths of its classes and functions."""
@@ -97,7 +97,7 @@ class ModuleRecord:
         return found
 
 
-def read_model(content: bytearray, kind: FileKind) -> ModuleRecord:
+def read_model(content: bytearray, library: LibraryFormat) -> ModuleRecord:
     """The model in the content of a file; nothing in it is run.
 
     The tensors are views of `content`. Raises RefusedError for content that is damaged or of
@@ -106,8 +106,8 @@ def read_model(content: bytearray, kind: FileKind) -> ModuleRecord:
     archive = open_archive(content)
     pickled = read_pickle(bytes(archive["data.pkl"]))
     _check_root(pickled.value)
-    check_names(pickled, kind.packages)
-    return _Reader(archive, kind).module(pickled.value, "")
+    check_names(pickled, library.packages)
+    return _Reader(archive, library).module(pickled.value, "")
 
 
 def _check_root(value: object) -> None:
@@ -130,8 +130,8 @@ def _check_root(value: object) -> None:
 class _Reader:
     """Makes module records of one pickle, within a bound on their number and depth."""
 
-    def __init__(self, archive: Archive, kind: FileKind) -> None:
-        self._kind = kind
+    def __init__(self, archive: Archive, library: LibraryFormat) -> None:
+        self._library = library
         self._storages = Storages(archive)
         self._plain = Plain(self._storages)
         self._scripts: dict[int, dict[str, torch.Tensor]] = {}
@@ -162,7 +162,7 @@ class _Reader:
         )
 
     def _attributes(self, state: Mapping[str, Any]) -> dict[str, Any]:
-        script = self._kind.scripts.attribute if self._kind.scripts else None
+        script = self._library.scripts.attribute if self._library.scripts else None
         return {
             name: self._plain(item)
             for name, item in state.items()
@@ -191,7 +191,7 @@ class _Reader:
 
     def _script_tensors(self, state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
         """Tensors in the TorchScript of a module; a script that modules share is read once."""
-        scripts = self._kind.scripts
+        scripts = self._library.scripts
         holder = state.get(scripts.attribute) if scripts else None
         if scripts is None or not isinstance(holder, Pairs):
             return {}
@@ -214,7 +214,7 @@ class _Reader:
     def _read_script(self, content: bytes, names: re.Pattern[str]) -> dict[str, torch.Tensor]:
         archive = Archive(bytearray(content))
         pickled = read_pickle(bytes(archive["data.pkl"]), _MAX_SCRIPT_OPCODES)
-        check_names(pickled, self._kind.packages)
+        check_names(pickled, self._library.packages)
         if not isinstance(pickled.value, Record):
             raise DamagedError("its generated code holds no module")
         entries = self._plain.entries(pickled.value.state)

@@ -57,7 +57,7 @@ _NAMES = frozenset(
 
 
 def check_names(pickled: Pickled, packages: Iterable[str] = ()) -> None:
-    """Raise ForeignError where a pickle names anything beyond the list and `packages`.
+    """Raise ForeignError if a pickle names anything beyond the list and `packages`.
 
     An element of `packages` is the beginning of dotted paths, such as `e3nn.o3.`. Attributes may be
     taken of torch's functions only.

@@ -54,7 +54,7 @@ class Record:
 
     @property
     def path(self) -> str:
-        """Path of the callable, empty where it is not a name."""
+        """Path of the callable, empty if it is not a name."""
         return self.what.path if isinstance(self.what, Global) else ""
 
     def __repr__(self) -> str:

@@ -46,7 +46,7 @@ class Storages:
     def tensor(self, value: object) -> torch.Tensor:
         """The tensor that a record stands for, a view of its storage's bytes.
 
-        Raises DamagedError where the value is not a tensor or does not fit its storage.
+        Raises DamagedError if the value is not a tensor or does not fit its storage.
         """
         if isinstance(value, Record) and value.path in _PARAMETERS and value.args:
             value = value.args[0]

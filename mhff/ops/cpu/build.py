@@ -19,7 +19,7 @@ import torch
 
 from mhff.errors import MHFFError
 from mhff.files import sha256
-from mhff.ops.cpu.code import Target, program_code
+from mhff.ops.cpu.code import CpuTarget, program_code
 from mhff.ops.shapes import Shape
 
 HEADERS = Path(__file__).parent / "include"
@@ -68,7 +68,7 @@ def build(
     """Shared library with the shapes' operators, and the operators' namespace.
 
     It is compiled unless `folder` has it. `march` is the compiler's name of a processor: `native`,
-    or `x86-64-v3` for any with AVX2. Raises CompilerError where the compiler fails, and MHFFError
+    or `x86-64-v3` for any with AVX2. Raises CompilerError if the compiler fails, and MHFFError
     where `folder` cannot be written to.
     """
     flags: tuple[str, ...] = (
@@ -80,7 +80,7 @@ def build(
     vector_bytes = _vector_bytes(macros)
     if vector_bytes == 64:
         flags += ("-mprefer-vector-width=512",)
-    target = Target(dtype, vector_bytes)
+    target = CpuTarget(dtype, vector_bytes)
     headers = "".join(path.read_text() for path in sorted(HEADERS.glob("*.h")))
     content = "\0".join([program_code(shapes, target, ""), headers, macros, *flags])
     namespace = "mhff_" + sha256(content.encode())[:16]

@@ -23,7 +23,7 @@ CPP_TYPES = {"Tensor": "Tensor", "int": "int64_t", "SymInt": "int64_t", "float":
 
 
 @dataclass(frozen=True)
-class Target:
+class CpuTarget:
     """Precision and vector registers that a library is compiled for."""
 
     dtype: torch.dtype
@@ -43,7 +43,7 @@ class Target:
         return lanes
 
 
-def program_code(shapes: Mapping[str, Shape], target: Target, namespace: str) -> str:
+def program_code(shapes: Mapping[str, Shape], target: CpuTarget, namespace: str) -> str:
     """C++ file that registers the operators of all shapes, `<namespace>::<name><suffix>`."""
     structs = [_struct(name, shape, target) for name, shape in shapes.items()]
     functions = _common_functions(target) | {
@@ -77,7 +77,7 @@ def program_code(shapes: Mapping[str, Shape], target: Target, namespace: str) ->
     )
 
 
-def _common_functions(target: Target) -> dict[str, tuple[Operator, str]]:
+def _common_functions(target: CpuTarget) -> dict[str, tuple[Operator, str]]:
     """Operators of every library, and the C++ function of each."""
     real = REAL[target.dtype]
     multiply = f"MultiplyOperators<{real}, {target.register_lanes}>"
@@ -123,7 +123,7 @@ def _implementations(namespace: str, key: str, names: Iterable[str]) -> list[str
     return [f"STABLE_TORCH_LIBRARY_IMPL({namespace}, {key}, m) {{", *lines, "}"]
 
 
-def _struct(name: str, shape: Shape, target: Target) -> str:
+def _struct(name: str, shape: Shape, target: CpuTarget) -> str:
     """The struct of a shape; see the concepts in `include/shapes.h`."""
     if isinstance(shape, GeometryShape):
         members = _geometry(shape)

@@ -54,7 +54,7 @@ def why_not() -> str:
 def load(code: str, folder: Path) -> ModuleType:
     """Module with this code, kept in a file of its own, because Triton reads kernels from files.
 
-    Raises MHFFError where there is no Triton.
+    Raises MHFFError if there is no Triton.
     """
     if reason := why_not():
         raise MHFFError(f"no kernels for a GPU can be made, {reason}")

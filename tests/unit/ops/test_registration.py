@@ -10,7 +10,7 @@ import torch
 from mhff.model.coupling import convolution_coupling, convolution_paths
 from mhff.ops import operators as table
 from mhff.ops.cpu import code
-from mhff.ops.cpu.code import Target, program_code
+from mhff.ops.cpu.code import CpuTarget, program_code
 from mhff.ops.registration import Inputs, Operator, define, find, once
 from mhff.ops.shapes import ConvolutionShape
 
@@ -57,7 +57,7 @@ def test_a_new_tensor_of_a_kernel_is_one_more_name(monkeypatch: pytest.MonkeyPat
     shape = ConvolutionShape(convolution_paths(0, 1), convolution_coupling(0, 1), 8, (8, 8))
     radial = (*table.TABLE, "extra", *table.MAPS, *table.SPLINE)
     monkeypatch.setattr(code, "operators_of", lambda of: table.tabulated_convolution(shape, radial))
-    text = program_code({"conv": shape}, Target(torch.float32, 32), "mhff_test")
+    text = program_code({"conv": shape}, CpuTarget(torch.float32, 32), "mhff_test")
     assert text.count("Tensor tables, Tensor extra, Tensor maps") == 2 * 3  # schema and C++
     forward, adjoint, *_ = table.tabulated_convolution(shape, radial)
     assert adjoint.names == ("gradient", *forward.names)

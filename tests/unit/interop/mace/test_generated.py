@@ -6,7 +6,7 @@ import pytest
 import torch
 from stand_in import CouplingCode, saved, stand_in_model
 
-from mhff.interop.mace.generated import FILE_KIND, coupling_tensors
+from mhff.interop.mace.generated import MACE_FORMAT, coupling_tensors
 from mhff.interop.mace.refusals import UnknownModelError
 from mhff.interop.torchfile.modules import ModuleRecord, read_model
 
@@ -17,7 +17,7 @@ def product(name: str, tensor: torch.Tensor) -> ModuleRecord:
 
 
 def test_coupling_tensors_are_found_by_their_degrees() -> None:
-    root = read_model(bytearray(saved(stand_in_model())), FILE_KIND)
+    root = read_model(bytearray(saved(stand_in_model())), MACE_FORMAT)
     found = coupling_tensors(root.children["interactions"].children["0"].children["conv_tp"])
     expected = CouplingCode().state_dict()
     assert found.keys() == {(1, 1, 2), (1, 2, 1)}
@@ -26,7 +26,7 @@ def test_coupling_tensors_are_found_by_their_degrees() -> None:
 
 
 def test_modules_without_code_have_none() -> None:
-    assert coupling_tensors(read_model(bytearray(saved(torch.nn.Linear(1, 1))), FILE_KIND)) == {}
+    assert coupling_tensors(read_model(bytearray(saved(torch.nn.Linear(1, 1))), MACE_FORMAT)) == {}
 
 
 def test_a_tensor_of_another_shape_is_refused() -> None:

@@ -11,7 +11,7 @@ from stand_in import saved
 from torch_archive import Parts
 
 from mhff.interop.mace.activations import function_name
-from mhff.interop.mace.generated import FILE_KIND
+from mhff.interop.mace.generated import MACE_FORMAT
 from mhff.interop.mace.irreps import irreps, natural, words
 from mhff.interop.mace.refusals import UnknownModelError
 from mhff.interop.torchfile.modules import read_model
@@ -21,7 +21,7 @@ from mhff.interop.torchfile.values import Inert
 def attribute(opcodes: bytes) -> object:
     """An attribute of a file that is made by opcodes."""
     content = Parts(saved(torch.nn.Linear(1, 1))).with_attribute(opcodes)
-    return read_model(bytearray(content), FILE_KIND).attributes["planted"]
+    return read_model(bytearray(content), MACE_FORMAT).attributes["planted"]
 
 
 def object_of(path: str, *arguments: object) -> Inert:
@@ -98,7 +98,8 @@ def test_other_irreps_are_refused(value: object) -> None:
 def test_functions_have_names(function: object, expected: str) -> None:
     part = torch.nn.Module()
     part.f = function
-    assert function_name(read_model(bytearray(saved(part)), FILE_KIND).attributes["f"]) == expected
+    root = read_model(bytearray(saved(part)), MACE_FORMAT)
+    assert function_name(root.attributes["f"]) == expected
 
 
 def test_other_functions_are_refused() -> None:

@@ -60,7 +60,7 @@ def memory(field: str) -> int:
 
 
 def refusal(path: Path, name: str) -> RefusedError | None:
-    """The refusal of a file within limits of time and memory, or None where it is read."""
+    """The refusal of a file within limits of time and memory, or None if it is read."""
     Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
     before, refused = memory("VmRSS"), None
     with limited(name):

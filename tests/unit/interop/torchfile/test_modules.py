@@ -291,9 +291,9 @@ def test_reading_takes_little_more_memory_than_the_file(tmp_path: Path) -> None:
 import resource, torch
 from pathlib import Path
 from mhff.interop.torchfile.archive import read_content
-from mhff.interop.torchfile.modules import FileKind, read_model
+from mhff.interop.torchfile.modules import LibraryFormat, read_model
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-record = read_model(read_content(Path({str(path)!r})), FileKind())
+record = read_model(read_content(Path({str(path)!r})), LibraryFormat())
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
     run = subprocess.run(
