@@ -49,9 +49,9 @@ SIZES = {"mp": (54, 216, 1000, 10000), "mh1": (216, 1000), "mini": (54, 1000)}
 N_STEPS = 50
 """Number of steps in a median."""
 N_STEPS_LARGE = 10
-"""The same for systems of `LARGE` atoms and more."""
-LARGE = 5000
-PROFILED = 1000
+"""The same for systems of `LARGE_SYSTEM` atoms and more."""
+LARGE_SYSTEM = 5000
+PROFILED_SYSTEM = 1000
 """Number of atoms of the system whose kernels are profiled."""
 
 
@@ -81,7 +81,7 @@ def measure_programs(shape: str, dtype: str, peak: Peak, folder: Path, say: Say)
         }
         say(f"{shape}, {n_atoms} atoms: {row}")
         sizes[n_atoms] = row
-        if n_atoms == PROFILED:
+        if n_atoms == PROFILED_SYSTEM:
             (folder / f"profile-{shape}-{dtype}.txt").write_text(profile(step.launch))
     return {
         "compile": seconds,
@@ -142,7 +142,7 @@ def _timed(
         results = step.evaluate()
     torch.cuda.synchronize()
     torch.cuda.reset_peak_memory_stats()
-    seconds = wall_time(step.evaluate, N_STEPS if step.n_atoms < LARGE else N_STEPS_LARGE)
+    seconds = wall_time(step.evaluate, N_STEPS if step.n_atoms < LARGE_SYSTEM else N_STEPS_LARGE)
     memory = torch.cuda.max_memory_allocated()
     step.evaluator.program = step.graphed
     return {name: seconds, f"{name}, bytes": memory}, results

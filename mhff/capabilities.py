@@ -1,4 +1,4 @@
-"""What a model or a compiled program can do, known without building a network."""
+"""Capabilities of a model or a compiled program, known without building a network."""
 
 from __future__ import annotations
 

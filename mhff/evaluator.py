@@ -21,7 +21,7 @@ from mhff.options import Precision
 from mhff.state import check_state
 
 ModelSource = str | os.PathLike[str] | Model
-"""What a user may give as a model: a path, a bundled model's name, or `mhff.load(...)`."""
+"""A model as a user names it: a path, a bundled model's name, or `mhff.load(...)`."""
 
 
 class Evaluator(ABC):

@@ -58,7 +58,7 @@ def _not_too_deep(provenance: object) -> object:
 Units = Annotated[dict[str, str], AfterValidator(_known_units)]
 """The units of a file's quantities, which must be `UNITS`."""
 Provenance = Annotated[dict[str, Any], BeforeValidator(_not_too_deep)]
-"""Where a model came from: a JSON object of limited depth."""
+"""The origin of a model: a JSON object of limited depth."""
 
 
 class ModelHeader(BaseModel):
@@ -85,7 +85,7 @@ class ModelHeader(BaseModel):
 
 @dataclass
 class Model:
-    """A force field: the network, its heads, and where it came from."""
+    """A force field: the network, its heads, and its provenance."""
 
     network: MACE
     heads: Heads
@@ -261,7 +261,7 @@ def _refusing(name: str) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong, in one short line."""
+    """The reason of a failure, in one short line."""
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])).removeprefix("architecture.")
@@ -271,7 +271,7 @@ def _reason(error: Exception) -> str:
 
 
 def _deeper_than(value: object, levels: int) -> bool:
-    """Whether dictionaries and lists are nested in more than so many levels."""
+    """Whether dictionaries and lists are nested more deeply than this."""
     if not isinstance(value, dict | list | tuple):
         return False
     inner = value.values() if isinstance(value, dict) else value

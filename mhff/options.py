@@ -74,7 +74,7 @@ class CompileOptions(BaseModel):
         str | None, Help("Default head; the beginning of its name is enough. All heads stay.")
     ] = None
     elements: Annotated[
-        tuple[str, ...] | None, Help("Keep only these elements, as Mg,O,H; all by default.")
+        tuple[str, ...] | None, Help("Keep only these elements, e.g. Mg,O,H; all by default.")
     ] = None
     device: Annotated[str, Help("cpu or cuda.")] = "cpu"
     precision: Annotated[

@@ -1,4 +1,4 @@
-"""Total charge and spin multiplicity: where they come from, and which ones a model takes."""
+"""Total charge and spin multiplicity: reading them, and checking them against a model."""
 
 from __future__ import annotations
 

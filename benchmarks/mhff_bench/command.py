@@ -37,7 +37,7 @@ class Options:
         list[str] | None, typer.Option(help="float32 (default) or float64; repeatable.")
     ] = None
     system: Annotated[str, typer.Option(help=f"One of {', '.join(SYSTEMS)}.")] = next(iter(SYSTEMS))
-    sizes: Annotated[str | None, typer.Option(help="Numbers of atoms, as 8,64,216.")] = None
+    sizes: Annotated[str | None, typer.Option(help="Numbers of atoms, e.g. 8,64,216.")] = None
     head: Annotated[str | None, typer.Option(help="Head; the beginning of its name is enough.")] = (
         None
     )

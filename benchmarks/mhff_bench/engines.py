@@ -20,9 +20,9 @@ from mhff.opening import open_evaluator, read_capabilities
 from mhff.options import CompileOptions, Form, Precision
 from mhff_bench.workers.dynamics import Dynamics
 
-MOVE = 1e-3
+MOVE_LENGTH = 1e-3
 """Distance that an atom moves to and fro, A, so that each step is a new structure."""
-MATRIX = 2048
+MATRIX_SIZE = 2048
 """Rows and columns of the matrices whose product measures the machine's rate."""
 
 
@@ -57,7 +57,7 @@ class Moving:
 
     def __init__(self) -> None:
         self.atoms = Atoms()
-        self.next = MOVE
+        self.next = MOVE_LENGTH
 
     def move(self) -> Atoms:
         """The structure after the next move."""
@@ -119,7 +119,7 @@ class MatrixProduct:
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         generator = torch.Generator().manual_seed(0)
-        shape = (MATRIX, MATRIX)
+        shape = (MATRIX_SIZE, MATRIX_SIZE)
         dtype = Precision(options["dtype"]).dtype
         self.a, self.b = (torch.randn(shape, generator=generator, dtype=dtype) for _ in range(2))
         self.out = torch.empty(shape, dtype=dtype)
@@ -147,4 +147,4 @@ PYTHON = Engine("python", forms=tuple(Form), bench=ReadyList)
 ASE = Engine("ase", forms=tuple(Form), bench=calculator_dynamics)
 NEIGHBOURS = Engine("neighbours", bench=NeighbourList)
 MATRIX_PRODUCT = Engine("matrix product", bench=MatrixProduct)
-MULTIPLY_ADDS_OF_PRODUCT = MATRIX**3
+MULTIPLY_ADDS_OF_PRODUCT = MATRIX_SIZE**3

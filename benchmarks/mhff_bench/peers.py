@@ -39,7 +39,7 @@ class Peer:
     environment: Mapping[str, str] = field(default_factory=dict)
     """Added to its process's environment while it is timed."""
     starts_quickly: bool = True
-    """Whether it can be started anew for each measurement of memory."""
+    """Whether it can be restarted for each measurement of memory."""
     keeps_list: bool = False
     """Whether its calculator keeps its neighbour list from step to step."""
 

@@ -39,7 +39,7 @@ def as_request(atoms: Atoms) -> dict[str, Any]:
 
 
 def steps_of_a_block(worker: Worker, seconds: float, min_steps: int) -> int:
-    """How many steps take about this long, within the limits."""
+    """Number of steps that take about this long, within the limits."""
     once = worker.ask("run", 1)["wall"]
     return min(MAX_STEPS, max(min_steps, round(seconds / once)))
 

@@ -66,7 +66,7 @@ class Keys(Section):
 
 @dataclass(frozen=True)
 class KeySetting:
-    """How a user sets a key, for messages."""
+    """The setting by which a user changes a key, for messages."""
 
     pattern: str
     """The setting, with {} for the label."""

@@ -54,7 +54,7 @@ def convolution_paths(input_lmax: int, l_max: int) -> list[tuple[int, int, int]]
 
 
 def message_layout(input_lmax: int, l_max: int) -> MessageLayout:
-    """Where the rows of a message lie."""
+    """The layout of a message's rows."""
     return MessageLayout(convolution_paths(input_lmax, l_max))
 
 

@@ -10,7 +10,7 @@ from mhff.model.config import ModelConfig
 from mhff.model.exact import ExactConstants
 
 SOFT_INNER, SOFT_OUTER = 3 / 4, 4 / 3
-"""Where the Soft transform begins and ends, in units of the sum of the covalent radii."""
+"""Limits of the Soft transform, in units of the sum of the covalent radii."""
 ZBL_EXPONENTS = (3.2, 0.9423, 0.4028, 0.2016)
 """Exponents of the screening function.
 

@@ -22,7 +22,7 @@ MIN_COEFFICIENT = 1e-12
 
 
 class MessageLayout:
-    """Where each row of a message lies; paths come ordered by l3."""
+    """The position of each row of a message; paths come ordered by l3."""
 
     def __init__(self, paths: Sequence[tuple[int, int, int]]) -> None:
         """`paths`: degrees l1 of the feature, l2 of the harmonic, l3 of the message."""
@@ -114,7 +114,7 @@ class ConvolutionShape:
 
     @cached_property
     def layout(self) -> MessageLayout:
-        """Where the rows of a message lie."""
+        """The layout of a message's rows."""
         return MessageLayout(self.paths)
 
     @property

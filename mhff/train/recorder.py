@@ -24,7 +24,7 @@ LOG = "epochs.jsonl"
 
 
 class Progress(NamedTuple):
-    """How far the run of a checkpoint has come."""
+    """The progress of a run at a checkpoint."""
 
     fingerprint: Fingerprint
     n_epochs: int

@@ -20,10 +20,10 @@ import numpy as np
 from dynamics import Dynamics, atoms_of  # this script's folder is on the path
 from serving import Contender, serve
 
-MOVE = 1e-3
+MOVE_LENGTH = 1e-3
 """Distance that an atom moves to and fro, A, so that each step is a new structure."""
 THIN_SKIN = 0.02
-"""Width of a skin that `MOVE` never uses up, A."""
+"""Width of a skin that `MOVE_LENGTH` never uses up, A."""
 COMPILE_MODE = "default"
 """Mode of torch.compile in mace-torch's calculator."""
 
@@ -34,7 +34,7 @@ class NeverUsedUp:
     def __init__(self, calculator: Any, about: dict[str, Any]) -> None:
         self.calculator = calculator
         self.about = about
-        self.move = MOVE
+        self.move = MOVE_LENGTH
 
     def prepare(self, system: dict[str, Any]) -> float:
         """See `serving.Contender`."""

@@ -87,7 +87,7 @@ def verify(model: Model, program: Evaluator, tables: Tables) -> dict[str, float]
     for name in _exceeded(errors, limits):
         raise MHFFError(
             f"the compiled program is wrong: its {name} differ from the eager model by "
-            f"{errors[name]:.1e}, the limit is {limits[name]:.0e}; no file was written, please "
+            f"{errors[name]:.1e} (limit {limits[name]:.0e}); no file was written; please "
             "report this model and machine"
         )
     return errors

@@ -104,7 +104,7 @@ def _radial(reading: Reading, config: ModelConfig) -> dict[str, torch.Tensor]:
         )
     expect(
         len(functions) == config.n_radial,
-        f"it has {len(functions)} radial functions, {config.n_radial} are needed",
+        f"it has {len(functions)} radial functions, but {config.n_radial} are needed",
     )
     parameters = {"agnesi": ("a", "q", "p"), "soft": ("alpha",), "none": ()}[
         config.distance_transform

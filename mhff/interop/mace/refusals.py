@@ -1,4 +1,4 @@
-"""Why a whole file of mace-torch is not imported: mhff would not give exactly its numbers."""
+"""Refusals of sound files of mace-torch whose numbers mhff would not reproduce exactly."""
 
 from __future__ import annotations
 

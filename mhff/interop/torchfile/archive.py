@@ -159,7 +159,7 @@ def _directory(view: memoryview) -> tuple[list[_Entry], int]:
         raise DamagedError("its end is not as torch writes it")
     entries = list(_entries(view[start:end]))
     if len(entries) != count:
-        raise DamagedError(f"its directory has {len(entries)} entries, {count} are announced")
+        raise DamagedError(f"its directory has {len(entries)} entries, but {count} are announced")
     if not entries:
         raise DamagedError("it has no members")
     return entries, start

@@ -29,7 +29,7 @@ _MAX_SCRIPT_OPCODES = 10_000  # ten times what torch writes for a tensor product
 
 @dataclass(frozen=True)
 class Scripts:
-    """Where the modules of a library keep TorchScript, and which of its tensors are read."""
+    """The place of TorchScript in a library's modules, and the tensors that are read from it."""
 
     attribute: str
     """Attribute of a module, a dictionary."""

@@ -1,4 +1,4 @@
-"""Why a file is refused. Readers do not know the file's name; the importer adds it."""
+"""Refusals of files. Readers do not know the file's name; the importer adds it."""
 
 from __future__ import annotations
 

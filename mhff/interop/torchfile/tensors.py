@@ -77,8 +77,8 @@ class Storages:
         flat = self._storages[name]
         if flat.dtype != dtype or len(flat) != length:
             raise DamagedError(
-                f"storage {quoted(name)} is {len(flat)} numbers of {flat.dtype}, its pickle says "
-                "otherwise"
+                f"storage {quoted(name)} is {len(flat)} numbers of {flat.dtype}, but its "
+                "pickle says otherwise"
             )
         return flat
 

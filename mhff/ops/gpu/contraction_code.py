@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import torch
 
-from mhff.ops.gpu.module import JIT, LANES, TYPES, indented, power_of_2
+from mhff.ops.gpu.module import JIT, TYPES, WARP_SIZE, indented, power_of_2
 from mhff.ops.polynomial import Writer
 from mhff.ops.shapes import ContractionShape
 
@@ -30,7 +30,7 @@ class ContractionCode:
         self.shape = shape
         self.several_sets = several_sets
         self.type = TYPES[dtype]
-        self.tile = min(LANES, power_of_2(shape.channels))
+        self.tile = min(WARP_SIZE, power_of_2(shape.channels))
         self.n_tiles = -(-shape.channels // self.tile)
         self.at_once = PACK_BYTES // dtype.itemsize
         self.masked = "" if shape.channels % self.tile == 0 else ", mask=inside, other=0"

@@ -11,7 +11,7 @@ import torch
 from mhff.errors import MHFFError
 from mhff.files import sha256, write_atomically
 
-LANES = 32
+WARP_SIZE = 32
 """Threads of a warp."""
 MAX_REGISTERS = 64
 """Registers for all rows that a convolution's program sums.
@@ -25,16 +25,16 @@ With fewer registers there are more and smaller programs, which fills a GPU with
 they repeat the work of each edge.
 """
 TYPES = {torch.float32: "tl.float32", torch.float64: "tl.float64"}
-HEAD = '"""Written by mhff."""\n\nimport triton\nimport triton.language as tl\n'
+HEADER = '"""Written by mhff."""\n\nimport triton\nimport triton.language as tl\n'
 JIT = '@triton.jit(do_not_specialize=["n_local", "n_all", "n_edges", "n_species", "n_atoms"])\n'
 """Decorator of a kernel: compiled once, not again for sizes that happen to be multiples of 16."""
 
 
 def tile_of(registers: int, n_channels: int, dtype: torch.dtype) -> int:
     """Channels of one program, a power of 2 that divides the number of channels if possible."""
-    most = LANES * registers * 4 // dtype.itemsize
+    most = WARP_SIZE * registers * 4 // dtype.itemsize
     tile = power_of_2(n_channels)
-    while tile > most or (n_channels > most and n_channels % tile and tile > LANES):
+    while tile > most or (n_channels > most and n_channels % tile and tile > WARP_SIZE):
         tile //= 2
     return tile
 
@@ -58,7 +58,7 @@ def load(code: str, folder: Path) -> ModuleType:
     """
     if reason := why_not():
         raise MHFFError(f"no kernels for a GPU can be made, {reason}")
-    code = HEAD + code
+    code = HEADER + code
     name = "mhff_triton_" + sha256(code.encode())[:16]
     file = folder / f"{name}.py"
     if not file.is_file() or file.read_bytes() != code.encode():  # missing or damaged

@@ -25,7 +25,7 @@ from mhff.ops.gpu import module as module_of_code
 from mhff.ops.gpu.contraction_code import ContractionCode
 from mhff.ops.gpu.convolution_code import convolution_code
 from mhff.ops.gpu.edge_loop import EdgeLoop
-from mhff.ops.gpu.module import LANES, REGISTERS, load, tile_of
+from mhff.ops.gpu.module import REGISTERS, WARP_SIZE, load, tile_of
 from mhff.ops.shapes import ContractionShape, ConvolutionShape
 from mhff.ops.spline import Spline
 from mhff.options import CompileOptions, Form
@@ -264,13 +264,13 @@ def test_tiles_fill_registers_and_waste_no_lanes(
     n_channels: int, dtype: torch.dtype, registers: int
 ) -> None:
     tile = tile_of(registers, n_channels, dtype)
-    largest = LANES * registers * 4 // dtype.itemsize
+    largest = WARP_SIZE * registers * 4 // dtype.itemsize
     assert tile & (tile - 1) == 0, "a power of 2"
     assert tile <= largest
     assert tile < 2 * n_channels
     if n_channels <= largest:
         assert tile >= min(n_channels, largest // 2 + 1), "one tile, unless it would not fit"
-    if tile > LANES and n_channels > largest:
+    if tile > WARP_SIZE and n_channels > largest:
         assert n_channels % tile == 0
 
 
