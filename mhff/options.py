@@ -93,7 +93,7 @@ class CompileOptions(BaseModel):
         InstructionSet.NATIVE
     )
     charge: Annotated[
-        float | None, Help("Total charge, e, where an engine names none, for models that take one.")
+        float | None, Help("Total charge, e, unless an engine gives one, for models that take one.")
     ] = None
     spin: Annotated[float | None, Help("Spin multiplicity 2S+1, likewise.")] = None
 

@@ -60,7 +60,7 @@ def evaluate(
     virials_key: Annotated[str | None, _key("virials", "REF_virials or virials")] = None,
     charge_key: Annotated[str | None, _key("charge", "charge or total_charge")] = None,
     spin_key: Annotated[str | None, _key("spin", "spin or total_spin")] = None,
-    device: Annotated[str, typer.Option(help="Where to evaluate.")] = "cpu",
+    device: Annotated[str, typer.Option(help="Device: cpu or cuda.")] = "cpu",
     dtype: PrecisionOption = None,
 ) -> None:
     """Show mean absolute errors per head and config type, with the number of values in each."""

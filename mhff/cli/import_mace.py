@@ -11,15 +11,13 @@ import typer
 def import_mace(
     file: Annotated[
         Path,
-        typer.Argument(
-            help="A .model file of mace-torch; it is read as data, nothing in it is run."
-        ),
+        typer.Argument(help="A .model file of mace-torch, read as data; nothing in it is run."),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Model file to write, .mhff.")],
     head_info: Annotated[
         Path | None,
         typer.Option(
-            help="YAML that says what the heads are: level of theory, domain, licence, citation."
+            help="YAML that describes the heads: level of theory, domain, licence, citation."
         ),
     ] = None,
 ) -> None:
