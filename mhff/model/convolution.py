@@ -37,7 +37,10 @@ class Edges(NamedTuple):
 
 
 class Convolution(ExactConstants):
-    """Messages from neighbours, `[n_local, 2l + 1, paths_to[l] * edge_channels]` for each l."""
+    """Messages from neighbours, `[n_local, 2l + 1, paths_to[l] * edge_channels]` for each l.
+
+    The messages of an atom without neighbours are zero.
+    """
 
     coupling: torch.Tensor
 
