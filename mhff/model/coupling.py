@@ -20,6 +20,7 @@ MIN_INDEPENDENT_PART = 1e-9
 
 
 @lru_cache
+@torch.inference_mode(False)  # later callers, who share the tensors, may need gradients
 def clebsch_gordan(l1: int, l2: int, l3: int) -> torch.Tensor:
     """Coupling tensor `[2 l1 + 1, 2 l2 + 1, 2 l3 + 1]` of Frobenius norm 1, l1 + l2 + l3 even.
 
@@ -114,6 +115,7 @@ def _symmetrised(x: torch.Tensor) -> torch.Tensor:
 
 
 @lru_cache
+@torch.inference_mode(False)  # later callers, who share the tensors, may need gradients
 def symmetric_basis(
     l_max: int, degree: int, nu: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

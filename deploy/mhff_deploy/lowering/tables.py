@@ -102,4 +102,6 @@ def _basis_matrix() -> torch.Tensor:
     return torch.from_numpy(rows)
 
 
-_BASIS = _basis_matrix()
+with torch.inference_mode(False):
+    # a caller's inference mode, in which this module may be imported, would forbid gradients
+    _BASIS = _basis_matrix()

@@ -232,3 +232,12 @@ def test_product_is_equivariant(l_max: int, output_lmax: int, correlation: int) 
     assert_close(
         after, wigner_d(output_lmax, MATRIX) @ before, SAME_NUMBERS._replace(absolute=1e-11)
     )
+
+
+def test_tensors_that_are_shared_are_never_those_of_inference_mode() -> None:
+    """A network made in inference mode left them behind, and no later one could be trained."""
+    clebsch_gordan.cache_clear()
+    symmetric_basis.cache_clear()
+    with torch.inference_mode():
+        shared = [clebsch_gordan(1, 1, 0), *symmetric_basis(1, 1, 2)]
+    assert not any(tensor.is_inference() for tensor in shared)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from models import tiny_model
@@ -79,6 +82,29 @@ def test_gradient_modes_of_the_caller_do_not_matter(
     for found, again, expected in zip(inside, after, outside, strict=True):
         assert torch.equal(found, expected)
         assert torch.equal(again, expected)
+
+
+IMPORT_IN_INFERENCE_MODE = """
+import importlib, pkgutil, sys
+import torch
+
+with torch.inference_mode():
+    for top in ("mhff", "mhff_deploy"):
+        for module in pkgutil.walk_packages(importlib.import_module(top).__path__, top + "."):
+            importlib.import_module(module.name)
+ours = [module for name, module in sys.modules.items() if name.split(".")[0].startswith("mhff")]
+tensors = [value for module in ours for value in vars(module).values() if torch.is_tensor(value)]
+assert tensors
+print([tuple(tensor.shape) for tensor in tensors if tensor.is_inference()])
+"""
+
+
+def test_modules_may_be_imported_in_inference_mode() -> None:
+    """Compiling imports most of its modules at its first call; their tensors forbade gradients."""
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORT_IN_INFERENCE_MODE], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize(
