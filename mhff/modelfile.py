@@ -7,6 +7,7 @@ header has the fields of `ModelHeader` except the precision, which follows from 
 
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -142,6 +143,11 @@ def model_path(name: StrPath) -> Path:
 
     Raises MHFFError if there is no such file.
     """
+    if not isinstance(name, (str, os.PathLike)):
+        raise MHFFError(
+            f"expected a model's path or name, got {name!r}; give a model file (.mhff), an "
+            f"artefact, or a bundled model ({', '.join(BUNDLED)})"
+        )
     path = Path(name)
     if str(name) in BUNDLED and not path.exists():
         return Path(str(files("mhff"))) / "bundled" / BUNDLED[str(name)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 import torch
@@ -158,7 +159,7 @@ def _farthest(moved: np.ndarray) -> float:
 
 def check_skin(skin: float, default: float) -> None:
     """Raise MHFFError unless `skin`, A, is finite and non-negative; `default` is the advice."""
-    if not 0 <= skin < float("inf"):
+    if not isinstance(skin, Real) or not 0 <= skin < float("inf"):
         raise MHFFError(
-            f"expected a skin of 0 A or more, got {skin}; {default:g} A suits most simulations"
+            f"expected a skin of 0 A or more, got {skin!r}; {default:g} A suits most simulations"
         )

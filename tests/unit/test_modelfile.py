@@ -436,3 +436,9 @@ def test_a_folder_is_not_a_place_to_write(model: Model, tmp_path: Path) -> None:
     with pytest.raises(MHFFError, match=r"^cannot write"):
         model.save(tmp_path / "M.mhff")
     assert os.listdir(tmp_path) == ["M.mhff"]
+
+
+@pytest.mark.parametrize("name", [None, 3, b"mini", ["mini"]])
+def test_names_of_wrong_types_are_one_sentence(name: Any) -> None:
+    with pytest.raises(MHFFError, match=r"^expected a model's path or name, got .*mini"):
+        mhff.load(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
@@ -207,8 +208,8 @@ def test_a_calculator_for_other_structures_in_turn(model: Model) -> None:
         assert abs(calculator.results["energy"] - fresh(model, atoms)["energy"]) < 1e-10  # type: ignore[operator]
 
 
-@pytest.mark.parametrize("skin", [-0.1, float("inf"), float("nan")])
-def test_a_negative_or_infinite_skin_is_refused(model: Model, skin: float) -> None:
+@pytest.mark.parametrize("skin", [-0.1, float("inf"), float("nan"), "wide", None])
+def test_a_negative_or_infinite_skin_is_refused(model: Model, skin: Any) -> None:
     with pytest.raises(MHFFError, match="expected a skin of 0 A or more"):
         MHFFCalculator(model, head="materials", skin=skin, form="eager")
 
