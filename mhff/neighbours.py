@@ -28,6 +28,8 @@ A cell list visits every cell, and that of vesin 0.6.2 divides by zero if there 
 """
 MAX_WRAPS = 1e6
 """A cell list counts in 32 bits how many cells away from the first one an atom is."""
+MAX_COORDINATE = 1e100
+"""Squares of coordinates beyond this are infinite in float64, A."""
 MARGIN = 1e-6
 """Relative widening of a search whose positions are rounded; exact distances decide afterwards."""
 
@@ -45,6 +47,11 @@ def neighbour_list(
     if not np.isfinite(positions).all() or not np.isfinite(cell).all():
         raise MHFFError(
             "expected finite positions and cell, got NaN or infinity; check the structure"
+        )
+    if np.abs(positions).max(initial=0) > MAX_COORDINATE:
+        raise MHFFError(
+            f"expected positions up to {MAX_COORDINATE:g} A, got {np.abs(positions).max():g} A; "
+            "check the structure"
         )
     inverse = _inverse(cell, pbc)
     if len(positions) == 0:

@@ -237,3 +237,13 @@ def test_atoms_that_coincide_are_refused(rounding: float) -> None:
 def test_atoms_just_farther_apart_are_neighbours() -> None:
     close = Atoms("OH", positions=[[0, 0, 0], [0, 0, 1.01 * MIN_DISTANCE]])
     assert edges_of(close)[0].shape == (2, 2)
+
+
+@pytest.mark.parametrize("pbc", [False, True])
+def test_positions_whose_squares_are_infinite_are_refused(pbc: bool) -> None:
+    """scipy raised a ValueError of its own."""
+    atoms = tiny_cell()
+    atoms.pbc = pbc
+    atoms.positions[1, 2] = 1e300
+    with pytest.raises(MHFFError, match=r"^expected positions up to 1e\+100 A, got 1e\+300 A; "):
+        edges_of(atoms)
