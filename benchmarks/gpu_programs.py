@@ -49,7 +49,7 @@ SIZES = {"mp": (54, 216, 1000, 10000), "mh1": (216, 1000), "mini": (54, 1000)}
 N_STEPS = 50
 """Number of steps in a median."""
 N_STEPS_LARGE = 10
-"""The same for systems of `LARGE_SYSTEM` atoms and more."""
+"""Number of steps for systems of `LARGE_SYSTEM` atoms or more."""
 LARGE_SYSTEM = 5000
 PROFILED_SYSTEM = 1000
 """Number of atoms of the system whose kernels are profiled."""

@@ -39,7 +39,7 @@ def compared(shape: str, dtype: str) -> Plan:
 
 
 def threaded(shape: str, dtype: str) -> Plan:
-    """The same with one thread and with two."""
+    """The case `compared`, with one thread and with two."""
     return Plan(
         choice(shape, dtype, BOTH, EAGER), sizes=SIZES, max_seconds=MAX_SECONDS, memory=False
     )

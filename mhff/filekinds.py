@@ -52,16 +52,16 @@ class Description:
     """A description of a file, in two forms."""
 
     summary: dict[str, Any]
-    """For programs: a JSON object."""
+    """A JSON object, for programs."""
     shown: RenderableType
-    """For people."""
+    """Tables for a terminal, for people."""
 
 
 class FileKind(Protocol):
     """A kind of compiled file."""
 
     name: str
-    """In the plural, for messages."""
+    """A noun in the plural, for messages."""
 
     def recognises(self, content: bytes) -> bool:
         """Whether a file is of this kind, damaged or not."""

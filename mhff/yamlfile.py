@@ -27,7 +27,7 @@ class Section(BaseModel):
 
 
 def check_keys(content: dict[Any, Any], keys: Any) -> None:
-    """For validators: refuse a key that is not among `keys`."""
+    """Refuse, in a validator, a key that is not among `keys`."""
     for key in content:
         if key not in keys:
             context = {"key": str(key), "keys": listing(keys)}
@@ -35,7 +35,7 @@ def check_keys(content: dict[Any, Any], keys: Any) -> None:
 
 
 def nested_mistake(error: ValidationError) -> PydanticCustomError:
-    """For validators: what is wrong inside a section that another class checks."""
+    """The mistake inside a section that another class checks, for a validator."""
     return PydanticCustomError("nested", "{sentence}", {"sentence": mistake(error)})
 
 

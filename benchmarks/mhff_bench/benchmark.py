@@ -30,7 +30,7 @@ from mhff_bench.worker import Worker
 ENERGY_TOLERANCE = {"float32": 1e-4, "float64": 1e-6}
 """Largest difference of contenders' energies by precision, eV per atom."""
 RELATIVE_TOLERANCE = 1e-7
-"""The same relative to a large total energy, as rounded in float32."""
+"""Largest relative difference, for large total energies rounded to float32."""
 PACKAGES = ("mhff", "torch", "numpy", "ase")
 """Packages whose versions are reported."""
 

@@ -61,7 +61,7 @@ class Contender:
         return MIN_STEPS if is_dynamics and keeps_list else 1
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """A JSON object."""
         return {
             "label": self.label,
             "engine": self.engine,

@@ -37,7 +37,7 @@ class Point:
         return spread(self.wall)
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """A JSON object."""
         per_atom = Spread(*(MICROSECONDS * value / self.n_atoms for value in self.seconds))
         return {
             "atoms": self.n_atoms,
@@ -68,7 +68,7 @@ class Floor:
         return [self.n_atoms * floor(self.count, rate) for rate in self.rates]
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """A JSON object."""
         return {
             "atoms": self.n_atoms,
             "dtype": self.dtype,

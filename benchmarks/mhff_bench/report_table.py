@@ -74,7 +74,7 @@ def _row(report: Mapping[str, Any], point: Mapping[str, Any]) -> list[str]:
 
 
 def terminal(report: Mapping[str, Any]) -> Table:
-    """For the terminal."""
+    """The table for the terminal."""
     table = Table(title=title(report), box=box.SIMPLE_HEAD, title_justify="left")
     for name in header(report):
         left = name == "contender"
@@ -85,7 +85,7 @@ def terminal(report: Mapping[str, Any]) -> Table:
 
 
 def markdown(report: Mapping[str, Any]) -> str:
-    """For a document."""
+    """The table in Markdown."""
     names = header(report)
     lines = [names, ["---" if name == "contender" else "---:" for name in names], *rows(report)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"

@@ -55,7 +55,7 @@ class Errors:
     stress_structures: int
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON; the names carry the units."""
+        """A JSON object whose names carry the units."""
         names = {
             "energy": "energy_mae_meV_per_atom",
             "forces": "force_mae_meV_per_A",

@@ -16,7 +16,7 @@ MAX_LOADED = 8
 """Number of programs that a process keeps for forces that are made or copied later."""
 
 _loaded: dict[Program, Evaluator] = {}
-"""In order of use, the latest last."""
+"""Loaded programs in order of use, the latest last."""
 _loading = threading.Lock()
 
 
