@@ -111,6 +111,7 @@ def instance(data: Data, **changes: Any) -> Any:
         "nlocal": data.nlocal,
         "nall": data.ntotal,
         "neigh_ago": 0,
+        "neigh_skin": 2.0,
         "dimension": 3,
         "world_size": 1,
         "units": "metal",

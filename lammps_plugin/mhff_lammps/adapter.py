@@ -17,6 +17,7 @@ from mhff.evaluator import Evaluator
 from mhff.graph import make_graph
 from mhff.heads import OnceOnly
 from mhff_lammps.checks import (
+    Build,
     check_coincidence,
     check_coupling,
     check_instance,
@@ -43,6 +44,7 @@ class Adapter:
         self.labels = labels
         self.instances = Instances()
         self._owners = np.zeros(0, dtype=np.int64)
+        self._build: Build | None = None
         self._checked_labels = torch.zeros(0, dtype=torch.int64)
         self._once = OnceOnly()
 
@@ -57,8 +59,11 @@ class Adapter:
         lammps = lammps or self.instances.find(data)
         check_instance(lammps, data)
         check_coincidence(lammps, data)
-        if lammps.extract_setting("neigh_ago") <= 0:  # -1 if this LAMMPS does not report it
+        age = lammps.extract_setting("neigh_ago")  # -1 if this LAMMPS does not report it
+        if self._build is None or age <= 0:
             self._rebuilt(lammps, data)
+        elif not self._build.holds(lammps, data):
+            self._check_pairs(lammps, data)
         labels = read_labels(data)
         self._warn(labels, data.vflag)
         weights = self.labels.head_weights(labels)
@@ -74,6 +79,10 @@ class Adapter:
         check_settings(lammps, data)
         tags = lammps.numpy.extract_atom("id") if data.ntotal else np.zeros(0, dtype=np.int64)
         self._owners = owners_of_images(tags, data.nlocal)
+        self._build = Build.now(lammps, data)
+        self._check_pairs(lammps, data)
+
+    def _check_pairs(self, lammps: Any, data: Any) -> None:
         check_pairs(lammps, data, self._owners, self.evaluator.capabilities.r_max)
 
     def _warn(self, labels: torch.Tensor, virial: int) -> None:

@@ -7,6 +7,7 @@ with those that follow from the atoms' positions.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,30 @@ from mhff.neighbours import MIN_DISTANCE, check_distances, neighbour_list
 
 ROUNDING = 1e-6
 """Distances that differ by less than this may be on different sides of the cutoff, A."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """The geometry when LAMMPS rebuilt its neighbour lists; it tells how long the lists hold.
+
+    By default LAMMPS rebuilds them in time, but `neigh_modify` can delay that too long.
+    """
+
+    positions: np.ndarray
+    cell: np.ndarray
+    skin: float
+
+    @classmethod
+    def now(cls, lammps: Any, data: Any) -> Build:
+        """The geometry at this step."""
+        cell, _ = periodic_box(lammps)
+        return cls(_positions(lammps, data).copy(), cell, lammps.extract_global("neigh_skin"))
+
+    def holds(self, lammps: Any, data: Any) -> bool:
+        """Whether no pair can have come within the cutoff that is not in the lists."""
+        cell, _ = periodic_box(lammps)
+        moved = _squared(_positions(lammps, data) - self.positions).max(initial=0.0) ** 0.5
+        return bool(2 * moved + np.abs(cell - self.cell).sum() <= self.skin)
 
 
 def check_coupling(data: Any) -> None:
@@ -71,8 +96,8 @@ def check_coincidence(lammps: Any, data: Any) -> None:
 def check_pairs(lammps: Any, data: Any, owners: np.ndarray, r_max: float) -> None:
     """Raise MHFFError unless `data` has all atoms with labels and their pairs within `r_max`, A.
 
-    `owners [ntotal]` is the local atom that each atom is an image of. Call it when LAMMPS has
-    rebuilt its neighbour lists: afterwards, atoms may move past the skin that LAMMPS allows for.
+    `owners [ntotal]` is the local atom that each atom is an image of. Needed when LAMMPS has
+    rebuilt its neighbour lists, and when `Build.holds` says that they may be too old.
     """
     if not data.nlocal:
         return
@@ -114,7 +139,8 @@ def _missing(what: str) -> MHFFError:
     return MHFFError(
         f"the model does not receive {what}, but it needs all of them; remove what excludes them: "
         "neigh_modify exclude or include, special_bonds (use 'special_bonds lj/coul 1 1 1'), or a "
-        "hybrid pair_style that gives them to another style (use hybrid/overlay, or the label NULL)"
+        "hybrid pair_style that gives them to another style (use hybrid/overlay, or the label "
+        "NULL); or let LAMMPS rebuild its lists in time (neigh_modify every 1 delay 0 check yes)"
     )
 
 
@@ -130,6 +156,14 @@ def periodic_box(lammps: Any) -> tuple[np.ndarray, np.ndarray]:
     pbc = np.array(periodic, dtype=bool)
     pbc[lammps.extract_setting("dimension") :] = False
     return cell, pbc
+
+
+def _positions(lammps: Any, data: Any) -> np.ndarray:
+    """Positions of the local atoms `[nlocal, 3]`, A; not a copy."""
+    if not data.nlocal:
+        return np.zeros((0, 3))
+    positions: np.ndarray = lammps.numpy.extract_atom("x")[: data.nlocal]
+    return positions
 
 
 def _squared(vectors: np.ndarray) -> np.ndarray:

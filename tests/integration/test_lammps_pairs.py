@@ -75,6 +75,13 @@ ON_MOLECULES = {
         + "fix move all nve\ntimestep 0.002\nrun 100\n",
         False,
     ),
+    "lists that are too old": (
+        ALL_BONDS
+        + FAR
+        + "neighbor 0.1 bin\nneigh_modify once yes\nvelocity second set -30 0 0\n"
+        + "fix move all nve\ntimestep 0.002\nrun 100\n",
+        False,
+    ),
 }
 """Commands and whether all pairs reach the model, of two bonded molecules out of reach."""
 

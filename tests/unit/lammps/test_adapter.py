@@ -139,6 +139,42 @@ def test_images_pairs_and_settings_are_checked_when_lists_are_new() -> None:
         subject.compute(data, instance(data, units="real"))
 
 
+@pytest.mark.parametrize(
+    ("step", "complete", "refused"),
+    [(0.9, True, False), (0.9, False, False), (1.1, True, False), (1.1, False, True)],
+)
+def test_pairs_are_checked_when_atoms_outrun_old_lists(
+    step: float, complete: bool, refused: bool
+) -> None:
+    """`neigh_modify once yes` gave energies without the pairs that had come into reach."""
+    subject = adapter()
+    start = Data(CHAIN, [0, 0, 1])
+    subject.compute(start, instance(start))
+    moved = CHAIN.copy()
+    moved.positions[-1, 1] += step
+    data = Data(moved, [0, 0, 1])
+    if not complete:
+        data.keep_pairs(np.arange(data.npairs) < 2)
+    age = {"neigh_ago": 30}
+    if refused:
+        with pytest.raises(MHFFError, match=r"does not receive .*neigh_modify every 1 delay 0"):
+            subject.compute(data, instance(data, **age))
+    else:
+        subject.compute(data, instance(data, **age))
+
+
+def test_a_box_that_shrinks_outruns_old_lists() -> None:
+    crystal = Atoms("Mg", positions=[[0, 0, 0]], cell=[4.6, 9, 9], pbc=True)
+    subject = adapter()
+    start = Data(crystal, [0])
+    subject.compute(start, instance(start, neigh_skin=0.1))
+    crystal.cell[0, 0] = 4.4
+    data = Data(crystal, [0])
+    data.keep_pairs(np.zeros(data.npairs, dtype=bool))
+    with pytest.raises(MHFFError, match="does not receive 2 of 2 pairs"):
+        subject.compute(data, instance(data, neigh_ago=1, neigh_skin=0.1))
+
+
 def test_virials_per_atom_are_warned_of_once(capsys: pytest.CaptureFixture[str]) -> None:
     subject = adapter()
     for vflag, n_warnings in ((0, 0), (2, 0), (4, 1), (6, 0)):
