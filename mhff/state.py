@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 
 import torch
 from ase import Atoms
@@ -80,6 +81,10 @@ def given_state(
     """
     taken = {embedding.quantity for embedding in embeddings}
     for quantity, value in zip(QUANTITIES, (charge, spin), strict=True):
+        if value is not None and not isinstance(value, Real):
+            raise MHFFError(
+                f"expected a number as {KEYS[quantity]}=, got {value!r}; correct it or leave it out"
+            )
         if value is not None and quantity not in taken:
             word = quantity.replace("_", "-")
             raise MHFFError(f"this model has no {word} input; remove {KEYS[quantity]}={value:g}")

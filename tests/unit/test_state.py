@@ -129,6 +129,9 @@ def test_what_is_given_to_an_engine() -> None:
         given_state(1, None, [SPIN])
     with pytest.raises(MHFFError, match="expected a whole number from 0 to 4"):
         given_state(None, 9, [SPIN])
+    for embeddings in ([], [CHARGE]):
+        with pytest.raises(MHFFError, match=r"^expected a number as charge=, got 'plus one'; "):
+            given_state("plus one", None, embeddings)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("value", [None, "plus one", [1], {}])
