@@ -27,7 +27,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticSerializationError
 
-from mhff.errors import MHFFError, listing
+from mhff.errors import MHFFError, listing, printable
 from mhff.files import StrPath, read_file, write_atomically
 from mhff.heads import Head, Heads
 from mhff.model.config import ModelConfig
@@ -267,13 +267,13 @@ def _refusing(name: str) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    """The reason of a failure, in one short line."""
+    """The reason of a failure, in one short line that cannot steer a terminal."""
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])).removeprefix("architecture.")
-        return textwrap.shorten(f"{place or 'header'}: {first['msg']}", 200)
+        return printable(textwrap.shorten(f"{place or 'header'}: {first['msg']}", 200))
     text = f"it has no {error}" if isinstance(error, KeyError) else str(error)
-    return textwrap.shorten(text, 200)
+    return printable(textwrap.shorten(text, 200))
 
 
 def _deeper_than(value: object, levels: int) -> bool:

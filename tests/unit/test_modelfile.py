@@ -393,6 +393,13 @@ def test_reasons_name_the_setting(content: bytes) -> None:
     )
 
 
+def test_reasons_show_control_characters_as_escapes(content: bytes) -> None:
+    def forge(header: dict[str, Any], tensors: Any) -> None:
+        header["architecture"]["elements"] = ["H", "\x1b[2J"]
+
+    assert r"expected chemical symbols, got \x1b[2J)" in refusal(forged(content, forge))
+
+
 @pytest.mark.parametrize("name", ["nothing.mhff", "."])
 def test_no_such_file(name: str) -> None:
     with pytest.raises(
