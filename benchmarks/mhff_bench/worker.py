@@ -17,7 +17,7 @@ from typing import Any
 
 from mhff.errors import MHFFError
 
-OWN_COMMAND = (sys.executable, "-P", "-m", "mhff_bench.workers.own")
+OWN_COMMAND = (sys.executable, "-P", "-m", "mhff_bench.own_worker")
 PEER_SCRIPT = Path(__file__).parent / "workers" / "peer.py"
 SECONDS_TO_END = 10
 """Time that a worker has to end by itself, s."""

@@ -19,7 +19,7 @@ from mhff.options import CompileOptions
 from mhff_deploy.artefact.content import is_artefact
 from mhff_deploy.compiling.cache import compiled
 from mhff_lammps.driver import load_model, read_model
-from mhff_lammps.engine import wrap
+from mhff_lammps.filekind import wrap
 
 TEMPERATURE = 300
 """Temperature at the start of the dynamics, K."""

@@ -19,7 +19,7 @@ from tolerances import ENGINE_ENERGY, ENGINE_FORCE
 from mhff import load
 from mhff.options import CompileOptions, Form, Precision
 from mhff_deploy.compiling.cache import compiled
-from mhff_lammps.engine import wrap
+from mhff_lammps.filekind import wrap
 
 PRESSURE_TOLERANCE = (1e-6, 0.01)
 """Relative to the largest component, and bar: the larger counts."""

@@ -14,7 +14,7 @@ from openmm import app, unit
 from mhff import load
 from mhff.options import CompileOptions, Form
 from mhff_deploy.compiling.cache import compiled
-from mhff_lammps.engine import wrap
+from mhff_lammps.filekind import wrap
 from mhff_openmm.demo import water_ring
 from mhff_openmm.systems import system_of
 

@@ -31,7 +31,7 @@ from mhff.model import mace
 from mhff.opening import COMPILING, open_evaluator, read_capabilities
 from mhff.options import CompileOptions, Precision
 from mhff_deploy.lowering.pruning import pruned
-from mhff_lammps.engine import wrap
+from mhff_lammps.filekind import wrap
 
 N_EAGER = 3
 """Evaluations of water that the eager model serves before a program is compiled, in these tests."""

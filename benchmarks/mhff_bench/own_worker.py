@@ -1,4 +1,4 @@
-"""A worker with one of our engines: `python -m mhff_bench.workers.own`."""
+"""A worker with one of our engines: `python -m mhff_bench.own_worker`."""
 
 from __future__ import annotations
 
