@@ -29,7 +29,7 @@ test: lammps peer
 	$(BIN)/python -m pytest
 
 check: lint
-	$(BIN)/python -m pytest -m "not slow" tests/unit tests/physics
+	$(BIN)/python -m pytest --numprocesses 2 -m "not slow" tests/unit tests/physics
 
 lint: .venv/installed
 	$(BIN)/ruff format --check .
