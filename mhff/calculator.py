@@ -97,6 +97,9 @@ class MHFFCalculator(Calculator):
         self._once = OnceOnly()
         self._symbols: list[str] = []
         self._species = torch.zeros(0, dtype=torch.int64)
+        self._weights = torch.zeros(0, len(self.capabilities.heads), dtype=torch.float64)
+        self._rows: dict[str, tuple[float, ...]] = {}
+        self._prepared: _Choice | None = None
         self._calculated: _Choice | None = None
         self._lock = threading.RLock()
 
@@ -125,9 +128,12 @@ class MHFFCalculator(Calculator):
         super().calculate(atoms, list(properties), list(system_changes))
         structure = cast(Atoms, self.atoms)  # ASE's copy
         choice = self._choice(structure)
-        graph = self._graph(structure, choice.state)
-        weights = self._weights(choice, len(structure))
-        self._warn_of_extrapolation(weights)
+        symbols = structure.get_chemical_symbols()
+        if symbols != self._symbols or choice != self._prepared:
+            self._prepare(symbols, choice)
+        weights = self._weights
+        edges = self.neighbours.edges(*geometry(structure))
+        graph = graph_with_edges(structure, edges, self._species, choice.state)
         node_energies, edge_gradients = self.evaluator.evaluate(graph, weights)
         node_energies = node_energies.cpu()
         edge_gradients = edge_gradients.cpu().to(torch.float64)
@@ -150,13 +156,15 @@ class MHFFCalculator(Calculator):
             raise PropertyNotImplementedError("stress needs a cell with three lattice vectors")
         self._calculated = choice
 
-    def _graph(self, atoms: Atoms, state: tuple[float, float]) -> Graph:
-        symbols = atoms.get_chemical_symbols()
-        if symbols != self._symbols:
-            self._species = species_indices(symbols, self.capabilities.elements)
-            self._symbols = symbols
-        edges = self.neighbours.edges(*geometry(atoms))
-        return graph_with_edges(atoms, edges, self._species, state)
+    def _prepare(self, symbols: list[str], choice: _Choice) -> None:
+        """Take what a trajectory has in common; warn once per head of untrained elements."""
+        self._species = species_indices(symbols, self.capabilities.elements)
+        self._weights = self._weights_of(choice, len(symbols))
+        self._symbols = symbols
+        self._prepared = choice
+        sentences = self.capabilities.heads.extrapolations(self._weights, symbols)
+        for sentence in self._once.new(sentences):
+            warnings.warn(sentence, UserWarning, stacklevel=4)
 
     def _choice(self, atoms: Atoms) -> _Choice:
         known = self.capabilities
@@ -165,17 +173,25 @@ class MHFFCalculator(Calculator):
         if names is not None:
             return _Choice(None, tuple(str(name) for name in names), state)
         own = atoms.info.get(HEAD_KEY)
-        row = known.heads.row(self.head if own is None else own)
-        return _Choice(tuple(row.tolist()), None, state)
+        return _Choice(self._row(self.head if own is None else own), None, state)
 
-    def _weights(self, choice: _Choice, n_atoms: int) -> torch.Tensor:
+    def _row(self, head: HeadSpec | None) -> tuple[float, ...]:
+        """The weight of each head; remembered for names, which are asked for at every step."""
+        if isinstance(head, str) and head in self._rows:
+            return self._rows[head]
+        row = tuple(self.capabilities.heads.row(head).tolist())
+        if isinstance(head, str):
+            self._rows[head] = row
+        return row
+
+    def _weights_of(self, choice: _Choice, n_atoms: int) -> torch.Tensor:
         if choice.head_of_atom is not None:
             return self.capabilities.heads.rows(choice.head_of_atom)
-        return torch.tensor(choice.head_weights, dtype=torch.float64).expand(n_atoms, -1)
+        return torch.tensor(choice.head_weights, dtype=torch.float64).repeat(n_atoms, 1)
 
     def head_weights(self, atoms: Atoms) -> torch.Tensor:
         """Head weights `[n_atoms, n_heads]` by the structure's `mhff_head`, or the calculator's."""
-        return self._weights(self._choice(atoms), len(atoms))
+        return self._weights_of(self._choice(atoms), len(atoms))
 
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
         """Changes since the last calculation; heads, charge and spin are among them."""
@@ -189,12 +205,6 @@ class MHFFCalculator(Calculator):
         self.capabilities.heads.row(head)
         self.head = copy.deepcopy(head)
         self.reset()
-
-    def _warn_of_extrapolation(self, weights: torch.Tensor) -> None:
-        """Warn, once per head, if it is used for elements that it was not trained on."""
-        sentences = self.capabilities.heads.extrapolations(weights, self._symbols)
-        for sentence in self._once.new(sentences):
-            warnings.warn(sentence, UserWarning, stacklevel=4)
 
 
 def _stress(edge_gradients: torch.Tensor, graph: Graph) -> np.ndarray:

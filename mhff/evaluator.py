@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -91,7 +92,7 @@ class EagerEvaluator(Evaluator):
 
 def check_finite(energy: float, forces: np.ndarray) -> None:
     """Raise MHFFError unless an energy, eV, and forces, eV/A, are finite."""
-    if not (np.isfinite(energy) and np.isfinite(forces).all()):
+    if not (math.isfinite(energy) and np.isfinite(forces).all()):
         largest = np.abs(forces).max(initial=0.0)
         raise MHFFError(
             f"expected finite numbers, got the energy {energy} eV and forces up to {largest} eV/A; "

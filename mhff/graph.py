@@ -182,10 +182,15 @@ def program_inputs(
     """Tensors in the order of `PROGRAM_INPUTS`, detached, on a device; floats in `dtype`."""
     values = [getattr(graph, field.name) for field in _IN_PROGRAM]
     values.insert(N_BEFORE_WEIGHTS, head_weights)
-    return tuple(
-        tensor.detach().to(device, field.dtype or dtype).contiguous()
-        for field, tensor in zip(PROGRAM_INPUTS, values, strict=True)
-    )
+    inputs = []
+    for field, tensor in zip(PROGRAM_INPUTS, values, strict=True):
+        wanted = field.dtype or dtype
+        if tensor.dtype is not wanted or tensor.device != device:
+            tensor = tensor.to(device, wanted)
+        if tensor.requires_grad:
+            tensor = tensor.detach()
+        inputs.append(tensor.contiguous())
+    return tuple(inputs)
 
 
 def from_program_inputs(inputs: Sequence[torch.Tensor]) -> tuple[Graph, torch.Tensor]:
@@ -238,8 +243,8 @@ def check_graph(graph: Graph, head_weights: torch.Tensor, n_elements: int, n_hea
     for field in _IN_PROGRAM:
         _check_field(field, getattr(graph, field.name), sizes)
     plan = graph.ghost_plan
-    if plan.device.type == "cpu" and graph.n_ghosts and int(plan[0]) == NO_GHOSTS:
-        _check_range("ghost_plan (owners)", plan[1:], graph.n_local)
+    if graph.n_ghosts and plan.is_cpu and int(plan[0]) == NO_GHOSTS:
+        _check_range("ghost_plan (owners)", plan[1:], [graph.n_local])
 
 
 def _check_field(field: Field, tensor: torch.Tensor, sizes: Mapping[int | str, int]) -> None:
@@ -253,19 +258,23 @@ def _check_field(field: Field, tensor: torch.Tensor, sizes: Mapping[int | str, i
         raise MHFFError(
             f"expected {field.name} of type torch.int64, got {tensor.dtype}; convert it"
         )
-    if len(field.valid_below) == 1:
-        _check_range(field.name, tensor, sizes[field.valid_below[0]])
-        return
-    for row, size in enumerate(field.valid_below):
-        _check_range(f"{field.name}[{row}]", tensor[row], sizes[size])
+    if field.valid_below:
+        _check_range(field.name, tensor, [sizes[size] for size in field.valid_below])
 
 
-def _check_range(name: str, indices: torch.Tensor, size: int) -> None:
-    if indices.device.type != "cpu" or not indices.numel():
+def _check_range(name: str, indices: torch.Tensor, bounds: Sequence[int]) -> None:
+    """Check each row of `[rows, n]` against its bound, or all of `[n]` against the only one."""
+    if not indices.is_cpu or not indices.numel():
         return
-    lowest, highest = (value.item() for value in indices.aminmax())
-    if lowest < 0 or highest >= size:
-        raise MHFFError(
-            f"{name} contains {lowest if lowest < 0 else highest}, but valid indices are 0 to "
-            f"{size - 1}; correct the graph"
-        )
+    rows = [indices] if len(bounds) == 1 else indices.unbind()
+    for row, bound in enumerate(bounds):
+        smallest, largest = torch.aminmax(rows[row])
+        lowest = smallest.item()
+        highest = largest.item()
+        if lowest < 0 or highest >= bound:
+            wrong = lowest if lowest < 0 else highest
+            place = name if len(bounds) == 1 else f"{name}[{row}]"
+            raise MHFFError(
+                f"{place} contains {wrong}, but valid indices are 0 to {bound - 1}; correct the "
+                "graph"
+            )
