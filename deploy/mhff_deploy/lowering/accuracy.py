@@ -25,7 +25,7 @@ from mhff_deploy.lowering.structures import all_dimers, check_structures
 
 MIN_INTERVALS = 64
 """Number of intervals that is tried first."""
-MAX_INTERVALS = 2048
+MAX_INTERVALS = 4096
 """Largest number of intervals that is tried; no model needs so many."""
 INTERVAL_STEP = 32
 """Numbers of intervals are multiples of this."""

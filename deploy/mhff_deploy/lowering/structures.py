@@ -62,10 +62,14 @@ def distances(r_max: float) -> torch.Tensor:
 
 
 def all_dimers(first: int, n_elements: int, r_max: float) -> Graph:
-    """Dimers of one element with each element, at all `distances`."""
-    second = torch.arange(n_elements).repeat_interleave(N_DISTANCES)
+    """Dimers of one element with each element, at all `distances` but the shortest.
+
+    At the shortest, forces are so large that rounding decides their error, not the tables.
+    """
+    r = distances(r_max)[1:]
+    second = torch.arange(n_elements).repeat_interleave(len(r))
     species = torch.stack([torch.full_like(second, first), second], dim=1)
-    return dimers(species, distances(r_max).repeat(n_elements))
+    return dimers(species, r.repeat(n_elements))
 
 
 def dimers(species: torch.Tensor, r: torch.Tensor) -> Graph:

@@ -22,7 +22,7 @@ from mhff_deploy.lowering.accuracy import (
 from mhff_deploy.lowering.network import LoweredNetwork
 from mhff_deploy.lowering.pruning import pruned
 from mhff_deploy.lowering.radial import tabulate_radial
-from mhff_deploy.lowering.structures import dimers
+from mhff_deploy.lowering.structures import dimers, distances
 
 
 def error_of(network: MACE, lowered: LoweredNetwork, graph: Graph) -> float:
@@ -60,7 +60,8 @@ def test_the_samples_have_a_dense_crystal_and_close_dimers() -> None:
     in_diamond = density_of_diamond * 4 / 3 * np.pi * network.config.r_max**3
     assert max(neighbours) > 0.95 * in_diamond
     closest = min(float(sample.graph.edge_vectors.norm(dim=1).min()) for sample in samples[-2:])
-    assert closest == pytest.approx(1e-3)
+    assert closest == pytest.approx(float(distances(network.config.r_max)[1]))
+    assert closest < 0.1
 
 
 def test_below_0_4_angstrom_tables_are_the_model() -> None:
@@ -91,7 +92,7 @@ def test_coarser_tables_are_worse() -> None:
 
 def test_an_error_that_no_table_keeps_is_refused() -> None:
     sentence = (
-        "no table of up to 2048 intervals keeps the forces on atoms to 1e-20 eV/A; ask for a larger"
+        "no table of up to 4096 intervals keeps the forces on atoms to 1e-20 eV/A; ask for a larger"
     )
     with pytest.raises(MHFFError, match=sentence):
         choose_tables(exact_network("mp", elements=("O",)), 1e-20)
