@@ -13,6 +13,7 @@ from programs import options
 
 from mhff import Model
 from mhff.options import CompleteOptions
+from mhff_deploy.artefact.content import read_manifest
 from mhff_deploy.compiling import cache
 from mhff_deploy.compiling.cache import compiled, find_program
 
@@ -99,7 +100,8 @@ def test_a_damaged_program_is_made_again(
     path.write_bytes(damage(whole))
     assert find_program(model, ASKED, folder=tmp_path) is None
     assert compiled(model, ASKED, folder=tmp_path) == path
-    assert path.read_bytes() == whole
+    # the bytes differ in the time that an archive keeps of its members
+    assert read_manifest(path.read_bytes(), path) == read_manifest(whole, path)
     assert len(built) == 2
 
 
