@@ -99,10 +99,17 @@ def _key(model: Model, options: CompleteOptions) -> str:
 
 @lru_cache(maxsize=1)
 def _source_checksum() -> str:
-    """Checksum of the code that decides what a program computes."""
+    """Checksum of the code that decides what a program computes, and from which inputs."""
     digest = hashlib.sha256()
-    core = Path(str(files("mhff")))
-    for folder in (core / "model", core / "ops", Path(str(files("mhff_deploy")))):
-        for path in sorted([*folder.rglob("*.py"), *folder.rglob("*.h")]):
-            digest.update(path.read_bytes())
+    for path in sources():
+        digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def sources() -> list[Path]:
+    """Files of that code: the table of inputs, where tables begin, and the rooms of programs."""
+    core = Path(str(files("mhff")))
+    found = [core / "graph.py", core / "neighbours.py"]
+    for folder in (core / "model", core / "ops", Path(str(files("mhff_deploy")))):
+        found += sorted([*folder.rglob("*.py"), *folder.rglob("*.h")])
+    return found

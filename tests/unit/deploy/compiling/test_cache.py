@@ -15,7 +15,7 @@ from mhff import Model
 from mhff.options import CompleteOptions
 from mhff_deploy.artefact.content import read_manifest
 from mhff_deploy.compiling import cache
-from mhff_deploy.compiling.cache import compiled, find_program
+from mhff_deploy.compiling.cache import compiled, find_program, sources
 
 ASKED = options(precision="float64", form="torchscript")
 OTHERS = {
@@ -118,3 +118,9 @@ def test_tables_that_would_be_large_are_made_for_the_elements_in_use(
     assert [asked.elements for asked in built] == [None, ("O", "Mg"), ("H", "O")]
     assert find_program(model, ASKED, ["O", "Mg"], folder=tmp_path) is not None
     assert find_program(model, ASKED, ["O"], folder=tmp_path) is None
+
+
+def test_the_code_of_programs_and_of_their_inputs_is_in_the_key() -> None:
+    names = {path.name for path in sources()}
+    assert {"graph.py", "neighbours.py", "mace.py", "operators.h", "trace.py"} <= names
+    assert all(path.is_file() for path in sources())
