@@ -25,8 +25,8 @@ import torch
 
 from mhff.errors import MHFFError
 
-NO_GHOSTS = 0
-"""Ghost plan without ghosts; the first entry of a plan is a handle (`mhff.ops.ghosts`)."""
+ONE_RANK = 0
+"""First entry of a ghost plan, its handle, if every ghost is an image of a local atom."""
 DEFAULT_STATE = (0.0, 1.0)
 """Total charge in e and spin multiplicity 2S + 1: neutral, no unpaired electron."""
 
@@ -77,7 +77,7 @@ class Graph:
     edge_vectors: torch.Tensor = _field("E", 3, level=Level.EDGE, dtype=None, unit="A")
     edge_index: torch.Tensor = _field(2, "E", level=Level.EDGE, valid_below=("n_all", "n_local"))
     species: torch.Tensor = _field("n_all", level=Level.ATOM, valid_below=("n_elements",))
-    ghost_plan: torch.Tensor = _field("n_plan", level=Level.GHOST, default=NO_GHOSTS)
+    ghost_plan: torch.Tensor = _field("n_plan", level=Level.GHOST, default=ONE_RANK)
     state: torch.Tensor = _field(
         "n_all", 2, level=Level.ATOM, dtype=torch.float64, unit="e, 2S+1", default=DEFAULT_STATE
     )
@@ -243,7 +243,7 @@ def check_graph(graph: Graph, head_weights: torch.Tensor, n_elements: int, n_hea
     for field in _IN_PROGRAM:
         _check_field(field, getattr(graph, field.name), sizes)
     plan = graph.ghost_plan
-    if graph.n_ghosts and plan.is_cpu and int(plan[0]) == NO_GHOSTS:
+    if graph.n_ghosts and plan.is_cpu and int(plan[0]) == ONE_RANK:
         _check_range("ghost_plan (owners)", plan[1:], [graph.n_local])
 
 

@@ -12,6 +12,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -153,7 +154,7 @@ class CompilingEvaluator(Evaluator):
         except NoCompilerError:
             return
         if path is not None:
-            self._program = compiler().open(read_source(path), self._opening())
+            self._open(path)
 
     def _compile(self, used: Sequence[str]) -> Evaluator:
         """The program, compiled now if need be.
@@ -169,16 +170,18 @@ class CompilingEvaluator(Evaluator):
                 raise
             logger.warning("the model runs in its slower eager form: %s", error)
             self._program = self._eager_model()
-        else:
-            self._program = compiler().open(read_source(path), self._opening())
-            self._eager = None
+            return self._program
+        return self._open(path)
+
+    def _open(self, path: Path) -> Evaluator:
+        """Run this program from now on; the eager model is no longer needed."""
+        asked = CompileOptions(device=self.options.device, precision=self.options.precision)
+        self._program = compiler().open(read_source(path), asked)
+        self._eager = None
         return self._program
 
     def _asked(self) -> CompileOptions:
         return self.options.but(form=self.options.form or Form.AOTI)
-
-    def _opening(self) -> CompileOptions:
-        return CompileOptions(device=self.options.device, precision=self.options.precision)
 
     def _eager_model(self) -> EagerEvaluator:
         if self._eager is None:

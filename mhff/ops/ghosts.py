@@ -12,23 +12,16 @@ from collections.abc import Callable
 
 import torch
 
+from mhff.graph import ONE_RANK
 from mhff.ops.operators import REFERENCE
 from mhff.ops.registration import define
 
 Operation = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
-ONE_RANK = 0
-"""Handle of a plan in which every ghost is an image of a local atom."""
-
 
 def owner_plan(owners: torch.Tensor) -> torch.Tensor:
     """Plan for one rank from the local owner of each ghost, `[n_ghosts]`."""
     return torch.cat([owners.new_full((1,), ONE_RANK), owners]).to(torch.int64)
-
-
-def no_ghosts(device: torch.device | str = "cpu") -> torch.Tensor:
-    """Plan of a system in which every sender is a local atom."""
-    return torch.full((1,), ONE_RANK, dtype=torch.int64, device=device)
 
 
 def _owners(plan: torch.Tensor) -> torch.Tensor:

@@ -5,14 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mhff.ops.ghosts import (
-    ONE_RANK,
-    exchange_ghosts,
-    exchange_ghosts_adjoint,
-    no_ghosts,
-    owner_plan,
-)
+from mhff.graph import ONE_RANK
+from mhff.ops.ghosts import exchange_ghosts, exchange_ghosts_adjoint, owner_plan
 
+NO_GHOSTS = owner_plan(torch.zeros(0, dtype=torch.int64))
+"""Plan of a system in which every sender is a local atom."""
 OWNERS = torch.tensor([2, 0, 2, 1, 2])
 N_LOCAL = 4
 
@@ -30,14 +27,14 @@ def test_ghosts_follow_local_atoms() -> None:
 
 def test_no_ghosts_is_the_identity() -> None:
     features = values(N_LOCAL, 3)
-    result = exchange_ghosts(features, no_ghosts())
+    result = exchange_ghosts(features, NO_GHOSTS)
     assert torch.equal(result, features)
     assert result.data_ptr() != features.data_ptr(), "an operator must not return its input"
-    assert torch.equal(exchange_ghosts_adjoint(features, no_ghosts()), features)
+    assert torch.equal(exchange_ghosts_adjoint(features, NO_GHOSTS), features)
 
 
 def test_no_atoms() -> None:
-    assert exchange_ghosts(values(0, 3), no_ghosts()).shape == (0, 3)
+    assert exchange_ghosts(values(0, 3), NO_GHOSTS).shape == (0, 3)
 
 
 def test_adjoint_identity() -> None:
