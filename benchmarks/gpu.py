@@ -2,9 +2,10 @@
 
     python benchmarks/gpu.py FOLDER [--only check,mp] [--dtype float32] [--seconds 560]
 
-Parts run in the order of `PARTS`. A part begins only if there is time for it, and its results are
-written to FOLDER (a JSON file and a table as in `gpu.md`) before the next begins. `gpu.md` says
-what was measured where, and how to run this on a machine without mhff.
+Programs are compiled side by side while the checks run; then the parts run one at a time in the
+order of `PARTS`. A part begins only if there is time for it, and its results are written to FOLDER
+(a JSON file and a table as in `gpu.md`) before the next begins. `gpu.md` says what was measured
+where, and how to run this on a machine without mhff.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ import json
 import math
 import subprocess
 import sys
+import tempfile
 import time as clock
 import traceback
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,8 +32,16 @@ from gpu_timing import Peak, gpu_time, measure_peak
 
 from mhff.atoms import graph_from_atoms
 
-PARTS = {"check": 60, "mp": 150, "mh1": 200, "mini": 100, "kernels": 60}
-"""Seconds that each part may take; estimates, since nothing has been measured yet."""
+PARTS = {"check": 60, "mini": 30, "mp": 40, "mh1": 30, "kernels": 40}
+"""Seconds that each part may take, once its program is compiled."""
+CHECKS = (
+    ("kernels", "l_max 3, two tiles", "float64"),
+    ("kernels", "l_max 2, coefficients of elements", "float64"),
+    ("kernels", "l_max 3, two tiles", "float32"),
+    ("networks", "mh1", "float64"),
+    ("networks", "mp", "float64"),
+)
+"""Modules of `mhff_bench.gpu_checks` with their arguments."""
 
 
 class Results:
@@ -94,43 +105,66 @@ def main() -> None:
         f"copy {peak.memory / 1e12:.2f} TB/s, product {peak.arithmetic / 1e12:.1f} T "
         "multiply-adds/s"
     )
-    for part in (part for part in PARTS if part in asked):
-        results.run(part, partial(measure, part, arguments.dtype, peak, results), arguments.seconds)
+    with tempfile.TemporaryDirectory() as programs:
+        jobs = start_jobs([part for part in PARTS if part in asked], arguments.dtype, programs)
+        for part in (part for part in PARTS if part in asked):
+            call = partial(measure, part, arguments.dtype, peak, results, jobs, Path(programs))
+            results.run(part, call, arguments.seconds)
     print(table(results.found, SIZES))
 
 
-def measure(part: str, dtype: str, peak: Peak, results: Results) -> dict[str, Any]:
+Jobs = dict[str, Future[subprocess.CompletedProcess[str]]]
+"""Processes by the name of a check or a shape."""
+
+
+def start_jobs(parts: list[str], dtype: str, programs: str) -> Jobs:
+    """Start the compilations and checks that these parts need, side by side."""
+    compiler = str(Path(__file__).with_name("gpu_programs.py"))
+    commands = {part: [compiler, part, dtype, programs] for part in parts if part in SIZES}
+    if "check" in parts:
+        for module, *arguments in CHECKS:
+            name = f"{module}: {', '.join(arguments)}"
+            commands[name] = ["-m", f"mhff_bench.gpu_checks.{module}", *arguments, "cuda"]
+    run = partial(subprocess.run, capture_output=True, text=True, check=False)
+    pool = ThreadPoolExecutor(len(commands) or 1)
+    return {name: pool.submit(run, [sys.executable, *line]) for name, line in commands.items()}
+
+
+def last_line(job: Future[subprocess.CompletedProcess[str]]) -> str:
+    """The last line that a process printed, once it is done; raises RuntimeError if it failed."""
+    done = job.result()
+    if done.returncode:
+        print(done.stderr[-3000:], flush=True)
+        lines = done.stderr.strip().splitlines()
+        raise RuntimeError(lines[-1] if lines else f"exit status {done.returncode}")
+    return done.stdout.splitlines()[-1]
+
+
+def measure(
+    part: str, dtype: str, peak: Peak, results: Results, jobs: Jobs, programs: Path
+) -> dict[str, Any]:
     """One part: the checks, the kernels one by one, or the programs of a shape."""
     if part == "check":
-        return check(results)
+        return check(jobs, results)
+    wait(jobs.values())  # nothing else may run while something is timed
     if part == "kernels":
         return kernels(dtype, peak, results)
-    return measure_programs(part, dtype, peak, results.folder, results.say)
+    seconds = float(last_line(jobs[part]))
+    print(*jobs[part].result().stdout.splitlines()[:-1], sep="\n", flush=True)
+    results.say(f"{part}: compiled in {seconds:.0f} s")
+    found = measure_programs(part, dtype, peak, programs, results.folder, results.say)
+    return {"compile": seconds, **found}
 
 
-def check(results: Results) -> dict[str, Any]:
+def check(jobs: Jobs, results: Results) -> dict[str, Any]:
     """Largest errors of kernels, and of networks with them, against plain torch in float64."""
     found: dict[str, Any] = {}
-    for module, *arguments in (
-        ("kernels", "l_max 3, two tiles", "float64"),
-        ("kernels", "l_max 2, coefficients of elements", "float64"),
-        ("kernels", "l_max 3, two tiles", "float32"),
-        ("networks", "mh1", "float64"),
-        ("networks", "mp", "float64"),
-    ):
-        done = subprocess.run(
-            [sys.executable, "-m", f"mhff_bench.gpu_checks.{module}", *arguments, "cuda"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        name = f"{module}: {', '.join(arguments)}"
-        if done.returncode:
-            found[name] = "failed: " + (done.stderr.strip().splitlines() or ["no message"])[-1]
-            print(done.stderr[-3000:])
-        else:
-            values = list(json.loads(done.stdout.splitlines()[-1]).values())
+    for name in (name for name in jobs if name not in SIZES):
+        try:
+            values = list(json.loads(last_line(jobs[name])).values())
             found[name] = math.nan if any(map(math.isnan, values)) else max(values)
+        except RuntimeError as error:
+            found[name] = f"failed: {error}"
         results.say(f"{name}: {found[name]}")
     return found
 
