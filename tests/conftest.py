@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from command_line import Here, here
+from left_out import say_what_was_left_out
 from threads import N_THREADS
 
 torch.set_num_threads(N_THREADS)
@@ -34,3 +35,8 @@ def mace_files() -> dict[str, Path]:
     from references import references
 
     return {case: references().file(case) for case in CASES}
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The last lines of a run."""
+    say_what_was_left_out(terminalreporter)

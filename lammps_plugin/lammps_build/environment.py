@@ -12,6 +12,20 @@ class BuildError(Exception):
     """One sentence for the user: what was expected, what was found, what to do."""
 
 
+def reason_file(prefix: Path) -> Path:
+    """Where a build that went on without KOKKOS leaves the reason, for the tests."""
+    return prefix / "why-no-lmp-kokkos"
+
+
+def reason_without_kokkos(prefix: Path) -> str | None:
+    """Why the environment at `prefix` has no LAMMPS with KOKKOS; None if it has one."""
+    program = prefix / "bin" / "lmp-kokkos"
+    if program.exists():
+        return None
+    file = reason_file(prefix)
+    return file.read_text().strip() if file.exists() else f"no {program}: run `make lammps-kokkos`"
+
+
 def say(text: str) -> None:
     """Print one line of progress."""
     print(f"lammps: {text}", flush=True)

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase import Atoms
-from lammps_runs import folder_with_model
+from lammps_runs import Coupling, folder_with_model
+from left_out import skip_without_kokkos
 from models import HEADS, random_model
 from structures import ELEMENTS
 
@@ -44,3 +45,17 @@ def ase_results(model_file: Path) -> Callable[..., tuple[float, np.ndarray]]:
 def lammps_folder(tmp_path: Path) -> Path:
     """A folder with the bundled model's file for LAMMPS, `mini.mliap`, float64, all heads."""
     return folder_with_model(tmp_path)
+
+
+@pytest.fixture(scope="session", params=Coupling, ids=str)
+def coupling(request: pytest.FixtureRequest) -> Coupling:
+    """Both couplings of LAMMPS, one after the other; that of KOKKOS only where it was built."""
+    if request.param is Coupling.KOKKOS:
+        skip_without_kokkos()
+    return request.param
+
+
+@pytest.fixture(scope="session", params=[1, 2, 4], ids="{} ranks".format)
+def ranks(request: pytest.FixtureRequest) -> int:
+    """The number of processes, for `run` and `run_python`."""
+    return request.param

