@@ -19,6 +19,17 @@ wrong numbers, and `instance.py` finds the LAMMPS instance behind the data that 
 None of them holds physics.
 """
 
-from mhff_lammps.driver import load_model
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mhff_lammps.driver import load_model
 
 __all__ = ["load_model"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import `load_model` on first use, so that `mhff --help` does not wait for torch."""
+    if name not in __all__:
+        raise AttributeError(f"module 'mhff_lammps' has no attribute '{name}'")
+    return getattr(import_module("mhff_lammps.driver"), name)

@@ -19,7 +19,7 @@ PACKAGES = {
 FOLDERS = ("mhff", "deploy", "lammps_plugin", "openmm_plugin", "benchmarks", "tests", "docs")
 DOTTED = re.compile(rf"(?<![\w./])({'|'.join(PACKAGES)})((?:\.[A-Za-z_]\w*)+)")
 SLASHED = re.compile(rf"(?<![\w./-])(?:{'|'.join(FOLDERS)})/[\w./*-]*[\w*]")
-ENTRY_POINTS = {"mhff.commands", "mhff.files", "mhff.engines"}
+ENTRY_POINTS = {"mhff.commands", "mhff.files", "mhff.engines", "mhff.checks"}
 OF_EVERY_MODULE = {"mhff.__file__", "mhff.__file__.startswith"}
 NOT_OURS = {"mhff.mliap", "mhff.json", "mhff.safetensors", "mhff_kernels.so"}
 """Names of files that mhff writes."""

@@ -20,11 +20,10 @@ import torch
 from mhff.errors import MHFFError
 from mhff.files import sha256
 from mhff.ops.cpu.code import CpuTarget, program_code
+from mhff.ops.cpu.requirements import COMPILER, MIN_TORCH
 from mhff.ops.shapes import Shape
 
 HEADERS = Path(__file__).parent / "include"
-MIN_TORCH = (2, 11)
-"""The first version whose stable interface lets tensors use memory that we allocate."""
 CHANNEL_MULTIPLE = 8
 """The number of channels must be a multiple of this."""
 FLAGS = (
@@ -37,7 +36,6 @@ FLAGS = (
     "-fvisibility=hidden",
 )
 NATIVE = "native"
-COMPILER = "g++"
 CHECKSUM_BYTES = 64
 BUILD_FOLDER_PREFIX = "build-"
 MAX_BUILD_SECONDS = 3600

@@ -1,0 +1,7 @@
+"""What kernels for CPUs need on a machine; importable without torch."""
+
+COMPILER = "g++"
+MIN_COMPILER = 10
+"""The first version of the compiler that knows C++20."""
+MIN_TORCH = (2, 11)
+"""The first version whose stable interface lets tensors use memory that we allocate."""

@@ -1,0 +1,74 @@
+"""The checks of OpenMM for `mhff doctor`: its version, platforms and plug-ins."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from mhff.doctor.core import NVIDIA_DRIVER
+from mhff.doctor.findings import Check, Finding
+from mhff.doctor.questions import NoAnswerError, ask_python
+from mhff.doctor.requirements import installed_version, requirements
+from mhff.errors import listing
+
+MISSING_LIBRARY = re.compile(r"(\S+\.so[\d.]*): cannot open shared object file")
+MEND = "pip install --upgrade 'mhff[openmm]'"
+OPENMM = """
+import json, openmm
+count = openmm.Platform.getNumPlatforms()
+print(json.dumps({
+    "platforms": [openmm.Platform.getPlatform(index).getName() for index in range(count)],
+    "failures": list(openmm.Platform.getPluginLoadFailures()),
+    "python_force": "PythonForce" in dir(openmm),
+}))
+"""
+
+
+def openmm() -> Iterator[Finding]:
+    """OpenMM and its platforms, which are plug-ins."""
+    needed = list(requirements("openmm"))
+    missing = [each for each in needed if each.installed is None]
+    if missing:
+        found = f"{listing(each.name for each in missing)}: not installed"
+        yield Finding("openmm", False, found, MEND)
+        return
+    about = listing(f"{each.name} {each.installed}" for each in needed)
+    complaints = [each.complaint for each in needed if each.complaint]
+    if complaints:
+        yield Finding("openmm", False, listing(complaints), MEND)
+        return
+    try:
+        facts = ask_python(OPENMM)
+    except NoAnswerError as error:
+        yield Finding("openmm", False, f"{about}; importing openmm {error}", MEND)
+        return
+    if facts["python_force"]:
+        yield Finding("openmm", True, about)
+    else:
+        yield Finding("openmm", False, f"{about} has no PythonForce", MEND)
+    yield _platforms(facts["platforms"], facts["failures"])
+
+
+def _platforms(platforms: list[str], failures: list[str]) -> Finding:
+    """The platforms; plug-ins for GPUs that lack a library are a fault only if there is a GPU."""
+    about = listing(platforms)
+    if not failures:
+        return Finding("openmm platforms", True, about)
+    libraries = {match[1] for failure in failures for match in MISSING_LIBRARY.finditer(failure)}
+    needed = sorted(name for name in libraries if not name.startswith("libOpenMM"))
+    reasons = needed or [" ".join(failure.split()) for failure in failures]
+    found = f"{about}; some plug-ins do not load: {listing(reasons)}"
+    if needed and not NVIDIA_DRIVER.exists():
+        return Finding("openmm platforms", True, found)
+    mend = "install the libraries that are named, for OpenMM on the GPU; other platforms work"
+    return Finding("openmm platforms", False, found, mend)
+
+
+def openmmml() -> Iterator[Finding]:
+    """OpenMM-ML, whose `MLPotential` can use mhff."""
+    version = installed_version("openmmml")
+    found = version or "not installed; only openmmml.MLPotential needs it"
+    yield Finding("openmmml", True, found)
+
+
+CHECKS: tuple[Check, ...] = (openmm, openmmml)
