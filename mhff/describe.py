@@ -21,6 +21,8 @@ from mhff.modelfile import UNITS, Model, from_bytes
 from mhff.tensorfile import FORMAT_VERSION
 
 UNKNOWN = "unknown"
+DISPERSION_WORDS = {True: "included", False: "not included", None: UNKNOWN}
+"""Whether a head's training energies contain dispersion, in words."""
 
 
 def describe_file(source: ModelSource) -> Description:
@@ -131,7 +133,8 @@ def state_words(embedding: Mapping[str, Any]) -> str:
 
 def head_table(heads: Sequence[Mapping[str, Any]]) -> Table:
     """A table with one head per row."""
-    table = _table("head", "level of theory", "domain", "trained on", "licence", "citation")
+    columns = ("head", "level of theory", "dispersion", "domain", "trained on")
+    table = _table(*columns, "licence", "citation")
     for head in heads:
         elements = listing(head["elements"]) if head["elements"] else UNKNOWN
         table.add_row(
@@ -140,6 +143,7 @@ def head_table(heads: Sequence[Mapping[str, Any]]) -> Table:
                 [
                     head["name"],
                     head["level_of_theory"],
+                    DISPERSION_WORDS[head["dispersion"]],
                     head["domain"],
                     elements,
                     head["licence"],

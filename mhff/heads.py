@@ -35,6 +35,8 @@ class Head(BaseModel):
 
     name: HeadName
     level_of_theory: Note = "unknown"
+    dispersion: bool | None = None
+    """Whether its training energies contain dispersion (D3, D4, VV10, ...); None if unknown."""
     domain: Note = "unknown"
     elements: tuple[Note, ...] = ()
     """Elements in this head's training data; empty if unknown."""
@@ -183,6 +185,15 @@ class Heads(Sequence[Head]):
                     "for these elements are extrapolations"
                 )
         return sentences
+
+    def with_dispersion(self, weights: torch.Tensor) -> list[str]:
+        """Names of the heads in use that contain dispersion; `weights` as in `extrapolations`."""
+        used = (weights.reshape(-1, len(self)) != 0).any(0).tolist()
+        return [
+            head.name
+            for head, is_used in zip(self, used, strict=True)
+            if is_used and head.dispersion
+        ]
 
 
 class OnceOnly:

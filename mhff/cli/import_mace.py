@@ -17,7 +17,8 @@ def import_mace(
     head_info: Annotated[
         Path | None,
         typer.Option(
-            help="YAML that describes the heads: level of theory, domain, licence, citation."
+            help="YAML that describes the heads: level of theory, dispersion, domain, licence, "
+            "citation."
         ),
     ] = None,
 ) -> None:

@@ -73,6 +73,7 @@ class HeadData:
         return Head(
             name=self.name,
             level_of_theory=self.settings.level_of_theory,
+            dispersion=self.settings.dispersion,
             domain=self.settings.domain,
             elements=elements_of(self.parts["train"]),
             licence=self.settings.licence,

@@ -22,6 +22,8 @@ class HeadSettings(Section):
     files: tuple[Path, ...] = Field(min_length=1)
     """Labelled structures in extended XYZ; relative paths start at the config file's folder."""
     level_of_theory: Note = "unknown"
+    dispersion: bool | None = None
+    """Whether the labels contain dispersion (D3, D4, VV10, ...)."""
     domain: Note = "unknown"
     licence: Note = "unknown"
     citation: Note = ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
@@ -31,6 +33,27 @@ def test_a_sequence_of_heads() -> None:
 def test_names_are_unique(names: list[str]) -> None:
     with pytest.raises(MHFFError, match=r"expected at least one head and no name twice, got "):
         Heads([Head(name=name) for name in names])
+
+
+@pytest.mark.parametrize(
+    ("weights", "names"),
+    [
+        ([1.0, 0, 0], []),
+        ([0, 1.0, 0], ["d3"]),
+        ([0.5, 0.5, 0], ["d3"]),
+        ([[1.0, 0, 0], [0, 0, 1.0]], ["vv10"]),
+    ],
+)
+def test_heads_in_use_that_contain_dispersion(weights: list[Any], names: list[str]) -> None:
+    heads = Heads(
+        [
+            Head(name="bare", dispersion=False),
+            Head(name="d3", dispersion=True),
+            Head(name="vv10", dispersion=True),
+        ]
+    )
+    assert heads.with_dispersion(torch.tensor(weights)) == names
+    assert HEADS.with_dispersion(torch.ones(3)) == [], "unknown is not yes"
 
 
 def test_unknown_head_names_those_that_exist() -> None:

@@ -17,7 +17,10 @@ from mhff.interop.mace.published import recognise
 from mhff.model.config import ModelConfig
 from mhff.yamlfile import read_yaml
 
-EXAMPLE = "heads: {NAME: {level_of_theory: PBE, domain: crystals, licence: MIT, citation: ...}}"
+EXAMPLE = (
+    "heads: {NAME: {level_of_theory: PBE, dispersion: false, domain: crystals, licence: MIT, "
+    "citation: ...}}"
+)
 
 
 class HeadEntry(BaseModel):
@@ -26,6 +29,7 @@ class HeadEntry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     level_of_theory: Note | None = None
+    dispersion: bool | None = None
     domain: Note | None = None
     elements: tuple[str, ...] | None = None
     licence: Note | None = None

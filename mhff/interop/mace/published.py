@@ -1,4 +1,6 @@
-"""Levels of theory, domains, licence and citation of published models, which their files lack.
+"""Levels of theory, dispersion, domains, licence and citation of published models.
+
+Their files lack these.
 
 A model is recognised by the names of all its heads and its shape, never by less. The levels of
 theory are those of the data sets and the publication; `--head-info` overrules them.
@@ -29,10 +31,11 @@ class Published:
         return names == config.heads and shape == (self.n_elements, self.n_channels, self.r_max)
 
 
-def _mh1(name: str, level_of_theory: str, domain: str) -> Head:
+def _mh1(name: str, level_of_theory: str, domain: str, *, dispersion: bool) -> Head:
     return Head(
         name=name,
         level_of_theory=level_of_theory,
+        dispersion=dispersion,
         domain=domain,
         licence="ASL (Academic Software License: no commercial use)",
         citation="I. Batatia et al., arXiv:2510.25380",
@@ -45,25 +48,41 @@ MACE_MH_1 = Published(
     n_channels=512,
     r_max=6.0,
     heads=(
-        _mh1("matpes_r2scan", "r2SCAN (MatPES)", "inorganic crystals, off equilibrium too"),
-        _mh1("mp_pbe_refit_add", "PBE+U (MPtrj, Materials Project settings)", "inorganic crystals"),
+        _mh1(
+            "matpes_r2scan",
+            "r2SCAN (MatPES)",
+            "inorganic crystals, off equilibrium too",
+            dispersion=False,
+        ),
+        _mh1(
+            "mp_pbe_refit_add",
+            "PBE+U (MPtrj, Materials Project settings)",
+            "inorganic crystals",
+            dispersion=False,
+        ),
         _mh1(
             "spice_wB97M",
             "wB97M-D3(BJ)/def2-TZVPPD (SPICE)",
             "organic molecules, drug-like molecules, dimers",
+            dispersion=True,
         ),
         _mh1(
             "oc20_usemppbe",
             "PBE by its name (the OC20 data set itself is RPBE)",
             "molecules on metal and alloy surfaces",
+            dispersion=False,
         ),
         _mh1(
-            "omol", "wB97M-V/def2-TZVPD (OMol25)", "molecules, ions, metal complexes, electrolytes"
+            "omol",
+            "wB97M-V/def2-TZVPD (OMol25)",
+            "molecules, ions, metal complexes, electrolytes",
+            dispersion=True,
         ),
         _mh1(
             "omat_pbe",
             "PBE+U (OMat24)",
             "inorganic crystals, off equilibrium too; the general-purpose head",
+            dispersion=False,
         ),
     ),
 )

@@ -23,11 +23,12 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Head(
             name="materials",
             level_of_theory="PBE",
+            dispersion=False,
             domain="oxides [bulk]",
             elements=("O", "Mg"),
             licence="CC-BY-4.0",
         ),
-        Head(name="surfaces", citation="arXiv:2510.25380"),
+        Head(name="surfaces", dispersion=True, citation="arXiv:2510.25380"),
         Head(name="molecules"),
     ]
     path = tmp_path_factory.mktemp("models") / "M.mhff"
@@ -47,6 +48,7 @@ def test_json(path: Path, mhff: Here) -> None:
     assert [head["name"] for head in summary["heads"]] == list(HEADS)
     assert summary["heads"][0]["elements"] == ["O", "Mg"]
     assert summary["heads"][0]["level_of_theory"] == "PBE"
+    assert [head["dispersion"] for head in summary["heads"]] == [False, True, None]
     assert set(summary["heads"][2]["E0s"]) == set(summary["elements"])
     assert summary["architecture"]["n_channels"] == 4
     assert summary["provenance"]["settings"] == {"epochs": 3}
@@ -72,6 +74,7 @@ def test_tables(path: Path, mhff: Here) -> None:
     out = output_of(done)
     assert done.stderr == ""
     for words in (
+        "not included",
         "H, C, N, O, Mg",
         "4 A, 2 layers",
         "oxides [bulk]",

@@ -73,6 +73,9 @@ def test_heads_elements_and_size() -> None:
     assert all(
         head.level_of_theory != "unknown" and head.licence != "unknown" for head in model.heads
     )
+    contain = {head.name for head in model.heads if head.dispersion}
+    assert contain == {"molecules"}, "wB97M-D3(BJ) has dispersion; PBE and RPBE lack it"
+    assert all(head.dispersion is not None for head in model.heads)
     assert model_path("mini").stat().st_size <= MAX_FILE_SIZE
 
 

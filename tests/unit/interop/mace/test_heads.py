@@ -47,6 +47,9 @@ def test_mace_mh_1_is_known_by_its_heads_and_shape() -> None:
     levels = {head.name: head.level_of_theory for head in info.heads}
     assert levels["matpes_r2scan"].startswith("r2SCAN")
     assert levels["spice_wB97M"].startswith("wB97M-D3(BJ)")
+    with_dispersion = [head.name for head in info.heads if head.dispersion]
+    assert with_dispersion == ["spice_wB97M", "omol"]
+    assert not [head.name for head in info.heads if head.dispersion is None]
     assert all(
         "2510.25380" in head.citation and head.licence.startswith("ASL") for head in info.heads
     )
@@ -67,6 +70,7 @@ def test_nothing_is_guessed(changes: dict[str, object]) -> None:
     assert info.published_as is None
     assert {head.level_of_theory for head in info.heads} == {"unknown"}
     assert {head.licence for head in info.heads} == {"unknown"}
+    assert {head.dispersion for head in info.heads} == {None}
 
 
 def test_the_user_has_the_last_word(tmp_path: Path) -> None:
@@ -85,6 +89,12 @@ def test_the_user_overrules_the_table(tmp_path: Path) -> None:
     assert info.heads[3].licence.startswith("ASL")
 
 
+def test_the_user_knows_whether_dispersion_is_in_the_data(tmp_path: Path) -> None:
+    text = "dispersion: true\nheads: {b: {dispersion: no}}"
+    a, b = describe_heads(small(), given(tmp_path, text)).heads
+    assert (a.dispersion, b.dispersion) == (True, False)
+
+
 def test_texts_become_one_line(tmp_path: Path) -> None:
     head, _ = describe_heads(small(), given(tmp_path, "citation: |\n  A. Author,\n  2026\n")).heads
     assert head.citation == "A. Author, 2026"
@@ -98,6 +108,10 @@ def test_texts_become_one_line(tmp_path: Path) -> None:
         (
             "heads: {a: {theory: PBE}}",
             "heads.a.theory: extra inputs are not permitted; write it as heads: ",
+        ),
+        (
+            "heads: {a: {dispersion: D3}}",
+            "heads.a.dispersion: input should be a valid boolean",
         ),
         ("- a", "the file: input should be a valid dictionary"),
         ("heads: [", "is not valid YAML"),
