@@ -29,6 +29,12 @@ def lammps_input(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")] = Path(
         "lammps"
     ),
+    file_format: Annotated[
+        str | None,
+        typer.Option(
+            "--format", help="ASE's name of the structure's format, where ASE cannot tell."
+        ),
+    ] = None,
     dtype: Annotated[
         str | None,
         typer.Option(help="float32 or float64, for models; compiled files have their own."),
@@ -43,7 +49,7 @@ def lammps_input(
     file = read_source(model)
     can = read_capabilities(file)
     check_folder(output)
-    atoms = read_structure(structure)
+    atoms = read_structure(structure, file_format)
     chosen = can.default_head if head is None else can.heads.complete(head)
     content = content_of(atoms, can, chosen)
     program = _program(file, can, atoms, dtype)
@@ -55,7 +61,7 @@ def lammps_input(
     typer.echo(f"wrote {output}; run it there with: lmp -in {SCRIPT}")
 
 
-def read_structure(name: str) -> Atoms:
+def read_structure(name: str, file_format: str | None = None) -> Atoms:
     """The last structure of a file; MHFFError for what ASE does not read."""
     import ase.io
     from ase import Atoms
@@ -65,12 +71,12 @@ def read_structure(name: str) -> Atoms:
     if not Path(name).is_file() and not Path(name.rpartition("@")[0]).is_file():
         raise MHFFError(f"no file '{name}': give a structure in a format that ASE reads")
     try:
-        atoms = ase.io.read(name)
+        atoms = ase.io.read(name, format=file_format)
     except Exception as error:  # each format fails in its own way
         reason = printable(" ".join(str(error).split())) or type(error).__name__
         raise MHFFError(
             f"ASE cannot read a structure from '{name}' ({reason}); give a file in one of its "
-            "formats"
+            "formats, and name the format with --format if ASE cannot tell"
         ) from error
     if not isinstance(atoms, Atoms):
         raise MHFFError(f"expected one structure, got all of '{name}'; name one as FILE@NUMBER")

@@ -95,6 +95,14 @@ def test_structures_that_cannot_be_read(mhff: Here, model: Path, tmp_path: Path)
     assert "mhff: this structure has no atoms" in mhff("lammps-input", empty, *rest).stderr
 
 
+def test_a_format_that_ase_cannot_tell(mhff: Here, model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.data"
+    ase.io.write(path, adsorbate(), format="lammps-data", masses=True)
+    command = ("lammps-input", path, "--model", model, "-o", tmp_path / "out")
+    assert "name the format with --format" in refusal_of(mhff(*command))
+    assert "66 atoms" in output_of(mhff(*command, "--format", "lammps-data"))
+
+
 def test_a_structure_of_a_trajectory(mhff: Here, model: Path, tmp_path: Path) -> None:
     path = tmp_path / "a.xyz"
     ase.io.write(path, [adsorbate(), adsorbate()[:64]])
