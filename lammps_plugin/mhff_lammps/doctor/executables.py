@@ -17,6 +17,7 @@ PACKAGES = re.compile(r"^Installed packages:(.*?)^List of", re.MULTILINE | re.DO
 BACK_END = re.compile(r"^KOKKOS package API:\s*(.+)$", re.MULTILINE)
 KOKKOS_VERSION = re.compile(r"^Kokkos library version:\s*(.+)$", re.MULTILINE)
 MPI = re.compile(r"^MPI v[\d.]+:\s*(.+)$", re.MULTILINE)
+GPU_BACK_ENDS = ("CUDA", "HIP", "SYCL")
 STUBS = "MPI STUBS"
 """LAMMPS' name of the library with which it is built without MPI."""
 DISPERSION = "dispersion/d3"
@@ -35,6 +36,11 @@ class Build:
     """Name and version of the MPI library, such as "MPICH 5.0.2"."""
     has_dispersion: bool
     """Whether it has `pair_style dispersion/d3`."""
+
+    @property
+    def needs_gpu(self) -> bool:
+        """Whether KOKKOS is built for GPUs, and then cannot be turned on without one."""
+        return any(name in self.kokkos for name in GPU_BACK_ENDS)
 
     @property
     def has_mpi(self) -> bool:

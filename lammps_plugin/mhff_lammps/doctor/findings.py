@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from mhff.doctor.core import NVIDIA_DRIVER
 from mhff.doctor.findings import Check, Finding
 from mhff.doctor.questions import NoAnswerError, ask, ask_python
 from mhff.errors import listing
@@ -18,6 +19,11 @@ from mhff_lammps.doctor.executables import DISPERSION, Build, programs, read_bui
 from mhff_lammps.instance import SUPPORTED_VERSION
 
 BUILD_IT = "run make lammps in mhff's source folder, which builds a suitable one"
+BUILD_KOKKOS = "run make lammps-kokkos in mhff's source folder, which builds a suitable one"
+GPU = ("g", "1")
+THREAD = ("t", "1")
+PACKAGE = ("-pk", "kokkos", "newton", "on", "neigh", "half")
+"""Settings of KOKKOS that ML-IAP needs."""
 NEEDED_PACKAGES = ("ML-IAP", "PYTHON")
 REBUILD = (
     "build LAMMPS with -D PKG_ML-IAP=yes -D PKG_PYTHON=yes -D MLIAP_ENABLE_PYTHON=yes, or "
@@ -63,9 +69,8 @@ def _of_program(name: str, program: Path) -> Iterator[Finding]:
         return
     yield Finding(f"{name} packages", True, " ".join(sorted(build.packages)))
     yield _dispersion(name, build)
-    back_end = build.kokkos or "none: a plain build, which runs on CPUs"
-    yield Finding(f"{name} kokkos", True, back_end)
     yield from _inside(name, program, build)
+    yield _kokkos(name, program, build)
 
 
 def _version(name: str, program: Path, build: Build) -> Finding:
@@ -108,6 +113,22 @@ def _inside(name: str, program: Path, build: Build) -> Iterator[Finding]:
     yield from _mpi(name, program, build, facts)
 
 
+def _kokkos(name: str, program: Path, build: Build) -> Finding:
+    """KOKKOS has a coupling of its own, which must load a model, too."""
+    name = f"{name} kokkos"
+    if not build.kokkos:
+        return Finding(name, True, "none: a plain build, which runs on CPUs")
+    if build.needs_gpu and not NVIDIA_DRIVER.exists():
+        return Finding(name, True, f"{build.kokkos}: -k on needs a GPU; without it a plain build")
+    switch = GPU if build.needs_gpu else THREAD
+    try:
+        _run_probe(program, "-k", "on", *switch, "-sf", "kk", *PACKAGE)
+    except NoAnswerError as error:
+        found = f"{build.kokkos}, cannot load mhff ({_reason(error.output) or error})"
+        return Finding(name, False, found, BUILD_KOKKOS)
+    return Finding(name, True, f"{build.kokkos}, loads models of mhff")
+
+
 def _first_on_path() -> str:
     return (
         f"put {Path(sys.executable).parent} first on PATH: LAMMPS takes the environment of the "
@@ -115,11 +136,11 @@ def _first_on_path() -> str:
     )
 
 
-def _run_probe(program: Path) -> str:
+def _run_probe(program: Path, *arguments: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / probe.FILE).write_bytes(probe.PICKLE)
         (Path(folder) / "in.probe").write_text(probe.INPUT)
-        return ask([program, "-in", "in.probe", "-log", "none"], Path(folder))
+        return ask([program, *arguments, "-in", "in.probe", "-log", "none"], Path(folder))
 
 
 def _after(start: str, output: str) -> str | None:

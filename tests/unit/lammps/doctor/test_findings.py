@@ -26,12 +26,18 @@ EMBEDDED = f"{probe.PYTHON}3.11.7 in /env"
 
 
 def lammps_says(
-    monkeypatch: pytest.MonkeyPatch, folder: Path, help_text: str, run: str = "", code: int = 0
+    monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
+    help_text: str,
+    run: str = "",
+    code: int = 0,
+    kokkos: str = "",
 ) -> dict[str, Finding]:
     """Findings about a program that prints this with -h and when it runs an input."""
     program = folder / "lmp"
     program.write_text(
         f"#!/bin/sh\n[ $1 = -h ] && printf %s {shlex.quote(help_text)} && exit 0\n"
+        f"[ $1 = -k ] && printf %s {shlex.quote(kokkos)} && exit {int('Error' in kokkos)}\n"
         f"printf %s {shlex.quote(run)}\nexit {code}\n"
     )
     program.chmod(0o755)
@@ -178,6 +184,39 @@ def test_a_build_without_mpi_runs_on_one_rank(
     text = PLAIN.replace(line, "MPI v1.0: LAMMPS MPI STUBS for LAMMPS version 4 Jul 2026")
     finding = lammps_says(monkeypatch, tmp_path, text, answer(mpi4py=None))["lmp mpi"]
     assert (finding.ok, finding.found) == (True, "none: it runs on one rank")
+
+
+WITH_KOKKOS = PLAIN.replace(
+    "Installed packages:",
+    "KOKKOS package API: {}\nKokkos library version: 5.1.0\nInstalled packages:",
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "ok", "found"),
+    [
+        (answer(), True, "loads models of mhff"),
+        ("ModuleNotFoundError: No module named 'x'\n", False, "No module named 'x'"),
+    ],
+)
+def test_the_coupling_of_kokkos(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: str, ok: bool, found: str
+) -> None:
+    text = WITH_KOKKOS.format("OpenMP Serial")
+    finding = lammps_says(monkeypatch, tmp_path, text, answer(), kokkos=said)["lmp kokkos"]
+    assert (finding.ok, bool(finding.mend)) == (ok, not ok)
+    assert finding.found.startswith("OpenMP Serial (5.1.0), ")
+    assert found in finding.found
+
+
+def test_kokkos_for_gpus_is_not_started_without_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(findings, "NVIDIA_DRIVER", tmp_path / "none")
+    text = WITH_KOKKOS.format("CUDA Serial")
+    finding = lammps_says(monkeypatch, tmp_path, text, answer(), kokkos="Error")["lmp kokkos"]
+    assert (finding.ok, finding.mend) == (True, "")
+    assert "-k on needs a GPU" in finding.found
 
 
 def test_a_program_that_is_not_lammps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
