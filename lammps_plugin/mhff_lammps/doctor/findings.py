@@ -49,10 +49,10 @@ def executables() -> Iterator[Finding]:
     if not found:
         yield Finding("lammps", False, "no lmp in this environment and none on PATH", BUILD_IT)
     for name, program in found.items():
-        yield from _of_program(name, program)
+        yield from of_program(name, program)
 
 
-def _of_program(name: str, program: Path) -> Iterator[Finding]:
+def of_program(name: str, program: Path) -> Iterator[Finding]:
     """Findings about one program; its questions stop at the first that it cannot answer."""
     try:
         build = read_build(ask([program, "-h"]))
