@@ -92,7 +92,7 @@ class MHFFCalculator(Calculator):
         # a copy, so that nothing can change the head behind the calculator's back
         self.head = copy.deepcopy(self.capabilities.default_head if head is None else head)
         if self.head is not None or len(self.capabilities.heads) == 1:
-            self.capabilities.heads.row(self.head)  # report a wrong head now
+            self.capabilities.head_row(self.head)  # report a wrong head now
         self.neighbours = VerletList(self.capabilities.r_max, skin)
         self._once = OnceOnly()
         self._symbols: list[str] = []
@@ -179,14 +179,14 @@ class MHFFCalculator(Calculator):
         """The weight of each head; remembered for names, which are asked for at every step."""
         if isinstance(head, str) and head in self._rows:
             return self._rows[head]
-        row = tuple(self.capabilities.heads.row(head).tolist())
+        row = tuple(self.capabilities.head_row(head).tolist())
         if isinstance(head, str):
             self._rows[head] = row
         return row
 
     def _weights_of(self, choice: _Choice, n_atoms: int) -> torch.Tensor:
         if choice.head_of_atom is not None:
-            return self.capabilities.heads.rows(choice.head_of_atom)
+            return self.capabilities.head_rows(choice.head_of_atom)
         return torch.tensor(choice.head_weights, dtype=torch.float64).repeat(n_atoms, 1)
 
     def head_weights(self, atoms: Atoms) -> torch.Tensor:
@@ -202,7 +202,7 @@ class MHFFCalculator(Calculator):
 
     def set_head(self, head: HeadSpec) -> None:
         """Choose another head or mix; the results are recalculated."""
-        self.capabilities.heads.row(head)
+        self.capabilities.head_row(head)
         self.head = copy.deepcopy(head)
         self.reset()
 

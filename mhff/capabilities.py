@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import torch
-from pydantic import BaseModel, ConfigDict
+from collections.abc import Sequence
 
+import torch
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from mhff.errors import MHFFError, listing
 from mhff.graph import DEFAULT_STATE
 from mhff.heads import Heads, HeadSpec
+from mhff.mixes import Mix
 from mhff.model.config import CutoffRadius, ModelConfig, StateEmbedding
 from mhff.options import Precision
 
@@ -23,20 +27,56 @@ class Capabilities(BaseModel):
     precision: Precision
     device: str = "cpu"
     default_head: str | None = None
-    """Head that was chosen when a program was compiled; None for a model."""
+    """Head or mix that was chosen when a program was compiled; None for a model."""
+    mixes: tuple[Mix, ...] = ()
+    """Mixes that were named when a program was compiled; none for a model."""
     state_embeddings: tuple[StateEmbedding, ...] = ()
     """The state inputs that matter: total charge, spin multiplicity, both or neither."""
     default_state: tuple[float, float] = DEFAULT_STATE
     """Charge and multiplicity if none are given."""
+
+    @model_validator(mode="after")
+    def _mixes_are_of_these_heads(self) -> Capabilities:
+        try:
+            self.heads.check_mixes(self.mixes)
+        except MHFFError as error:
+            raise ValueError(str(error)) from error
+        return self
 
     @property
     def dtype(self) -> torch.dtype:
         """The precision as a torch dtype."""
         return self.precision.dtype
 
+    @property
+    def head_names(self) -> tuple[str, ...]:
+        """Names that may be chosen: heads, then mixes."""
+        return (*self.heads.names, *(mix.name for mix in self.mixes))
+
     def head_row(self, head: HeadSpec | None) -> torch.Tensor:
-        """Head weights `[n_heads]` of a head or a mix; None is the default head or the only one."""
-        return self.heads.row(self.default_head if head is None else head)
+        """Head weights `[n_heads]` of a head or a mix; None is the default head or the only one.
+
+        Raises MHFFError, naming those that exist, for an unknown one.
+        """
+        chosen = self.default_head if head is None else head
+        for mix in self.mixes:
+            if mix.name == chosen:
+                return self.heads.row(mix.weights)
+        if self.mixes and isinstance(chosen, str) and chosen not in self.heads.names:
+            raise MHFFError(
+                f"unknown head {chosen!r}: this program has the heads {listing(self.heads.names)} "
+                f"and the mixes {listing(self.mixes)}; choose one of them"
+            )
+        return self.heads.row(chosen)
+
+    def head_rows(self, names: Sequence[str]) -> torch.Tensor:
+        """Head weights `[n_atoms, n_heads]`, float64, from the name of a head or mix per atom."""
+        rows = {name: self.head_row(name) for name in dict.fromkeys(names)}
+        position = {name: index for index, name in enumerate(rows)}
+        table = torch.zeros(len(rows), len(self.heads), dtype=torch.float64)
+        for name, row in rows.items():
+            table[position[name]] = row
+        return table[torch.tensor([position[name] for name in names], dtype=torch.int64)]
 
 
 def model_capabilities(

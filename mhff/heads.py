@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchema
 from pydantic_core import CoreSchema, core_schema
 
 from mhff.errors import MHFFError, listing, one_line
+from mhff.mixes import Mix
 
 MIX_TOLERANCE = 1e-9
 """Tolerance on the sum of the weights of a mix given by name, which must be 1."""
@@ -159,10 +160,17 @@ class Heads(Sequence[Head]):
             )
         return weights
 
-    def rows(self, names: Sequence[str]) -> torch.Tensor:
-        """Head weights `[n_atoms, n_heads]`, float64, from one head name per atom."""
-        one_hot = torch.eye(len(self), dtype=torch.float64)
-        return one_hot[torch.tensor([self.index(name) for name in names], dtype=torch.int64)]
+    def check_mixes(self, mixes: Sequence[Mix]) -> None:
+        """Raise MHFFError unless names are unique, and weights are of these heads and sum to 1."""
+        taken = list(self.names)
+        for mix in mixes:
+            if mix.name in taken:
+                raise MHFFError(
+                    f"the name '{mix.name}' of a mix is taken: there are {listing(taken)}; choose "
+                    "another"
+                )
+            taken.append(mix.name)
+            self.row(mix.weights)
 
     def extrapolations(self, weights: torch.Tensor, symbols: Sequence[str]) -> list[str]:
         """A sentence for each head that is used for elements it was not trained on.

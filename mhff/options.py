@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from mhff.errors import MHFFError, listing
+from mhff.mixes import EXAMPLE, Mix, parse_mix
 
 if TYPE_CHECKING:
     import torch
@@ -73,6 +74,10 @@ class CompileOptions(BaseModel):
     head: Annotated[
         str | None, Help("Default head; the beginning of its name is enough. All heads stay.")
     ] = None
+    mix: Annotated[
+        tuple[Mix, ...],
+        Help(f"Another name to choose, for a mix of heads: {EXAMPLE}; may be repeated."),
+    ] = ()
     elements: Annotated[
         tuple[str, ...] | None, Help("Keep only these elements, e.g. Mg,O,H; all by default.")
     ] = None
@@ -109,6 +114,12 @@ class CompileOptions(BaseModel):
     @classmethod
     def _device_name(cls, value: Any) -> str:
         return str(value)
+
+    @field_validator("mix", mode="before")
+    @classmethod
+    def _parse_mixes(cls, value: Any) -> Any:
+        """Mixes may be given as words, such as `screened=0.7*materials+0.3*surfaces`."""
+        return tuple(parse_mix(mix) if isinstance(mix, str) else mix for mix in value or ())
 
     @field_validator("elements", mode="before")
     @classmethod

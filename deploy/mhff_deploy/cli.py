@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from mhff.engines import engine_names
 from mhff.errors import MHFFError, listing
+from mhff.mixes import Mix, make_mix
 from mhff.options import CompileOptions, Help
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from mhff.heads import Heads
     from mhff.options import Form
     from mhff_deploy.artefact.content import Manifest
+
+KINDS: dict[Any, Any] = {float | None: float, tuple[Mix, ...]: list[str]}
+"""What the command line takes for a type of field; a word for any other."""
 
 
 def with_compile_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -30,10 +34,10 @@ def with_compile_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
-    """A field as an option: a number or a word; None if it has no default."""
+    """A field as an option: a number, a word or several words; None if it has no default."""
     (about,) = (entry for entry in field.metadata if isinstance(entry, Help))
-    kind = float if field.annotation == float | None else str
-    default = None if field.default is None else str(field.default)
+    kind: Any = KINDS.get(field.annotation, str)
+    default = str(field.default) if field.default else None
     return inspect.Parameter(
         about.name or name,
         inspect.Parameter.KEYWORD_ONLY,
@@ -79,7 +83,9 @@ def compile_command(
     loaded = from_bytes(file.content, file.name)
     asked = CompileOptions.model_validate(_options(given))
     options = asked.but(
-        head=_chosen(loaded.heads, asked.head), form=_form(engine_target, target, asked.form)
+        head=_chosen(loaded.heads, asked),
+        mix=[_complete(loaded.heads, mix) for mix in asked.mix],
+        form=_form(engine_target, target, asked.form),
     )
     console = Console(stderr=True)
     with console.status("") as status:
@@ -90,23 +96,31 @@ def compile_command(
         artefact, manifest = build(loaded, options, target, say)
     content = engine_target.wrap(artefact)
     write_atomically(output, content)
-    for line in _report(manifest, loaded.heads):
+    for line in _report(manifest):
         typer.echo(line)
     seconds = time.monotonic() - start
     size = f"{len(content) / 1e6:.1f} MB"
     typer.echo(f"wrote {output}: {target}, {manifest.form}, {size}, {seconds:.0f} s")
 
 
-def _chosen(heads: Heads, beginning: str | None) -> str:
-    """The default head of the program: the one that is named, or the only one."""
-    if beginning is not None:
-        return heads.complete(beginning)
+def _chosen(heads: Heads, asked: CompileOptions) -> str:
+    """The default head of the program: the head or mix that is named, or the only head."""
+    if asked.head in [mix.name for mix in asked.mix]:
+        return str(asked.head)
+    if asked.head is not None:
+        return heads.complete(asked.head)
     if len(heads) > 1:
         raise MHFFError(
             f"no head given: this model has the heads {listing(heads.names)}; choose one with "
             "--head"
         )
     return heads.names[0]
+
+
+def _complete(heads: Heads, mix: Mix) -> Mix:
+    """A mix with the full names of its heads."""
+    terms = [(heads.complete(beginning), weight) for beginning, weight in mix.weights.items()]
+    return make_mix(mix.name, terms)
 
 
 def _form(target: Target, name: str, form: Form | None) -> Form:
@@ -121,7 +135,7 @@ def _form(target: Target, name: str, form: Form | None) -> Form:
     return form
 
 
-def _report(manifest: Manifest, heads: Heads) -> list[str]:
+def _report(manifest: Manifest) -> list[str]:
     """A few lines about the program."""
     can = manifest.capabilities
     errors = manifest.largest_errors
@@ -133,8 +147,8 @@ def _report(manifest: Manifest, heads: Heads) -> list[str]:
             f"{tables.measured:.1e} eV/A, asked {tables.asked:g}"
         )
     return [
-        f"head {can.default_head} of {listing(heads.names)}; elements {listing(can.elements)}; "
-        f"{can.precision} on {can.device}",
+        f"head {can.default_head} of {listing([*can.heads.names, *can.mixes])}; "
+        f"elements {listing(can.elements)}; {can.precision} on {can.device}",
         f"{how_exact}; {_kernels(manifest)}",
         f"largest errors against the eager float64 model: {errors['node_energies']:.1e} eV per "
         f"atom, {errors['forces']:.1e} eV/A in forces on atoms, relative to the largest gradient",

@@ -1,17 +1,17 @@
 """Labels: what a user writes in `pair_coeff` for each atom type, an element or element@head.
 
-LAMMPS refuses a wrong label without asking the model, so the valid labels are printed when a file
-is loaded.
+A mix that was named when the program was compiled stands where a head does. LAMMPS compares labels
+with `Labels.names` when it reads `pair_coeff`, and refuses a wrong one without asking the model. So
+the valid labels are printed when a file is loaded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 
-from mhff.heads import Heads
+from mhff.capabilities import Capabilities
 
 N_EXAMPLES = 2
 """Number of elements in the example that `help` prints."""
@@ -23,30 +23,32 @@ class Label(NamedTuple):
     name: str
     element: str
     head: str
+    """A head or a mix."""
 
 
 class Labels:
     """All labels of a program; LAMMPS gives the label of an atom as its position in `names`."""
 
-    def __init__(self, elements: Sequence[str], heads: Heads, default_head: str | None) -> None:
+    def __init__(self, program: Capabilities) -> None:
         """A plain element means the default head, or the only one; otherwise it is not a label."""
-        if default_head is None and len(heads) == 1:
-            default_head = heads.names[0]
-        self.elements = tuple(elements)
-        self.heads = heads
-        self.default_head = default_head
+        self.program = program
+        self.elements = program.elements
+        self.heads = program.heads
+        self.default_head = program.default_head
+        if self.default_head is None and len(self.heads) == 1:
+            self.default_head = self.heads.names[0]
         self._labels = [
             Label(f"{element}@{head}", element, head)
-            for head in heads.names
-            for element in elements
+            for head in program.head_names
+            for element in self.elements
         ]
-        if default_head is not None:
-            plain = [Label(element, element, default_head) for element in elements]
+        if self.default_head is not None:
+            plain = [Label(element, element, self.default_head) for element in self.elements]
             self._labels = plain + self._labels
         self.names = [label.name for label in self._labels]
         species = [self.elements.index(label.element) for label in self._labels]
         self._species = torch.tensor(species, dtype=torch.int64)
-        self._head_weights = heads.rows([label.head for label in self._labels])
+        self._head_weights = program.head_rows([label.head for label in self._labels])
 
     def species(self, labels: torch.Tensor) -> torch.Tensor:
         """Position in `elements` of each atom's element, `[n]`; `labels [n]` index `names`."""
@@ -63,14 +65,20 @@ class Labels:
         return self.heads.extrapolations(self._head_weights[used], symbols)
 
     def help(self) -> str:
-        """Two lines for the screen that say what to write in `pair_coeff`."""
-        elements = self.elements[:N_EXAMPLES]
-        heads = " ".join(self.heads.names)
-        example = " ".join(f"{element}@{self.heads.names[0]}" for element in elements)
+        """Lines for the screen that say what to write in `pair_coeff`."""
+        choices = f"heads {' '.join(self.heads.names)}"
         if self.default_head is not None:
-            heads += f" (default {self.default_head})"
-            example = f"{' '.join(elements)}   (default head)   or   {example}"
+            choices += f" (default {self.default_head})"
+        if self.program.mixes:
+            choices += f"; mixes {' '.join(map(str, self.program.mixes))}"
         return (
-            f"mhff: elements {' '.join(self.elements)}; heads {heads}\n"
-            f"mhff: one label per atom type, as in   pair_coeff * * {example}"
+            f"mhff: elements {' '.join(self.elements)}; {choices}\n"
+            f"mhff: one label per atom type, as in   pair_coeff * * {self._example()}"
         )
+
+    def _example(self) -> str:
+        elements = self.elements[:N_EXAMPLES]
+        example = " ".join(f"{element}@{self.heads.names[0]}" for element in elements)
+        if self.default_head is None:
+            return example
+        return f"{' '.join(elements)}   (default head)   or   {example}"

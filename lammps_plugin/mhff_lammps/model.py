@@ -34,7 +34,7 @@ class MHFFModel:
         """`artefact`: content of an artefact; raises MHFFError if it is damaged."""
         self._artefact = artefact
         can = read_manifest(artefact, FILE).capabilities
-        self.labels = Labels(can.elements, can.heads, can.default_head)
+        self.labels = Labels(can)
         self.element_types = self.labels.names
         self.rcutfac = 0.5 * can.r_max
         """Half the cutoff of every pair, A: LAMMPS adds this value for each of the two atoms."""

@@ -45,7 +45,8 @@ def evaluate_structures(
 def _sample(structure: LabelledStructure, head: str | None, can: Capabilities) -> Batch:
     names = can.heads.names
     only = names[0] if len(names) == 1 else None
-    chosen = head or structure.head or can.default_head or only
+    default = can.default_head if can.default_head in names else None  # labels belong to no mix
+    chosen = head or structure.head or default or only
     if chosen is None:
         raise MHFFError(
             f"{structure.place} does not say which head it belongs to: choose one of "

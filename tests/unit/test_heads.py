@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from mhff.errors import MHFFError
 from mhff.heads import Head, Heads, OnceOnly
+from mhff.mixes import parse_mix
 
 HEADS = Heads(
     [
@@ -129,11 +130,26 @@ def test_no_head_is_a_choice_only_if_there_is_one() -> None:
         HEADS.row(None)
 
 
-def test_rows() -> None:
-    assert HEADS.rows(["surfaces", "materials"]).tolist() == [[0, 0, 1], [1, 0, 0]]
-    assert HEADS.rows([]).shape == (0, 3)
-    with pytest.raises(MHFFError, match=r"unknown head 'x'"):
-        HEADS.rows(["surfaces", "x"])
+@pytest.mark.parametrize(
+    ("mixes", "sentence"),
+    [
+        (["surfaces=1*materials"], "the name 'surfaces' of a mix is taken: there are materials,"),
+        (["a=1*materials", "a=1*surfaces"], "the name 'a' of a mix is taken: there are .*, a;"),
+        (["a=1*bulk"], "unknown head 'bulk'"),
+        (["a=0.5*materials"], "the weights of a head mix must sum to 1, got "),
+        (["a=0.5*materials+0.5*b", "b=1*surfaces"], "unknown head 'b'"),
+    ],
+)
+def test_mixes_have_names_of_their_own_and_weights_of_heads(
+    mixes: list[str], sentence: str
+) -> None:
+    HEADS.check_mixes([parse_mix("a=0.5*materials+0.5*surfaces"), parse_mix("b=1*surfaces")])
+    with pytest.raises(MHFFError, match=f"^{sentence}"):
+        HEADS.check_mixes([parse_mix(mix) for mix in mixes])
+
+
+def rows(*names: str) -> torch.Tensor:
+    return torch.stack([HEADS.row(name) for name in names])
 
 
 def test_a_sentence_for_each_head_that_extrapolates() -> None:
@@ -144,9 +160,9 @@ def test_a_sentence_for_each_head_that_extrapolates() -> None:
     )
     assert HEADS.extrapolations(HEADS.row("surfaces"), symbols) == [sentence.format("H, Mg")]
     assert HEADS.extrapolations(HEADS.row("molecules"), symbols) == [], "no record, no judgement"
-    per_atom = HEADS.rows(["materials", "surfaces", "molecules", "materials"])
+    per_atom = rows("materials", "surfaces", "molecules", "materials")
     assert HEADS.extrapolations(per_atom, symbols) == []
-    per_atom = HEADS.rows(["surfaces", "materials", "materials", "surfaces"])
+    per_atom = rows("surfaces", "materials", "materials", "surfaces")
     assert HEADS.extrapolations(per_atom, symbols) == [
         sentence.format("C, H").replace("surfaces", "materials"),
         sentence.format("Mg"),
@@ -178,14 +194,6 @@ def test_a_mix_that_does_not_sum_to_one_is_refused(
     mix["surfaces"] += sign * error
     with pytest.raises(MHFFError, match=r"^the weights of a head mix must sum to 1, got "):
         HEADS.row(mix)
-
-
-@given(names=st.lists(st.sampled_from(HEADS.names), max_size=20))
-def test_rows_are_those_of_the_names(names: list[str]) -> None:
-    rows = HEADS.rows(names)
-    assert rows.shape == (len(names), len(HEADS))
-    for row, name in zip(rows, names, strict=True):
-        assert torch.equal(row, HEADS.row(name))
 
 
 @pytest.mark.parametrize("spec", [3, b"surfaces", ["surfaces"], 0.5])

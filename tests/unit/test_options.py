@@ -7,6 +7,7 @@ import torch
 from pydantic import ValidationError
 
 from mhff.errors import MHFFError
+from mhff.mixes import EXAMPLE, parse_mix
 from mhff.options import CompileOptions, Form, InstructionSet, Precision
 
 
@@ -50,8 +51,18 @@ def test_options_do_not_change_and_have_no_others() -> None:
 
 
 def test_what_is_written_is_read_back() -> None:
-    options = CompileOptions(elements=("O", "Mg"), precision=Precision.FLOAT32, charge=-1.0)
+    options = CompileOptions(
+        elements=("O", "Mg"), precision=Precision.FLOAT32, charge=-1.0, mix=(parse_mix(EXAMPLE),)
+    )
     assert CompileOptions.model_validate(options.model_dump(mode="json")) == options
+
+
+def test_mixes_may_be_words() -> None:
+    options = CompileOptions.model_validate({"mix": [EXAMPLE, "a=1*surfaces"]})
+    assert [str(mix) for mix in options.mix] == [EXAMPLE, "a=1.0*surfaces"]
+    assert CompileOptions.model_validate({"mix": None}).mix == ()
+    with pytest.raises(MHFFError, match=r"^expected a mix as NAME="):
+        CompileOptions.model_validate({"mix": ["a"]})
 
 
 def test_precisions_are_types_of_torch() -> None:

@@ -12,6 +12,7 @@ from rich.text import Text
 from mhff.describe import head_table, pairs, state_words
 from mhff.errors import MHFFError, listing
 from mhff.filekinds import Description, SourceFile
+from mhff.mixes import Mix
 from mhff.options import InstructionSet
 from mhff_deploy.artefact.compatibility import check_manifest
 from mhff_deploy.artefact.content import read_manifest
@@ -77,6 +78,8 @@ def _facts(summary: Mapping[str, Any]) -> dict[str, str]:
         "made with": f"mhff {summary['mhff_version']}, torch {summary['torch_version']}",
         "format": f"version {summary['format_version']}",
     }
+    if summary["mixes"]:
+        facts["mixes"] = listing(Mix(**mix) for mix in summary["mixes"])
     if summary["state_embeddings"]:
         charge, spin = summary["default_state"]
         facts["also takes"] = listing(

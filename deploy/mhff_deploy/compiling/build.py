@@ -51,7 +51,9 @@ def build(
         network = lowered.network
         capabilities = model_capabilities(
             network.config, model.heads, asked.precision, str(network.device)
-        ).model_copy(update={"default_head": asked.head, "default_state": state})
+        ).model_copy(
+            update={"default_head": asked.head, "mixes": asked.mix, "default_state": state}
+        )
         on_cpu = network.device.type == "cpu"
         manifest = Manifest(
             target=target,
@@ -105,7 +107,8 @@ def check_options(model: Model, options: CompleteOptions) -> tuple[float, float]
         )
     if options.form is Form.AOTI:
         check_compiler()
-    if options.head is not None:
+    model.heads.check_mixes(options.mix)
+    if options.head is not None and options.head not in [mix.name for mix in options.mix]:
         model.heads.index(options.head)
     return given_state(options.charge, options.spin, model.network.config.state_embeddings)
 

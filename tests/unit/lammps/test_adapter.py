@@ -9,7 +9,7 @@ import pytest
 import torch
 from ase import Atoms
 from lammps_data import NULL, R_MAX, Data, instance
-from manifests import HEADS, manifest
+from manifests import manifest
 from structures import triclinic
 from tolerances import SAME_NUMBERS, assert_close
 
@@ -109,7 +109,7 @@ def adapter() -> Adapter:
 
     can = manifest(capabilities={"r_max": R_MAX}).capabilities
     program = SimpleNamespace(evaluate=evaluate, capabilities=can)
-    return Adapter(program, Labels(can.elements, HEADS, "gas"))  # type: ignore[arg-type]
+    return Adapter(program, Labels(can))  # type: ignore[arg-type]
 
 
 def test_labels_are_read_at_every_step_and_warned_of_once(

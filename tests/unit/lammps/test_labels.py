@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from manifests import HEADS
+from manifests import manifest
 
 from mhff.heads import Head, Heads
+from mhff.mixes import parse_mix
 from mhff_lammps.labels import Labels
 
-ELEMENTS = ("H", "O")
+SOFT = parse_mix("soft=0.25*bulk+0.75*gas")
+
+
+def labels_of(default_head: str | None, **changes: Any) -> Labels:
+    """Labels of a program for H and O with the heads bulk and gas, with changes."""
+    able = {"default_head": default_head} | changes
+    return Labels(manifest(capabilities=able).capabilities)
 
 
 def positions(labels: Labels, *names: str) -> torch.Tensor:
@@ -16,29 +25,40 @@ def positions(labels: Labels, *names: str) -> torch.Tensor:
 
 
 def test_labels_mean_species_and_heads() -> None:
-    labels = Labels(ELEMENTS, HEADS, "gas")
+    labels = labels_of("gas")
     index = positions(labels, "O", "H@bulk", "O@gas")
     assert labels.species(index).tolist() == [1, 0, 1]
     assert labels.head_weights(index).tolist() == [[0, 1], [1, 0], [0, 1]]
 
 
 def test_plain_elements_need_a_default_head() -> None:
-    assert Labels(ELEMENTS, HEADS, None).names == ["H@bulk", "O@bulk", "H@gas", "O@gas"]
+    assert labels_of(None).names == ["H@bulk", "O@bulk", "H@gas", "O@gas"]
     only_head = Heads([Head(name="only")])
-    assert Labels(ELEMENTS, only_head, None).names == ["H", "O", "H@only", "O@only"]
+    assert labels_of(None, heads=only_head).names == ["H", "O", "H@only", "O@only"]
+
+
+def test_mixes_are_labels() -> None:
+    labels = labels_of("soft", mixes=(SOFT,))
+    index = positions(labels, "O", "H@soft", "O@gas")
+    assert labels.species(index).tolist() == [1, 0, 1]
+    assert labels.head_weights(index).tolist() == [[0.25, 0.75], [0.25, 0.75], [0, 1]]
+    (sentence,) = labels.warnings(index)
+    assert sentence.startswith("head 'gas' was not trained on O")
 
 
 def test_warns_of_elements_a_head_was_not_trained_on() -> None:
-    labels = Labels(ELEMENTS, HEADS, "gas")
+    labels = labels_of("gas")
     assert labels.warnings(positions(labels, "H@gas", "O@bulk")) == []
     (sentence,) = labels.warnings(positions(labels, "O"))
     assert sentence.startswith("head 'gas' was not trained on O")
 
 
 def test_help_shows_how_to_write_labels() -> None:
-    assert Labels(ELEMENTS, HEADS, "gas").help() == (
+    assert labels_of("gas").help() == (
         "mhff: elements H O; heads bulk gas (default gas)\n"
         "mhff: one label per atom type, as in   "
         "pair_coeff * * H O   (default head)   or   H@bulk O@bulk"
     )
-    assert Labels(ELEMENTS, HEADS, None).help().endswith("pair_coeff * * H@bulk O@bulk")
+    assert labels_of(None).help().endswith("pair_coeff * * H@bulk O@bulk")
+    with_mix = labels_of(None, mixes=(SOFT,)).help()
+    assert "; heads bulk gas; mixes soft=0.25*bulk+0.75*gas\n" in with_mix

@@ -140,6 +140,14 @@ def test_manifests_of_another_mhff_are_refused(changes: dict[str, Any], sentence
         read_manifest(with_manifest(empty_artefact(), **changes), "a.pt")
 
 
+def test_manifests_without_mixes_are_read() -> None:
+    """The first files of this format have none."""
+    fields = manifest().model_dump(mode="json")
+    del fields["options"]["mix"], fields["capabilities"]["mixes"]
+    old = {name: fields[name] for name in ("options", "capabilities")}
+    assert read_manifest(with_manifest(empty_artefact(), **old), "a.pt").capabilities.mixes == ()
+
+
 def test_members_that_inflate_are_not_read() -> None:
     stream = io.BytesIO(empty_artefact())
     with zipfile.ZipFile(stream, "a", zipfile.ZIP_DEFLATED) as archive:
@@ -169,6 +177,12 @@ FALSE_CLAIMS: dict[str, Callable[[Fields], object]] = {
     "a tiny cutoff": lambda fields: fields["capabilities"].update(r_max=1e-300),
     "heads with control characters": lambda fields: fields["capabilities"]["heads"][0].update(
         name="\x1b[2J"
+    ),
+    "a mix of heads that it lacks": lambda fields: fields["capabilities"].update(
+        mixes=[{"name": "a", "weights": {"dft": 1.0}}]
+    ),
+    "a mix with control characters": lambda fields: fields["capabilities"].update(
+        mixes=[{"name": "\x1b[2J", "weights": {"gas": 1.0}}]
     ),
 }
 

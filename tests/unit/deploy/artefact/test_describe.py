@@ -17,6 +17,7 @@ from mhff import MHFFError
 from mhff.describe import describe_file
 from mhff.filekinds import read_source
 from mhff.heads import Head, Heads
+from mhff.mixes import parse_mix
 from mhff.options import InstructionSet
 from mhff_deploy.artefact.content import Tables
 from mhff_deploy.artefact.describe import describe_artefact
@@ -41,6 +42,7 @@ def artefact(options: dict[str, Any] | None = None, **changes: Any) -> bytes:
         "default_head": "surfaces",
         "r_max": 4.0,
     }
+    able |= {"mixes": changes.pop("mixes", ())}
     asked = {"isa": InstructionSet.X86_64_V3} | (options or {})
     return empty_artefact(manifest(options=asked, capabilities=able, **(fields | changes)))
 
@@ -66,6 +68,7 @@ def test_json(path: Path, mhff: Here) -> None:
     assert (summary["tables"], summary["largest_errors"]) == (TABLES, ERRORS)
     assert (summary["torch_version"], summary["model_sha256"]) == (torch.__version__, "c0ffee")
     assert summary["problem"] is None
+    assert summary["mixes"] == []
 
 
 def test_shown(path: Path, mhff: Here) -> None:
@@ -88,6 +91,15 @@ def test_shown(path: Path, mhff: Here) -> None:
     ):
         assert words in out
     assert "epochs" not in out
+
+
+def test_mixes_are_shown(tmp_path: Path, mhff: Here) -> None:
+    path = tmp_path / "mixed.pt2"
+    mix = parse_mix("screened=0.7*materials+0.3*surfaces")
+    path.write_bytes(artefact(mixes=(mix,)))
+    assert "mixes         screened=0.7*materials+0.3*surfaces" in output_of(mhff("info", path))
+    (described,) = json.loads(output_of(mhff("info", path, "--json")))["mixes"]
+    assert described == {"name": "screened", "weights": {"materials": 0.7, "surfaces": 0.3}}
 
 
 def test_a_program_that_does_not_run_here_is_still_described(tmp_path: Path, mhff: Here) -> None:

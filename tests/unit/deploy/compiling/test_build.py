@@ -47,6 +47,15 @@ def test_float32_programs_keep_energies_in_float64() -> None:
     assert (energies.dtype, gradients.dtype) == (torch.float64, torch.float32)
 
 
+def test_a_mix_is_a_head_of_the_program() -> None:
+    mix = "screened=0.7*materials+0.3*surfaces"
+    content, _ = new_artefact(tiny_model(), form="torchscript", head="screened", mix=[mix])
+    able = read_manifest(content, "a").capabilities
+    assert able.default_head == "screened"
+    assert able.head_names == ("materials", "surfaces", "molecules", "screened")
+    assert able.head_row(None).tolist() == [0.7, 0.3, 0.0]
+
+
 def test_a_wrong_program_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
     original = build_module.lower
 
@@ -118,6 +127,7 @@ def test_modules_may_be_imported_in_inference_mode() -> None:
             {"head": "dft"},
             "^unknown head 'dft': this model has the heads materials, surfaces, molecules; choose",
         ),
+        ({"mix": ["x=0.5*surfaces"]}, "^the weights of a head mix must sum to 1, got "),
         ({"precision": "half"}, "^unknown dtype 'half': choose one of float32, float64$"),
         ({"form": "onnx"}, "^unknown form 'onnx': choose one of eager, aoti, torchscript$"),
         ({"isa": "z80"}, "^unknown instruction set 'z80': choose one of native, x86-64-v3$"),

@@ -25,6 +25,7 @@ OTHERS = {
     "table_error": 1e-3,
     "elements": ("O",),
     "isa": "x86-64-v3",
+    "mix": ("screened=0.7*materials+0.3*surfaces",),
 }
 """Options that make another program."""
 
