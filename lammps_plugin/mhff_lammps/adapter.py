@@ -24,6 +24,7 @@ from mhff_lammps.checks import (
     check_pairs,
     check_settings,
 )
+from mhff_lammps.energies import HeadEnergies
 from mhff_lammps.instance import Instances
 from mhff_lammps.labels import Labels
 
@@ -42,6 +43,7 @@ class Adapter:
     def __init__(self, evaluator: Evaluator, labels: Labels) -> None:
         self.evaluator = evaluator
         self.labels = labels
+        self.head_energies = HeadEnergies(evaluator.capabilities)
         self.instances = Instances()
         self._owners = np.zeros(0, dtype=np.int64)
         self._build: Build | None = None
@@ -71,6 +73,8 @@ class Adapter:
         edge_vectors, edge_index = read_edges(data, self._owners)
         graph = make_graph(edge_vectors, edge_index, species, state=self._state(len(species)))
         node_energies, edge_gradients = self.evaluator.evaluate(graph, weights)
+        if data.nlistatoms:
+            self.head_energies.write(lammps, torch.from_numpy(_listed(data)), node_energies)
         energies = (weights * node_energies.cpu()).sum(1).numpy()
         write_results(data, energies, edge_gradients.cpu().to(torch.float64).numpy())
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 
 from mhff.capabilities import Capabilities
+from mhff_lammps.energies import vector_name
 
 N_EXAMPLES = 2
 """Number of elements in the example that `help` prints."""
@@ -65,15 +66,17 @@ class Labels:
         return self.heads.extrapolations(self._head_weights[used], symbols)
 
     def help(self) -> str:
-        """Lines for the screen that say what to write in `pair_coeff`."""
+        """Lines for the screen that say what to write in `pair_coeff` and `fix property/atom`."""
         choices = f"heads {' '.join(self.heads.names)}"
         if self.default_head is not None:
             choices += f" (default {self.default_head})"
         if self.program.mixes:
             choices += f"; mixes {' '.join(map(str, self.program.mixes))}"
+        vectors = " ".join(vector_name(head) for head in self.program.head_names)
         return (
             f"mhff: elements {' '.join(self.elements)}; {choices}\n"
-            f"mhff: one label per atom type, as in   pair_coeff * * {self._example()}"
+            f"mhff: one label per atom type, as in   pair_coeff * * {self._example()}\n"
+            f"mhff: energies of heads, as in   fix ID all property/atom {vectors}"
         )
 
     def _example(self) -> str:

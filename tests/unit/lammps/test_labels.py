@@ -57,8 +57,10 @@ def test_help_shows_how_to_write_labels() -> None:
     assert labels_of("gas").help() == (
         "mhff: elements H O; heads bulk gas (default gas)\n"
         "mhff: one label per atom type, as in   "
-        "pair_coeff * * H O   (default head)   or   H@bulk O@bulk"
+        "pair_coeff * * H O   (default head)   or   H@bulk O@bulk\n"
+        "mhff: energies of heads, as in   fix ID all property/atom d_mhff_bulk d_mhff_gas"
     )
-    assert labels_of(None).help().endswith("pair_coeff * * H@bulk O@bulk")
+    assert "pair_coeff * * H@bulk O@bulk\n" in labels_of(None).help()
     with_mix = labels_of(None, mixes=(SOFT,)).help()
     assert "; heads bulk gas; mixes soft=0.25*bulk+0.75*gas\n" in with_mix
+    assert with_mix.endswith("d_mhff_bulk d_mhff_gas d_mhff_soft")
