@@ -7,6 +7,7 @@ In an input script, with units metal and on one rank:
     pair_style  mliap unified mini.mliap 0
     pair_coeff  * * Mg O H                               # the head that the file was compiled with
     pair_coeff  * * Mg@surfaces O@surfaces H@molecules   # a head per type; may change between runs
+    fix         heads all property/atom d_mhff_surfaces d_mhff_molecules    # both energies
 
 From Python, where models must be loaded first:
 
@@ -14,9 +15,9 @@ From Python, where models must be loaded first:
     mhff_lammps.load_model(lmp, "mini.mliap")            # then: pair_style mliap unified EXISTS 0
 
 LAMMPS loads and calls `model.py`. `adapter.py` does one step between LAMMPS and a compiled program,
-`labels.py` gives the labels of `pair_coeff` their meaning, `checks.py` refuses what would give
-wrong numbers, and `instance.py` finds the LAMMPS instance behind the data that LAMMPS hands over.
-None of them holds physics.
+`labels.py` gives the labels of `pair_coeff` their meaning, `energies.py` gives LAMMPS the energies
+of every head, `checks.py` refuses what would give wrong numbers, and `instance.py` finds the LAMMPS
+instance behind the data that LAMMPS hands over. None of them holds physics.
 """
 
 from importlib import import_module
