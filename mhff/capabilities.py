@@ -53,6 +53,10 @@ class Capabilities(BaseModel):
         """Names that may be chosen: heads, then mixes."""
         return (*self.heads.names, *(mix.name for mix in self.mixes))
 
+    def complete(self, beginning: str) -> str:
+        """Full name of a head, of which the beginning is enough, or of a mix."""
+        return beginning if beginning in self.head_names else self.heads.complete(beginning)
+
     def head_row(self, head: HeadSpec | None) -> torch.Tensor:
         """Head weights `[n_heads]` of a head or a mix; None is the default head or the only one.
 

@@ -148,11 +148,9 @@ def _head(model: str, beginning: str | None) -> str | None:
     from mhff.opening import read_capabilities
 
     described = read_capabilities(model)
-    return (
-        described.heads.complete(beginning)
-        if beginning is not None
-        else described.default_head or described.heads.names[0]
-    )
+    if beginning is not None:
+        return described.complete(beginning)
+    return described.default_head or described.heads.names[0]
 
 
 def _sizes(text: str | None) -> tuple[int, ...] | None:

@@ -34,6 +34,13 @@ def test_a_mix_may_be_the_default() -> None:
     assert program(default_head="soft").head_row(None).tolist() == [0.25, 0.75]
 
 
+def test_the_beginning_of_a_heads_name_is_enough() -> None:
+    able = program()
+    assert [able.complete(name) for name in ("b", "gas", "soft")] == ["bulk", "gas", "soft"]
+    with pytest.raises(MHFFError, match=r"^unknown head 'so'"):
+        able.complete("so")
+
+
 def test_a_row_per_atom() -> None:
     found = program().head_rows(["soft", "gas", "soft"])
     assert found.tolist() == [[0.25, 0.75], [0.0, 1.0], [0.25, 0.75]]

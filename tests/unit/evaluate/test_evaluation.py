@@ -18,6 +18,7 @@ from mhff.errors import MHFFError
 from mhff.evaluate.errors import group_by_type, grouped
 from mhff.evaluate.evaluation import evaluate_structures
 from mhff.evaluator import EagerEvaluator
+from mhff.mixes import parse_mix
 from mhff.modelfile import Model
 
 N_CELLS = 5
@@ -68,6 +69,16 @@ def test_structures_that_name_no_head(model: Model, data: Path) -> None:
         MHFFError, match=r"structure does not say .*: choose one of loose, tight with --head"
     ):
         evaluate_structures(EagerEvaluator(model), nameless)
+
+
+def test_a_mix_is_not_the_head_of_labels(model: Model, data: Path) -> None:
+    """A program whose default is a mix has no head for structures that name none."""
+    evaluator = EagerEvaluator(model)
+    half = {"mixes": (parse_mix("half=0.5*loose+0.5*tight"),), "default_head": "half"}
+    evaluator.capabilities = evaluator.capabilities.model_copy(update=half)
+    nameless = [type(item)(item.atoms, item.energy) for item in read_structures(data, keys=None)]
+    with pytest.raises(MHFFError, match=r"choose one of loose, tight with --head"):
+        evaluate_structures(evaluator, nameless)
 
 
 def test_nothing_but_isolated_atoms(model: Model, data: Path) -> None:
