@@ -134,5 +134,6 @@ def instance(data: Data, vectors: Mapping[str, np.ndarray] = {}, **changes: Any)
         extract_setting=values.__getitem__,
         extract_global=values.__getitem__,
         extract_box=lambda: box,
+        find_pair_neighlist=lambda style, exact, nsub: 0,
         numpy=SimpleNamespace(extract_atom=arrays.__getitem__),
     )

@@ -24,6 +24,7 @@ from mhff_lammps.checks import (
     check_pairs,
     check_settings,
 )
+from mhff_lammps.dispersion import adds_dispersion, counted_twice
 from mhff_lammps.energies import HeadEnergies
 from mhff_lammps.instance import Instances
 from mhff_lammps.labels import Labels
@@ -47,6 +48,7 @@ class Adapter:
         self.instances = Instances()
         self._owners = np.zeros(0, dtype=np.int64)
         self._build: Build | None = None
+        self._adds_dispersion = False
         self._checked_labels = torch.zeros(0, dtype=torch.int64)
         self._once = OnceOnly()
 
@@ -81,6 +83,8 @@ class Adapter:
     def _rebuilt(self, lammps: Any, data: Any) -> None:
         """Update images and repeat the checks after LAMMPS has rebuilt its neighbour lists."""
         check_settings(lammps, data)
+        self._adds_dispersion = adds_dispersion(lammps)
+        self._checked_labels = torch.zeros(0, dtype=torch.int64)
         tags = lammps.numpy.extract_atom("id") if data.ntotal else np.zeros(0, dtype=np.int64)
         self._owners = owners_of_images(tags, data.nlocal)
         self._build = Build.now(lammps, data)
@@ -93,6 +97,8 @@ class Adapter:
         sentences = [HEAT_FLUX] if virial & VIRIAL_PER_ATOM else []
         if not torch.equal(labels, self._checked_labels):
             sentences += self.labels.warnings(labels)
+            if self._adds_dispersion:
+                sentences += counted_twice(self.labels.heads, self.labels.head_weights(labels))
             self._checked_labels = labels
         for sentence in self._once.new(sentences):
             print(f"mhff: warning: {sentence}", flush=True)
