@@ -50,8 +50,7 @@ def lammps_input(
     can = read_capabilities(file)
     check_folder(output)
     atoms = read_structure(structure, file_format)
-    chosen = can.default_head if head is None else can.heads.complete(head)
-    content = content_of(atoms, can, chosen)
+    content = content_of(atoms, can, _chosen(can, head))
     program = _program(file, can, atoms, dtype)
     _write(output, content, Path(structure).name, program)
     labels = ", ".join(f"{number} {kind.label}" for number, kind in enumerate(content.types, 1))
@@ -59,6 +58,13 @@ def lammps_input(
         typer.echo(f"note: {note}", err=True)
     typer.echo(f"{len(atoms)} atoms, types {labels}; model {file.name}")
     typer.echo(f"wrote {output}; run it there with: lmp -in {SCRIPT}")
+
+
+def _chosen(can: Capabilities, head: str | None) -> str | None:
+    """The full name of the head or mix that is asked for, or the compiled default."""
+    if head is None:
+        return can.default_head
+    return head if head in can.head_names else can.heads.complete(head)
 
 
 def read_structure(name: str, file_format: str | None = None) -> Atoms:

@@ -23,7 +23,7 @@ A_PER_PS = 1000.0 * units.fs
 
 
 class AtomType(NamedTuple):
-    """Atoms of one element, one head and one mass."""
+    """Atoms of one element, one head or mix, and one mass."""
 
     element: str
     head: str
@@ -59,9 +59,10 @@ class Content:
 def content_of(atoms: Atoms, can: Capabilities, head: str | None) -> Content:
     """The content of a structure; `head` is the full name of the head for all atoms.
 
-    The structure's own `mhff_head` comes first, as in the ASE calculator. Raises MHFFError for a
-    structure without atoms, an element or a head that the model lacks, coinciding atoms, masses
-    that are not positive, and lattice vectors that depend on one another.
+    A mix that was named when the program was compiled stands where a head does. The structure's own
+    `mhff_head` comes first, as in the ASE calculator. Raises MHFFError for a structure without
+    atoms, an element or a head that the model lacks, coinciding atoms, masses that are not
+    positive, and lattice vectors that depend on one another.
     """
     if not len(atoms):
         raise MHFFError("this structure has no atoms; give one that has some")
@@ -74,7 +75,7 @@ def content_of(atoms: Atoms, can: Capabilities, head: str | None) -> Content:
             f"expected positive masses, got {masses.min():g} amu for atom {int(masses.argmin())}; "
             "correct it or leave the masses out"
         )
-    keys = list(map(AtomType, symbols, _head_of_atoms(atoms, can.heads, head), map(float, masses)))
+    keys = list(map(AtomType, symbols, _head_of_atoms(atoms, can, head), map(float, masses)))
     types = tuple(dict.fromkeys(keys))
     placement = place(atoms)
     frozen, notes = _frozen(atoms)
@@ -91,14 +92,13 @@ def content_of(atoms: Atoms, can: Capabilities, head: str | None) -> Content:
     )
 
 
-def _head_of_atoms(atoms: Atoms, heads: Heads, head: str | None) -> list[str]:
+def _head_of_atoms(atoms: Atoms, can: Capabilities, head: str | None) -> list[str]:
     """The head of each atom: from the structure's arrays, its info, or the one for all."""
     if HEAD_KEY in atoms.arrays:
         names = [str(name) for name in atoms.arrays[HEAD_KEY]]
     else:
-        names = [_head_of_all(atoms, heads, head)] * len(atoms)
-    for name in set(names):
-        heads.index(name)  # refuses unknown ones
+        names = [_head_of_all(atoms, can.heads, head)] * len(atoms)
+    can.head_rows(names)  # refuses unknown ones
     return names
 
 

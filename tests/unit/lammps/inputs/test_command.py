@@ -58,6 +58,24 @@ def test_the_default_head_of_a_file(
     assert "1 Mg@gas" in output_of(mhff(*command))
 
 
+def test_a_mix_of_a_file(mhff: Here, structure: Path, tmp_path: Path) -> None:
+    mixes = ({"name": "half", "weights": {"bulk": 0.5, "gas": 0.5}},)
+    made = manifest(capabilities={"elements": ("C", "O", "Mg"), "mixes": mixes})
+    model = tmp_path / "mixed.mliap"
+    model.write_bytes(wrap(empty_artefact(made)))
+    command = (
+        "lammps-input",
+        structure,
+        "--model",
+        model,
+        "--head",
+        "half",
+        "-o",
+        tmp_path / "out",
+    )
+    assert "1 Mg@half" in output_of(mhff(*command))
+
+
 def test_a_script_that_may_have_been_edited_is_kept(
     mhff: Here, structure: Path, model: Path, tmp_path: Path
 ) -> None:

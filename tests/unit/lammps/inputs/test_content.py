@@ -11,6 +11,7 @@ from structures import adsorbate, left_handed, no_atoms
 from tolerances import ROUNDING, assert_close
 
 from mhff.errors import MHFFError
+from mhff.mixes import Mix
 from mhff_lammps.inputs.content import content_of
 
 CAN = manifest(capabilities={"elements": ("H", "C", "O", "Mg")}).capabilities
@@ -46,6 +47,12 @@ def test_the_head_of_the_structure_comes_first() -> None:
     assert content_of(atoms, CAN, "bulk").types[0].head == "bulk"
     atoms.info["mhff_head"] = "gas"
     assert content_of(atoms, CAN, "bulk").types[0].head == "gas"
+
+
+def test_a_mix_stands_where_a_head_does() -> None:
+    mix = Mix(name="half", weights={"bulk": 0.5, "gas": 0.5})
+    mixed = CAN.model_copy(update={"mixes": (mix,)})
+    assert content_of(Atoms("O"), mixed, "half").types[0].label == "O@half"
 
 
 def test_velocities_turn_with_the_box() -> None:
