@@ -18,7 +18,17 @@ from ase import Atoms
 from ase.units import kB
 from calculators import exact
 from command_line import output_of, run_mhff
-from lammps_runs import MEASURE, ase_result, assert_same, read, record, run, start, turned
+from lammps_runs import (
+    BAR_PER_EV_A3,
+    MEASURE,
+    ase_result,
+    assert_same,
+    read,
+    record,
+    run,
+    start,
+    turned,
+)
 from structures import adsorbate, magnesia
 from tolerances import ENGINE_ENERGY, ENGINE_FORCE
 
@@ -233,14 +243,16 @@ def test_energies_of_heads_do_not_depend_on_the_head_that_drives(folder: Path) -
     assert np.abs(driving.get_forces() - seen[-1].forces).max() <= ENGINE_FORCE
 
 
+MEASURED = '"$(v_lambda:%.17g) $(pe:%.17g) $(c_virial:%.17g)" file measured.txt screen no'
+
+
 def run_example(folder: Path, name: str, steps: int, every: int) -> str:
     """The output of a short run of an example that also writes a trajectory, without its bath."""
     here = folder / name
     text = (here / f"in.{name}").read_text()
     more = TRAJECTORY.format(every=every).replace(VECTORS, "d_mhff_materials d_mhff_surfaces")
-    measured = 'fix pe all print {} "$(pe:%.17g) $(v_lambda:%.17g)" file pe.txt screen no\n'
     if name == "lambda-path":
-        more += measured.format(every)
+        more += f"compute virial all pressure NULL virial\nfix out all print {every} {MEASURED}\n"
     text = text.replace("fix           bath", "#").replace(
         "run           ", f"{more}run           "
     )
@@ -248,22 +260,24 @@ def run_example(folder: Path, name: str, steps: int, every: int) -> str:
 
 
 def test_lambda_path(folder: Path) -> None:
-    """Energies, forces and dE/dlambda on the way from one head to another."""
+    """Energies, forces, pressure and dE/dlambda on the way from one head to another."""
     steps = 20
     atoms = bulk()
     run_example(folder, "lambda-path", steps, every=5)
     here = folder / "lambda-path"
-    energies = dict(zip(range(0, steps + 1, 5), np.loadtxt(here / "pe.txt"), strict=True))
+    measured = dict(zip(range(0, steps + 1, 5), np.loadtxt(here / "measured.txt"), strict=True))
     slopes = {round(steps * x): slope for x, slope in np.loadtxt(here / "slopes.txt")}
     assert sorted(slopes) == [0, 10, 20]
     for frame in frames(here / "trajectory", atoms):
-        energy, where = energies[frame.step]
+        where, energy, pressure = measured[frame.step]
         assert where == pytest.approx(frame.step / steps)
         mix = {"materials": 1 - where, "surfaces": where}
         frame.atoms.calc = exact("mini", mix)
         expected = frame.atoms.get_potential_energy()
         assert energy == pytest.approx(expected, rel=0, abs=ENGINE_ENERGY * len(atoms))
         assert np.abs(frame.atoms.get_forces() - frame.forces).max() <= ENGINE_FORCE
+        expected = -BAR_PER_EV_A3 * frame.atoms.get_stress()[:3].mean()
+        assert pressure == pytest.approx(expected, rel=1e-6, abs=0.01)
         if frame.step in slopes:
             heads = frame.atoms.calc.results["head_energies"]
             slope = heads["surfaces"] - heads["materials"]
