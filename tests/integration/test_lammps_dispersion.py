@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from mhff.doctor.questions import ask
 from mhff_lammps.doctor.executables import read_build
 
 EXAMPLES = Path(__file__).parents[2] / "examples/lammps"
+DOCUMENTED = "  pair_style    hybrid/overlay mliap unified mini.mliap 0 dispersion/d3"
 D3 = "dispersion/d3 bj {functional} 12.0 8.0"
 MODEL = """
 pair_style mliap unified mini.mliap 0
@@ -97,13 +99,12 @@ pair_coeff * * lj/cut 0.0 1.0
 
 @pytest.mark.usefixtures("_style")
 def test_the_documented_lines(lammps_folder: Path) -> None:
-    text = (EXAMPLES / "README.md").read_text()
-    lines = [line.strip() for line in text.splitlines() if line.startswith("      ")]
-    assert lines[0].startswith(
-        "pair_style    hybrid/overlay mliap unified mini.mliap 0 dispersion/d3"
-    )
+    lines = (EXAMPLES / "README.md").read_text().splitlines()
+    first = next(index for index, line in enumerate(lines) if DOCUMENTED in line)
+    block = list(takewhile(str.strip, lines[first:]))
+    assert len(block) == 4
     shutil.copy(EXAMPLES / "mgo.data", lammps_folder)
     setup = "units metal\natom_style atomic\nread_data mgo.data\n"
-    done = run(lammps_folder, setup + "\n".join(lines) + "\nrun 0\n")
+    done = run(lammps_folder, setup + "\n".join(block) + "\nrun 0\n")
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr
     assert "mhff: warning" not in done.stdout

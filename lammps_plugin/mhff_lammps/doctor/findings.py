@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -184,9 +185,10 @@ def _mpi(name: str, program: Path, build: Build, facts: dict[str, Any]) -> Itera
 
 
 def _launcher(name: str, program: Path, build: Build, about: str) -> Finding:
-    """The `mpiexec` beside the program, or else the one on PATH; it must be of the same family."""
+    """The `mpiexec` beside the program, beside Python or on PATH; it must be of the same family."""
     mend = f"put the mpiexec of {build.mpi} first on PATH"
-    launcher = shutil.which("mpiexec", path=program.parent) or shutil.which("mpiexec")
+    folders = [str(program.parent), str(Path(sys.executable).parent), *os.get_exec_path()]
+    launcher = shutil.which("mpiexec", path=os.pathsep.join(folders))
     if launcher is None:
         return Finding(name, False, f"{about}, but no mpiexec to start ranks with", mend)
     try:
