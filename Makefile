@@ -1,6 +1,7 @@
 # make demo    the main job on the bundled model: OpenMM and ASE with each head (no LAMMPS needed)
 # make test    everything, in real LAMMPS and OpenMM
-# make lammps  the LAMMPS that the tests use, as .venv/bin/lmp (built once, kept outside this folder)
+# make lammps  LAMMPS for .venv, as .venv/bin/lmp (built once, kept outside this folder)
+# make lammps-kokkos    the same with KOKKOS for CPUs, as .venv/bin/lmp-kokkos and .venv/bin/lmp; `make test` uses it
 # make peer    the environment with mace-torch that the parity tests compare with, as .venv-peer
 # make lint    formatting, style, layers, types
 # make check   lint, and every test that is neither slow nor needs an engine or a peer (3 minutes)
@@ -8,7 +9,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: demo test check lammps peer lint
+.PHONY: demo test check lammps lammps-kokkos lammps-for-tests peer lint
 
 .venv/installed: pyproject.toml constraints.txt
 	@echo "mhff: making the environment .venv (one to three minutes)"
@@ -22,10 +23,17 @@ demo: .venv/installed
 lammps: .venv/installed
 	$(BIN)/python lammps_plugin/build_lammps.py --prefix .venv
 
+lammps-kokkos: .venv/installed
+	$(BIN)/python lammps_plugin/build_lammps.py --prefix .venv --kokkos
+
+# One build serves the tests of both couplings; without KOKKOS, the plain one, and those that need KOKKOS are left out.
+lammps-for-tests: .venv/installed
+	$(BIN)/python lammps_plugin/build_lammps.py --prefix .venv --kokkos-if-possible
+
 peer:
 	@$(PYTHON) tests/parity/environment.py
 
-test: lammps peer
+test: lammps-for-tests peer
 	$(BIN)/python -m pytest
 
 check: lint

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
-import platform
 import re
 import shutil
 import subprocess
@@ -14,71 +12,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .debian_kokkos import fetch_kokkos
 from .debian_source import EXPECTED, fetch_source
-from .environment import BuildError, Environment, say
+from .environment import BuildError, Environment, run_step, say
+from .mdi import compile_mdi
+from .recipe import Recipe, leave_out_styles, mend_exchange
+from .tools import Tools, find_tools
 
-PACKAGES = ["ML-IAP", "ML-SNAP", "PYTHON", "MANYBODY", "MOLECULE", "KSPACE", "RIGID", "EXTRA-FIX"]
-OPTIONS = {
-    "CMAKE_BUILD_TYPE": "Release",
-    "BUILD_SHARED_LIBS": "ON",
-    "BUILD_MPI": "ON",
-    "BUILD_OMP": "OFF",  # torch brings its own OpenMP; one per process is enough
-    "MLIAP_ENABLE_PYTHON": "ON",
-    **{f"PKG_{package}": "ON" for package in PACKAGES},
-    # Avoid instructions that only some machines have.
-    "FFT": "KISS",
-    **{f"WITH_{library}": "OFF" for library in ("JPEG", "PNG", "CURL")},
-    # Libraries are found where an environment links them (see linking.py): beside the file, and in
-    # the environment's lib. The program has the old kind of path because lammps.mliap asks for
-    # libpython by a name that only this kind finds.
-    "CMAKE_INSTALL_RPATH": "$ORIGIN;$ORIGIN/../../..",
-    "CMAKE_BUILD_WITH_INSTALL_RPATH": "ON",
-    "CMAKE_EXE_LINKER_FLAGS": "-Wl,--disable-new-dtags",
-}
-MIN_FREE_SPACE = 3e9  # bytes: archive, sources, objects
 REPORT_INTERVAL = 30  # seconds
+LEFTOVERS = ("source", "kokkos", "mdi", "build", "result", "build.log")
 
 
-def cache_tag(environment: Environment) -> str:
-    """Part of a build's folder name: a hash of all that it depends on, besides LAMMPS' version."""
-    facts = [*sorted(OPTIONS.items()), environment.abi, platform.machine(), platform.libc_ver()]
-    return f"py{environment.version}-{hashlib.sha256(repr(facts).encode()).hexdigest()[:8]}"
-
-
-def find_cached(cache: Path, environment: Environment) -> Path | None:
+def find_cached(cache: Path, environment: Environment, recipe: Recipe) -> Path | None:
     """The finished build for this environment, if there is one."""
-    return next(iter(sorted(cache.glob(f"lammps-*-{cache_tag(environment)}"))), None)
-
-
-def tool(name: str, environment: Environment, advice: str) -> str:
-    """The path of a build tool, from the environment or else from PATH."""
-    path = shutil.which(name, path=environment.bin) or shutil.which(name)
-    if path is None:
-        raise BuildError(f"expected {name} to build LAMMPS with, found none: run `{advice}`.")
-    return path
-
-
-def check_tools(environment: Environment, cache: Path) -> dict[str, str]:
-    """Check everything the build needs before anything is downloaded; return the programs."""
-    pip = f"{environment.python} -m pip install cmake ninja cython numpy"
-    tools = {name: tool(name, environment, pip) for name in ("cmake", "ninja", "cythonize")}
-    tool("c++", environment, "apt-get install g++")
-    if not (environment.headers / "Python.h").exists():
-        raise BuildError(
-            f"expected Python.h in {environment.headers}, found none: run `apt-get install "
-            "python3-dev`."
-        )
-    if subprocess.run(
-        [environment.python, "-c", "import numpy"], check=False, capture_output=True
-    ).returncode:
-        raise BuildError(f"expected numpy in {environment.prefix}, found none: run `{pip}`.")
-    free = shutil.disk_usage(cache).free
-    if free < MIN_FREE_SPACE:
-        raise BuildError(
-            f"expected {MIN_FREE_SPACE / 1e9:.0f} GB free in {cache}, found {free / 1e9:.1f}: free "
-            "some, or give --cache DIR."
-        )
-    return tools
+    return next(iter(sorted(cache.glob(f"lammps-*-{recipe.cache_tag(environment)}"))), None)
 
 
 @contextmanager
@@ -96,14 +43,11 @@ def locked(cache: Path) -> Iterator[None]:
 def unpack(archive: Path, folder: Path) -> Path:
     """Unpack the archive, flat or with one folder inside, and return the source's root."""
     folder.mkdir()
-    done = subprocess.run(
-        ["tar", "-xf", archive, "-C", folder], check=False, capture_output=True, text=True
+    run_step(
+        ["tar", "-xf", archive, "-C", folder],
+        f"unpacking {archive}",
+        "mend that, or give another --source",
     )
-    if done.returncode:
-        reason = done.stderr.splitlines()[0]
-        raise BuildError(
-            f'expected to unpack {archive}, got "{reason}": mend that, or give another --source.'
-        )
     for root in (folder, *folder.iterdir()):
         if (root / "cmake" / "CMakeLists.txt").exists():
             return root
@@ -154,14 +98,14 @@ def run_logged(command: list[str], log: Path, step: str) -> None:
 
 
 def compile_source(
-    root: Path, folder: Path, environment: Environment, tools: dict[str, str]
+    root: Path, work: Path, environment: Environment, tools: Tools, options: dict[str, str]
 ) -> Path:
-    """Configure and compile in `folder/build`; return that folder."""
-    build = folder / "build"
-    log = folder / "build.log"
-    settings = OPTIONS | {
-        "CMAKE_MAKE_PROGRAM": tools["ninja"],
-        "Cythonize_EXECUTABLE": tools["cythonize"],
+    """Configure and compile in `work/build`; return that folder."""
+    build = work / "build"
+    log = work / "build.log"
+    settings = options | {
+        "CMAKE_MAKE_PROGRAM": tools.ninja,
+        "Cythonize_EXECUTABLE": tools.cythonize,
         "Python_EXECUTABLE": str(environment.python),
         # MPICH's compiler wrapper would write this environment's path into the result, so name
         # header and library instead.
@@ -172,21 +116,36 @@ def compile_source(
     }
     defines = [f"-D{name}={value}" for name, value in settings.items()]
     run_logged(
-        [tools["cmake"], "-S", str(root / "cmake"), "-B", str(build), "-G", "Ninja", *defines],
+        [tools.cmake, "-S", str(root / "cmake"), "-B", str(build), "-G", "Ninja", *defines],
         log,
         "configuring",
     )
     jobs = len(os.sched_getaffinity(0))
-    run_logged([tools["ninja"], "-C", str(build), f"-j{jobs}"], log, f"compiling with {jobs} jobs")
+    run_logged([tools.ninja, "-C", str(build), f"-j{jobs}"], log, f"compiling with {jobs} jobs")
     return build
 
 
-def build_lammps(environment: Environment, cache: Path, source: Path | None) -> Path:
+def empty_work_folder(cache: Path) -> Path:
+    """The folder in which LAMMPS is built, without what a failed build left there.
+
+    A downloaded archive stays, to be used again.
+    """
+    work = cache / "lammps-build"
+    for leftover in LEFTOVERS:
+        path = work / leftover
+        path.unlink() if path.is_file() else shutil.rmtree(path, ignore_errors=True)
+    (work / "result").mkdir(parents=True)
+    return work
+
+
+def build_lammps(
+    environment: Environment, cache: Path, source: Path | None, recipe: Recipe
+) -> Path:
     """Return the cached build for this environment, made now if need be.
 
-    The result holds `lmp`, `liblammps.so.0` and the Python package `lammps`. It appears under its
-    name only when it is complete; sources and objects are removed, and after a failure only the
-    downloaded archive is used again.
+    The result holds `lmp`, `liblammps.so.0`, the Python package `lammps` and Kokkos' libraries if
+    it has KOKKOS. It appears under its name only when it is complete; sources and objects are
+    removed, and after a failure only the downloaded archive is used again.
     """
     try:
         cache.mkdir(parents=True, exist_ok=True)
@@ -195,21 +154,28 @@ def build_lammps(environment: Environment, cache: Path, source: Path | None) -> 
             f'expected to build in {cache}, got "{error.strerror}": give another --cache.'
         ) from error
     with locked(cache):
-        if found := find_cached(cache, environment):
+        if found := find_cached(cache, environment, recipe):
             return found
-        tools = check_tools(environment, cache)
-        work = cache / "lammps-build"
-        for leftover in ("source", "build", "result", "build.log"):
-            path = work / leftover
-            path.unlink() if path.is_file() else shutil.rmtree(path, ignore_errors=True)
-        (work / "result").mkdir(parents=True)
+        tools = find_tools(environment, cache)
+        work = empty_work_folder(cache)
+        options = recipe.options
+        libraries: list[Path] = []
+        if recipe.kokkos:  # first, because it may be missing
+            kokkos = fetch_kokkos(work / "kokkos")
+            options = options | kokkos.settings
+            libraries = kokkos.libraries
         root = unpack(source or fetch_source(work), work / "source")
         version = read_version(root)
-        build = compile_source(root, work, environment, tools)
-        shutil.copytree(root / "python" / "lammps", work / "result" / "lammps")
-        for name in ("lmp", "liblammps.so.0"):
-            shutil.copy2(build / name, work / "result" / name)
-        final = cache / f"lammps-{version}-{cache_tag(environment)}"
-        os.rename(work / "result", final)
+        leave_out_styles(root)
+        if recipe.kokkos:
+            mend_exchange(root)
+        options = options | compile_mdi(tools.mdi, environment, work / "mdi")
+        build = compile_source(root, work, environment, tools, options)
+        result = work / "result"
+        shutil.copytree(root / "python" / "lammps", result / "lammps")
+        for path in (build / "lmp", build / "liblammps.so.0", *libraries):
+            shutil.copy2(path, result / path.name)
+        final = cache / f"lammps-{version}-{recipe.cache_tag(environment)}"
+        os.rename(result, final)
         shutil.rmtree(work)
     return final

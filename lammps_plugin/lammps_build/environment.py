@@ -31,6 +31,16 @@ def say(text: str) -> None:
     print(f"lammps: {text}", flush=True)
 
 
+def run_step(command: list[str | Path], step: str, advice: str, folder: Path | None = None) -> str:
+    """Run a command and return its output; its first error becomes the user's sentence."""
+    done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
+    if done.returncode == 0:
+        return done.stdout
+    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()] or ["no message"]
+    errors = [line for line in lines if "error" in line.lower()] or lines
+    raise BuildError(f'expected {step} to work, got "{errors[0]}": {advice}.')
+
+
 @dataclass(frozen=True)
 class Environment:
     """A virtual environment (or any Python prefix), as its own interpreter describes it."""

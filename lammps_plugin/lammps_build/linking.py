@@ -1,5 +1,7 @@
 """Link a LAMMPS into an environment: the Python package `lammps` and the launcher `bin/lmp`.
 
+A LAMMPS with KOKKOS has a second name, `bin/lmp-kokkos`: without `-k on` it is a plain one.
+
 Only small files are copied. The libraries are links in the package's folder, where the program and
 liblammps look for them (`$ORIGIN`); libmpi comes from the environment's own lib folder
 (`$ORIGIN/../../..`). `pip uninstall lammps` removes it all.
@@ -21,6 +23,7 @@ from .debian_source import EXPECTED
 from .environment import BuildError, Environment
 
 INSTALLER = "mhff-build-lammps"
+KOKKOS_LAUNCHER = "lmp-kokkos"
 
 LAUNCHER = """\
 #!/bin/sh
@@ -42,13 +45,19 @@ class Lammps:
     package: Path  # the Python package `lammps`
     version: int  # 20260704
     relocatable: bool  # from the cache: finds its libraries beside the place it is copied to
+    kokkos: bool
 
 
 def cached_lammps(folder: Path) -> Lammps:
     """The LAMMPS in a folder of the cache."""
-    version = int(folder.name.split("-")[1])
+    _, version, *tag = folder.name.split("-")
     return Lammps(
-        folder / "lmp", folder / "liblammps.so.0", folder / "lammps", version, relocatable=True
+        folder / "lmp",
+        folder / "liblammps.so.0",
+        folder / "lammps",
+        int(version),
+        relocatable=True,
+        kokkos="kokkos" in tag,
     )
 
 
@@ -60,8 +69,10 @@ def programs_on_path(environment: Environment) -> Iterator[Path]:
             yield Path(program).absolute()
 
 
-def describe_program(program: Path) -> Lammps:
+def describe_program(program: Path, kokkos: bool) -> Lammps:
     """Read an `lmp`'s own description, and find its library and Python package.
+
+    `kokkos`: whether it must have KOKKOS.
 
     Raises BuildError if it lacks something.
     """
@@ -75,7 +86,8 @@ def describe_program(program: Path) -> Lammps:
         raise BuildError(
             f"its version is {date.group(1) if date else 'unknown'}, older than 4 Jul 2026"
         )
-    missing = {"ML-IAP", "PYTHON"}.difference(text.split())
+    needed = {"ML-IAP", "PYTHON", *(["KOKKOS"] if kokkos else [])}
+    missing = needed.difference(text.split())
     if missing:
         raise BuildError(f"it was built without {' and '.join(sorted(missing))}")
     linked = subprocess.run(["ldd", program], check=False, capture_output=True, text=True).stdout
@@ -89,7 +101,7 @@ def describe_program(program: Path) -> Lammps:
     ]
     if not packages:
         raise BuildError(f"its Python package is not near {path}")
-    return Lammps(program, path, packages[0], version, relocatable=False)
+    return Lammps(program, path, packages[0], version, relocatable=False, kokkos=kokkos)
 
 
 def library_links(lammps: Lammps, environment: Environment) -> dict[str, Path]:
@@ -99,6 +111,7 @@ def library_links(lammps: Lammps, environment: Environment) -> dict[str, Path]:
         names = (f"libpython{environment.version}.so", environment.libpython.name)
         links |= {
             lammps.library.name: lammps.library,
+            **{path.name: path for path in lammps.library.parent.glob("libkokkos*.so.*")},
             **dict.fromkeys(names, environment.libpython),
         }
     return links
@@ -117,6 +130,7 @@ def is_linked(lammps: Lammps, environment: Environment) -> bool:
     links = library_links(lammps, environment)
     return (
         launcher.is_file()
+        and launcher.with_name(KOKKOS_LAUNCHER).is_symlink() == lammps.kokkos
         and launcher.read_text(errors="replace")
         == launcher_text(lammps, environment, environment.site)
         and all(
@@ -166,13 +180,19 @@ def link(lammps: Lammps, environment: Environment, site: Path, launcher: Path) -
     launcher.unlink(missing_ok=True)
     launcher.write_text(launcher_text(lammps, environment, site))
     launcher.chmod(0o755)
+    launchers = [launcher]
+    kokkos_launcher = launcher.with_name(KOKKOS_LAUNCHER)
+    kokkos_launcher.unlink(missing_ok=True)
+    if lammps.kokkos:
+        kokkos_launcher.symlink_to(launcher.name)
+        launchers.append(kokkos_launcher)
     files = [
         path
         for folder in (package, record)
         for path in folder.rglob("*")
         if path.is_symlink() or path.is_file()
     ]
-    lines = [f"{os.path.relpath(path, site)},," for path in (*files, launcher, record / "RECORD")]
+    lines = [f"{os.path.relpath(path, site)},," for path in (*files, *launchers, record / "RECORD")]
     (record / "RECORD").write_text("\n".join(lines) + "\n")
 
 

