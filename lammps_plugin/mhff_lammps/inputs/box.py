@@ -63,10 +63,10 @@ def place(atoms: Atoms) -> Placement:
 
 
 def _bounds(coordinates: np.ndarray, edge: float) -> tuple[float, float]:
-    """Bounds along an open direction: the cell's own edge, or beyond the outermost atoms."""
+    """Bounds along an open direction: the cell's edge if it has one, or beyond the atoms."""
     lowest = float(coordinates.min())
     highest = float(coordinates.max())
-    if edge == 0.0:
+    if abs(edge) < PADDING:
         return lowest - PADDING, highest + PADDING
     return min(0.0, edge, lowest), max(0.0, edge, highest)
 
@@ -79,7 +79,8 @@ def _completed(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
         vectors = np.eye(3)
     elif len(is_open) == 2:
         (axis,) = np.flatnonzero(pbc)
-        second, third = (axis + 1) % 3, (axis + 2) % 3
+        second = (axis + 1) % 3
+        third = (axis + 2) % 3
         vectors[second] = _perpendicular(vectors[axis], int(second))
         vectors[third] = np.cross(vectors[axis], vectors[second])
     elif len(is_open) == 1:

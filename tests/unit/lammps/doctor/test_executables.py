@@ -46,7 +46,8 @@ def test_other_programs(text: str) -> None:
 
 def test_programs_are_found_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Beside Python by their names, elsewhere on PATH by their paths; links count once."""
-    own, other = tmp_path / "own", tmp_path / "other"
+    own = tmp_path / "own"
+    other = tmp_path / "other"
     for folder in (own, other):
         folder.mkdir()
         (folder / "lmp").write_text("#!/bin/sh\n")

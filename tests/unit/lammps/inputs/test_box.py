@@ -89,6 +89,14 @@ def test_otherwise_the_atoms_bound_it(build: Callable[[], Atoms]) -> None:
         assert placement.box.high[axis] == coordinates.max() + PADDING
 
 
+def test_a_flat_cell_along_an_open_direction_gives_a_box() -> None:
+    """A third vector within the plane of the others is no height."""
+    sheet = Atoms("CC", [[0, 0, 0], [1.4, 0, 0]], cell=[[2.5, 0, 0], [0, 4.2, 0], [0, 3, 0]])
+    sheet.pbc = (True, True, False)
+    box = place(sheet).box
+    assert (box.low[2], box.high[2]) == (-PADDING, PADDING)
+
+
 def test_rounding_does_not_tilt_a_box() -> None:
     atoms = triclinic()
     atoms.set_cell([4.0, 5.0, 6.0])
