@@ -8,12 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lammps_runs import LMP, MEASURE, PRESSURE_TOLERANCE, labels, read, record, run, start, turned
+from lammps_runs import MEASURE, PRESSURE_TOLERANCE, labels, read, record, run, start, turned
 from structures import ELEMENTS, tiny_cell, triclinic
 from tolerances import ENGINE_ENERGY, ENGINE_FORCE
-
-from mhff.doctor.questions import ask
-from mhff_lammps.doctor.executables import read_build
 
 EXAMPLES = Path(__file__).parents[2] / "examples/lammps"
 DOCUMENTED = "  pair_style    hybrid/overlay mliap unified mini.mliap 0 dispersion/d3"
@@ -38,22 +35,12 @@ NEGLIGIBLE = 1e-4
 """eV; the dispersion energies here are tenths of an eV."""
 
 
-@pytest.fixture(scope="module")
-def _style() -> None:
-    """Leave a test out if this LAMMPS lacks `dispersion/d3`."""
-    build = read_build(ask([LMP, "-h"]))
-    assert build is not None
-    if not build.has_dispersion:
-        pytest.skip("this LAMMPS has no dispersion/d3 (package EXTRA-PAIR)")
-
-
 def filled(pair: str, head: str, functional: str) -> str:
     """Commands of a pair style with one head for all types."""
     d3 = D3.format(functional=functional)
     return pair.format(d3=d3, labels=labels(head), elements=" ".join(ELEMENTS))
 
 
-@pytest.mark.usefixtures("_style")
 @pytest.mark.parametrize(("head", "functional"), [("surfaces", "rpbe"), ("molecules", "pbe")])
 def test_the_sum_of_both(lammps_folder: Path, head: str, functional: str) -> None:
     atoms = turned(triclinic())
@@ -72,7 +59,6 @@ def test_the_sum_of_both(lammps_folder: Path, head: str, functional: str) -> Non
     assert np.abs(both.pressure - model.pressure - d3.pressure).max() <= tolerance
 
 
-@pytest.mark.usefixtures("_style")
 def test_a_warning_comes_once_and_when_heads_change(lammps_folder: Path) -> None:
     pair = filled(BOTH, "materials", "pbe")
     again = f"pair_coeff * * mliap {labels('molecules')}\nrun 0\nrun 2\n"
@@ -97,7 +83,6 @@ pair_coeff * * lj/cut 0.0 1.0
     assert "ERROR" not in done.stdout
 
 
-@pytest.mark.usefixtures("_style")
 def test_the_documented_lines(lammps_folder: Path) -> None:
     lines = (EXAMPLES / "README.md").read_text().splitlines()
     first = next(index for index, line in enumerate(lines) if DOCUMENTED in line)
