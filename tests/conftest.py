@@ -37,6 +37,8 @@ def mace_files() -> dict[str, Path]:
     return {case: references().file(case) for case in CASES}
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The last lines of a run."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
+    """Write the last line of a run behind everything else."""
+    yield
     say_what_was_left_out(terminalreporter)

@@ -15,7 +15,9 @@ sys.prefix = {prefix!r}
 import pytest
 from left_out import say_what_was_left_out, skip_without_kokkos
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(terminalreporter):
+    yield
     say_what_was_left_out(terminalreporter)
 
 @pytest.fixture
@@ -30,7 +32,7 @@ def run(folder: Path) -> str:
     (folder / "test_cases.py").write_text(CASES)
     paths = [str(TESTS), str(TESTS.parent / "lammps_plugin")]
     environment = {"PYTHONPATH": ":".join(paths), "PATH": "/usr/bin:/bin"}
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(folder)]
+    command = [sys.executable, "-m", "pytest", "-ra", "-p", "no:cacheprovider", str(folder)]
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=True
     )
