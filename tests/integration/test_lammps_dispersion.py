@@ -12,7 +12,8 @@ from lammps_runs import MEASURE, PRESSURE_TOLERANCE, labels, read, record, run, 
 from structures import ELEMENTS, tiny_cell, triclinic
 from tolerances import ENGINE_ENERGY, ENGINE_FORCE
 
-EXAMPLES = Path(__file__).parents[2] / "examples/lammps"
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples/lammps"
 DOCUMENTED = "  pair_style    hybrid/overlay mliap unified mini.mliap 0 dispersion/d3"
 D3 = "dispersion/d3 bj {functional} 12.0 8.0"
 MODEL = """
@@ -84,7 +85,7 @@ pair_coeff * * lj/cut 0.0 1.0
 
 
 def test_the_documented_lines(lammps_folder: Path) -> None:
-    lines = (EXAMPLES / "README.md").read_text().splitlines()
+    lines = (ROOT / "docs" / "lammps.md").read_text().splitlines()
     first = next(index for index, line in enumerate(lines) if DOCUMENTED in line)
     block = list(takewhile(str.strip, lines[first:]))
     assert len(block) == 4
