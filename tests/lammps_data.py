@@ -137,3 +137,11 @@ def instance(data: Data, vectors: Mapping[str, np.ndarray] = {}, **changes: Any)
         find_pair_neighlist=lambda style, exact, nsub: 0,
         numpy=SimpleNamespace(extract_atom=arrays.__getitem__),
     )
+
+
+def in_lammps(atoms: Atoms) -> Atoms:
+    """The structure in LAMMPS' orientation: a along x, b in the xy plane."""
+    if atoms.cell.rank < 3:
+        return atoms
+    cell, rotation = atoms.cell.standard_form()
+    return Atoms(atoms.symbols, positions=atoms.positions @ rotation.T, cell=cell, pbc=atoms.pbc)

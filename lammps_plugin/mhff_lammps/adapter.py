@@ -1,33 +1,37 @@
 """One step of LAMMPS: from its atoms and pairs to the energies and forces of a program.
 
-LAMMPS' rij points from the centre to the neighbour; edge vectors point the other way. LAMMPS' metal
-units, eV and A, are also ours. Labels are read at every step, because `pair_coeff` or a Monte Carlo
-move may change them; periodic images change only when LAMMPS rebuilds its neighbour lists.
+LAMMPS' rij points from the centre to the neighbour; edge vectors point the other way. Labels are
+compared at every step, because a Monte Carlo move may change them; rows, ghosts and settings change
+only when LAMMPS rebuilds its neighbour lists.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from mhff.errors import MHFFError
 from mhff.evaluator import Evaluator
-from mhff.graph import make_graph
+from mhff.graph import Graph, make_graph
 from mhff.heads import OnceOnly
 from mhff_lammps.checks import (
     Build,
     check_coincidence,
-    check_coupling,
+    check_finite,
     check_instance,
     check_pairs,
     check_settings,
+    check_tags,
 )
+from mhff_lammps.coupling import Arrays, read_arrays, write_results
 from mhff_lammps.dispersion import adds_dispersion, counted_twice
 from mhff_lammps.energies import HeadEnergies
-from mhff_lammps.instance import Instances
+from mhff_lammps.halo import Halo, make_halo
 from mhff_lammps.labels import Labels
+from mhff_lammps.ranks import Ranks
+from mhff_lammps.units import energy_unit
 
 VIRIAL_PER_ATOM = 4
 """The bit of `vflag` with which LAMMPS asks for a virial per atom."""
@@ -38,130 +42,145 @@ HEAT_FLUX = (
 )
 
 
+@dataclass(frozen=True)
+class Interval:
+    """What holds between two rebuilds of LAMMPS' neighbour lists."""
+
+    build: Build
+    halo: Halo
+    energy_unit: float
+    """An eV in LAMMPS' unit of energy."""
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """The meaning of labels, kept until one of them changes."""
+
+    labels: torch.Tensor
+    """LAMMPS' labels, `[ntotal]`."""
+    species: torch.Tensor
+    """`[n_rows]`."""
+    head_weights: torch.Tensor
+    """`[n, n_heads]`."""
+    state: torch.Tensor
+    """`[n_rows, 2]`."""
+
+
 class Adapter:
     """Evaluates a program for LAMMPS, step by step."""
 
-    def __init__(self, evaluator: Evaluator, labels: Labels) -> None:
+    def __init__(self, evaluator: Evaluator, labels: Labels, ranks: Ranks) -> None:
         self.evaluator = evaluator
         self.labels = labels
+        self.ranks = ranks
         self.head_energies = HeadEnergies(evaluator.capabilities)
-        self.instances = Instances()
-        self._owners = np.zeros(0, dtype=np.int64)
-        self._build: Build | None = None
-        self._adds_dispersion = False
-        self._checked_labels = torch.zeros(0, dtype=torch.int64)
+        self._interval: Interval | None = None
+        self._resolved: Resolved | None = None
         self._once = OnceOnly()
 
-    def compute(self, data: Any, lammps: Any = None) -> None:
-        """Set the energy, the energies per atom and the forces of `data`.
+    def compute(self, data: Any, lammps: Any) -> None:
+        """Set the energy, the energies per atom and the forces of `data`; collective.
 
-        `lammps` is the `lammps.lammps` object of the run; if None, it is found. Raises MHFFError
-        for settings, missing pairs and coinciding atoms that would give wrong numbers, and for a
-        result that is not finite.
+        `lammps` is the `lammps.lammps` object of the run. Raises MHFFError, on all ranks, for
+        settings, missing pairs and coinciding atoms that would give wrong numbers, and for a result
+        that is not finite.
         """
-        check_coupling(data)
-        lammps = lammps or self.instances.find(data)
-        check_instance(lammps, data)
-        check_coincidence(lammps, data)
         age = lammps.extract_setting("neigh_ago")  # -1 if this LAMMPS does not report it
-        if self._build is None or age <= 0:
-            self._rebuilt(lammps, data)
-        elif not self._build.holds(lammps, data):
-            self._check_pairs(lammps, data)
-        labels = read_labels(data)
-        self._warn(labels, data.vflag)
-        weights = self.labels.head_weights(labels)
-        species = self.labels.species(labels)
-        edge_vectors, edge_index = read_edges(data, self._owners)
-        graph = make_graph(edge_vectors, edge_index, species, state=self._state(len(species)))
-        node_energies, edge_gradients = self.evaluator.evaluate(graph, weights)
-        if data.nlistatoms:
-            self.head_energies.write(lammps, torch.from_numpy(_listed(data)), node_energies)
-        energies = (weights * node_energies.cpu()).sum(1).numpy()
-        write_results(data, energies, edge_gradients.cpu().to(torch.float64).numpy())
+        arrays = read_arrays(data)
+        interval = self._interval
+        if interval is None or age <= 0:
+            interval = self._rebuilt(lammps, data, arrays)
+        resolved = self._resolve(arrays.labels, interval.halo)
+        with self.ranks.aborting():
+            graph = _graph(arrays, interval.halo, resolved)
+            node_energies, edge_gradients = self.evaluator.evaluate(graph, resolved.head_weights)
+        device = arrays.labels.device
+        energies = (resolved.head_weights * node_energies.to(device)).sum(1)
+        gradients = edge_gradients.to(device, torch.float64)
+        energy = float(energies.sum())
+        with self.ranks.together():
+            self._check(lammps, data, arrays, interval)
+            check_finite(lammps, arrays, energy, energies, gradients)
+        unit = interval.energy_unit
+        write_results(data, unit * energy, unit * energies, -unit * gradients)
 
-    def _rebuilt(self, lammps: Any, data: Any) -> None:
-        """Update images and repeat the checks after LAMMPS has rebuilt its neighbour lists."""
-        check_settings(lammps, data)
-        self._adds_dispersion = adds_dispersion(lammps)
-        self._checked_labels = torch.zeros(0, dtype=torch.int64)
-        tags = lammps.numpy.extract_atom("id") if data.ntotal else np.zeros(0, dtype=np.int64)
-        self._owners = owners_of_images(tags, data.nlocal)
-        self._build = Build.now(lammps, data)
-        self._check_pairs(lammps, data)
+    def _rebuilt(self, lammps: Any, data: Any, arrays: Arrays) -> Interval:
+        """Update rows and repeat the checks after LAMMPS has rebuilt its neighbour lists."""
+        tags = _tags(lammps, data)
+        with self.ranks.together():
+            check_instance(lammps, data)
+            check_settings(data)
+            check_tags(tags)
+            check_coincidence(lammps, arrays)
+            unit = energy_unit(lammps)
+        halo = make_halo(self.ranks, tags, data.nlocal, arrays)
+        self._interval = Interval(Build.now(lammps, data), halo, unit)
+        with self.ranks.together():
+            self._check_pairs(lammps, data, arrays)
+        self._resolved = None
+        self._warn(arrays.labels[arrays.atoms].cpu().to(torch.int64), data.vflag)
+        return self._interval
 
-    def _check_pairs(self, lammps: Any, data: Any) -> None:
-        check_pairs(lammps, data, self._owners, self.evaluator.capabilities.r_max)
+    def _check(self, lammps: Any, data: Any, arrays: Arrays, interval: Interval) -> None:
+        """Checks at every step."""
+        check_coincidence(lammps, arrays)
+        if not interval.build.holds(lammps, data):
+            self._check_pairs(lammps, data, arrays)
+
+    def _check_pairs(self, lammps: Any, data: Any, arrays: Arrays) -> None:
+        r_max = self.evaluator.capabilities.r_max
+        check_pairs(lammps, data, arrays, r_max, periodic=self.ranks.size == 1)
+
+    def _resolve(self, labels: torch.Tensor, halo: Halo) -> Resolved:
+        """The meaning of the labels of this step."""
+        known = self._resolved
+        if known is None or not torch.equal(known.labels, labels):
+            known = self._resolved = self._resolve_anew(labels, halo)
+        return known
+
+    def _resolve_anew(self, labels: torch.Tensor, halo: Halo) -> Resolved:
+        n_rows = len(halo.images)
+        n_local = n_rows + 1 - len(halo.plan)
+        of_rows = torch.zeros(n_rows, dtype=torch.int64)
+        if len(labels):
+            # a rank without ghosts has one that stands for no atom and may have no label
+            of_rows = labels[halo.images].cpu().to(torch.int64).clamp(min=0)
+        state = torch.tensor([self.evaluator.capabilities.default_state], dtype=torch.float64)
+        return Resolved(
+            labels.clone(),
+            self.labels.species(of_rows).to(labels.device),
+            self.labels.head_weights(of_rows[:n_local]).to(labels.device),
+            state.expand(n_rows, -1).to(labels.device),
+        )
 
     def _warn(self, labels: torch.Tensor, virial: int) -> None:
+        """Print warnings that are new; collective."""
         sentences = [HEAT_FLUX] if virial & VIRIAL_PER_ATOM else []
-        if not torch.equal(labels, self._checked_labels):
-            sentences += self.labels.warnings(labels)
-            if self._adds_dispersion:
-                sentences += counted_twice(self.labels.heads, self.labels.head_weights(labels))
-            self._checked_labels = labels
-        for sentence in self._once.new(sentences):
+        sentences += self.labels.warnings(labels)
+        for sentence in self._once.new(self.ranks.gather(sentences)):
             print(f"mhff: warning: {sentence}", flush=True)
 
-    def _state(self, n_atoms: int) -> torch.Tensor:
-        """Total charge and spin multiplicity of every atom's structure, `[n, 2]`."""
-        state = torch.tensor([self.evaluator.capabilities.default_state], dtype=torch.float64)
-        return state.expand(n_atoms, -1)
 
-
-def read_labels(data: Any) -> torch.Tensor:
-    """Position in `Labels.names` of each listed atom's label, `[n]`.
-
-    Only atoms that this pair style acts on are listed. LAMMPS raises an exception when an array of
-    `data` without elements is read.
-    """
-    if not data.nlistatoms:
-        return torch.zeros(0, dtype=torch.int64)
-    return torch.from_numpy(data.elems[_listed(data)]).to(torch.int64)
-
-
-def read_edges(data: Any, owners: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-    """Edge vectors `[E, 3]`, float64, A, and edge index `[2, E]` into the listed atoms.
-
-    Ghosts are replaced by the atoms that they are images of; `owners [ntotal]` as
-    `owners_of_images` gives them.
-    """
-    if not data.npairs:
-        return torch.zeros((0, 3), dtype=torch.float64), torch.zeros((2, 0), dtype=torch.int64)
-    listed = _listed(data)
-    row = np.full(data.nlocal, -1)
-    row[listed] = np.arange(len(listed))
-    edge_index = np.stack([row[owners[data.pair_j]], row[data.pair_i]])
-    if edge_index.min() < 0:
+def _graph(arrays: Arrays, halo: Halo, resolved: Resolved) -> Graph:
+    """The graph of this step; edges point from the sender j to the receiver i."""
+    pairs = arrays.pairs
+    sender = halo.rows.index_select(0, pairs.j)
+    receiver = halo.rows.index_select(0, pairs.i)
+    edge_index = torch.stack([sender, receiver])
+    if len(pairs.i) and int(edge_index.min()) < 0:
         raise RuntimeError("LAMMPS gave a pair with an atom that is not in this pair style's list")
-    return torch.from_numpy(-data.rij), torch.from_numpy(edge_index)
+    return make_graph(
+        -pairs.rij,
+        edge_index,
+        resolved.species,
+        ghost_plan=halo.plan,
+        state=resolved.state,
+    )
 
 
-def _listed(data: Any) -> np.ndarray:
-    return data.iatoms[: data.nlistatoms]
-
-
-def owners_of_images(tags: np.ndarray, n_local: int) -> np.ndarray:
-    """Local index of the atom that each atom is an image of, `[ntotal]`, from its ID `[ntotal]`."""
-    if len(tags) and tags.min() <= 0:
-        raise MHFFError(
-            "mhff needs atom IDs and this simulation has none; remove 'atom_modify id no' from the "
-            "input"
-        )
-    order = np.argsort(tags[:n_local])
-    return order[np.searchsorted(tags[:n_local], tags, sorter=order)]
-
-
-def write_results(data: Any, energies: np.ndarray, edge_gradients: np.ndarray) -> None:
-    """Give LAMMPS the energies `[n]`, eV, and edge gradients `[E, 3]`, eV/A, both float64."""
-    energy = float(energies.sum())
-    if not (np.isfinite(energy) and np.isfinite(edge_gradients).all()):
-        raise MHFFError(
-            f"expected finite numbers, got the energy {energy} eV or forces that are not finite; "
-            "check that no two atoms coincide, or use a shorter time step"
-        )
-    data.energy = energy
-    if data.nlistatoms:
-        data.eatoms = energies
-    if data.npairs:
-        data.update_pair_forces(np.negative(edge_gradients, order="C"))
+def _tags(lammps: Any, data: Any) -> np.ndarray:
+    """Atom IDs of local atoms and ghosts, `[ntotal]`."""
+    if not data.ntotal:
+        return np.zeros(0, dtype=np.int64)
+    tags: np.ndarray = lammps.numpy.extract_atom("id")[: data.ntotal]
+    return tags

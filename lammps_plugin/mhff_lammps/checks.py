@@ -12,12 +12,16 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
+import torch
 
 from mhff.errors import MHFFError
 from mhff.neighbours import MIN_DISTANCE, check_distances, neighbour_list
+from mhff_lammps.coupling import Arrays, Pairs
 
 ROUNDING = 1e-6
 """Distances that differ by less than this may be on different sides of the cutoff, A."""
+OPEN_BOX = (np.zeros((3, 3)), np.zeros(3, dtype=bool))
+"""Cell and periodic directions of atoms among which LAMMPS' ghosts are."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +48,6 @@ class Build:
         return bool(2 * moved + np.abs(cell - self.cell).sum() <= self.skin)
 
 
-def check_coupling(data: Any) -> None:
-    """Raise MHFFError for data of LAMMPS' KOKKOS coupling, whose arrays differ."""
-    if "kokkos" in type(data).__module__:
-        raise MHFFError(
-            "mhff does not run with LAMMPS' KOKKOS package yet; leave out '-sf kk' and 'suffix kk'"
-        )
-
-
 def check_instance(lammps: Any, data: Any) -> None:
     """Raise MHFFError unless `data` may come from the instance `lammps`."""
     n_local, n_all = lammps.extract_setting("nlocal"), lammps.extract_setting("nall")
@@ -62,20 +58,8 @@ def check_instance(lammps: Any, data: Any) -> None:
         )
 
 
-def check_settings(lammps: Any, data: Any) -> None:
+def check_settings(data: Any) -> None:
     """Raise MHFFError for settings with which mhff's numbers would be wrong."""
-    n_ranks = lammps.extract_setting("world_size")
-    if n_ranks > 1:
-        raise MHFFError(
-            f"mhff supports a single MPI rank, but this run uses {n_ranks}; start it with one, as "
-            "mpiexec -n 1 lmp"
-        )
-    units = lammps.extract_global("units")
-    if units != "metal":
-        raise MHFFError(
-            f"expected 'units metal' (eV, A, bar), got 'units {units}'; change the input and its "
-            "numbers"
-        )
     if data.natomneigh != data.nlistatoms:
         raise MHFFError(
             "expected 'pair_style mliap unified FILE 0', got 1 in place of 0: mhff needs no "
@@ -83,56 +67,91 @@ def check_settings(lammps: Any, data: Any) -> None:
         )
 
 
-def check_coincidence(lammps: Any, data: Any) -> None:
+def check_tags(tags: np.ndarray) -> None:
+    """Raise MHFFError unless all atoms have IDs; `tags [ntotal]`."""
+    if len(tags) and tags.min() <= 0:
+        raise MHFFError(
+            "mhff needs atom IDs and this simulation has none; remove 'atom_modify id no' from the "
+            "input"
+        )
+
+
+def check_coincidence(lammps: Any, arrays: Arrays) -> None:
     """Raise MHFFError, with LAMMPS' atom IDs, if two atoms or periodic images of them coincide."""
-    if not data.npairs:
+    pairs = arrays.pairs
+    if not len(pairs.rij):
         return
-    squared_distances = _squared(data.rij)
-    if squared_distances.min() < MIN_DISTANCE**2:
+    squared_distances = pairs.rij.square().sum(1)
+    if bool(squared_distances.min() < MIN_DISTANCE**2):
         tags = lammps.numpy.extract_atom("id")
-        check_distances(np.sqrt(squared_distances), tags[data.pair_j], tags[data.pair_i])
+        distances = squared_distances.sqrt().cpu().numpy()
+        check_distances(distances, tags[pairs.j.cpu().numpy()], tags[pairs.i.cpu().numpy()])
 
 
-def check_pairs(lammps: Any, data: Any, owners: np.ndarray, r_max: float) -> None:
-    """Raise MHFFError unless `data` has all atoms with labels and their pairs within `r_max`, A.
+def check_finite(
+    lammps: Any, arrays: Arrays, energy: float, energies: torch.Tensor, gradients: torch.Tensor
+) -> None:
+    """Raise MHFFError, with an atom ID, for an energy or a force that is not a finite number.
 
-    `owners [ntotal]` is the local atom that each atom is an image of. Needed when LAMMPS has
-    rebuilt its neighbour lists, and when `Build.holds` says that they may be too old.
+    `energies [n]` of the listed atoms, whose sum is `energy`; `gradients [E, 3]`.
+    """
+    if np.isfinite(energy) and bool(gradients.isfinite().all()):
+        return
+    wrong = arrays.atoms[~energies.isfinite()]
+    if not len(wrong):
+        wrong = arrays.pairs.i[~gradients.isfinite().all(1)]
+    tags = lammps.numpy.extract_atom("id")
+    raise MHFFError(
+        f"expected finite numbers, got an energy or a force of atom {tags[int(wrong[0])]} that is "
+        "not finite; look at its surroundings, and check that no two atoms come close, or use a "
+        "shorter time step"
+    )
+
+
+def check_pairs(lammps: Any, data: Any, arrays: Arrays, r_max: float, periodic: bool) -> None:
+    """Raise MHFFError unless the model gets all labelled atoms and their pairs within `r_max`, A.
+
+    `periodic`: one rank has all atoms, and their images follow from the box; otherwise LAMMPS'
+    ghosts are taken as they are. Needed when LAMMPS has rebuilt its neighbour lists, and when
+    `Build.holds` says that they may be too old.
     """
     if not data.nlocal:
         return
-    atoms = np.flatnonzero(data.elems[: data.nlocal] >= 0)
-    if data.nlistatoms != len(atoms):
-        raise _missing(f"{len(atoms) - data.nlistatoms} of {len(atoms)} atoms")
+    labelled = arrays.labels.cpu().numpy() >= 0
+    n_labelled = int(labelled[: data.nlocal].sum())
+    if data.nlistatoms != n_labelled:
+        raise _missing(f"{n_labelled - data.nlistatoms} of {n_labelled} atoms")
+    atoms = np.flatnonzero(labelled[: data.nlocal] if periodic else labelled)
+    box = periodic_box(lammps) if periodic else OPEN_BOX
     positions = lammps.numpy.extract_atom("x")[atoms]
-    index, vectors = neighbour_list(positions, *periodic_box(lammps), r_max - ROUNDING)
-    n_given = int((_squared(data.rij) < (r_max - ROUNDING) ** 2).sum()) if data.npairs else 0
-    if n_given != index.shape[1]:
-        safely_inside = _squared(vectors) < (r_max - 2 * ROUNDING) ** 2
-        _compare(lammps, data, owners, atoms[index[:, safely_inside]])
+    index, vectors = neighbour_list(positions, *box, r_max - ROUNDING)
+    of_centres = index[1] < n_labelled
+    n_given = int((arrays.pairs.rij.square().sum(1) < (r_max - ROUNDING) ** 2).sum())
+    if n_given != of_centres.sum():
+        safely_inside = of_centres & (_squared(vectors) < (r_max - 2 * ROUNDING) ** 2)
+        _compare(lammps, arrays.pairs, atoms[index[:, safely_inside]])
 
 
-def _compare(lammps: Any, data: Any, owners: np.ndarray, expected_index: np.ndarray) -> None:
-    """Raise MHFFError if `data` lacks edges of `expected_index [2, E]`, which hold local atoms."""
-    given_index = np.zeros((2, 0), dtype=np.int64)
-    if data.npairs:
-        given_index = np.stack([owners[data.pair_j], data.pair_i])
-    expected = _counts(expected_index, data.nlocal)
-    difference = (expected - _counts(given_index, data.nlocal)).tocoo()
+def _compare(lammps: Any, pairs: Pairs, expected_index: np.ndarray) -> None:
+    """Raise MHFFError if edges of `expected_index [2, E]`, LAMMPS' indices, are not in `pairs`."""
+    tags = lammps.numpy.extract_atom("id")
+    given = tags[np.stack([pairs.j.cpu().numpy(), pairs.i.cpu().numpy()])]
+    n_tags = int(tags.max()) + 1
+    expected = _counts(tags[expected_index], n_tags)
+    difference = (expected - _counts(given, n_tags)).tocoo()
     missing = difference.data > 0
     if missing.any():
-        tags = lammps.numpy.extract_atom("id")
-        first, second = sorted(tags[[difference.row[missing][0], difference.col[missing][0]]])
+        first, second = sorted((difference.row[missing][0], difference.col[missing][0]))
         raise _missing(
             f"{difference.data[missing].sum()} of {expected.sum()} pairs within the cutoff, such "
             f"as atoms {first} and {second}"
         )
 
 
-def _counts(index: np.ndarray, n_atoms: int) -> scipy.sparse.csr_array:
-    """Number of edges in `index [2, E]` between each two atoms, `[n_atoms, n_atoms]`."""
+def _counts(index: np.ndarray, n_tags: int) -> scipy.sparse.csr_array:
+    """Number of edges in `index [2, E]` between each two atom IDs, `[n_tags, n_tags]`."""
     ones = np.ones(index.shape[1], dtype=np.int64)
-    return scipy.sparse.coo_array((ones, index), shape=(n_atoms, n_atoms)).tocsr()
+    return scipy.sparse.coo_array((ones, index), shape=(n_tags, n_tags)).tocsr()
 
 
 def _missing(what: str) -> MHFFError:

@@ -58,8 +58,13 @@ def load_model(lmp: Any, file: str | os.PathLike[str]) -> MHFFModel:
             f"mhff needs the Python module 'lammps' with ML-IAP ({error}); mhff's 'make lammps' "
             "builds it"
         ) from error
+    model.lammps = lmp
+    if lmp.extract_setting("kokkos_active"):
+        if "mliap_unified_couple_kokkos" not in sys.modules:
+            mliap.activate_mliappy_kokkos(lmp)
+        mliap.load_unified_kokkos(model)
+        return model
     if "mliap_unified_couple" not in sys.modules:
         mliap.activate_mliappy(lmp)
-    model.lammps = lmp
     mliap.load_unified(model)
     return model

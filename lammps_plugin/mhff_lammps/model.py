@@ -11,7 +11,10 @@ from typing import Any
 from mhff.errors import MHFFError
 from mhff.files import sha256
 from mhff_deploy.artefact.content import read_manifest
+from mhff_lammps.devices import share_cores
+from mhff_lammps.instance import Instances
 from mhff_lammps.labels import Labels
+from mhff_lammps.ranks import Ranks
 from mhff_lammps.reporting import reported
 
 FORMAT_VERSION = 1
@@ -27,7 +30,7 @@ class MHFFModel:
     interface: Any = None
     """Set by LAMMPS."""
     lammps: Any = None
-    """The `lammps.lammps` object of a Python driver (`load_model`); None: the adapter finds it."""
+    """The `lammps.lammps` object of a Python driver (`load_model`); None: it is found."""
     _adapter: Any = None
 
     def __init__(self, artefact: bytes) -> None:
@@ -38,6 +41,8 @@ class MHFFModel:
         self.element_types = self.labels.names
         self.rcutfac = 0.5 * can.r_max
         """Half the cutoff of every pair, A: LAMMPS adds this value for each of the two atoms."""
+        self._instances = Instances()
+        self._ranks = Ranks()
 
     def __getstate__(self) -> dict[str, Any]:
         """The content of the file."""
@@ -46,7 +51,7 @@ class MHFFModel:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Check the content of a file, and print the labels that `pair_coeff` may use."""
-        with reported():
+        with reported(Ranks.as_started):
             if state.get("format_version") != FORMAT_VERSION:
                 raise MHFFError(
                     f"{FILE} has format version {state.get('format_version')}, but this mhff reads "
@@ -57,7 +62,8 @@ class MHFFModel:
                     f"{FILE} is damaged: its checksum does not match its content; compile it again"
                 )
             MHFFModel.__init__(self, state["artefact"])
-        print(self.labels.help(), flush=True)
+        if Ranks.as_started().rank == 0:
+            print(self.labels.help(), flush=True)
 
     def compute_descriptors(self, data: Any) -> None:
         """Do nothing: `compute_forces` does everything."""
@@ -67,10 +73,19 @@ class MHFFModel:
 
     def compute_forces(self, data: Any) -> None:
         """Write energies and forces of one step into `data`; the first call loads the program."""
-        with reported():
+        with reported(lambda: self._ranks):
+            lammps = self.lammps or self._instances.find(data)
             if self._adapter is None:
-                from mhff_deploy.artefact.runtime import load_artefact
-                from mhff_lammps.adapter import Adapter
+                self._start(lammps)
+            self._adapter.compute(data, lammps)
 
-                self._adapter = Adapter(load_artefact(self._artefact, FILE), self.labels)
-            self._adapter.compute(data, self.lammps)
+    def _start(self, lammps: Any) -> None:
+        """Load the program; collective."""
+        from mhff_deploy.artefact.runtime import load_artefact
+        from mhff_lammps.adapter import Adapter
+
+        self._ranks = Ranks.of(lammps)
+        share_cores(self._ranks)
+        with self._ranks.together():
+            evaluator = load_artefact(self._artefact, FILE)
+        self._adapter = Adapter(evaluator, self.labels, self._ranks)

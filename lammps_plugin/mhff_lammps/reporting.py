@@ -1,17 +1,18 @@
 """How a user's mistake reaches the user: in one sentence.
 
-Inside the program `lmp`, an exception would appear as a traceback with text of LAMMPS around it,
-and on one of several MPI ranks it would hang the run. So mhff prints the sentence and ends the
-program with exit code 2. That would also end a Python driver, so a driver gets the exception.
+Inside the program `lmp`, an exception would appear as a traceback with text of LAMMPS around it. So
+mhff prints the sentence, once whatever the number of ranks, and ends the program with exit code 2.
+That would also end a Python driver, so a driver gets the exception.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from mhff.errors import MHFFError
+from mhff_lammps.ranks import FAILED, Ranks
 
 
 def python_is_embedded() -> bool:
@@ -20,12 +21,18 @@ def python_is_embedded() -> bool:
 
 
 @contextmanager
-def reported() -> Iterator[None]:
-    """Print an MHFFError and exit with code 2 inside `lmp`; raise it under a Python driver."""
+def reported(ranks_now: Callable[[], Ranks]) -> Iterator[None]:
+    """Print an MHFFError and exit with code 2 inside `lmp`; raise it under a Python driver.
+
+    `ranks_now` gives the ranks that have this error, all of them.
+    """
     try:
         yield
     except MHFFError as error:
         if not python_is_embedded():
             raise
-        print(f"mhff: {error}", file=sys.stderr, flush=True)
-        raise SystemExit(2) from None
+        ranks = ranks_now()
+        if ranks.rank == 0:
+            print(f"mhff: {error}", file=sys.stderr, flush=True)
+        ranks.leave()
+        raise SystemExit(FAILED) from None

@@ -1,115 +1,116 @@
-"""One step of the LAMMPS adapter: its input from LAMMPS' data, its output to LAMMPS."""
+"""One step of the LAMMPS adapter: the graph of LAMMPS' data, and what LAMMPS gets back."""
 
 from __future__ import annotations
-
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from ase import Atoms
-from lammps_data import NULL, R_MAX, Data, instance
+from lammps_data import NULL, R_MAX, Data, in_lammps, instance
 from manifests import manifest
 from structures import triclinic
 from tolerances import SAME_NUMBERS, assert_close
 
 from mhff.errors import MHFFError
-from mhff.graph import Graph
-from mhff_lammps.adapter import (
-    Adapter,
-    owners_of_images,
-    read_edges,
-    read_labels,
-    write_results,
-)
+from mhff.graph import Graph, make_graph
+from mhff_lammps.adapter import Adapter
 from mhff_lammps.labels import Labels
+from mhff_lammps.ranks import Ranks
+from mhff_lammps.units import energy_unit
 
+MVV2E_OF_REAL = 48.88821291 * 48.88821291
+"""LAMMPS' factor of real units."""
+KCAL_PER_EV = 23.060548
+"""kcal/mol."""
 CHAIN = Atoms("O3", positions=[[1.0, 0, 0], [3.0, 0, 0], [6.0, 0, 0]], cell=[20.0] * 3, pbc=True)
 
 
-def owners(data: Data) -> np.ndarray:
-    return owners_of_images(data.tags, data.nlocal)
+class Program:
+    """Gives 1 + species to the first head, 10 times that to the second, and numbered gradients."""
+
+    def __init__(self) -> None:
+        self.capabilities = manifest(capabilities={"r_max": R_MAX}).capabilities
+        self.graph = make_graph(*[torch.zeros(0)] * 3)
+
+    def evaluate(
+        self, graph: Graph, head_weights: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        assert graph.state.tolist() == [[0.0, 1.0]] * graph.n_local
+        self.graph = graph
+        energies = (1.0 + graph.species.to(torch.float64)).outer(torch.tensor([1.0, 10.0]))
+        n_edges = len(graph.edge_vectors)
+        return energies, torch.arange(3.0 * n_edges).reshape(3, n_edges).T
+
+
+def adapter(program: Program | None = None) -> Adapter:
+    program = program or Program()
+    can = program.capabilities
+    return Adapter(program, Labels(can), Ranks())  # type: ignore[arg-type]
+
+
+def graph_of(data: Data) -> Graph:
+    """The graph that a program gets of LAMMPS' data."""
+    program = Program()
+    adapter(program).compute(data, instance(data))
+    return program.graph
 
 
 def test_rows_are_the_listed_atoms_and_edges_point_to_the_centre() -> None:
     data = Data(CHAIN, [4, 1, 1])
-    edge_vectors, edge_index = read_edges(data, owners(data))
+    graph = graph_of(data)
     assert data.iatoms.tolist() == [2, 1, 0]
-    assert read_labels(data).tolist() == [1, 1, 4]
-    assert edge_index.tolist() == [[1, 2, 0, 1], [0, 1, 1, 2]]  # senders, receivers
-    assert edge_vectors[:, 0].tolist() == [3.0, 2.0, -3.0, -2.0]  # x_receiver - x_sender
+    assert graph.species.tolist() == [1, 1, 0]  # H, H, O
+    assert graph.edge_index.tolist() == [[1, 2, 0, 1], [0, 1, 1, 2]]  # senders, receivers
+    assert graph.edge_vectors[:, 0].tolist() == [3.0, 2.0, -3.0, -2.0]  # x_receiver - x_sender
+    assert graph.n_ghosts == 0
 
 
 def test_atoms_of_another_pair_style_have_no_row() -> None:
-    data = Data(CHAIN, [4, NULL, 1])
-    _, edge_index = read_edges(data, owners(data))
-    assert read_labels(data).tolist() == [1, 4]
-    assert edge_index.shape == (2, 0)
+    graph = graph_of(Data(CHAIN, [4, NULL, 1]))
+    assert graph.species.tolist() == [1, 0]
+    assert graph.edge_index.shape == (2, 0)
 
 
 def test_ghosts_are_replaced_by_their_owners() -> None:
-    data = Data(triclinic(), [0, 1, 0, 1])
-    edge_vectors, edge_index = read_edges(data, owners(data))
+    data = Data(in_lammps(triclinic()), [0, 1, 0, 1])
+    graph = graph_of(data)
     row = {int(atom): position for position, atom in enumerate(data.iatoms)}
     senders = [row[int(atom) % data.nlocal] for atom in data.pair_j]  # ghosts come image by image
     assert max(data.pair_j) >= data.nlocal
-    assert edge_index[0].tolist() == senders
-    assert edge_index[1].tolist() == [row[int(atom)] for atom in data.pair_i]
-    assert_close(edge_vectors, -data.rij, SAME_NUMBERS)
+    assert graph.edge_index[0].tolist() == senders
+    assert graph.edge_index[1].tolist() == [row[int(atom)] for atom in data.pair_i]
+    assert_close(graph.edge_vectors, -data.rij, SAME_NUMBERS)
 
 
 def test_a_pair_with_an_atom_that_takes_no_part_is_never_evaluated() -> None:
-    data = Data(CHAIN, [4, 1, 1])
-    data.keep_atoms(np.array([True, True, False]))
+    subject = adapter()
+    data = Data(CHAIN, [4, NULL, 1])
+    subject.compute(data, instance(data))
+    later = Data(CHAIN, [4, 1, 1])
     with pytest.raises(RuntimeError, match="not in this pair style's list"):
-        read_edges(data, owners(data))
-
-
-def test_owners_of_images() -> None:
-    tags = np.array([9, 2, 4, 4, 9, 2, 2])
-    assert owners_of_images(tags, 3).tolist() == [0, 1, 2, 2, 0, 1, 1]
-    assert owners_of_images(np.zeros(0, dtype=int), 0).tolist() == []
-    with pytest.raises(MHFFError, match="remove 'atom_modify id no'"):
-        owners_of_images(np.zeros(4, dtype=int), 2)
+        subject.compute(later, instance(later, neigh_ago=1))
 
 
 def test_no_pairs_and_no_atoms() -> None:
-    single = Data(Atoms("O", cell=[20.0] * 3, pbc=True), [1])
-    assert read_labels(single).tolist() == [1]
-    assert [tensor.shape for tensor in read_edges(single, owners(single))] == [(0, 3), (2, 0)]
-    nothing = Data(Atoms(), [])
-    assert read_labels(nothing).shape == (0,)
-    assert [tensor.shape for tensor in read_edges(nothing, owners(nothing))] == [(0, 3), (2, 0)]
-    write_results(nothing, np.zeros(0), np.zeros((0, 3)))
-    assert nothing.energy == 0.0
+    for data, energy in (
+        (Data(Atoms("O", cell=[20.0] * 3, pbc=True), [1]), 20.0),
+        (Data(Atoms(), []), 0.0),
+    ):
+        assert graph_of(data).edge_vectors.shape == (0, 3)
+        assert data.energy == energy
 
 
-def test_lammps_gets_negative_edge_gradients() -> None:
-    data = Data(CHAIN, [1, 1, 1])
+@pytest.mark.parametrize("units", ["metal", "real"])
+def test_lammps_gets_negative_edge_gradients_in_its_units(units: str) -> None:
+    data = Data(CHAIN, [0, 0, 0])
+    lammps = instance(data, units=units, mvv2e=MVV2E_OF_REAL)
+    factor = energy_unit(lammps)
+    assert factor == pytest.approx({"metal": 1.0, "real": KCAL_PER_EV}[units], rel=1e-6)
+    adapter().compute(data, lammps)
+    assert data.energy == pytest.approx(30.0 * factor)
+    assert data.eatoms == pytest.approx([10.0 * factor] * 3)
     gradients = np.arange(12.0).reshape(3, 4).T
-    write_results(data, np.array([1.0, 2.0, 4.0]), gradients)
-    assert data.energy == 7.0
-    assert data.eatoms.tolist() == [1.0, 2.0, 4.0]
-    assert data.pair_forces.tolist() == (-gradients).tolist()
-
-
-@pytest.mark.parametrize("energies", [[np.nan, 0.0, 0.0], [np.inf, 0.0, 0.0]])
-def test_numbers_that_are_not_finite_are_refused(energies: list[float]) -> None:
-    with pytest.raises(MHFFError, match="expected finite numbers"):
-        write_results(Data(CHAIN, [1, 1, 1]), np.array(energies), np.zeros((4, 3)))
-
-
-def adapter() -> Adapter:
-    """An adapter whose program gives 1 + species to the first head, 10 times that to the second."""
-
-    def evaluate(graph: Graph, head_weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        assert graph.state.tolist() == [[0.0, 1.0]] * graph.n_local
-        energies = (1.0 + graph.species.to(torch.float64)).outer(torch.tensor([1.0, 10.0]))
-        return energies, torch.zeros_like(graph.edge_vectors)
-
-    can = manifest(capabilities={"r_max": R_MAX}).capabilities
-    program = SimpleNamespace(evaluate=evaluate, capabilities=can)
-    return Adapter(program, Labels(can))  # type: ignore[arg-type]
+    assert data.pair_forces == pytest.approx(-factor * gradients)
 
 
 def test_labels_are_read_at_every_step_and_warned_of_once(
@@ -135,8 +136,8 @@ def test_images_pairs_and_settings_are_checked_when_lists_are_new() -> None:
     for not_older in (0, -1):  # -1: this LAMMPS does not tell
         with pytest.raises(MHFFError, match="the model does not receive 2 of 4 pairs"):
             subject.compute(data, instance(data, neigh_ago=not_older))
-    with pytest.raises(MHFFError, match="expected 'units metal'"):
-        subject.compute(data, instance(data, units="real"))
+    with pytest.raises(MHFFError, match=r"expected 'units metal'.*got 'units si'"):
+        subject.compute(data, instance(data, units="si"))
 
 
 @pytest.mark.parametrize(

@@ -4,35 +4,30 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from ase import Atoms
-from lammps_data import NULL, R_MAX, Data, instance
+from lammps_data import NULL, R_MAX, Data, in_lammps, instance
 from structures import rattled_bulk, slab, tiny_cell, triclinic, water_cluster
 
 from mhff.errors import MHFFError
-from mhff_lammps.adapter import owners_of_images
 from mhff_lammps.checks import (
     check_coincidence,
-    check_coupling,
+    check_finite,
     check_instance,
     check_pairs,
     check_settings,
+    check_tags,
     periodic_box,
 )
+from mhff_lammps.coupling import read_arrays
 
 STRUCTURES = (rattled_bulk, slab, tiny_cell, triclinic, water_cluster)
 
 
-def in_lammps(atoms: Atoms) -> Atoms:
-    """The structure in LAMMPS' orientation: a along x, b in the xy plane."""
-    if atoms.cell.rank < 3:
-        return atoms
-    cell, rotation = atoms.cell.standard_form()
-    return Atoms(atoms.symbols, positions=atoms.positions @ rotation.T, cell=cell, pbc=atoms.pbc)
-
-
 def check(data: Data) -> None:
-    owners = owners_of_images(data.tags, data.nlocal)
-    check_pairs(instance(data), data, owners, R_MAX)
+    """One rank's check, and that of several ranks, which trusts LAMMPS' ghosts."""
+    for periodic in (True, False):
+        check_pairs(instance(data), data, read_arrays(data), R_MAX, periodic)
 
 
 @pytest.mark.parametrize("make", STRUCTURES)
@@ -97,10 +92,9 @@ def test_a_pair_at_the_cutoff_may_be_on_either_side(offset: float, given: bool) 
 def test_rounding_near_the_cutoff_hides_no_missing_pair(offset: float) -> None:
     positions = [[1, 1, 1], [1, 1, 1 + R_MAX + offset], [1, 3, 1]]
     data = Data(Atoms("OOO", positions=positions), [0, 0, 0])
-    owners = owners_of_images(data.tags, data.nlocal)
     data.keep_pairs(np.abs(data.rij[:, 1]) < 1.0)
     with pytest.raises(MHFFError, match="such as atoms 1 and 3"):
-        check_pairs(instance(data), data, owners, R_MAX)
+        check(data)
 
 
 @pytest.mark.parametrize("distance", [0.0, 1e-16, 1e-5, 9e-4])
@@ -108,7 +102,7 @@ def test_coinciding_atoms_are_refused_with_their_ids(distance: float) -> None:
     atoms = Atoms("OOO", positions=[[0, 0, 0], [2, 2, 2], [0, 0, distance]])
     data = Data(atoms, [0, 0, 0])
     with pytest.raises(MHFFError, match=r"atoms (3 and 1|1 and 3) \(or .*\) coincide"):
-        check_coincidence(instance(data), data)
+        check_coincidence(instance(data), read_arrays(data))
 
 
 def test_a_copy_shifted_by_a_lattice_vector_coincides() -> None:
@@ -117,14 +111,14 @@ def test_a_copy_shifted_by_a_lattice_vector_coincides() -> None:
     atoms.positions[-1] += atoms.cell[0]
     data = Data(atoms, [0] * len(atoms))
     with pytest.raises(MHFFError, match="coincide"):
-        check_coincidence(instance(data), data)
+        check_coincidence(instance(data), read_arrays(data))
 
 
 def test_atoms_at_a_short_distance_do_not_coincide() -> None:
     data = Data(Atoms("OO", positions=[[0, 0, 0], [0, 0, 2e-3]]), [0, 0])
-    check_coincidence(instance(data), data)
+    check_coincidence(instance(data), read_arrays(data))
     assert data.npairs == 2
-    check_coincidence(instance(data), Data(Atoms("O"), [0]))
+    check_coincidence(instance(data), read_arrays(Data(Atoms("O"), [0])))
 
 
 def test_box_has_lammps_vectors_in_rows() -> None:
@@ -141,19 +135,38 @@ def test_no_images_along_z_in_two_dimensions() -> None:
     low, high, xy, yz, xz, _, changes = flat.extract_box()
     flat.extract_box = lambda: (low, high, xy, yz, xz, [1, 1, 1], changes)
     assert periodic_box(flat)[1].tolist() == [True, True, False]
-    check_pairs(flat, data, owners_of_images(data.tags, data.nlocal), R_MAX)
+    check_pairs(flat, data, read_arrays(data), R_MAX, periodic=True)
 
 
 def test_wrong_settings_are_refused() -> None:
     data = Data(triclinic(), [0] * 4)
-    check_settings(instance(data), data)
-    with pytest.raises(MHFFError, match="a single MPI rank, but this run uses 2"):
-        check_settings(instance(data, world_size=2), data)
-    with pytest.raises(MHFFError, match=r"expected 'units metal'.*got 'units real'"):
-        check_settings(instance(data, units="real"), data)
+    check_settings(data)
     data.natomneigh = data.ntotal
     with pytest.raises(MHFFError, match="expected 'pair_style mliap unified FILE 0', got 1"):
-        check_settings(instance(data), data)
+        check_settings(data)
+
+
+def test_atoms_without_ids_are_refused() -> None:
+    check_tags(np.array([3, 1]))
+    check_tags(np.zeros(0, dtype=int))
+    with pytest.raises(MHFFError, match="remove 'atom_modify id no'"):
+        check_tags(np.zeros(4, dtype=int))
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_a_number_that_is_not_finite_is_refused_with_the_id_of_its_atom(wrong: float) -> None:
+    data = Data(Atoms("OOO", positions=[[1, 1, 1], [1, 1, 3], [1, 1, 5]]), [0, 0, 0])
+    arrays = read_arrays(data)
+    energies = torch.zeros(3, dtype=torch.float64)
+    gradients = torch.zeros(data.npairs, 3, dtype=torch.float64)
+    check_finite(instance(data), arrays, 0.0, energies, gradients)
+    energies[1] = wrong
+    with pytest.raises(MHFFError, match="atom 2 that is not finite"):
+        check_finite(instance(data), arrays, wrong, energies, gradients)
+    gradients[0, 1] = wrong
+    first = data.tags[data.pair_i[0]]
+    with pytest.raises(MHFFError, match=f"atom {first} that is not finite"):
+        check_finite(instance(data), arrays, 0.0, torch.zeros(3), gradients)
 
 
 def test_another_instance_is_refused() -> None:
@@ -162,9 +175,3 @@ def test_another_instance_is_refused() -> None:
     for changes in ({"nlocal": 3}, {"nall": 17}):
         with pytest.raises(MHFFError, match="evaluates 4 atoms, but the instance that mhff knows"):
             check_instance(instance(data, **changes), data)
-
-
-def test_kokkos_is_refused() -> None:
-    data = type("MLIAPDataPy", (), {"__module__": "mliap_unified_couple_kokkos"})()
-    with pytest.raises(MHFFError, match="leave out '-sf kk'"):
-        check_coupling(data)

@@ -7,11 +7,12 @@ import sys
 import pytest
 
 from mhff.errors import MHFFError
+from mhff_lammps.ranks import Ranks
 from mhff_lammps.reporting import reported
 
 
 def test_a_driver_gets_the_exception() -> None:
-    with pytest.raises(MHFFError, match="a sentence"), reported():
+    with pytest.raises(MHFFError, match="a sentence"), reported(Ranks):
         raise MHFFError("a sentence")
 
 
@@ -19,7 +20,7 @@ def test_inside_lmp_the_sentence_is_printed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "orig_argv", [])
-    with pytest.raises(SystemExit) as caught, reported():
+    with pytest.raises(SystemExit) as caught, reported(Ranks):
         raise MHFFError("a sentence")
     assert caught.value.code == 2
     assert capsys.readouterr().err == "mhff: a sentence\n"

