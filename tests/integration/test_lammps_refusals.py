@@ -65,8 +65,8 @@ def shifted_copy() -> Atoms:
 
 REFUSALS: dict[str, tuple[Callable[[Path], str], str]] = {
     "units": (
-        lambda folder: start(folder, "a", primitive()).replace("metal", "real") + PAIR + COEFF,
-        "expected 'units metal' (eV, A, bar), got 'units real'",
+        lambda folder: start(folder, "a", primitive()).replace("metal", "lj") + PAIR + COEFF,
+        "got 'units lj'; change the input",
     ),
     "bonds": (
         lambda folder: bonded(folder, "a", CARBON_MONOXIDE, [(1, 2)]) + PAIR + COEFF,
@@ -164,7 +164,7 @@ def test_python_driver_gets_exceptions_and_goes_on(lammps_folder: Path, load: st
 pair = ["pair_style mliap unified {file} 0", "{coeff}"]
 print(energy(*structure, *pair))
 try:
-    energy("units si", *structure[2:], *pair)
+    energy("units lj", *structure[2:], *pair)
 except Exception as error:
     print("exception", type(error).__name__)
 print(energy(*structure, *pair))
@@ -183,7 +183,7 @@ for file in ("mini.mhff", "cut.mliap", "none"):
         [expected] * 2, rel=0, abs=ENGINE_ENERGY
     )
     assert lines[1] == "exception Exception"
-    assert "MHFFError: expected 'units metal' (eV, A, bar), got 'units real'" in done.stderr
+    assert "got 'units lj'; change the input" in done.stderr
     assert [line.split(" (")[0] for line in lines[3:]] == [
         "refused 'mini.mhff' is truncated or not a file of mhff compile --target lammps",
         "refused 'cut.mliap' is truncated or not a file of mhff compile --target lammps",

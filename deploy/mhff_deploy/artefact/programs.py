@@ -10,6 +10,7 @@ from pathlib import Path
 
 import safetensors.torch
 import torch
+from torch.export.pt2_archive._package import AOTICompiledModel
 
 from mhff.errors import MHFFError
 from mhff.ops import contraction, convolution, ghosts  # noqa: F401  (programs call what these register)
@@ -17,6 +18,13 @@ from mhff.ops.cpu.library import load_library
 from mhff.options import Form
 from mhff_deploy.artefact.content import CONSTANTS, KERNELS, Manifest, read_member
 from mhff_deploy.artefact.cuda_graphs import GraphedProgram, Program
+
+NAME = "model"
+"""torch's name for the only program of a package."""
+N_RUNNERS = 1
+"""Calls that may run at the same time."""
+NO_INDEX = -1
+"""torch's word for the current device."""
 
 
 @dataclass(frozen=True)
@@ -69,28 +77,38 @@ def start_program(parts: Parts, manifest: Manifest, name: str) -> Program:
 
 
 class Package:
-    """An AOTInductor package with the constants that lie beside it."""
+    """An AOTInductor package with the constants that lie beside it.
+
+    torch's own function to load a package first compiles and runs a program for each instruction
+    set that the CPU may have, only to warn of another CPU, which the manifest has told already.
+    That takes 12 s on a fresh machine, and 42 to 60 s were seen. So the loader is made here.
+    """
 
     def __init__(self, code: bytes, constants: bytes, device: torch.device) -> None:
         """Raises RuntimeError for a package that does not fit this machine."""
+        # the events by which threads wait for each other cannot be part of a CUDA graph; on a GPU,
+        # one thread at a time
+        single_threaded = device.type == "cuda"
+        index = NO_INDEX if device.index is None else device.index
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "program.pt2"
             file.write_bytes(code)
-            # the events by which threads wait for each other cannot be part of a CUDA graph; on a
-            # GPU, one thread at a time
-            self.program = torch._inductor.aoti_load_package(
-                str(file), run_single_threaded=device.type == "cuda"
+            loader = torch._C._aoti.AOTIModelPackageLoader(
+                str(file), NAME, single_threaded, N_RUNNERS, index
             )
         stored = safetensors.torch.load(constants)
         # copies, because only torch's own memory begins at cache lines; kept, because the program
         # does not copy them
         self.constants = {
-            name: stored[name].to(device, copy=True) for name in self.program.get_constant_fqns()
+            name: stored[name].to(device, copy=True) for name in loader.get_constant_fqns()
         }
-        self.program.load_constants(self.constants, check_full_update=True, user_managed=True)
+        program = AOTICompiledModel(loader)
+        program.load_constants(self.constants, check_full_update=True, user_managed=True)
+        self._run = loader.boxed_run
 
     def __call__(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return self.program(*inputs)
+        node_energies, edge_gradients = self._run([*inputs])
+        return node_energies, edge_gradients
 
 
 def load_script(code: bytes) -> Program:
