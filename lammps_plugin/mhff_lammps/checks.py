@@ -122,9 +122,9 @@ def check_pairs(lammps: Any, data: Any, arrays: Arrays, r_max: float, periodic: 
     if data.nlistatoms != n_labelled:
         raise _missing(f"{n_labelled - data.nlistatoms} of {n_labelled} atoms")
     atoms = np.flatnonzero(labelled[: data.nlocal] if periodic else labelled)
-    box = periodic_box(lammps) if periodic else OPEN_BOX
+    cell, pbc = periodic_box(lammps) if periodic else OPEN_BOX
     positions = lammps.numpy.extract_atom("x")[atoms]
-    index, vectors = neighbour_list(positions, *box, r_max - ROUNDING)
+    index, vectors = neighbour_list(positions, cell, pbc, r_max - ROUNDING)
     of_centres = index[1] < n_labelled
     n_given = int((arrays.pairs.rij.square().sum(1) < (r_max - ROUNDING) ** 2).sum())
     if n_given != of_centres.sum():
