@@ -2,7 +2,7 @@
 
     mhff compile mini --head surfaces --target lammps -o mini.mliap
 
-In an input script, with units metal and on one rank:
+In an input script, with units metal or real, on any number of MPI ranks, with or without KOKKOS:
 
     pair_style  mliap unified mini.mliap 0
     pair_coeff  * * Mg O H                               # the head that the file was compiled with
@@ -15,9 +15,11 @@ From Python, where models must be loaded first:
     mhff_lammps.load_model(lmp, "mini.mliap")            # then: pair_style mliap unified EXISTS 0
 
 LAMMPS loads and calls `model.py`. `adapter.py` does one step between LAMMPS and a compiled program,
-`labels.py` gives the labels of `pair_coeff` their meaning, `energies.py` gives LAMMPS the energies
-of every head, `checks.py` refuses what would give wrong numbers, and `instance.py` finds the LAMMPS
-instance behind the data that LAMMPS hands over. None of them holds physics.
+on arrays that `coupling.py` reads and writes; `halo.py` gives LAMMPS' atoms their rows in a graph,
+and `exchange.py` moves features between ranks, which `ranks.py` keeps together. `labels.py` gives
+the labels of `pair_coeff` their meaning, `energies.py` gives LAMMPS the energies of every head,
+`checks.py` refuses what would give wrong numbers, and `instance.py` finds the LAMMPS instance
+behind the data that LAMMPS hands over. None of them holds physics.
 """
 
 from importlib import import_module
