@@ -7,8 +7,8 @@ with edges from each of these atoms to itself that are longer than the cutoff. N
 a true atom, so true atoms and edges keep their numbers, up to the rounding of matrix products that
 sum over another number of rows.
 
-Systems with ghosts (LAMMPS on several ranks), systems of more than `MAX_ATOMS` atoms, and the first steps of
-each size run without a graph. If torch cannot record a program, a warning says why.
+Systems with ghosts (LAMMPS on several ranks), systems of more than `MAX_ATOMS` atoms, and the first
+steps of each size run without a graph. If torch cannot record a program, a warning says why.
 """
 
 from __future__ import annotations
