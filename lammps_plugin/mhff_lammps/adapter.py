@@ -103,6 +103,7 @@ class Adapter:
             check_finite(lammps, arrays, energy, energies, gradients)
         unit = interval.energy_unit
         write_results(data, unit * energy, unit * energies, -unit * gradients)
+        self.head_energies.write(lammps, arrays.atoms, unit * node_energies)
 
     def _rebuilt(self, lammps: Any, data: Any, arrays: Arrays) -> Interval:
         """Update rows and repeat the checks after LAMMPS has rebuilt its neighbour lists."""
@@ -113,12 +114,14 @@ class Adapter:
             check_tags(tags)
             check_coincidence(lammps, arrays)
             unit = energy_unit(lammps)
-        halo = make_halo(self.ranks, tags, data.nlocal, arrays)
-        self._interval = Interval(Build.now(lammps, data), halo, unit)
+        build = Build.now(lammps, data)
+        reach = self.evaluator.capabilities.r_max + build.skin
+        halo = make_halo(self.ranks, tags, arrays, _positions(lammps, data), reach)
+        self._interval = Interval(build, halo, unit)
         with self.ranks.together():
             self._check_pairs(lammps, data, arrays)
         self._resolved = None
-        self._warn(arrays.labels[arrays.atoms].cpu().to(torch.int64), data.vflag)
+        self._warn(lammps, data, arrays)
         return self._interval
 
     def _check(self, lammps: Any, data: Any, arrays: Arrays, interval: Interval) -> None:
@@ -153,10 +156,14 @@ class Adapter:
             state.expand(n_rows, -1).to(labels.device),
         )
 
-    def _warn(self, labels: torch.Tensor, virial: int) -> None:
+    def _warn(self, lammps: Any, data: Any, arrays: Arrays) -> None:
         """Print warnings that are new; collective."""
-        sentences = [HEAT_FLUX] if virial & VIRIAL_PER_ATOM else []
-        sentences += self.labels.warnings(labels)
+        labels = arrays.labels[arrays.atoms].cpu().to(torch.int64)
+        sentences = self.labels.warnings(labels)
+        if data.vflag & VIRIAL_PER_ATOM:
+            sentences.append(HEAT_FLUX)
+        if adds_dispersion(lammps):
+            sentences += counted_twice(self.labels.heads, self.labels.head_weights(labels))
         for sentence in self._once.new(self.ranks.gather(sentences)):
             print(f"mhff: warning: {sentence}", flush=True)
 
@@ -184,3 +191,11 @@ def _tags(lammps: Any, data: Any) -> np.ndarray:
         return np.zeros(0, dtype=np.int64)
     tags: np.ndarray = lammps.numpy.extract_atom("id")[: data.ntotal]
     return tags
+
+
+def _positions(lammps: Any, data: Any) -> np.ndarray:
+    """Positions of local atoms and ghosts, `[ntotal, 3]`, A."""
+    if not data.ntotal:
+        return np.zeros((0, 3))
+    positions: np.ndarray = lammps.numpy.extract_atom("x")[: data.ntotal]
+    return positions

@@ -27,6 +27,8 @@ class Pairs(NamedTuple):
 class Arrays(NamedTuple):
     """LAMMPS' arrays of one step."""
 
+    n_local: int
+    """Number of this rank's atoms; ghosts follow them."""
     atoms: torch.Tensor
     """LAMMPS' indices of the local atoms that this pair style acts on, `[n]`, int64."""
     labels: torch.Tensor
@@ -46,7 +48,7 @@ def read_arrays(data: Any) -> Arrays:
     else:
         none = torch.zeros(0, dtype=torch.int32, device=device)
         pairs = Pairs(none, none, torch.zeros((0, 3), dtype=torch.float64, device=device))
-    return Arrays(atoms, labels, pairs)
+    return Arrays(data.nlocal, atoms, labels, pairs)
 
 
 def write_results(data: Any, energy: float, energies: torch.Tensor, forces: torch.Tensor) -> None:

@@ -37,7 +37,7 @@ class HeadEnergies:
         self._vectors = [(vector_name(head), program.head_row(head)) for head in program.head_names]
 
     def write(self, lammps: Any, atoms: torch.Tensor, node_energies: torch.Tensor) -> None:
-        """Write `node_energies [n, n_heads]`, in LAMMPS' units, of its local atoms `atoms [n]`.
+        """Write `node_energies [n, n_heads]`, in LAMMPS' unit, of its local atoms `atoms [n]`.
 
         Atoms that another pair style acts on keep their values. Vectors are looked up at every
         step, because LAMMPS moves them when it needs more memory.

