@@ -21,6 +21,7 @@ from command_line import output_of, run_mhff
 from lammps_runs import (
     BAR_PER_EV_A3,
     MEASURE,
+    Coupling,
     ase_result,
     assert_same,
     read,
@@ -40,6 +41,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:head .* was not trained on")
 HEADS = ("materials", "molecules", "surfaces")
 MIX = "screened=0.7*materials+0.3*surfaces"
 SCREENED = {"materials": 0.7, "surfaces": 0.3}
+RANKS = (1, 2)
 PAIR = "pair_style mliap unified mini.mliap 0\n"
 VECTORS = " ".join(f"d_mhff_{head}" for head in HEADS)
 TRAJECTORY = (
@@ -169,7 +171,9 @@ def test_types_in_any_order_may_share_an_element(folder: Path) -> None:
     assert_same(read(folder, "types"), ase_result(atoms))
 
 
-def test_two_pair_styles_with_other_heads(folder: Path) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize("ranks", RANKS)
+def test_two_pair_styles_with_other_heads(folder: Path, ranks: int, coupling: Coupling) -> None:
     """Slab and molecule do not feel each other; the vectors have the energies of both."""
     text, atoms = on_surface(folder)
     commands = f"""
@@ -182,7 +186,7 @@ def test_two_pair_styles_with_other_heads(folder: Path) -> None:
         {TRAJECTORY.format(every=1)}
         {record("two")}
     """
-    output_of(run(folder, text + commands))
+    output_of(run(folder, text + commands, ranks, coupling))
     got = read(folder, "two")
     (frame,) = frames(folder / "trajectory", atoms)
     slab = with_heads(atoms[:-2], {"O": "materials", "Mg": "surfaces"})
@@ -201,7 +205,11 @@ def test_two_pair_styles_with_other_heads(folder: Path) -> None:
 # energies of every head
 
 
-def test_energies_of_heads_do_not_depend_on_the_head_that_drives(folder: Path) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize("ranks", RANKS)
+def test_energies_of_heads_do_not_depend_on_the_head_that_drives(
+    folder: Path, ranks: int, coupling: Coupling
+) -> None:
     """Vectors may come and go between runs; labels may change in the course of one."""
     atoms = bulk()
     commands = f"""
@@ -228,7 +236,7 @@ def test_energies_of_heads_do_not_depend_on_the_head_that_drives(folder: Path) -
         unfix heads
         run 1
     """
-    output_of(run(folder, commands))
+    output_of(run(folder, commands, ranks, coupling))
     sums = np.loadtxt(folder / "sums.txt")
     seen = list(frames(folder / "trajectory", atoms))
     assert [frame.step for frame in seen] == [0, 2, 4, 6]
@@ -246,8 +254,15 @@ def test_energies_of_heads_do_not_depend_on_the_head_that_drives(folder: Path) -
 MEASURED = '"$(v_lambda:%.17g) $(pe:%.17g) $(c_virial:%.17g)" file measured.txt screen no'
 
 
-def run_example(folder: Path, name: str, steps: int, every: int) -> str:
-    """The output of a short run of an example that also writes a trajectory, without its bath."""
+def run_example(
+    folder: Path,
+    name: str,
+    steps: int,
+    every: int,
+    ranks: int = 1,
+    coupling: Coupling = Coupling.PLAIN,
+) -> None:
+    """Run an example, short and without its bath, so that it also writes a trajectory."""
     here = folder / name
     text = (here / f"in.{name}").read_text()
     more = TRAJECTORY.format(every=every).replace(VECTORS, "d_mhff_materials d_mhff_surfaces")
@@ -256,14 +271,16 @@ def run_example(folder: Path, name: str, steps: int, every: int) -> str:
     text = text.replace("fix           bath", "#").replace(
         "run           ", f"{more}run           "
     )
-    return output_of(run(here, f"variable steps index {steps}\n{text}"))
+    output_of(run(here, f"variable steps index {steps}\n{text}", ranks, coupling))
 
 
-def test_lambda_path(folder: Path) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize("ranks", RANKS)
+def test_lambda_path(folder: Path, ranks: int, coupling: Coupling) -> None:
     """Energies, forces, pressure and dE/dlambda on the way from one head to another."""
     steps = 20
     atoms = bulk()
-    run_example(folder, "lambda-path", steps, every=5)
+    run_example(folder, "lambda-path", steps, 5, ranks, coupling)
     here = folder / "lambda-path"
     measured = dict(zip(range(0, steps + 1, 5), np.loadtxt(here / "measured.txt"), strict=True))
     slopes = {round(steps * x): slope for x, slope in np.loadtxt(here / "slopes.txt")}
@@ -287,7 +304,7 @@ def test_lambda_path(folder: Path) -> None:
 def test_reweighting(folder: Path) -> None:
     steps = 40
     atoms = bulk()
-    run_example(folder, "reweighting", steps, every=10)
+    run_example(folder, "reweighting", steps, 10)
     here = folder / "reweighting"
     samples = np.loadtxt(here / "samples.txt")
     assert samples[:, 0].tolist() == list(range(0, steps + 1, 10))

@@ -103,12 +103,14 @@ def test_no_pairs_and_no_atoms() -> None:
 @pytest.mark.parametrize("units", ["metal", "real"])
 def test_lammps_gets_negative_edge_gradients_in_its_units(units: str) -> None:
     data = Data(CHAIN, [0, 0, 0])
-    lammps = instance(data, units=units, mvv2e=MVV2E_OF_REAL)
+    bulk = np.zeros(3)  # of the head that does not drive
+    lammps = instance(data, {"d_mhff_bulk": bulk}, units=units, mvv2e=MVV2E_OF_REAL)
     factor = energy_unit(lammps)
     assert factor == pytest.approx({"metal": 1.0, "real": KCAL_PER_EV}[units], rel=1e-6)
     adapter().compute(data, lammps)
     assert data.energy == pytest.approx(30.0 * factor)
     assert data.eatoms == pytest.approx([10.0 * factor] * 3)
+    assert bulk == pytest.approx([1.0 * factor] * 3)
     gradients = np.arange(12.0).reshape(3, 4).T
     assert data.pair_forces == pytest.approx(-factor * gradients)
 
