@@ -28,7 +28,7 @@ from mhff_lammps.checks import (
 from mhff_lammps.coupling import Arrays, read_arrays, write_results
 from mhff_lammps.dispersion import adds_dispersion, counted_twice
 from mhff_lammps.energies import HeadEnergies
-from mhff_lammps.halo import Halo, make_halo
+from mhff_lammps.halo import NO_ROW, Halo, make_halo
 from mhff_lammps.labels import Labels
 from mhff_lammps.ranks import Ranks
 from mhff_lammps.units import energy_unit
@@ -92,18 +92,33 @@ class Adapter:
             interval = self._rebuilt(lammps, data, arrays)
         resolved = self._resolve(arrays.labels, interval.halo)
         with self.ranks.aborting():
-            graph = _graph(arrays, interval.halo, resolved)
+            graph = self._graph(arrays, interval.halo, resolved)
             node_energies, edge_gradients = self.evaluator.evaluate(graph, resolved.head_weights)
         device = arrays.labels.device
-        energies = (resolved.head_weights * node_energies.to(device)).sum(1)
-        gradients = edge_gradients.to(device, torch.float64)
+        unit = interval.energy_unit
+        energies = (resolved.head_weights * node_energies.to(device)).sum(1).mul_(unit)
+        forces = edge_gradients.to(device, torch.float64).mul(-unit)
         energy = float(energies.sum())
         with self.ranks.together():
             self._check(lammps, data, arrays, interval)
-            check_finite(lammps, arrays, energy, energies, gradients)
-        unit = interval.energy_unit
-        write_results(data, unit * energy, unit * energies, -unit * gradients)
-        self.head_energies.write(lammps, arrays.atoms, unit * node_energies)
+            check_finite(lammps, arrays, energy, energies, forces)
+        write_results(data, energy, energies, forces)
+        self.head_energies.write(lammps, arrays.atoms, node_energies, unit)
+
+    def _graph(self, arrays: Arrays, halo: Halo, resolved: Resolved) -> Graph:
+        """The graph of this step; edges point from the sender j to the receiver i."""
+        pairs = arrays.pairs
+        ends = torch.cat([pairs.j, pairs.i])
+        edge_index = halo.rows.index_select(0, ends).view(2, -1)
+        if not halo.all_have_rows and len(ends) and int(edge_index.min()) == NO_ROW:
+            raise RuntimeError("LAMMPS gave a pair with an atom that its pair style does not list")
+        return make_graph(
+            pairs.rij.to(self.evaluator.capabilities.dtype).neg(),
+            edge_index,
+            resolved.species,
+            ghost_plan=halo.plan,
+            state=resolved.state,
+        )
 
     def _rebuilt(self, lammps: Any, data: Any, arrays: Arrays) -> Interval:
         """Update rows and repeat the checks after LAMMPS has rebuilt its neighbour lists."""
@@ -166,23 +181,6 @@ class Adapter:
             sentences += counted_twice(self.labels.heads, self.labels.head_weights(labels))
         for sentence in self._once.new(self.ranks.gather(sentences)):
             print(f"mhff: warning: {sentence}", flush=True)
-
-
-def _graph(arrays: Arrays, halo: Halo, resolved: Resolved) -> Graph:
-    """The graph of this step; edges point from the sender j to the receiver i."""
-    pairs = arrays.pairs
-    sender = halo.rows.index_select(0, pairs.j)
-    receiver = halo.rows.index_select(0, pairs.i)
-    edge_index = torch.stack([sender, receiver])
-    if len(pairs.i) and int(edge_index.min()) < 0:
-        raise RuntimeError("LAMMPS gave a pair with an atom that is not in this pair style's list")
-    return make_graph(
-        -pairs.rij,
-        edge_index,
-        resolved.species,
-        ghost_plan=halo.plan,
-        state=resolved.state,
-    )
 
 
 def _tags(lammps: Any, data: Any) -> np.ndarray:

@@ -7,6 +7,7 @@ with those that follow from the atoms' positions.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,25 +82,27 @@ def check_coincidence(lammps: Any, arrays: Arrays) -> None:
     pairs = arrays.pairs
     if not len(pairs.rij):
         return
-    squared_distances = pairs.rij.square().sum(1)
-    if bool(squared_distances.min() < MIN_DISTANCE**2):
+    distances = torch.linalg.vector_norm(pairs.rij, dim=1)
+    if float(distances.min()) < MIN_DISTANCE:
         tags = lammps.numpy.extract_atom("id")
-        distances = squared_distances.sqrt().cpu().numpy()
-        check_distances(distances, tags[pairs.j.cpu().numpy()], tags[pairs.i.cpu().numpy()])
+        check_distances(
+            distances.cpu().numpy(), tags[pairs.j.cpu().numpy()], tags[pairs.i.cpu().numpy()]
+        )
 
 
 def check_finite(
-    lammps: Any, arrays: Arrays, energy: float, energies: torch.Tensor, gradients: torch.Tensor
+    lammps: Any, arrays: Arrays, energy: float, energies: torch.Tensor, forces: torch.Tensor
 ) -> None:
     """Raise MHFFError, with an atom ID, for an energy or a force that is not a finite number.
 
-    `energies [n]` of the listed atoms, whose sum is `energy`; `gradients [E, 3]`.
+    `energies [n]` of the listed atoms, whose sum is `energy`; `forces [E, 3]` of pairs. A sum is
+    finite only if all of its terms are.
     """
-    if np.isfinite(energy) and bool(gradients.isfinite().all()):
+    if math.isfinite(energy) and math.isfinite(float(forces.sum())):
         return
     wrong = arrays.atoms[~energies.isfinite()]
     if not len(wrong):
-        wrong = arrays.pairs.i[~gradients.isfinite().all(1)]
+        wrong = arrays.pairs.i[~forces.isfinite().all(1)]
     tags = lammps.numpy.extract_atom("id")
     raise MHFFError(
         f"expected finite numbers, got an energy or a force of atom {tags[int(wrong[0])]} that is "

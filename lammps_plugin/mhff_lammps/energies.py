@@ -36,8 +36,12 @@ class HeadEnergies:
     def __init__(self, program: Capabilities) -> None:
         self._vectors = [(vector_name(head), program.head_row(head)) for head in program.head_names]
 
-    def write(self, lammps: Any, atoms: torch.Tensor, node_energies: torch.Tensor) -> None:
-        """Write `node_energies [n, n_heads]`, in LAMMPS' unit, of its local atoms `atoms [n]`.
+    def write(
+        self, lammps: Any, atoms: torch.Tensor, node_energies: torch.Tensor, unit: float
+    ) -> None:
+        """Write `node_energies [n, n_heads]`, eV, of LAMMPS' local atoms `atoms [n]`.
+
+        `unit` is an eV in LAMMPS' unit of energy.
 
         Atoms that another pair style acts on keep their values. Vectors are looked up at every
         step, because LAMMPS moves them when it needs more memory.
@@ -47,4 +51,4 @@ class HeadEnergies:
             if address and len(atoms):
                 rows = atoms.cpu().numpy()
                 vector = np.ctypeslib.as_array(address, (rows.max() + 1,))
-                vector[rows] = (node_energies.cpu() @ weights).numpy()
+                vector[rows] = unit * (node_energies.cpu() @ weights).numpy()

@@ -8,6 +8,7 @@ change only when LAMMPS rebuilds its neighbour lists.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -34,6 +35,11 @@ class Halo:
     """Ghost plan, `[1 + n_ghosts]`."""
     exchange: Exchange | None
     """The exchange of the plan; the plan is valid as long as it is kept."""
+
+    @cached_property
+    def all_have_rows(self) -> bool:
+        """Whether all of LAMMPS' atoms and ghosts have a row."""
+        return not bool((self.rows == NO_ROW).any())
 
 
 def make_halo(

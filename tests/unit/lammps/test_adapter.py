@@ -29,7 +29,9 @@ class Program:
     """Gives 1 + species to the first head, 10 times that to the second, and numbered gradients."""
 
     def __init__(self) -> None:
-        self.capabilities = manifest(capabilities={"r_max": R_MAX}).capabilities
+        self.capabilities = manifest(
+            capabilities={"r_max": R_MAX, "precision": "float64"}
+        ).capabilities
         self.graph = make_graph(*[torch.zeros(0)] * 3)
 
     def evaluate(
@@ -87,7 +89,7 @@ def test_a_pair_with_an_atom_that_takes_no_part_is_never_evaluated() -> None:
     data = Data(CHAIN, [4, NULL, 1])
     subject.compute(data, instance(data))
     later = Data(CHAIN, [4, 1, 1])
-    with pytest.raises(RuntimeError, match="not in this pair style's list"):
+    with pytest.raises(RuntimeError, match="its pair style does not list"):
         subject.compute(later, instance(later, neigh_ago=1))
 
 
