@@ -1,10 +1,15 @@
-"""Every head's energy of CO on MgO(100), from Python and from one evaluation."""
+"""Every head's energy of CO on MgO(100), from Python and from one evaluation.
+
+Arguments are LAMMPS' own, such as `-k on -sf kk`.
+"""
+
+import sys
 
 import lammps
 
 import mhff_lammps
 
-lmp = lammps.lammps(cmdargs=["-log", "none", "-screen", "none"])
+lmp = lammps.lammps(cmdargs=["-log", "none", "-screen", "none", *sys.argv[1:]])
 model = mhff_lammps.load_model(lmp, "mini.mliap")
 heads = model.labels.heads.names
 vectors = [f"d_mhff_{head}" for head in heads]

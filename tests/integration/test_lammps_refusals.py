@@ -9,7 +9,17 @@ from pathlib import Path
 import pytest
 from ase import Atoms
 from command_line import output_of
-from lammps_runs import PAIR, ase_result, bonded, labels, primitive, run, run_python, start
+from lammps_runs import (
+    PAIR,
+    Coupling,
+    ase_result,
+    bonded,
+    labels,
+    primitive,
+    run,
+    run_python,
+    start,
+)
 from structures import magnesia
 from tolerances import ENGINE_ENERGY
 
@@ -35,19 +45,23 @@ def printed_labels(done: subprocess.CompletedProcess[str]) -> bool:
     ids=["unknown head", "unknown element", "NULL"],
 )
 def test_valid_labels_are_printed_before_lammps_refuses_wrong_ones(
-    lammps_folder: Path, coeff: str, sentence: str
+    lammps_folder: Path, coeff: str, sentence: str, coupling: Coupling
 ) -> None:
     text = start(lammps_folder, "a", primitive()) + PAIR + f"pair_coeff * * {coeff}\nrun 0\n"
-    done = run(lammps_folder, text)
+    done = run(lammps_folder, text, coupling=coupling)
     assert done.returncode == 1
     assert printed_labels(done)
     assert f"ERROR: {sentence}" in done.stdout.replace("ERROR on proc 0", "ERROR")
 
 
-def test_valid_labels_are_printed_before_too_few_end_lammps(lammps_folder: Path) -> None:
+def test_valid_labels_are_printed_before_too_few_end_lammps(
+    lammps_folder: Path, coupling: Coupling
+) -> None:
     """LAMMPS reads past the end of the line, so how it fails is not defined; mhff cannot see it."""
     text = start(lammps_folder, "a", primitive()) + PAIR
-    done = run(lammps_folder, text + "pair_coeff * * O@surfaces Mg@surfaces\nrun 0\n")
+    done = run(
+        lammps_folder, text + "pair_coeff * * O@surfaces Mg@surfaces\nrun 0\n", coupling=coupling
+    )
     assert done.returncode != 0
     assert printed_labels(done)
 
@@ -110,36 +124,39 @@ def refused(done: subprocess.CompletedProcess[str], sentence: str) -> None:
 
 
 @pytest.mark.parametrize("what", REFUSALS)
-def test_refuses_what_would_give_wrong_numbers(lammps_folder: Path, what: str) -> None:
+def test_refuses_what_would_give_wrong_numbers(
+    lammps_folder: Path, what: str, coupling: Coupling
+) -> None:
     commands, sentence = REFUSALS[what]
-    refused(run(lammps_folder, commands(lammps_folder) + "run 0\n"), sentence)
+    refused(run(lammps_folder, commands(lammps_folder) + "run 0\n", coupling=coupling), sentence)
 
 
-def test_refuses_a_damaged_file(lammps_folder: Path) -> None:
+def test_refuses_a_damaged_file(lammps_folder: Path, coupling: Coupling) -> None:
     file = lammps_folder / "mini.mliap"
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
-    done = run(lammps_folder, start(lammps_folder, "a", primitive()) + PAIR)
+    done = run(lammps_folder, start(lammps_folder, "a", primitive()) + PAIR, coupling=coupling)
     refused(done, "is damaged: its checksum does not match")
 
 
 @pytest.mark.parametrize("content", [b"not ours", None], ids=["foreign", "truncated"])
 def test_a_file_that_is_not_a_pickle_is_refused_by_python(
-    lammps_folder: Path, content: bytes | None
+    lammps_folder: Path, content: bytes | None, coupling: Coupling
 ) -> None:
     file = lammps_folder / "mini.mliap"
     file.write_bytes(content or file.read_bytes()[:5000])
-    done = run(lammps_folder, start(lammps_folder, "a", primitive()) + PAIR)
+    done = run(lammps_folder, start(lammps_folder, "a", primitive()) + PAIR, coupling=coupling)
     assert done.returncode == 1
     assert "UnpicklingError" in done.stderr
 
 
 DRIVER = """
+import sys
 import lammps, lammps.mliap, mhff_lammps
 from mhff import MHFFError
 
-lmp = lammps.lammps(cmdargs=["-log", "none", "-screen", "none"])
+lmp = lammps.lammps(cmdargs=["-log", "none", "-screen", "none", *sys.argv[1:]])
 
 def energy(*commands):
     lmp.commands_list(["clear", *commands, "run 0"])
@@ -149,13 +166,22 @@ structure = open("structure").read().split("\\n")
 """
 
 
-@pytest.mark.parametrize(
-    "load", ["mhff_lammps.load_model(lmp, 'mini.mliap')", "lammps.mliap.activate_mliappy(lmp)"]
-)
-def test_python_driver_gets_exceptions_and_goes_on(lammps_folder: Path, load: str) -> None:
+LOAD = "mhff_lammps.load_model(lmp, 'mini.mliap')"
+ACTIVATE = {
+    Coupling.PLAIN: "lammps.mliap.activate_mliappy(lmp)",
+    Coupling.KOKKOS: "lammps.mliap.activate_mliappy_kokkos(lmp)",
+}
+"""What a driver does instead to give LAMMPS the name of a file."""
+
+
+@pytest.mark.parametrize("by_name", [False, True], ids=["load_model", "by name"])
+def test_python_driver_gets_exceptions_and_goes_on(
+    lammps_folder: Path, by_name: bool, coupling: Coupling
+) -> None:
     folder = lammps_folder
+    load = ACTIVATE[coupling] if by_name else LOAD
     (folder / "structure").write_text(start(folder, "a", primitive()))
-    file = "EXISTS" if "load_model" in load else "mini.mliap"
+    file = "mini.mliap" if by_name else "EXISTS"
     coeff = f"pair_coeff * * {labels('surfaces')}"
     done = run_python(
         folder,
@@ -176,6 +202,7 @@ for file in ("mini.mhff", "cut.mliap", "none"):
     except MHFFError as error:
         print("refused", error)
 """,
+        coupling=coupling,
     )
     lines = [line for line in output_of(done).splitlines() if not line.startswith("mhff: ")]
     expected = ase_result(primitive(), "surfaces").energy
