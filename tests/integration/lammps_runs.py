@@ -63,6 +63,7 @@ dump_modify out sort id format float %.17g
 run 0
 print "{thermo}" file {name}.thermo
 undump out
+write_dump all custom {name}.atoms id type x y z modify sort id format float %.17g
 """
 
 
@@ -190,6 +191,12 @@ def read(folder: Path, name: str) -> Result:
     thermo = np.loadtxt(folder / f"{name}.thermo")
     dump = np.loadtxt(folder / f"{name}.dump", skiprows=9, ndmin=2)
     return Result(thermo[0], dump[:, 1:4], dump[:, 4], thermo[1:], dump[:, 5:])
+
+
+def read_atoms(folder: Path, name: str) -> Atoms:
+    """The structure that the commands of `record` have evaluated, in LAMMPS' orientation."""
+    file = folder / f"{name}.atoms"
+    return ase.io.read(file, format="lammps-dump-text", specorder=ELEMENTS, units="metal")
 
 
 @cache
