@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from mhff_lammps.instance import is_kokkos
+
 
 class Pairs(NamedTuple):
     """Pairs of a centre i with a neighbour j; indices are LAMMPS', of local and ghost atoms."""
@@ -51,6 +53,11 @@ def read_arrays(data: Any) -> Arrays:
     return Arrays(data.nlocal, atoms, labels, pairs)
 
 
+def device_of(data: Any) -> torch.device:
+    """The device of LAMMPS' arrays; the CPU if there are none on this rank."""
+    return _view(data.elems).device if data.ntotal else torch.device("cpu")
+
+
 def write_results(data: Any, energy: float, energies: torch.Tensor, forces: torch.Tensor) -> None:
     """Give LAMMPS the energy, energies of listed atoms `[n]` and forces of pairs `[E, 3]`.
 
@@ -66,11 +73,6 @@ def write_results(data: Any, energy: float, energies: torch.Tensor, forces: torc
     if data.npairs:
         contiguous = forces.contiguous()
         data.update_pair_forces(contiguous.numpy() if on_host else contiguous)
-
-
-def is_kokkos(data: Any) -> bool:
-    """Whether `data` belongs to the coupling of LAMMPS' KOKKOS package."""
-    return "kokkos" in type(data).__module__
 
 
 def _view(array: Any) -> torch.Tensor:

@@ -21,7 +21,6 @@ import sys
 from typing import Any
 
 from mhff.errors import MHFFError
-from mhff_lammps.coupling import is_kokkos
 
 SUPPORTED_VERSION = 20260704
 """The version of LAMMPS whose object layout is known."""
@@ -64,6 +63,11 @@ class Instances:
             self._pointer = pointer
             self._handle = handle
         return self._handle
+
+
+def is_kokkos(data: Any) -> bool:
+    """Whether `data` belongs to the coupling of LAMMPS' KOKKOS package."""
+    return "kokkos" in type(data).__module__
 
 
 def _instance_pointer(data: Any) -> int:

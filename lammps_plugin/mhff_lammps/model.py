@@ -11,7 +11,6 @@ from typing import Any
 from mhff.errors import MHFFError
 from mhff.files import sha256
 from mhff_deploy.artefact.content import read_manifest
-from mhff_lammps.devices import share_cores
 from mhff_lammps.instance import Instances
 from mhff_lammps.labels import Labels
 from mhff_lammps.ranks import Ranks
@@ -76,16 +75,17 @@ class MHFFModel:
         with reported(lambda: self._ranks):
             lammps = self.lammps or self._instances.find(data)
             if self._adapter is None:
-                self._start(lammps)
+                self._start(lammps, data)
             self._adapter.compute(data, lammps)
 
-    def _start(self, lammps: Any) -> None:
+    def _start(self, lammps: Any, data: Any) -> None:
         """Load the program; collective."""
         from mhff_deploy.artefact.runtime import load_artefact
         from mhff_lammps.adapter import Adapter
+        from mhff_lammps.devices import share_machine
 
         self._ranks = Ranks.of(lammps)
-        share_cores(self._ranks)
+        share_machine(self._ranks, data)
         with self._ranks.together():
             evaluator = load_artefact(self._artefact, FILE)
         self._adapter = Adapter(evaluator, self.labels, self._ranks)
