@@ -32,7 +32,7 @@ def compile_aoti(
     Raises NoCompilerError if there is no C++ compiler, MHFFError if it fails.
     """
     check_compiler()
-    options = _OPTIONS | _INSTRUCTIONS[isa]
+    options = _OPTIONS | _instructions(isa)
     if example[0].device.type != "cpu":
         options |= _ON_GPU
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), quiet(*_LOGGERS):
@@ -51,6 +51,17 @@ def compile_aoti(
                 "space and no spaces in its path, or choose --form torchscript"
             ) from error
         return file.read_bytes(), constants_of(program)
+
+
+def _instructions(isa: InstructionSet) -> dict[str, Any]:
+    """Options of AOTInductor for an instruction set; raises MHFFError if this torch lacks them."""
+    known = torch._inductor.config.get_config_copy()
+    if missing := [name for name in _INSTRUCTIONS[isa] if name not in known]:
+        raise MHFFError(
+            f"torch {torch.__version__} cannot compile for {isa} (it has no option {missing[0]}); "
+            "install a newer torch, or compile with --isa native"
+        )
+    return _INSTRUCTIONS[isa]
 
 
 def check_compiler() -> None:
