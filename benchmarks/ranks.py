@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/ranks.py [FOLDER]
 
-writes `benchmarks/results/ranks.json` and `ranks.md`, or into FOLDER. The bundled model in float32,
+writes a JSON file and a table into FOLDER, or among the committed results. The bundled model in float32,
 bulk MgO, constant energy. Each run starts LAMMPS anew and reports the time of its own loop; all
 ways to run take turns. Needs `make lammps-kokkos` and a quiet machine with two cores.
 """

@@ -55,13 +55,18 @@ def compile_aoti(
 
 def _instructions(isa: InstructionSet) -> dict[str, Any]:
     """Options of AOTInductor for an instruction set; raises MHFFError if this torch lacks them."""
-    known = torch._inductor.config.get_config_copy()
+    known = options_of_torch()
     if missing := [name for name in _INSTRUCTIONS[isa] if name not in known]:
         raise MHFFError(
             f"torch {torch.__version__} cannot compile for {isa} (it has no option {missing[0]}); "
             "install a newer torch, or compile with --isa native"
         )
     return _INSTRUCTIONS[isa]
+
+
+def options_of_torch() -> frozenset[str]:
+    """Names of AOTInductor's options in the torch that is installed."""
+    return frozenset(torch._inductor.config.get_config_copy())
 
 
 def check_compiler() -> None:
