@@ -2,9 +2,9 @@
 
     .venv/bin/python benchmarks/ranks.py [FOLDER]
 
-writes a JSON file and a table into FOLDER, or among the committed results. The bundled model in float32,
-bulk MgO, constant energy. Each run starts LAMMPS anew and reports the time of its own loop; all
-ways to run take turns. Needs `make lammps-kokkos` and a quiet machine with two cores.
+writes a JSON file and a table into FOLDER, or among the committed results. The bundled model in
+float32, bulk MgO, constant energy. Each run starts LAMMPS anew and reports the time of its own
+loop; all ways to run take turns. Needs `make lammps-kokkos` and a quiet machine with two cores.
 """
 
 from __future__ import annotations
