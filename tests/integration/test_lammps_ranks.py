@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase import Atoms
+from calculators import exact
 from command_line import output_of
 from lammps_runs import (
     MEASURE,
@@ -27,9 +28,13 @@ from lammps_runs import (
     start,
     turned,
 )
-from structures import far_apart, magnesia, slab, triclinic
+from models import CONFIGS, random_model
+from structures import ELEMENTS, far_apart, magnesia, slab, triclinic
+from tolerances import ENGINE_ENERGY, ENGINE_FORCE
 
-from mhff.options import Form
+from mhff.options import CompileOptions, Form, Precision
+from mhff_deploy.compiling.cache import compiled
+from mhff_lammps.filekind import wrap
 
 TRAJECTORY = 1e-6
 """Largest difference of positions after `N_STEPS` on another number of ranks, A."""
@@ -99,6 +104,31 @@ def test_equals_ase(
     np.testing.assert_allclose(
         got.atomic_stress, one_rank.atomic_stress, atol=1e-9 * np.abs(one_rank.atomic_stress).max()
     )
+
+
+@pytest.mark.slow
+def test_three_layers_with_a_head_per_type(tmp_path: Path, coupling: Coupling) -> None:
+    """Features cross ranks twice, and their gradients come back twice."""
+    model = random_model(**CONFIGS["three_layers"])
+    options = CompileOptions(precision=Precision.FLOAT64, form=Form.TORCHSCRIPT, table_error=0.0)
+    (tmp_path / "mini.mliap").write_bytes(wrap(compiled(model, options).read_bytes()))
+    atoms = magnesia()
+    heads = dict(
+        zip(ELEMENTS, ("materials", "surfaces", "molecules", "surfaces", "materials"), strict=True)
+    )
+    text = f"""
+        {start(tmp_path, "bulk", atoms)}
+        {PAIR}
+        pair_coeff * * {" ".join(f"{element}@{head}" for element, head in heads.items())}
+        {MEASURE}
+        {record("three")}
+    """
+    output_of(run(tmp_path, text, 2, coupling))
+    atoms.arrays["mhff_head"] = np.array([heads[symbol] for symbol in atoms.symbols])
+    atoms.calc = exact(model)
+    got = read(tmp_path, "three")
+    assert abs(got.energy - atoms.get_potential_energy()) <= ENGINE_ENERGY * len(atoms)
+    assert np.abs(got.forces - atoms.get_forces()).max() <= ENGINE_FORCE
 
 
 @pytest.mark.slow
