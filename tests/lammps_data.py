@@ -114,6 +114,7 @@ def instance(data: Data, vectors: Mapping[str, np.ndarray] = {}, **changes: Any)
     values = {
         "nlocal": data.nlocal,
         "nall": data.ntotal,
+        "natoms": data.nlocal,
         "neigh_ago": 0,
         "neigh_skin": 2.0,
         "dimension": 3,

@@ -21,6 +21,7 @@ from mhff_lammps.checks import (
     check_coincidence,
     check_finite,
     check_instance,
+    check_lost,
     check_pairs,
     check_settings,
     check_tags,
@@ -47,6 +48,8 @@ class Interval:
     """What holds between two rebuilds of LAMMPS' neighbour lists."""
 
     build: Build
+    tags: np.ndarray
+    """IDs of this rank's atoms, `[nlocal]`."""
     halo: Halo
     energy_unit: float
     """An eV in LAMMPS' unit of energy."""
@@ -82,8 +85,8 @@ class Adapter:
         """Set the energy, the energies per atom and the forces of `data`; collective.
 
         `lammps` is the `lammps.lammps` object of the run. Raises MHFFError, on all ranks, for
-        settings, missing pairs and coinciding atoms that would give wrong numbers, and for a result
-        that is not finite.
+        settings, missing pairs and coinciding atoms that would give wrong numbers, for lost atoms,
+        and for positions and results that are not finite.
         """
         age = lammps.extract_setting("neigh_ago")  # -1 if this LAMMPS does not report it
         arrays = read_arrays(data)
@@ -129,10 +132,14 @@ class Adapter:
             check_tags(tags)
             check_coincidence(lammps, arrays)
             unit = energy_unit(lammps)
+        mine = tags[: data.nlocal].copy()
+        check_lost(
+            lammps, self.ranks, mine, mine if self._interval is None else self._interval.tags
+        )
         build = Build.now(lammps, data)
         reach = self.evaluator.capabilities.r_max + build.skin
         halo = make_halo(self.ranks, tags, arrays, _positions(lammps, data), reach)
-        self._interval = Interval(build, halo, unit)
+        self._interval = Interval(build, mine, halo, unit)
         with self.ranks.together():
             self._check_pairs(lammps, data, arrays)
         self._resolved = None

@@ -18,11 +18,15 @@ import torch
 from mhff.errors import MHFFError
 from mhff.neighbours import MIN_DISTANCE, check_distances, neighbour_list
 from mhff_lammps.coupling import Arrays, Pairs
+from mhff_lammps.ranks import Ranks
 
 ROUNDING = 1e-6
 """Distances that differ by less than this may be on different sides of the cutoff, A."""
 OPEN_BOX = (np.zeros((3, 3)), np.zeros(3, dtype=bool))
 """Cell and periodic directions of atoms among which LAMMPS' ghosts are."""
+WHEN_UNSTABLE = (
+    "look at its surroundings, and check that no two atoms come close, or use a shorter time step"
+)
 
 
 @dataclass(frozen=True)
@@ -106,8 +110,38 @@ def check_finite(
     tags = lammps.numpy.extract_atom("id")
     raise MHFFError(
         f"expected finite numbers, got an energy or a force of atom {tags[int(wrong[0])]} that is "
-        "not finite; look at its surroundings, and check that no two atoms come close, or use a "
-        "shorter time step"
+        f"not finite; {WHEN_UNSTABLE}"
+    )
+
+
+def check_positions(lammps: Any, data: Any) -> None:
+    """Raise MHFFError, with an atom ID, for an atom or ghost whose position is not finite."""
+    finite = np.isfinite(lammps.numpy.extract_atom("x")[: data.ntotal]).all(1)
+    if not finite.all():
+        tags = lammps.numpy.extract_atom("id")
+        raise MHFFError(
+            f"expected finite positions, got one of atom {tags[finite.argmin()]} that is not; "
+            f"{WHEN_UNSTABLE}"
+        )
+
+
+def check_lost(lammps: Any, ranks: Ranks, tags: np.ndarray, tags_before: np.ndarray) -> None:
+    """Raise MHFFError, with an atom ID, if LAMMPS has lost atoms; collective.
+
+    `tags [n]`, `tags_before [m]`: IDs of this rank's atoms, and of those at the last rebuild of the
+    neighbour lists. LAMMPS itself looks for lost atoms only when it prints thermodynamic output.
+    They may leave a box that is not periodic, and that is left to LAMMPS.
+    """
+    _, periodic = periodic_box(lammps)
+    n_atoms = lammps.extract_global("natoms")
+    n_lost = n_atoms - ranks.total(len(tags))
+    if n_lost <= 0 or not periodic.all():
+        return
+    lost = np.setdiff1d(ranks.of_all(tags_before), ranks.of_all(tags))
+    example = f", such as atom {lost[0]}" if len(lost) else ""
+    raise MHFFError(
+        f"LAMMPS has lost {n_lost} of {n_atoms} atoms{example}, which moved too far in one step; "
+        f"{WHEN_UNSTABLE}"
     )
 
 
@@ -120,6 +154,7 @@ def check_pairs(lammps: Any, data: Any, arrays: Arrays, r_max: float, periodic: 
     """
     if not data.nlocal:
         return
+    check_positions(lammps, data)
     labelled = arrays.labels.cpu().numpy() >= 0
     n_labelled = int(labelled[: data.nlocal].sum())
     if data.nlistatoms != n_labelled:

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import Any
 
+import numpy as np
+
 from mhff.errors import MHFFError
 
 FAILED = 2
@@ -113,6 +115,14 @@ class Ranks:
             return sentences
         given = self.comm.gather(sentences)
         return [] if given is None else list(dict.fromkeys(chain.from_iterable(given)))
+
+    def total(self, n: int) -> int:
+        """The sum of a number over all ranks; collective."""
+        return n if self.comm is None else int(self.comm.allreduce(n))
+
+    def of_all(self, values: np.ndarray) -> np.ndarray:
+        """The values of all ranks, in the order of the ranks; collective."""
+        return values if self.comm is None else np.concatenate(self.comm.allgather(values))
 
 
 def _sentence(error: Exception | None) -> str:

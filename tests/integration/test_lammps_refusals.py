@@ -131,6 +131,49 @@ def test_refuses_what_would_give_wrong_numbers(
     refused(run(lammps_folder, commands(lammps_folder) + "run 0\n", coupling=coupling), sentence)
 
 
+KICK = (
+    "fix move all nve\ngroup one id 7\nvariable f equal {}*(step==1)\n"
+    "fix kick one addforce v_f 0 0\n"
+)
+EXPLOSIONS = {
+    "nan": (KICK.format("1e308*1e308"), "got one of atom 7 that is not; look at its surroundings"),
+    "lost": (KICK.format("1e30"), "LAMMPS has lost 1 of 64 atoms, such as atom 7, which moved"),
+    "time step": ("timestep 0.05\nfix move all nve\n", "of 64 atoms, such as atom "),
+}
+"""Commands after which a run cannot go on, and what its sentence says."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("what", "n_ranks"), [("nan", 1), ("nan", 2), ("lost", 1), ("lost", 2), ("time step", 2)]
+)
+def test_an_explosion_ends_with_a_sentence_that_names_an_atom(
+    lammps_folder: Path, what: str, n_ranks: int, coupling: Coupling
+) -> None:
+    """LAMMPS would go on, with the atoms that are left, until it prints."""
+    commands, sentence = EXPLOSIONS[what]
+    text = start(lammps_folder, "a", magnesia()) + PAIR + COEFF
+    text += f"velocity all create 900 1 loop geom\n{commands}thermo 1000\nrun 1000\n"
+    refused(run(lammps_folder, text, n_ranks, coupling), sentence)
+
+
+@pytest.mark.parametrize("n_ranks", [1, 2])
+def test_bonds_are_refused_with_the_line_that_mends_it(
+    lammps_folder: Path, n_ranks: int, coupling: Coupling
+) -> None:
+    text = bonded(lammps_folder, "a", CARBON_MONOXIDE, [(1, 2)]) + PAIR + COEFF
+    done = run(lammps_folder, f"{text}run 0\n", n_ranks, coupling)
+    refused(done, "special_bonds (use 'special_bonds lj/coul 1 1 1')")
+
+
+def test_lammps_refuses_energies_between_groups(lammps_folder: Path, coupling: Coupling) -> None:
+    text = start(lammps_folder, "a", primitive()) + PAIR + COEFF
+    text += "group one id 1\ncompute between one group/group all\nrun 0\n"
+    done = run(lammps_folder, text, coupling=coupling)
+    assert done.returncode == 1
+    assert "Pair style does not support compute group/group" in done.stdout
+
+
 def test_refuses_a_damaged_file(lammps_folder: Path, coupling: Coupling) -> None:
     file = lammps_folder / "mini.mliap"
     content = bytearray(file.read_bytes())

@@ -14,12 +14,14 @@ from mhff_lammps.checks import (
     check_coincidence,
     check_finite,
     check_instance,
+    check_lost,
     check_pairs,
     check_settings,
     check_tags,
     periodic_box,
 )
 from mhff_lammps.coupling import read_arrays
+from mhff_lammps.ranks import Ranks
 
 STRUCTURES = (rattled_bulk, slab, tiny_cell, triclinic, water_cluster)
 
@@ -175,3 +177,25 @@ def test_another_instance_is_refused() -> None:
     for changes in ({"nlocal": 3}, {"nall": 17}):
         with pytest.raises(MHFFError, match="evaluates 4 atoms, but the instance that mhff knows"):
             check_instance(instance(data, **changes), data)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, -np.inf])
+def test_a_position_that_is_not_finite_is_refused_with_the_id_of_its_atom(wrong: float) -> None:
+    data = Data(in_lammps(triclinic()), [0] * 4)
+    data.positions[2, 1] = wrong
+    with pytest.raises(MHFFError, match=f"finite positions, got one of atom {data.tags[2]} that"):
+        check(data)
+
+
+def test_lost_atoms_are_refused_with_an_id() -> None:
+    data = Data(in_lammps(triclinic()), [0] * 4)
+    before = data.tags[:4]
+    check_lost(instance(data), Ranks(), before, before)
+    with pytest.raises(MHFFError, match=r"LAMMPS has lost 1 of 4 atoms, such as atom 3, which"):
+        check_lost(instance(data), Ranks(), before[before != 3], before)
+
+
+def test_atoms_may_leave_an_open_box() -> None:
+    data = Data(slab(), [0] * len(slab()))
+    tags = data.tags[: data.nlocal]
+    check_lost(instance(data), Ranks(), tags[1:], tags)
