@@ -94,9 +94,8 @@ class Adapter:
         if interval is None or age <= 0:
             interval = self._rebuilt(lammps, data, arrays)
         resolved = self._resolve(arrays.labels, interval.halo)
-        with self.ranks.aborting():
-            graph = self._graph(arrays, interval.halo, resolved)
-            node_energies, edge_gradients = self.evaluator.evaluate(graph, resolved.head_weights)
+        graph = self._graph(arrays, interval.halo, resolved)
+        node_energies, edge_gradients = self.evaluator.evaluate(graph, resolved.head_weights)
         device = arrays.labels.device
         unit = interval.energy_unit
         energies = (resolved.head_weights * node_energies.to(device)).sum(1).mul_(unit)

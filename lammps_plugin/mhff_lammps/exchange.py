@@ -15,20 +15,21 @@ import numpy as np
 import torch
 
 from mhff.errors import MHFFError
-from mhff_lammps.ranks import import_mpi
+from mhff_lammps.ranks import Ranks, import_mpi
 
 
 class RankExchange:
     """Implements `mhff.ops.ghosts.Exchange` with MPI."""
 
-    def __init__(self, comm: Any, tags: np.ndarray, wanted: np.ndarray) -> None:
+    def __init__(self, ranks: Ranks, tags: np.ndarray, wanted: np.ndarray) -> None:
         """Agree on who sends what to whom; collective.
 
         `tags [n_local]`: ID of each row of this rank; `wanted [n_remote]`: different IDs of atoms
         of other ranks that this one needs. Raises MHFFError on all ranks if an atom has no owner.
         """
+        comm = ranks.comm
         self.comm = comm
-        owners, rows = _look_up(comm, tags, wanted)
+        owners, rows = _look_up(ranks, tags, wanted)
         by_owner = np.lexsort((rows, owners))
         self.tags = wanted[by_owner]
         """ID of each ghost; one fewer than `n_ghosts` if there is none."""
@@ -91,8 +92,9 @@ def _buffer(tensor: torch.Tensor) -> Any:
     return tensor.numpy() if tensor.device.type == "cpu" else tensor
 
 
-def _look_up(comm: Any, tags: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _look_up(ranks: Ranks, tags: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rank and row of each wanted atom, `[n]`; collective."""
+    comm = ranks.comm
     held, _ = _to_holders(
         comm, tags, np.stack([tags, np.full_like(tags, comm.rank), np.arange(len(tags))], 1)
     )
@@ -101,12 +103,13 @@ def _look_up(comm: Any, tags: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarra
     place = np.searchsorted(held[:, 0], asked[:, 0])
     place = np.minimum(place, max(len(held) - 1, 0))
     unknown = len(asked) and (not len(held) or bool((held[place, 0] != asked[:, 0]).any()))
-    if comm.allreduce(int(unknown)):
-        raise MHFFError(
-            "expected every atom within the cutoff among the atoms that the pair style acts on, "
-            "got one that it does not act on, or two atoms with the same ID; give all types a "
-            "label, and each atom its own ID"
-        )
+    with ranks.together():
+        if unknown:
+            raise MHFFError(
+                "expected every atom within the cutoff among the atoms that the pair style acts "
+                "on, got one that it does not act on, or two atoms with the same ID; give all "
+                "types a label, and each atom its own ID"
+            )
     answers, _ = _swap(comm, held[place, 1:] if len(asked) else np.zeros((0, 2), np.int64), counts)
     order = np.argsort(wanted % comm.size, kind="stable")
     found = np.empty((len(wanted), 2), dtype=np.int64)

@@ -69,7 +69,7 @@ def make_halo(
         )
         remote = remote[np.isfinite(distances)]
     wanted, first, which = np.unique(tags[remote], return_index=True, return_inverse=True)
-    exchange = RankExchange(ranks.comm, tags[atoms].astype(np.int64), wanted.astype(np.int64))
+    exchange = RankExchange(ranks, tags[atoms].astype(np.int64), wanted.astype(np.int64))
     place = np.argsort(exchange.tags)  # of each wanted atom among the ghosts
     rows[remote] = len(atoms) + place[which]
     images = np.zeros(exchange.n_ghosts, dtype=np.int64)

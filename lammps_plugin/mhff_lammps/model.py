@@ -76,7 +76,8 @@ class MHFFModel:
             lammps = self.lammps or self._instances.find(data)
             if self._adapter is None:
                 self._start(lammps, data)
-            self._adapter.compute(data, lammps)
+            with self._ranks.aborting():
+                self._adapter.compute(data, lammps)
 
     def _start(self, lammps: Any, data: Any) -> None:
         """Load the program; collective."""

@@ -46,6 +46,7 @@ class Ranks:
         self.comm = comm
         self.size: int = 1 if comm is None else comm.size
         self.rank: int = 0 if comm is None else comm.rank
+        self._agreed: MHFFError | None = None
 
     @classmethod
     def of(cls, lammps: Any) -> Ranks:
@@ -87,15 +88,19 @@ class Ranks:
             return
         message = self.comm.bcast(_sentence(found) if first == self.rank else None, root=first)
         cause = None if isinstance(found, MHFFError) else found
-        raise MHFFError(message) from cause
+        self._agreed = MHFFError(message)
+        raise self._agreed from cause
 
     @contextmanager
     def aborting(self) -> Iterator[None]:
-        """End all ranks if one fails inside, where the others may wait for its messages."""
+        """End all ranks if one fails inside, unless they have agreed on the error.
+
+        The others may wait for its messages, and would wait for ever.
+        """
         try:
             yield
         except Exception as error:
-            if self.comm is not None:
+            if self.comm is not None and error is not self._agreed:
                 print(f"mhff: {_sentence(error)} (rank {self.rank})", file=sys.stderr, flush=True)
                 self.comm.Abort(FAILED)
             raise

@@ -14,6 +14,7 @@ from mpi4py import MPI
 
 from mhff.ops.ghosts import exchange_ghosts, exchange_ghosts_adjoint, exchange_plan
 from mhff_lammps.exchange import RankExchange
+from mhff_lammps.ranks import Ranks
 
 comm = MPI.COMM_WORLD
 N_ATOMS = 23
@@ -25,7 +26,7 @@ others = 1 + 7 * np.flatnonzero(owner != comm.rank)
 wanted = np.sort(np.random.default_rng(comm.rank).permutation(others)[: len(others) // 2])
 if comm.rank == EMPTY or comm.size == 1:
     wanted = wanted[:0]
-exchange = RankExchange(comm, tags, wanted)
+exchange = RankExchange(Ranks(comm), tags, wanted)
 plan = exchange_plan(exchange)
 assert sorted(exchange.tags) == list(wanted)
 for dtype in (torch.float64, torch.float32):
@@ -52,10 +53,12 @@ import numpy as np
 
 from mhff.errors import MHFFError
 from mhff_lammps.exchange import RankExchange
+from mhff_lammps.ranks import Ranks
 
 comm = MPI.COMM_WORLD
 try:
-    RankExchange(comm, np.array([comm.rank + 1]), np.array([99] if comm.rank else [], dtype=int))
+    wanted = np.array([99] if comm.rank else [], dtype=int)
+    RankExchange(Ranks(comm), np.array([comm.rank + 1]), wanted)
 except MHFFError as error:
     print(comm.rank, error)
 """
@@ -74,6 +77,24 @@ except Exception as error:
 with ranks.together():
     pass
 print(ranks.gather([f"from {ranks.rank}", "from all"]))
+"""
+ABORT = """
+from mpi4py import MPI
+
+from mhff.errors import MHFFError
+from mhff_lammps.ranks import Ranks
+
+ranks = Ranks(MPI.COMM_WORLD)
+try:
+    with ranks.aborting(), ranks.together():
+        raise MHFFError("everywhere")
+except MHFFError as error:
+    print("all go on after", error, flush=True)
+MPI.COMM_WORLD.barrier()
+with ranks.aborting():
+    if ranks.rank == 1:
+        raise ValueError("only here")
+    MPI.COMM_WORLD.barrier()
 """
 
 
@@ -96,3 +117,10 @@ def test_ranks_agree_on_errors(tmp_path: Path) -> None:
         assert f"{rank} MHFFError ValueError: only here" in done.stdout, done.stderr
     assert "['from 0', 'from all', 'from 1']" in done.stdout
     assert "[]" in done.stdout
+
+
+def test_an_unexpected_error_of_one_rank_ends_the_others(tmp_path: Path) -> None:
+    done = run_python(tmp_path, ABORT, 2)
+    assert done.returncode == 2
+    assert done.stdout.count("all go on after everywhere") == 2
+    assert "mhff: ValueError: only here (rank 1)" in done.stderr
