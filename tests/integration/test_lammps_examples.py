@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from command_line import output_of
-from lammps_runs import folder_with_model, run
+from lammps_runs import ENVIRONMENT, LMP, TIMEOUT, folder_with_model, run
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "lammps"
 MGO_LATTICE = 4.21
@@ -60,17 +62,35 @@ def test_water(folder: Path) -> None:
     assert 2.5 < distances[distances[:, 2].argmax(), 1] < 3.5
 
 
+def killed(folder: Path, name: str, file: str, **variables: object) -> None:
+    """Run an example, and kill it as soon as it begins to write a file."""
+    options = [word for key, value in variables.items() for word in ("-var", key, str(value))]
+    process = subprocess.Popen(
+        [str(LMP), "-in", name, "-log", "none", *options],
+        cwd=folder,
+        env=ENVIRONMENT,
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        end = time.monotonic() + TIMEOUT
+        while not (folder / file).exists():
+            assert process.poll() is None
+            assert time.monotonic() < end
+            time.sleep(0.01)
+    finally:
+        process.kill()
+        process.wait()
+
+
 @pytest.mark.slow
 def test_restart(folder: Path) -> None:
     """A run that was killed goes on as if it had not been."""
-    straight = thermo(run_example(folder, "in.restart", steps=20, every=10))
-    for file in folder.glob("md.*"):
-        file.unlink()
-    run_example(folder, "in.restart", steps=10, every=10)
-    assert [file.name for file in folder.glob("md.*")] == ["md.1"]
-    continued = thermo(run_example(folder, "in.restart", steps=20, every=10, **{"from": "md.1"}))
-    assert sorted(continued) == [10, 20]
-    assert continued[20] == pytest.approx(straight[20], rel=PRINTED)
+    straight = thermo(run_example(folder, "in.restart", steps=60, every=40))
+    (folder / "md.1").unlink()
+    killed(folder, "in.restart", "md.2", steps=100000, every=40)
+    continued = thermo(run_example(folder, "in.restart", steps=60, every=40, **{"from": "md.1"}))
+    assert sorted(continued) == [40, 50, 60]
+    assert continued[60] == pytest.approx(straight[60], rel=PRINTED)
 
 
 @pytest.mark.slow
