@@ -18,6 +18,7 @@ USED_BY_COMPILERS = re.compile(
     r"^(sse|ssse|avx|fma|f16c|bmi|abm|popcnt|movbe|adx|amx|gfni|sha|v?aes|v?pclmul|xop|asimd|sve)"
 )
 """Instruction sets that a C++ compiler uses by itself when it compiles for this machine."""
+REMEDY = "recompile it here, or with --isa x86-64-v3"
 X86_64_V3 = frozenset({"avx2", "bmi1", "bmi2", "f16c", "fma", "movbe"})
 """Instruction sets of `InstructionSet.X86_64_V3`."""
 
@@ -62,7 +63,10 @@ def check_manifest(manifest: Manifest, name: str | Path, asked: CompileOptions |
     if torch.device(manifest.capabilities.device).type == "cuda":
         _check_gpu(manifest, name)
     elif manifest.options.isa is InstructionSet.NATIVE:
-        _check_cpu(manifest, name)
+        _check_capability(manifest, name)
+    # programs for GPUs are started by code for this CPU
+    if manifest.options.isa is InstructionSet.NATIVE:
+        _check_instructions(manifest, name)
     else:
         _check_portable(name)
 
@@ -81,19 +85,21 @@ def _check_asked(manifest: Manifest, name: str | Path, asked: CompileOptions) ->
         )
 
 
-def _check_cpu(manifest: Manifest, name: str | Path) -> None:
-    remedy = "recompile it here, or with --isa x86-64-v3"
+def _check_capability(manifest: Manifest, name: str | Path) -> None:
     capability = processor("cpu")
     if capability_rank(capability) < capability_rank(manifest.processor):
         raise MHFFError(
             f"'{name}' was compiled for a processor with {manifest.processor}, but this one has "
-            f"{capability}; {remedy}"
+            f"{capability}; {REMEDY}"
         )
+
+
+def _check_instructions(manifest: Manifest, name: str | Path) -> None:
     missing = sorted(set(manifest.instructions) - set(instructions()))
     if missing:
         raise MHFFError(
             f"'{name}' was compiled for a processor with {listing(missing)}, which this one lacks; "
-            f"{remedy}"
+            f"{REMEDY}"
         )
 
 

@@ -54,7 +54,7 @@ def build(
         ).model_copy(
             update={"default_head": asked.head, "mixes": asked.mix, "default_state": state}
         )
-        on_cpu = network.device.type == "cpu"
+        has_machine_code = network.device.type == "cpu" or asked.form is Form.AOTI
         manifest = Manifest(
             target=target,
             options=asked,
@@ -65,7 +65,7 @@ def build(
             mhff_version=mhff.__version__,
             kernels=lowered.namespace,
             processor=processor(network.device),
-            instructions=instructions() if on_cpu else (),
+            instructions=instructions() if has_machine_code else (),
             tables=Tables(
                 asked=asked.table_error,
                 measured=lowered.table_error,

@@ -78,6 +78,9 @@ def test_machine_code_runs_on_gpus_that_it_was_made_for(monkeypatch: pytest.Monk
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
     check_manifest(made, "a.pt2", CUDA)
+    other_cpu = made.model_copy(update={"instructions": ("avx1024",)})
+    with pytest.raises(MHFFError, match="compiled for a processor with avx1024, which this one"):
+        check_manifest(other_cpu, "a.pt2", CUDA)
     script = {"form": Form.TORCHSCRIPT}
     check_manifest(manifest(capabilities=ON_GPU, options=script, processor="sm_80"), "a.pt", CUDA)
     with pytest.raises(
