@@ -26,7 +26,7 @@ from typing import Any
 
 import torch
 from gpu_kernels import works
-from gpu_programs import CONFIGS, ELEMENTS, SIZES, crystal, measure_programs, shape_model
+from gpu_programs import CONFIGS, ELEMENTS, SIZES, crystal, shape_model
 from gpu_table import table
 from gpu_timing import Peak, gpu_time, measure_peak
 
@@ -42,6 +42,8 @@ CHECKS = (
     ("networks", "mp", "float64"),
 )
 """Modules of `mhff_bench.gpu_checks` with their arguments."""
+PROGRAMS = str(Path(__file__).with_name("gpu_programs.py"))
+"""The program that compiles and measures programs."""
 
 
 class Results:
@@ -113,26 +115,33 @@ def main() -> None:
     print(table(results.found, SIZES))
 
 
-Jobs = dict[str, Future[subprocess.CompletedProcess[str]]]
+Done = subprocess.CompletedProcess[str]
+Jobs = dict[str, Future[Done]]
 """Processes by the name of a check or a shape."""
 
 
 def start_jobs(parts: list[str], dtype: str, programs: str) -> Jobs:
     """Start the compilations and checks that these parts need, side by side."""
-    compiler = str(Path(__file__).with_name("gpu_programs.py"))
-    commands = {part: [compiler, part, dtype, programs] for part in parts if part in SIZES}
+    commands = {
+        part: [PROGRAMS, "compile", part, dtype, programs] for part in parts if part in SIZES
+    }
     if "check" in parts:
         for module, *arguments in CHECKS:
             name = f"{module}: {', '.join(arguments)}"
             commands[name] = ["-m", f"mhff_bench.gpu_checks.{module}", *arguments, "cuda"]
-    run = partial(subprocess.run, capture_output=True, text=True, check=False)
     pool = ThreadPoolExecutor(len(commands) or 1)
-    return {name: pool.submit(run, [sys.executable, *line]) for name, line in commands.items()}
+    return {name: pool.submit(run_python, *line) for name, line in commands.items()}
 
 
-def last_line(job: Future[subprocess.CompletedProcess[str]]) -> str:
-    """The last line that a process printed, once it is done; raises RuntimeError if it failed."""
-    done = job.result()
+def run_python(*arguments: str) -> Done:
+    """Run a program or module of Python."""
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def last_line(done: Done) -> str:
+    """Show what a process printed, and return the last line; raises RuntimeError if it failed."""
+    print(*done.stdout.splitlines()[:-1], sep="\n", flush=True)
     if done.returncode:
         print(done.stderr[-3000:], flush=True)
         lines = done.stderr.strip().splitlines()
@@ -149,10 +158,10 @@ def measure(
     wait(jobs.values())  # nothing else may run while something is timed
     if part == "kernels":
         return kernels(dtype, peak, results)
-    seconds = float(last_line(jobs[part]))
-    print(*jobs[part].result().stdout.splitlines()[:-1], sep="\n", flush=True)
+    seconds = float(last_line(jobs[part].result()))
     results.say(f"{part}: compiled in {seconds:.0f} s")
-    found = measure_programs(part, dtype, peak, programs, results.folder, results.say)
+    where = [str(programs), str(results.folder), str(peak.arithmetic)]
+    found = json.loads(last_line(run_python(PROGRAMS, "measure", part, dtype, *where)))
     return {"compile": seconds, **found}
 
 
@@ -161,7 +170,7 @@ def check(jobs: Jobs, results: Results) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in (name for name in jobs if name not in SIZES):
         try:
-            values = list(json.loads(last_line(jobs[name])).values())
+            values = list(json.loads(last_line(jobs[name].result())).values())
             found[name] = math.nan if any(map(math.isnan, values)) else max(values)
         except RuntimeError as error:
             found[name] = f"failed: {error}"

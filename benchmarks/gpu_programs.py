@@ -1,12 +1,17 @@
 """Compiled programs on a GPU: errors, time per step and memory, for `gpu.py`.
 
-    python benchmarks/gpu_programs.py SHAPE DTYPE FOLDER
+    python benchmarks/gpu_programs.py compile SHAPE DTYPE PROGRAMS
+    python benchmarks/gpu_programs.py measure SHAPE DTYPE PROGRAMS FOLDER MULTIPLY_ADDS_PER_SECOND
 
-compiles one program into FOLDER and prints the seconds that it took.
+The first compiles a program into PROGRAMS and prints the seconds that it took. The second compares
+it with the eager model, times it and prints what it found as JSON. They are processes of their own,
+because a program once crashed where it had been compiled (`gpu.md`).
 """
 
 from __future__ import annotations
 
+import faulthandler
+import json
 import sys
 import time as clock
 from collections.abc import Callable
@@ -16,10 +21,10 @@ from typing import Any
 import torch
 from ase import Atoms
 from ase.build import bulk
-from gpu_timing import Peak, profile, wall_time
+from gpu_timing import profile, wall_time
 
 from mhff.atoms import graph_from_atoms
-from mhff.filekinds import Say
+from mhff.errors import MHFFError
 from mhff.graph import program_inputs
 from mhff.model.config import Block, ModelConfig
 from mhff.modelfile import Model, load
@@ -27,9 +32,11 @@ from mhff.options import CompileOptions, Precision
 from mhff_bench.count import multiply_adds
 from mhff_bench.random_networks import random_model
 from mhff_bench.systems import DISPLACEMENT, LATTICE_CONSTANT, magnesia
+from mhff_deploy.artefact.content import pack
 from mhff_deploy.artefact.cuda_graphs import STEPS_BEFORE_RECORDING, GraphedProgram
 from mhff_deploy.artefact.runtime import ArtefactEvaluator, load_artefact
-from mhff_deploy.compiling.build import build
+from mhff_deploy.compiling.build import compile_unchecked
+from mhff_deploy.compiling.verify import verify
 
 HEADS = ("materials", "surfaces", "molecules")
 ELEMENTS = ("O", "Mg")
@@ -69,7 +76,7 @@ def shape_model(shape: str) -> Model:
 
 
 def compile_program(shape: str, dtype: str, folder: Path) -> float:
-    """Compile a model into FOLDER, which compares it with the eager one; return the seconds."""
+    """Compile a model into FOLDER; return the seconds."""
     torch.set_num_threads(THREADS_OF_COMPILATION)
     start = clock.monotonic()
 
@@ -77,8 +84,9 @@ def compile_program(shape: str, dtype: str, folder: Path) -> float:
         print(f"    {shape}: [{clock.monotonic() - start:5.1f} s] {step}", flush=True)
 
     options = CompileOptions(elements=ELEMENTS, device="cuda", precision=Precision(dtype))
-    content, _ = build(shape_model(shape), options, "aoti", say)
+    parts, manifest = compile_unchecked(shape_model(shape), options, "aoti", say)
     say("done")
+    content = pack(parts.code, manifest, parts.members)
     program_file(folder, shape).write_bytes(content)
     return clock.monotonic() - start
 
@@ -89,31 +97,32 @@ def program_file(folder: Path, shape: str) -> Path:
 
 
 def measure_programs(
-    shape: str, dtype: str, peak: Peak, programs: Path, folder: Path, say: Say
+    shape: str, dtype: str, programs: Path, folder: Path, rate: float
 ) -> dict[str, Any]:
-    """Time steps of several sizes with the compiled program of a shape."""
+    """Errors of the compiled program of a shape, and times of steps of several sizes.
+
+    `rate`: multiply-adds per second of a matrix product.
+    """
     evaluator = load_artefact(program_file(programs, shape).read_bytes(), "the program")
-    manifest = evaluator.manifest
-    say(f"largest errors {manifest.largest_errors}")
-    config = shape_model(shape).network.config
-    sizes = {}
+    tables = evaluator.manifest.tables
+    model = shape_model(shape)
+    found: dict[str, Any] = {"tables": tables.model_dump(), "sizes": {}}
+    try:
+        found["errors"] = verify(model, evaluator, tables)
+    except MHFFError as error:  # times may be right all the same
+        found["wrong"] = str(error)
     for n_atoms in SIZES[shape]:
         step = Step(evaluator, n_atoms)
-        count = multiply_adds(config, step.neighbours).total
-        row = {
+        count = multiply_adds(model.network.config, step.neighbours).total
+        found["sizes"][n_atoms] = {
             "neighbours": step.neighbours,
-            "floor": n_atoms * count / peak.arithmetic,
+            "floor": n_atoms * count / rate,
             **measure_step(step),
         }
-        say(f"{shape}, {n_atoms} atoms: {row}")
-        sizes[n_atoms] = row
+        print(f"    {shape}, {n_atoms} atoms: {found['sizes'][n_atoms]}", flush=True)
         if n_atoms == PROFILED_SYSTEM:
             (folder / f"profile-{shape}-{dtype}.txt").write_text(profile(step.launch))
-    return {
-        "errors": manifest.largest_errors,
-        "tables": manifest.tables.model_dump(),
-        "sizes": sizes,
-    }
+    return found
 
 
 class Step:
@@ -185,6 +194,17 @@ def crystal(n_atoms: int) -> Atoms:
     return atoms
 
 
+def main() -> None:
+    """Read the command line."""
+    faulthandler.enable()
+    what, shape, dtype, programs, *others = sys.argv[1:]
+    if what == "compile":
+        print(compile_program(shape, dtype, Path(programs)))
+    else:
+        folder, rate = others
+        found = measure_programs(shape, dtype, Path(programs), Path(folder), float(rate))
+        print(json.dumps(found))
+
+
 if __name__ == "__main__":
-    shape, dtype, folder = sys.argv[1:]
-    print(compile_program(shape, dtype, Path(folder)))
+    main()

@@ -21,7 +21,7 @@ def table(found: dict[str, Any], sizes_of: Mapping[str, Sequence[int]]) -> str:
     for shape, sizes in sizes_of.items():
         rows = found["parts"].get(shape, {}).get("sizes", {})
         for n in sizes:
-            lines.append(f"| {shape} | {n} | " + " | ".join(_cells(n, rows.get(n, {}))) + " |")
+            lines.append(f"| {shape} | {n} | " + " | ".join(_cells(n, rows.get(str(n), {}))) + " |")
     lines += [
         "",
         *(
@@ -31,6 +31,8 @@ def table(found: dict[str, Any], sizes_of: Mapping[str, Sequence[int]]) -> str:
     ]
     for shape in sizes_of:
         of_shape = found["parts"].get(shape, {})
+        if "wrong" in of_shape:
+            lines.append(f"* {shape}: {of_shape['wrong']}")
         if "errors" in of_shape:
             errors = ", ".join(f"{name} {value:.1e}" for name, value in of_shape["errors"].items())
             lines.append(

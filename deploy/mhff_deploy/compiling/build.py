@@ -43,6 +43,19 @@ def build(
     MHFFError for options that the model or this machine cannot satisfy, and if the program is not
     exact.
     """
+    parts, manifest = compile_unchecked(model, options, target, say)
+    say("checking against the eager model")
+    with torch.inference_mode(False), torch.enable_grad():
+        evaluator = run_parts(parts, manifest, NEW_PROGRAM)
+        errors = verify(model, evaluator, manifest.tables)
+    manifest = manifest.model_copy(update={"largest_errors": errors})
+    return pack(parts.code, manifest, parts.members), manifest
+
+
+def compile_unchecked(
+    model: Model, options: CompileOptions, target: str, say: Callable[[str], None]
+) -> tuple[Parts, Manifest]:
+    """The parts of an artefact that nothing has compared with the model yet; see `build`."""
     asked = complete(options)
     state = check_options(model, asked)
     with torch.inference_mode(False), torch.enable_grad():
@@ -73,11 +86,7 @@ def build(
             ),
             provenance=model.provenance,
         )
-        say("checking against the eager model")
-        evaluator = run_parts(parts, manifest, NEW_PROGRAM)
-        errors = verify(model, evaluator, manifest.tables)
-    manifest = manifest.model_copy(update={"largest_errors": errors})
-    return pack(parts.code, manifest, parts.members), manifest
+    return parts, manifest
 
 
 def complete(options: CompileOptions) -> CompleteOptions:
