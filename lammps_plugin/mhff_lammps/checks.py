@@ -139,9 +139,11 @@ def check_lost(lammps: Any, ranks: Ranks, tags: np.ndarray, tags_before: np.ndar
         return
     lost = np.setdiff1d(ranks.of_all(tags_before), ranks.of_all(tags))
     example = f", such as atom {lost[0]}" if len(lost) else ""
-    raise MHFFError(
-        f"LAMMPS has lost {n_lost} of {n_atoms} atoms{example}, which moved too far in one step; "
-        f"{WHEN_UNSTABLE}"
+    raise ranks.agreed(
+        MHFFError(
+            f"LAMMPS has lost {n_lost} of {n_atoms} atoms{example}, which moved too far in one "
+            f"step; {WHEN_UNSTABLE}"
+        )
     )
 
 

@@ -88,8 +88,12 @@ class Ranks:
             return
         message = self.comm.bcast(_sentence(found) if first == self.rank else None, root=first)
         cause = None if isinstance(found, MHFFError) else found
-        self._agreed = MHFFError(message)
-        raise self._agreed from cause
+        raise self.agreed(MHFFError(message)) from cause
+
+    def agreed(self, error: MHFFError) -> MHFFError:
+        """An error that all ranks are about to raise, so that `aborting` lets it pass."""
+        self._agreed = error
+        return error
 
     @contextmanager
     def aborting(self) -> Iterator[None]:

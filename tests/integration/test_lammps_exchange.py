@@ -90,6 +90,11 @@ try:
         raise MHFFError("everywhere")
 except MHFFError as error:
     print("all go on after", error, flush=True)
+try:
+    with ranks.aborting():
+        raise ranks.agreed(MHFFError("found together"))
+except MHFFError as error:
+    print("all go on after", error, flush=True)
 MPI.COMM_WORLD.barrier()
 with ranks.aborting():
     if ranks.rank == 1:
@@ -123,4 +128,5 @@ def test_an_unexpected_error_of_one_rank_ends_the_others(tmp_path: Path) -> None
     done = run_python(tmp_path, ABORT, 2)
     assert done.returncode == 2
     assert done.stdout.count("all go on after everywhere") == 2
+    assert done.stdout.count("all go on after found together") == 2
     assert "mhff: ValueError: only here (rank 1)" in done.stderr
