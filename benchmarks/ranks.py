@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/ranks.py [FOLDER]
 
-writes a JSON file and a table into FOLDER, or among the committed results. The bundled model in
+writes its results and tables into FOLDER, or among the committed ones. The bundled model in
 float32, bulk MgO, constant energy. Each run starts LAMMPS anew and reports the time of its own
 loop; all ways to run take turns. Needs `make lammps-kokkos` and a quiet machine with two cores.
 """
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import re
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import ase.io
-from tables import RESULTS
+from tables import RESULTS, write_tables
 
 from mhff.modelfile import load
 from mhff.options import CompileOptions, Precision
@@ -106,29 +105,6 @@ def measure(n_atoms: int, model: bytes) -> dict[str, list[float]]:
     return found
 
 
-def table(found: dict[int, dict[str, list[float]]], about: dict[str, object]) -> str:
-    """Milliseconds per step, and how many times as fast as one rank in the same round."""
-    lines = [
-        "# LAMMPS on two cores",
-        "",
-        "Milliseconds per step of the bundled model in float32, and in brackets how many times as",
-        "fast as one rank with one thread, medians of rounds; made by `benchmarks/ranks.py`",
-        f"on {about['processor']}, {about['cores']} cores, load before {about['load']}.",
-        "",
-        "| atoms | " + " | ".join(way.name for way in WAYS) + " |",
-        "|---|" + "---|" * len(WAYS),
-    ]
-    for n_atoms, times in found.items():
-        alone = times[WAYS[0].name]
-        cells = []
-        for way in WAYS:
-            ratios = [one / other for one, other in zip(alone, times[way.name], strict=True)]
-            milliseconds = 1e3 * statistics.median(times[way.name])
-            cells.append(f"{milliseconds:.2f} ({statistics.median(ratios):.2f})")
-        lines.append(f"| {n_atoms} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
-
-
 def main() -> None:
     """Measure all sizes and write the results."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else RESULTS
@@ -137,8 +113,7 @@ def main() -> None:
     model = wrap(compiled(load("mini"), options).read_bytes())
     found = {n_atoms: measure(n_atoms, model) for n_atoms in N_STEPS}
     (folder / "ranks.json").write_text(json.dumps({"machine": about, "seconds": found}, indent=1))
-    (folder / "ranks.md").write_text(table(found, about))
-    print(table(found, about))
+    write_tables(folder)
 
 
 if __name__ == "__main__":

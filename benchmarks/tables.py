@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 
 from readme_table import README_CASES, Object, insert, speed_tables
 from readme_table import markdown as table
@@ -195,7 +196,22 @@ def conditions(report: Object) -> str:
     )
 
 
-def results_document(reports: dict[str, Object], found: Object | None, parts: Object | None) -> str:
+def ways(report: Object) -> str:
+    """Milliseconds per step of LAMMPS by way to run it, and how often one rank's speed that is."""
+    rows = []
+    for n_atoms, times in report["seconds"].items():
+        alone = next(iter(times.values()))
+        row = [n_atoms]
+        for of_way in times.values():
+            ratios = [one / other for one, other in zip(alone, of_way, strict=True)]
+            row.append(f"{1e3 * median(of_way):.2f} ({median(ratios):.2f})")
+        rows.append(row)
+    return table(["atoms", *next(iter(report["seconds"].values()))], rows)
+
+
+def results_document(
+    reports: dict[str, Object], found: Object | None, parts: Object | None, ranks: Object | None
+) -> str:
     """The text of `results/README.md`."""
     cases = ", ".join(f"`{case}`" for case in README_CASES)
     lines = [
@@ -223,6 +239,14 @@ def results_document(reports: dict[str, Object], found: Object | None, parts: Ob
             f"{parts['torch']}; `parts.py`.\n"
         )
         lines += ["## Where the time goes\n", where, *shares(parts)]
+    if ranks:
+        about = ranks["machine"]
+        where = (
+            "The bundled model in float32, MgO at constant energy: milliseconds per step, and how "
+            f"many times as fast as one rank with one thread. {about['processor']}, "
+            f"{about['cores']} cores, load before {about['load']}; `ranks.py`.\n"
+        )
+        lines += ["## LAMMPS on two cores\n", where, ways(ranks)]
     lines.append("## All cases\n")
     for case, report in reports.items():
         lines += [f"### {case}\n", f"{conditions(report)}\n", markdown(report)]
@@ -236,7 +260,8 @@ def documents(folder: Path) -> dict[Path, str]:
     reports = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
     found = reports.pop("programs", None)
     parts = reports.pop("parts", None)
-    texts = {folder / "README.md": results_document(reports, found, parts)}
+    ranks = reports.pop("ranks", None)
+    texts = {folder / "README.md": results_document(reports, found, parts, ranks)}
     if folder == RESULTS:
         texts[README] = insert(README.read_text(), speed_tables(reports))
     return texts
