@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -14,7 +14,7 @@ import ase.io
 import numpy as np
 from ase import Atoms
 from calculators import exact
-from structures import ELEMENTS, tiny_cell
+from structures import ELEMENTS, far_apart, magnesia, slab, tiny_cell, triclinic
 from tolerances import ENGINE_ENERGY, ENGINE_FORCE
 
 from mhff import load
@@ -216,6 +216,24 @@ def folder_with_model(folder: Path, form: Form = Form.TORCHSCRIPT) -> Path:
 def primitive() -> Atoms:
     """2 atoms, in LAMMPS' orientation."""
     return turned(tiny_cell())
+
+
+def gas() -> Atoms:
+    """Atoms without neighbours, not periodic, in the box that LAMMPS needs."""
+    atoms = far_apart()
+    atoms.set_cell([100.0] * 3)
+    atoms.center()
+    return atoms
+
+
+STRUCTURES: dict[str, Callable[[], Atoms]] = {
+    "bulk": magnesia,
+    "triclinic": lambda: turned(triclinic()),
+    "primitive": primitive,
+    "slab": lambda: turned(slab()),
+    "gas": gas,
+}
+"""Structures in LAMMPS' orientation, by name."""
 
 
 def ase_result(atoms: Atoms, head: str | None = None) -> Result:

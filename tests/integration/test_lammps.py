@@ -15,6 +15,7 @@ from command_line import output_of, run_mhff
 from lammps_runs import (
     MEASURE,
     PAIR,
+    STRUCTURES,
     Coupling,
     Result,
     ase_result,
@@ -29,7 +30,7 @@ from lammps_runs import (
     start,
     turned,
 )
-from structures import far_apart, magnesia, slab, triclinic
+from structures import magnesia, slab
 from tolerances import NVE_DRIFT
 
 from mhff.options import Form
@@ -37,23 +38,6 @@ from mhff.options import Form
 HEADS = ("materials", "molecules", "surfaces")
 FORMS = (Form.AOTI, Form.TORCHSCRIPT)
 EXAMPLES = Path(__file__).parents[2] / "examples" / "lammps"
-
-
-def gas() -> Atoms:
-    """Atoms without neighbours, not periodic, in the box that LAMMPS needs."""
-    atoms = far_apart()
-    atoms.set_cell([100.0] * 3)
-    atoms.center()
-    return atoms
-
-
-STRUCTURES: dict[str, Callable[[], Atoms]] = {
-    "bulk": magnesia,
-    "triclinic": lambda: turned(triclinic()),
-    "primitive": primitive,
-    "slab": lambda: turned(slab()),
-    "gas": gas,
-}
 
 
 @pytest.fixture(scope="module")

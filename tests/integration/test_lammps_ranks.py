@@ -14,13 +14,13 @@ from command_line import output_of
 from lammps_runs import (
     MEASURE,
     PAIR,
+    STRUCTURES,
     Coupling,
     Result,
     ase_result,
     assert_same,
     folder_with_model,
     labels,
-    primitive,
     read,
     record,
     run,
@@ -29,7 +29,7 @@ from lammps_runs import (
     turned,
 )
 from models import CONFIGS, random_model
-from structures import ELEMENTS, far_apart, magnesia, slab, triclinic
+from structures import ELEMENTS, magnesia, triclinic
 from tolerances import ENGINE_ENERGY, ENGINE_FORCE
 
 from mhff.options import CompileOptions, Form, Precision
@@ -41,14 +41,6 @@ TRAJECTORY = 1e-6
 N_STEPS = 100
 
 
-def gas() -> Atoms:
-    """Atoms without neighbours: ranks with one atom and no pair."""
-    atoms = far_apart()
-    atoms.set_cell([100.0] * 3)
-    atoms.center()
-    return atoms
-
-
 def corner() -> Atoms:
     """A cluster in the corner of a large box: ranks without atoms."""
     atoms = turned(triclinic())
@@ -58,14 +50,8 @@ def corner() -> Atoms:
     return atoms
 
 
-STRUCTURES: dict[str, Callable[[], Atoms]] = {
-    "bulk": magnesia,
-    "triclinic": lambda: turned(triclinic()),
-    "primitive": primitive,
-    "slab": lambda: turned(slab()),
-    "gas": gas,
-    "corner": corner,
-}
+PLACED = STRUCTURES | {"corner": corner}
+"""Structures with ranks that have one atom and no pair, or no atom."""
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +64,7 @@ def results(
     def measured(ranks: int, coupling: Coupling, form: Form) -> Path:
         folder = folder_with_model(tmp_path_factory.mktemp("run"), form)
         commands = []
-        for name, make in STRUCTURES.items():
+        for name, make in PLACED.items():
             pair = PAIR + f"pair_coeff * * {labels('surfaces')}\n"
             commands += ["clear", start(folder, name, make()), pair, MEASURE, record(name)]
         output_of(run(folder, "\n".join(commands), ranks, coupling))
@@ -89,7 +75,7 @@ def results(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("form", [Form.AOTI, Form.TORCHSCRIPT])
-@pytest.mark.parametrize("name", STRUCTURES)
+@pytest.mark.parametrize("name", PLACED)
 @pytest.mark.filterwarnings("ignore:head .* was not trained on")
 def test_equals_ase(
     results: Callable[[str, int, Coupling, Form], Result],
@@ -99,7 +85,7 @@ def test_equals_ase(
     form: Form,
 ) -> None:
     got = results(name, ranks, coupling, form)
-    assert_same(got, ase_result(STRUCTURES[name](), "surfaces"))
+    assert_same(got, ase_result(PLACED[name](), "surfaces"))
     one_rank = results(name, 1, Coupling.PLAIN, form)
     np.testing.assert_allclose(
         got.atomic_stress, one_rank.atomic_stress, atol=1e-9 * np.abs(one_rank.atomic_stress).max()
