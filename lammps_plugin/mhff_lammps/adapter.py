@@ -25,6 +25,7 @@ from mhff_lammps.checks import (
     check_pairs,
     check_settings,
     check_tags,
+    positions_of,
 )
 from mhff_lammps.coupling import Arrays, read_arrays, write_results
 from mhff_lammps.dispersion import adds_dispersion, counted_twice
@@ -137,7 +138,7 @@ class Adapter:
         )
         build = Build.now(lammps, data)
         reach = self.evaluator.capabilities.r_max + build.skin
-        halo = make_halo(self.ranks, tags, arrays, _positions(lammps, data), reach)
+        halo = make_halo(self.ranks, tags, arrays, positions_of(lammps, data.ntotal), reach)
         self._interval = Interval(build, mine, halo, unit)
         with self.ranks.together():
             self._check_pairs(lammps, data, arrays)
@@ -195,11 +196,3 @@ def _tags(lammps: Any, data: Any) -> np.ndarray:
         return np.zeros(0, dtype=np.int64)
     tags: np.ndarray = lammps.numpy.extract_atom("id")[: data.ntotal]
     return tags
-
-
-def _positions(lammps: Any, data: Any) -> np.ndarray:
-    """Positions of local atoms and ghosts, `[ntotal, 3]`, A."""
-    if not data.ntotal:
-        return np.zeros((0, 3))
-    positions: np.ndarray = lammps.numpy.extract_atom("x")[: data.ntotal]
-    return positions

@@ -44,12 +44,14 @@ class Build:
     def now(cls, lammps: Any, data: Any) -> Build:
         """The geometry at this step."""
         cell, _ = periodic_box(lammps)
-        return cls(_positions(lammps, data).copy(), cell, lammps.extract_global("neigh_skin"))
+        return cls(
+            positions_of(lammps, data.nlocal).copy(), cell, lammps.extract_global("neigh_skin")
+        )
 
     def holds(self, lammps: Any, data: Any) -> bool:
         """Whether no pair can have come within the cutoff that is not in the lists."""
         cell, _ = periodic_box(lammps)
-        moved = _squared(_positions(lammps, data) - self.positions).max(initial=0.0) ** 0.5
+        moved = _squared(positions_of(lammps, data.nlocal) - self.positions).max(initial=0.0) ** 0.5
         return bool(2 * moved + np.abs(cell - self.cell).sum() <= self.skin)
 
 
@@ -217,11 +219,11 @@ def periodic_box(lammps: Any) -> tuple[np.ndarray, np.ndarray]:
     return cell, pbc
 
 
-def _positions(lammps: Any, data: Any) -> np.ndarray:
-    """Positions of the local atoms `[nlocal, 3]`, A; not a copy."""
-    if not data.nlocal:
+def positions_of(lammps: Any, n_atoms: int) -> np.ndarray:
+    """Positions of LAMMPS' first atoms `[n_atoms, 3]`, A, ghosts behind local atoms; not a copy."""
+    if not n_atoms:  # LAMMPS has no array then
         return np.zeros((0, 3))
-    positions: np.ndarray = lammps.numpy.extract_atom("x")[: data.nlocal]
+    positions: np.ndarray = lammps.numpy.extract_atom("x")[:n_atoms]
     return positions
 
 

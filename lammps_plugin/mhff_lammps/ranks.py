@@ -1,6 +1,7 @@
 """The MPI ranks of a run: they agree on errors, so that none waits for one that has stopped.
 
-LAMMPS starts MPI. mpi4py is imported only in a run of several ranks, and never starts or ends MPI.
+LAMMPS starts MPI. mpi4py is imported only in a run of several ranks. It never starts MPI, and ends
+it only in `Ranks.leave`.
 """
 
 from __future__ import annotations
