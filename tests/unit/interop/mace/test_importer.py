@@ -256,10 +256,10 @@ CHANGES: dict[str, tuple[str, Change, str]] = {
 def test_a_changed_part_is_refused(case: str, import_record: Import) -> None:
     name, change, sentence = CHANGES[case]
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(MHFFError, match=sentence) as raised:
         import_record(change(record(name)))
-    assert time.perf_counter() - start < MAX_SECONDS
+    assert time.process_time() - start < MAX_SECONDS
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MAX_MEMORY
     assert str(raised.value).isprintable()
     assert len(str(raised.value)) < 600

@@ -19,8 +19,8 @@ from mhff.interop.torchfile.archive import read_content
 from mhff.interop.torchfile.modules import ModuleRecord, read_model
 from mhff.interop.torchfile.refusals import RefusedError
 
-LIMIT = 5.0
-"""Seconds after which a file counts as hanging; the slowest takes a tenth, alone on its core."""
+MAX_SECONDS = 20.0
+"""Seconds of CPU time after which a file counts as hanging; the slowest takes half of one."""
 MAX_MEMORY = 150_000
 """KiB that reading a file may take; the largest of them has two megabytes."""
 
@@ -32,18 +32,18 @@ def read(path: Path) -> ModuleRecord:
 
 @contextmanager
 def limited(name: str) -> Iterator[None]:
-    """Fail instead of hanging."""
+    """Fail instead of hanging; counts CPU time, which other processes do not change."""
 
     def ring(*_: object) -> None:
-        raise AssertionError(f"'{name}' takes longer than {LIMIT} s")
+        raise AssertionError(f"'{name}' takes longer than {MAX_SECONDS} s")
 
-    previous = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, LIMIT)
+    previous = signal.signal(signal.SIGPROF, ring)
+    signal.setitimer(signal.ITIMER_PROF, MAX_SECONDS)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, previous)
 
 
 def assert_one_sentence(sentence: str, path: Path) -> None:
@@ -126,6 +126,6 @@ def test_the_calls_are_alive(tmp_path: Path) -> None:
 def test_reading_is_fast(tmp_path: Path) -> None:
     path = tmp_path / "x.model"
     path.write_bytes(saved(stand_in_model()))
-    start = time.perf_counter()
+    start = time.process_time()
     read(path)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1

@@ -329,9 +329,9 @@ def test_nothing_is_hashed() -> None:
         b"\x8a\x09" + (n * (2**61 - 1)).to_bytes(9, "little", signed=True) + NONE
         for n in range(-7, 7)
     )
-    start = time.perf_counter()
+    start = time.process_time()
     assert len(value_of(b"}(" + colliding * 5000 + b"u").items) == 70_000
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_opcodes_are_bounded() -> None:
@@ -348,9 +348,9 @@ def test_a_pickle_of_published_size_takes_no_time() -> None:
     ]
     content = pickle.dumps(value, 2)
     assert len(content) > 5_000_000
-    start = time.perf_counter()
+    start = time.process_time()
     read_pickle(content)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_what_is_shown_of_values_is_short() -> None:
