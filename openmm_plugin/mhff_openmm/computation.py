@@ -11,6 +11,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from mhff.errors import MHFFError
+from mhff_openmm.parameters import Parameters
 from mhff_openmm.program import Program, load_program
 
 if TYPE_CHECKING:
@@ -32,15 +33,14 @@ class MHFFComputation:
         self,
         program: Program,
         species: bytes,
-        parameters: tuple[str, ...],
+        parameters: Parameters,
         state: tuple[float, float],
         periodic: bool,
         skin: float,
     ) -> None:
         """`species`: for each particle a byte, the position of its element in `program.elements`.
 
-        `parameters`: names, one for each head; `state`: total charge and spin multiplicity; `skin`
-        of the neighbour list, A.
+        `state`: total charge and spin multiplicity; `skin` of the neighbour list, A.
         """
         self.program = program
         self.species = species
@@ -75,8 +75,7 @@ class MHFFComputation:
         import torch
 
         with torch.inference_mode(False):  # a caller's inference mode would forbid gradients
-            values = state.getParameters()
-            head_weights = tuple(values[parameter] for parameter in self.parameters)
+            head_weights = self.parameters.weights(state.getParameters())
             # _value is in OpenMM's own unit, nm; converting units costs more than the list
             positions = state.getPositions(asNumpy=True)._value
             box = state.getPeriodicBoxVectors(asNumpy=True)._value if self.periodic else None

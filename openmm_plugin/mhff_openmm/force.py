@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mhff.atoms import species_indices
+from mhff.capabilities import Capabilities
 from mhff.errors import MHFFError, listing
 from mhff.filekinds import SourceFile, read_source
 from mhff.files import sha256
@@ -26,6 +27,7 @@ except ImportError as error:
 
 from mhff_openmm.checks import resolve_periodic, selected_particles, symbols_of
 from mhff_openmm.computation import MHFFComputation
+from mhff_openmm.parameters import Parameters, checked_path
 from mhff_openmm.program import Program
 
 DEFAULT_SKIN = 1.0
@@ -42,6 +44,7 @@ def add_mhff_force(
     name: str = "mhff",
     device: str = "cpu",
     *,
+    path: tuple[str, str] | None = None,
     periodic: bool | None = None,
     skin: float = DEFAULT_SKIN,
     form: str | None = None,
@@ -52,6 +55,10 @@ def add_mhff_force(
 
     The weight of each head is a global parameter `<name>_head_<head>`, which a running Context can
     change with `setParameter`. Weights are used as given, never normalised.
+
+    With `path=(A, B)` the parameter `<name>_lambda` leads straight from head A, at 0, to head B, at
+    1: it adds 1 - lambda to the weight of A and lambda to that of B. All `<name>_head_<head>` are 0
+    at first.
 
     Args:
         system: gets the force. The model describes every interaction among the chosen atoms.
@@ -64,6 +71,7 @@ def add_mhff_force(
             comparisons (`docs/precision.md`). An artefact compiled in float32 has no float64.
         name: of the force; its parameters' names begin with it.
         device: "cpu" or "cuda".
+        path: names of two heads, in place of `head`, for a theory that changes along lambda.
         periodic: None means periodic if the topology has box vectors or the System is periodic.
         skin: width of the neighbour list's skin, A; a wider one means fewer searches, more pairs.
         form: how a model runs: "aoti" or "torchscript", compiled once into the compile cache,
@@ -74,9 +82,10 @@ def add_mhff_force(
             artefact's own, if left out.
 
     Raises:
-        MHFFError: for an unknown head, a charge or spin that the model does not take, an element
-            that it lacks, atoms that are out of range, repeated or none, a file that is not one of
-            mhff, a box that differs from the System's, or a name that is taken.
+        MHFFError: for an unknown head, a head together with a path, a charge or spin that the model
+            does not take, an element that it lacks, atoms that are out of range, repeated or none,
+            a file that is not one of mhff, a box that differs from the System's, or a name that is
+            taken.
     """
     particles = selected_particles(system, topology, atoms)
     symbols = symbols_of(system, topology, particles)
@@ -84,27 +93,51 @@ def add_mhff_force(
     check_skin(skin, DEFAULT_SKIN)
     file = read_source(model)
     capabilities = read_capabilities(file)
-    weights = capabilities.head_row(head).tolist()
+    parameters, weights = _parameters(name, capabilities, head, path)
     species_indices(symbols, capabilities.elements)  # refuses elements that the model lacks
     elements = tuple(element for element in capabilities.elements if element in symbols)
     state = given_state(charge, spin, capabilities.state_embeddings, capabilities.default_state)
-    names = [f"{name}_head_{known}" for known in capabilities.heads.names]
-    _check_name(system, name, names)
+    _check_name(system, name, parameters.names)
     computation = MHFFComputation(
         Program(_lasting_name(model, file), sha256(file.content), form, device, dtype, elements),
         bytes(elements.index(symbol) for symbol in symbols),
-        tuple(names),
+        parameters,
         state,
         periodic,
         skin,
     )
-    computation.load(file).warn_of_extrapolation(weights)
-    parameters = dict(zip(names, weights, strict=True))
-    force = PythonForce(computation, parameters, [] if atoms is None else particles)
+    computation.load(file).warn_of_extrapolation(_will_be_used(parameters, weights))
+    values = parameters.defaults(weights)
+    force = PythonForce(computation, values, [] if atoms is None else particles)
     force.setName(name)
     force.setUsesPeriodicBoundaryConditions(periodic)
     system.addForce(force)
     return force
+
+
+def _parameters(
+    name: str,
+    capabilities: Capabilities,
+    head: HeadSpec | None,
+    path: tuple[str, str] | None,
+) -> tuple[Parameters, list[float]]:
+    """The force's parameters, and the weight that each head has by its own parameter at first."""
+    heads = capabilities.heads
+    if path is None:
+        return Parameters(name, heads.names), capabilities.head_row(head).tolist()
+    if head is not None:
+        raise MHFFError(
+            f"expected a head or a path, got both head={head!r} and path={path!r}; give the path "
+            "alone, which starts at its first head, or the head alone"
+        )
+    return Parameters(name, heads.names, checked_path(heads, path)), [0.0] * len(heads)
+
+
+def _will_be_used(parameters: Parameters, weights: list[float]) -> list[bool]:
+    """For each head, whether it has a weight at first or lies at an end of the path."""
+    ends = parameters.path or ()
+    pairs = zip(parameters.heads, weights, strict=True)
+    return [bool(weight) or head in ends for head, weight in pairs]
 
 
 def _lasting_name(model: str | os.PathLike[str], file: SourceFile) -> str:

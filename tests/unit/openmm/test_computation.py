@@ -11,6 +11,7 @@ import pytest
 
 from mhff.errors import MHFFError
 from mhff_openmm.computation import MHFFComputation
+from mhff_openmm.parameters import Parameters
 from mhff_openmm.program import Program
 
 
@@ -18,7 +19,7 @@ def computation() -> MHFFComputation:
     return MHFFComputation(
         Program("gone.mhff", "0" * 64, None, "cpu", "float32", ("H", "O")),
         bytes([0, 1]),
-        ("a", "b"),
+        Parameters("mhff", ("a", "b")),
         (0.0, 1.0),
         False,
         1.0,
