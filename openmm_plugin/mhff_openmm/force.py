@@ -19,14 +19,15 @@ from mhff.verlet import check_skin
 
 try:
     import openmm
-    from openmm import PythonForce, app
+    from openmm import app
 except ImportError as error:
     raise MHFFError(
         f"mhff_openmm needs OpenMM 8.6 or newer ({error}); pip install 'mhff[openmm]'"
     ) from error
 
+from mhff_openmm.backends.choice import AUTO, choose_backend, global_parameters
 from mhff_openmm.checks import resolve_periodic, selected_particles, symbols_of
-from mhff_openmm.computation import MHFFComputation
+from mhff_openmm.definition import ForceDefinition
 from mhff_openmm.parameters import Parameters, checked_path
 from mhff_openmm.program import Program
 
@@ -44,13 +45,14 @@ def add_mhff_force(
     name: str = "mhff",
     device: str = "cpu",
     *,
+    backend: str = AUTO,
     path: tuple[str, str] | None = None,
     periodic: bool | None = None,
     skin: float = DEFAULT_SKIN,
     form: str | None = None,
     charge: float | None = None,
     spin: float | None = None,
-) -> PythonForce:
+) -> openmm.Force:
     """Add the model's energy of all atoms, or of `atoms`, to a System, and return the new force.
 
     The weight of each head is a global parameter `<name>_head_<head>`, which a running Context can
@@ -71,6 +73,8 @@ def add_mhff_force(
             comparisons (`docs/precision.md`). An artefact compiled in float32 has no float64.
         name: of the force; its parameters' names begin with it.
         device: "cpu" or "cuda".
+        backend: "auto" takes the fastest that works with what is installed: "python" needs OpenMM
+            alone.
         path: names of two heads, in place of `head`, for a theory that changes along lambda.
         periodic: None means periodic if the topology has box vectors or the System is periodic.
         skin: width of the neighbour list's skin, A; a wider one means fewer searches, more pairs.
@@ -98,17 +102,18 @@ def add_mhff_force(
     elements = tuple(element for element in capabilities.elements if element in symbols)
     state = given_state(charge, spin, capabilities.state_embeddings, capabilities.default_state)
     _check_name(system, name, parameters.names)
-    computation = MHFFComputation(
+    definition = ForceDefinition(
         Program(_lasting_name(model, file), sha256(file.content), form, device, dtype, elements),
-        bytes(elements.index(symbol) for symbol in symbols),
+        file,
+        tuple(symbols),
+        None if atoms is None else tuple(particles),
         parameters,
+        tuple(weights),
         state,
         periodic,
         skin,
     )
-    computation.load(file).warn_of_extrapolation(_will_be_used(parameters, weights))
-    values = parameters.defaults(weights)
-    force = PythonForce(computation, values, [] if atoms is None else particles)
+    force = choose_backend(backend, definition).make(definition)
     force.setName(name)
     force.setUsesPeriodicBoundaryConditions(periodic)
     system.addForce(force)
@@ -133,13 +138,6 @@ def _parameters(
     return Parameters(name, heads.names, checked_path(heads, path)), [0.0] * len(heads)
 
 
-def _will_be_used(parameters: Parameters, weights: list[float]) -> list[bool]:
-    """For each head, whether it has a weight at first or lies at an end of the path."""
-    ends = parameters.path or ()
-    pairs = zip(parameters.heads, weights, strict=True)
-    return [bool(weight) or head in ends for head, weight in pairs]
-
-
 def _lasting_name(model: str | os.PathLike[str], file: SourceFile) -> str:
     """Name by which another process finds the file: a bundled model's, or the absolute path."""
     bundled = str(model) in BUNDLED and not Path(model).exists()
@@ -149,7 +147,7 @@ def _lasting_name(model: str | os.PathLike[str], file: SourceFile) -> str:
 def _check_name(system: openmm.System, name: str, parameters: Iterable[str]) -> None:
     """Raise MHFFError if another force has these parameters: OpenMM shares them by name."""
     for force in system.getForces():
-        if isinstance(force, PythonForce) and set(force.getGlobalParameters()) & set(parameters):
+        if set(global_parameters(force)) & set(parameters):
             raise MHFFError(
                 f"this System already has a force with the parameters {listing(parameters)}; "
                 f"give this one another name, for example name='{name}_2'"
