@@ -1,4 +1,4 @@
-"""Checks of a user's input: the particles, their elements, and the box."""
+"""Checks of a user's input: the particles, their elements, ML regions, and the box."""
 
 from __future__ import annotations
 
@@ -17,6 +17,17 @@ BOX_TOLERANCE = 1e-5
 """Largest difference between the topology's and the System's box vectors, nm."""
 
 
+def check_sizes(system: openmm.System, topology: app.Topology) -> None:
+    """Raise MHFFError unless the System has a particle for each atom of the topology."""
+    n_particles = system.getNumParticles()
+    n_atoms = topology.getNumAtoms()
+    if n_particles != n_atoms:
+        raise MHFFError(
+            f"the topology has {n_atoms} atoms but the System has {n_particles} particles; "
+            "give a topology and a System that belong together"
+        )
+
+
 def selected_particles(
     system: openmm.System, topology: app.Topology, atoms: Iterable[int] | None
 ) -> list[int]:
@@ -25,13 +36,9 @@ def selected_particles(
     Raises MHFFError if the topology does not belong to the System, or if an index is out of range,
     repeated, or not an integer.
     """
+    if system.getNumParticles():  # openmm-ml interpolates with forces of an empty System
+        check_sizes(system, topology)
     n = topology.getNumAtoms()
-    # openmm-ml asks for forces in an empty System and moves them to the real one
-    if system.getNumParticles() not in (0, n):
-        raise MHFFError(
-            f"the topology has {n} atoms but the System has {system.getNumParticles()} particles; "
-            "give a topology and a System that belong together"
-        )
     indices = list(range(n)) if atoms is None else _valid_indices(atoms, n)
     if not indices:
         raise MHFFError(
@@ -75,6 +82,37 @@ def symbols_of(system: openmm.System, topology: app.Topology, indices: list[int]
                 "leave it out with atoms=, or give the topology its element"
             )
     return [chemical_symbols[atoms[index].element.atomic_number] for index in indices]
+
+
+def check_cut_bonds(topology: app.Topology, particles: Iterable[int]) -> None:
+    """Raise MHFFError if a bond of the topology leads out of these particles."""
+    inside = set(particles)
+    for bond in topology.bonds():
+        if (bond[0].index in inside) != (bond[1].index in inside):
+            ml, mm = sorted(bond, key=lambda atom: atom.index not in inside)
+            raise MHFFError(
+                f"the ML atom {ml.index} ('{ml.name}') is bonded to atom {mm.index} ('{mm.name}'), "
+                "which is not an ML atom, and mhff cuts no bonds; choose whole molecules as ML "
+                "atoms"
+            )
+
+
+def check_virtual_sites(
+    system: openmm.System, topology: app.Topology, particles: Iterable[int]
+) -> None:
+    """Raise MHFFError if one of these particles is a virtual site, or a parent of one."""
+    inside = set(particles)
+    for index, atom in enumerate(topology.atoms()):
+        if not system.isVirtualSite(index):
+            continue
+        site = system.getVirtualSite(index)
+        parents = {site.getParticle(number) for number in range(site.getNumParticles())}
+        if index in inside or inside & parents:
+            raise MHFFError(
+                f"particle {index} ('{atom.name}') is a virtual site of an ML molecule, which a "
+                "model cannot describe; give the ML molecules a force field without virtual sites, "
+                "for water TIP3P, or leave them to the MM force field"
+            )
 
 
 def resolve_periodic(system: openmm.System, topology: app.Topology, periodic: bool | None) -> bool:

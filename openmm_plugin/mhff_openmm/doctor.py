@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from mhff.doctor.core import NVIDIA_DRIVER
 from mhff.doctor.findings import Check, Finding
 from mhff.doctor.questions import NoAnswerError, ask_python
-from mhff.doctor.requirements import installed_version, requirements
+from mhff.doctor.requirements import Requirement, installed_version, requirements
 from mhff.errors import listing
 
 MISSING_LIBRARY = re.compile(r"(\S+\.so[\d.]*): cannot open shared object file")
@@ -66,9 +66,13 @@ def _platforms(platforms: list[str], failures: list[str]) -> Finding:
 
 def openmmml() -> Iterator[Finding]:
     """OpenMM-ML, whose `MLPotential` can use mhff."""
-    version = installed_version("openmmml")
-    found = version or "not installed; only openmmml.MLPotential needs it"
-    yield Finding("openmmml", True, found)
+    needed = Requirement("openmmml", "1.8", installed_version("openmmml"))
+    if needed.installed is None:
+        yield Finding("openmmml", True, "not installed; only openmmml.MLPotential needs it")
+    elif needed.complaint:
+        yield Finding("openmmml", False, needed.complaint, "pip install --upgrade openmmml")
+    else:
+        yield Finding("openmmml", True, needed.installed)
 
 
 CHECKS: tuple[Check, ...] = (openmm, openmmml)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,18 @@ from mhff_openmm.adapter import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV
 SAME_PROGRAM = 1e-11
 """eV per atom and eV/A, where only the order of sums differs."""
 MIX = {"materials": 0.25, "molecules": 0.75}
+FRESH_PROCESS = """
+import sys
+import numpy as np, openmm
+system = openmm.XmlSerializer.deserialize(open(sys.argv[1]).read())
+assert "torch" not in sys.modules, "the model is loaded at the first call, not before"
+reference = openmm.Platform.getPlatformByName("Reference")
+context = openmm.Context(system, openmm.VerletIntegrator(0.001), reference)
+context.setPositions(np.load(sys.argv[2]))
+state = context.getState(energy=True, forces=True)
+energy = state.getPotentialEnergy()._value
+np.savez(sys.argv[3], energy=energy, forces=state.getForces(asNumpy=True)._value)
+"""
 
 
 def reduced(atoms: Atoms) -> Atoms:
@@ -64,3 +78,19 @@ def assert_same(
 ) -> None:
     assert abs(got[0] - expected[0]) <= energy * len(expected[1])
     assert np.abs(got[1] - expected[1]).max() <= force
+
+
+def run_fresh(
+    system: openmm.System, positions: np.ndarray, folder: Path
+) -> subprocess.CompletedProcess[str]:
+    """Read a System in another process, which writes energy and forces to results.npz."""
+    (folder / "system.xml").write_text(openmm.XmlSerializer.serialize(system))
+    np.save(folder / "positions.npy", positions / ANGSTROM_PER_NM)
+    files = [str(folder / name) for name in ("system.xml", "positions.npy", "results.npz")]
+    return subprocess.run(
+        [sys.executable, "-c", FRESH_PROCESS, *files],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        check=False,
+    )

@@ -3,47 +3,15 @@
 from __future__ import annotations
 
 import copy
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import openmm
 import pytest
-from openmm_runs import MIX, add, assert_same, read, reduced, start
+from openmm_runs import MIX, add, assert_same, read, reduced, run_fresh, start
 from structures import triclinic, waters
 from tolerances import ENGINE_ENERGY, ENGINE_FORCE
 
-from mhff_openmm.adapter import ANGSTROM_PER_NM
 from mhff_openmm.systems import system_of
-
-FRESH_PROCESS = """
-import sys
-import numpy as np, openmm
-system = openmm.XmlSerializer.deserialize(open(sys.argv[1]).read())
-assert "torch" not in sys.modules, "the model is loaded at the first call, not before"
-reference = openmm.Platform.getPlatformByName("Reference")
-context = openmm.Context(system, openmm.VerletIntegrator(0.001), reference)
-context.setPositions(np.load(sys.argv[2]))
-state = context.getState(energy=True, forces=True)
-energy = state.getPotentialEnergy()._value
-np.savez(sys.argv[3], energy=energy, forces=state.getForces(asNumpy=True)._value)
-"""
-
-
-def run_fresh(
-    system: openmm.System, positions: np.ndarray, folder: Path
-) -> subprocess.CompletedProcess[str]:
-    (folder / "system.xml").write_text(openmm.XmlSerializer.serialize(system))
-    np.save(folder / "positions.npy", positions / ANGSTROM_PER_NM)
-    files = [str(folder / name) for name in ("system.xml", "positions.npy", "results.npz")]
-    return subprocess.run(
-        [sys.executable, "-c", FRESH_PROCESS, *files],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        check=False,
-    )
 
 
 def test_copies_and_cv_forces(model_file, ase_results):

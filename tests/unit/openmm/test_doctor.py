@@ -86,3 +86,19 @@ def test_a_plug_in_that_fails_for_another_reason(monkeypatch: pytest.MonkeyPatch
 def test_an_openmm_without_our_force(monkeypatch: pytest.MonkeyPatch) -> None:
     first, _ = openmm_says(monkeypatch, HERE, python_force=False)
     assert (first.ok, first.found) == (False, "openmm 8.6.1 has no PythonForce")
+
+
+@pytest.mark.parametrize(
+    ("version", "found", "ok"),
+    [
+        (None, "not installed; only openmmml.MLPotential needs it", True),
+        ("1.8", "1.8", True),
+        ("1.7", "openmmml 1.7 is older than 1.8", False),
+    ],
+)
+def test_versions_of_openmmml(
+    monkeypatch: pytest.MonkeyPatch, version: str | None, found: str, ok: bool
+) -> None:
+    monkeypatch.setattr(doctor, "installed_version", lambda name: version)
+    (finding,) = doctor.openmmml()
+    assert (finding.found, finding.ok) == (found, ok)
