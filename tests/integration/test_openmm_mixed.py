@@ -16,10 +16,13 @@ from openmm_solutions import Solution, assert_sum, solution, values, values_in, 
 from openmmml import MLPotential
 
 from mhff import MHFFError
+from mhff_openmm.computation import MHFFComputation
 
 METHODS = {"no cutoff": app.NoCutoff, "cutoff": app.CutoffPeriodic, "PME": app.PME}
 FINITE_DIFFERENCES = 1e-4
 """kJ/mol/nm, five-point differences along a random direction."""
+CONSERVED = 0.1
+"""kJ/mol, the total energy over 4 fs."""
 
 
 @pytest.fixture(scope="module")
@@ -386,3 +389,31 @@ def test_dynamics_with_a_barostat(water, potential) -> None:
     kinetic = state.getKineticEnergy().value_in_unit(unit.kilojoule_per_mole)
     freedom = 3 * 22 + 6 * sum(each.name == "HOH" for each in liquid.topology.residues())
     assert kinetic == pytest.approx(freedom * 0.5 * 2.494, rel=0.2)  # RT at 300 K, kJ/mol
+
+
+def test_multiple_time_steps_evaluate_mhff_in_the_outer_steps_only(potential, monkeypatch) -> None:
+    liquid = solution().only([*solution().solute, *solution().water(0), *solution().water(1)])
+    mm = liquid.system(nonbondedMethod=app.NoCutoff)
+    system = potential.createMixedSystem(liquid.topology, mm, liquid.solute, forceGroup=1)
+    evaluate = MHFFComputation._evaluate
+    calls = []
+
+    def counted(computation, state):
+        calls.append(state)
+        return evaluate(computation, state)
+
+    monkeypatch.setattr(MHFFComputation, "_evaluate", counted)
+    n_steps = 20
+    integrator = openmm.MTSIntegrator(0.0002, [(0, 4), (1, 1)])  # MM every 0.05 fs
+    context = start(system, liquid.positions, integrator=integrator)
+    totals = []
+    for _ in range(2):
+        state = context.getState(energy=True)
+        total = state.getPotentialEnergy() + state.getKineticEnergy()
+        totals.append(total.value_in_unit(unit.kilojoule_per_mole))
+        calls.clear()
+        integrator.step(n_steps)
+    assert len(calls) == n_steps + 1
+    assert totals[1] == pytest.approx(totals[0], abs=CONSERVED)
+    kinetic = state.getKineticEnergy().value_in_unit(unit.kilojoule_per_mole)
+    assert kinetic > 100 * CONSERVED  # it moves
