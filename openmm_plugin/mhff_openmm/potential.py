@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
@@ -25,10 +26,10 @@ from mhff_openmm.checks import (
     check_cut_bonds,
     check_sizes,
     check_virtual_sites,
-    resolve_periodic,
     selected_particles,
 )
 from mhff_openmm.force import add_mhff_force
+from mhff_openmm.interpolation import make_interpolating
 
 MODEL = "modelPath"
 """openmm-ml's usual name of the keyword that names the model."""
@@ -108,9 +109,8 @@ class MHFFPotential(MLPotentialImpl):
     ) -> openmm.System | dict[str, Any]:
         """A system in which mhff describes the interactions among `atoms`.
 
-        openmm-ml does all the work. What it tells `addForces` is not enough for these checks, and
-        it leaves the interpolating force in group 0. Raises MHFFError for what `addForces` refuses,
-        and for virtual sites of ML atoms.
+        Raises MHFFError for what `addForces` refuses, for virtual sites of ML atoms, and for
+        nonbonded interactions that cannot be interpolated.
         """
         wants_info = options.pop("returnInfo", False)
         chosen = self.options | _known(options)
@@ -120,14 +120,27 @@ class MHFFPotential(MLPotentialImpl):
         check_virtual_sites(system, topology, region)
         if chosen.get("periodic") is None:
             chosen["periodic"] = system.usesPeriodicBoundaryConditions()
-        resolve_periodic(system, topology, chosen["periodic"])
-        info = MechanicalEmbedding().createMixedSystem(
-            self, topology, system, region, group, interpolate, returnInfo=True, **chosen
+        mixed = MechanicalEmbedding().createMixedSystem(
+            self, _with_elements(topology), system, region, group, interpolate=False, **chosen
         )
-        mixed = info["system"]
-        if interpolate:  # the interpolating force comes last
-            mixed.getForce(mixed.getNumForces() - 1).setForceGroup(group)
+        if interpolate:
+            make_interpolating(mixed, system, topology, region, group)
+        everything = list(range(topology.getNumAtoms()))
+        info = {"system": mixed, "topology": topology, "oldToNew": everything}
         return info if wants_info else mixed
+
+
+def _with_elements(topology: app.Topology) -> app.Topology:
+    """The topology, or a copy in which every particle has an element.
+
+    openmm-ml reads the elements of all particles, and virtual sites have none.
+    """
+    if all(atom.element is not None for atom in topology.atoms()):
+        return topology
+    complete = copy.deepcopy(topology)
+    for atom in complete.atoms():
+        atom.element = atom.element or app.element.hydrogen
+    return complete
 
 
 def _known(options: Mapping[str, Any]) -> dict[str, Any]:
