@@ -18,6 +18,7 @@ from mhff.errors import MHFFError
 from mhff.graph import Graph, check_graph
 from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.modelfile import Model
+from mhff.ops.pairs import PairOperators, reference_operators
 from mhff.options import Precision
 from mhff.state import check_state
 
@@ -53,6 +54,10 @@ class Evaluator(ABC):
 
     def prepare(self, symbols: Sequence[str]) -> None:  # noqa: B027 - most have nothing to do
         """Do now the slow part of the first evaluation of structures of these elements."""
+
+    def pair_operators(self, device: torch.device) -> PairOperators:
+        """The fastest operators around `evaluate` for an engine with pairs on this device."""
+        return reference_operators(self.capabilities.dtype)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Evaluator:
         return self

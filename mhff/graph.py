@@ -111,6 +111,10 @@ class Graph:
         }
         return Graph(self.n_local, **moved)
 
+    def with_edges(self, edge_vectors: torch.Tensor, edge_index: torch.Tensor) -> Graph:
+        """The same atoms with other edges."""
+        return dataclasses.replace(self, edge_vectors=edge_vectors, edge_index=edge_index)
+
     def outside_inference_mode(self) -> Graph:
         """The same graph in tensors that autograd accepts; copies those made in inference mode."""
         if not any(getattr(self, field.name).is_inference() for field in FIELDS):

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
+from mhff_lammps.geometry import EXTRACT
+
 R_MAX = 4.5
 """Cutoff radius, A."""
 NULL = -1
@@ -106,38 +108,72 @@ def _not_empty(array: np.ndarray) -> np.ndarray:
     return array
 
 
-def instance(data: Data, vectors: Mapping[str, np.ndarray] = {}, **changes: Any) -> Any:
+class Instance:
     """The `lammps.lammps` object that `data` comes from; `changes` of its settings, by name.
 
     `vectors`: float64, by name, as `fix property/atom` makes them.
     """
-    values = {
-        "nlocal": data.nlocal,
-        "nall": data.ntotal,
-        "natoms": data.nlocal,
-        "neigh_ago": 0,
-        "neigh_skin": 2.0,
-        "dimension": 3,
-        "world_size": 1,
-        "units": "metal",
-    } | changes
-    lengths = data.atoms.cell.lengths() if data.atoms.cell.rank == 3 else np.full(3, 100.0)
-    cell = data.atoms.cell[:] if data.atoms.cell.rank == 3 else np.diag(lengths)
-    tilts = (cell[1, 0], cell[2, 1], cell[2, 0])
-    box = ([0.0] * 3, cell.diagonal().tolist(), *tilts, data.atoms.pbc.astype(int).tolist(), 0)
-    arrays = {"id": data.tags, "x": data.positions}
-    addresses = {
-        name: vector.ctypes.data_as(ctypes.POINTER(ctypes.c_double))
-        for name, vector in vectors.items()
-    }
-    return SimpleNamespace(
-        extract_atom=addresses.get,
-        extract_setting=values.__getitem__,
-        extract_global=values.__getitem__,
-        extract_box=lambda: box,
-        find_pair_neighlist=lambda style, exact, nsub: 0,
-        numpy=SimpleNamespace(extract_atom=arrays.__getitem__),
-    )
+
+    lmp = None
+
+    def __init__(self, data: Data, vectors: Mapping[str, np.ndarray] = {}, **changes: Any) -> None:
+        self._memory = {
+            "boxlo": np.zeros(3),
+            "boxhi": np.zeros(3),
+            "xy": np.zeros(1),
+            "xz": np.zeros(1),
+            "yz": np.zeros(1),
+            "periodicity": np.zeros(3, dtype=np.int32),
+        }
+        self._vectors = vectors
+        self.lib = SimpleNamespace(
+            lammps_extract_atom=EXTRACT(self._rows), lammps_extract_global=EXTRACT(self._global)
+        )
+        self.step(data, **changes)
+
+    def step(self, data: Data, **changes: Any) -> Instance:
+        """Go on with other atoms and settings, in the same memory."""
+        self.data = data
+        self._settings = {
+            "nlocal": data.nlocal,
+            "nall": data.ntotal,
+            "natoms": data.nlocal,
+            "neigh_ago": 0,
+            "neigh_skin": 2.0,
+            "dimension": 3,
+            "world_size": 1,
+            "units": "metal",
+        } | changes
+        given = data.atoms.cell[:]
+        cell = given if data.atoms.cell.rank == 3 else np.diag(np.full(3, 100.0))
+        self._memory["boxhi"][:] = cell.diagonal()
+        self._memory["xy"][:] = cell[1, 0]
+        self._memory["xz"][:], self._memory["yz"][:] = cell[2, :2]
+        self._memory["periodicity"][:] = changes.get("periodicity", data.atoms.pbc)
+        arrays = {"id": data.tags, "x": data.positions}
+        self.numpy = SimpleNamespace(extract_atom=arrays.__getitem__)
+        self._first_row = ctypes.c_void_p(data.positions.ctypes.data)
+        return self
+
+    def _rows(self, _: Any, name: bytes) -> int:
+        assert name == b"x"
+        return ctypes.addressof(self._first_row)
+
+    def _global(self, _: Any, name: bytes) -> int:
+        return self._memory[name.decode()].ctypes.data
+
+    def extract_atom(self, name: str) -> Any:
+        vector = self._vectors.get(name)
+        return None if vector is None else vector.ctypes.data_as(ctypes.POINTER(ctypes.c_double))
+
+    def extract_setting(self, name: str) -> Any:
+        return self._settings[name]
+
+    def extract_global(self, name: str) -> Any:
+        return self._settings[name]
+
+    def find_pair_neighlist(self, style: str, exact: bool, nsub: int) -> int:
+        return 0
 
 
 def in_lammps(atoms: Atoms) -> Atoms:

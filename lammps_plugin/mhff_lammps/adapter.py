@@ -1,12 +1,12 @@
 """One step of LAMMPS: from its atoms and pairs to the energies and forces of a program.
 
-LAMMPS' rij points from the centre to the neighbour; edge vectors point the other way. Labels are
-compared at every step, because a Monte Carlo move may change them; rows, ghosts and settings change
-only when LAMMPS rebuilds its neighbour lists.
+Labels are compared at every step, because a Monte Carlo move may change them. Rows, ghosts and
+settings change only when LAMMPS rebuilds its neighbour lists.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,20 +16,21 @@ import torch
 from mhff.evaluator import Evaluator
 from mhff.graph import Graph, make_graph
 from mhff.heads import OnceOnly
+from mhff.neighbours import MIN_DISTANCE
+from mhff.ops.pairs import PairOperators
 from mhff_lammps.checks import (
-    Build,
-    check_coincidence,
     check_finite,
     check_instance,
     check_lost,
     check_pairs,
     check_settings,
     check_tags,
-    positions_of,
+    shortest_distance,
 )
 from mhff_lammps.coupling import Arrays, read_arrays, write_results
 from mhff_lammps.dispersion import adds_dispersion, counted_twice
 from mhff_lammps.energies import HeadEnergies
+from mhff_lammps.geometry import Build, Geometry
 from mhff_lammps.halo import NO_ROW, Halo, make_halo
 from mhff_lammps.labels import Labels
 from mhff_lammps.ranks import Ranks
@@ -49,9 +50,16 @@ class Interval:
     """What holds between two rebuilds of LAMMPS' neighbour lists."""
 
     build: Build
+    skin: float
+    """LAMMPS' lists are complete until distances have changed by more than this, A."""
+    closest: float
+    """No atoms coincide until distances have changed by more than this, A."""
     tags: np.ndarray
     """IDs of this rank's atoms, `[nlocal]`."""
+    atoms: torch.Tensor
+    """`Arrays.atoms`, `[n]`."""
     halo: Halo
+    operators: PairOperators
     energy_unit: float
     """An eV in LAMMPS' unit of energy."""
 
@@ -62,12 +70,10 @@ class Resolved:
 
     labels: torch.Tensor
     """LAMMPS' labels, `[ntotal]`."""
-    species: torch.Tensor
-    """`[n_rows]`."""
+    atoms: Graph
+    """The graph of all rows, without edges."""
     head_weights: torch.Tensor
     """`[n, n_heads]`."""
-    state: torch.Tensor
-    """`[n_rows, 2]`."""
 
 
 class Adapter:
@@ -90,71 +96,83 @@ class Adapter:
         and for positions and results that are not finite.
         """
         age = lammps.extract_setting("neigh_ago")  # -1 if this LAMMPS does not report it
-        arrays = read_arrays(data)
         interval = self._interval
         if interval is None or age <= 0:
+            arrays = read_arrays(data)
             interval = self._rebuilt(lammps, data, arrays)
+        else:
+            arrays = read_arrays(data, interval.atoms)
         resolved = self._resolve(arrays.labels, interval.halo)
-        graph = self._graph(arrays, interval.halo, resolved)
+        positions = interval.build.geometry.positions(data.nlocal)
+        vectors, index, moved = interval.operators.edges(
+            arrays.pairs.rij,
+            arrays.pairs.j,
+            arrays.pairs.i,
+            interval.halo.rows,
+            positions,
+            interval.build.positions,
+        )
+        if not interval.halo.all_have_rows and data.npairs and int(index.min()) == NO_ROW:
+            raise RuntimeError("LAMMPS gave a pair with an atom that its pair style does not list")
+        graph = resolved.atoms.with_edges(vectors, index)
         node_energies, edge_gradients = self.evaluator.evaluate(graph, resolved.head_weights)
         device = arrays.labels.device
-        unit = interval.energy_unit
-        energies = (resolved.head_weights * node_energies.to(device)).sum(1).mul_(unit)
-        forces = edge_gradients.to(device, torch.float64).mul(-unit)
-        energy = float(energies.sum())
-        with self.ranks.together():
-            self._check(lammps, data, arrays, interval)
-            check_finite(lammps, arrays, energy, energies, forces)
-        write_results(data, energy, energies, forces)
-        self.head_energies.write(lammps, arrays.atoms, node_energies, unit)
-
-    def _graph(self, arrays: Arrays, halo: Halo, resolved: Resolved) -> Graph:
-        """The graph of this step; edges point from the sender j to the receiver i."""
-        pairs = arrays.pairs
-        ends = torch.cat([pairs.j, pairs.i])
-        edge_index = halo.rows.index_select(0, ends).view(2, -1)
-        if not halo.all_have_rows and len(ends) and int(edge_index.min()) == NO_ROW:
-            raise RuntimeError("LAMMPS gave a pair with an atom that its pair style does not list")
-        return make_graph(
-            pairs.rij.to(self.evaluator.capabilities.dtype).neg(),
-            edge_index,
-            resolved.species,
-            ghost_plan=halo.plan,
-            state=resolved.state,
+        forces, energies, totals = interval.operators.results(
+            edge_gradients.to(device).contiguous(),
+            node_energies.to(device),
+            resolved.head_weights,
+            interval.energy_unit,
         )
+        energy, of_forces = totals.tolist()
+        with self.ranks.together():
+            self._check_change(lammps, data, arrays, interval, math.sqrt(float(moved)))
+            check_finite(lammps, arrays, energy + of_forces, energies, forces)
+        write_results(data, energy, energies, forces)
+        self.head_energies.write(lammps, arrays.atoms, node_energies, interval.energy_unit)
 
     def _rebuilt(self, lammps: Any, data: Any, arrays: Arrays) -> Interval:
         """Update rows and repeat the checks after LAMMPS has rebuilt its neighbour lists."""
         tags = _tags(lammps, data)
+        r_max = self.evaluator.capabilities.r_max
         with self.ranks.together():
             check_instance(lammps, data)
             check_settings(data)
             check_tags(tags)
-            check_coincidence(lammps, arrays)
+            closest = min(shortest_distance(lammps, arrays), r_max) - MIN_DISTANCE
             unit = energy_unit(lammps)
         mine = tags[: data.nlocal].copy()
-        check_lost(
-            lammps, self.ranks, mine, mine if self._interval is None else self._interval.tags
-        )
-        build = Build.now(lammps, data)
-        reach = self.evaluator.capabilities.r_max + build.skin
-        halo = make_halo(self.ranks, tags, arrays, positions_of(lammps, data.ntotal), reach)
-        self._interval = Interval(build, mine, halo, unit)
+        geometry = Geometry(lammps)
+        before = mine if self._interval is None else self._interval.tags
+        check_lost(lammps, self.ranks, geometry.pbc, mine, before)
+        skin = lammps.extract_global("neigh_skin")
+        build = Build.now(geometry, data.nlocal, r_max + skin)
+        positions = geometry.positions(data.ntotal).numpy()
+        halo = make_halo(self.ranks, tags, arrays, positions, r_max + skin)
+        operators = self.evaluator.pair_operators(arrays.labels.device)
+        self._interval = Interval(build, skin, closest, mine, arrays.atoms, halo, operators, unit)
         with self.ranks.together():
-            self._check_pairs(lammps, data, arrays)
+            self._check_pairs(lammps, data, arrays, geometry)
         self._resolved = None
         self._warn(lammps, data, arrays)
         return self._interval
 
-    def _check(self, lammps: Any, data: Any, arrays: Arrays, interval: Interval) -> None:
-        """Checks at every step."""
-        check_coincidence(lammps, arrays)
-        if not interval.build.holds(lammps, data):
-            self._check_pairs(lammps, data, arrays)
+    def _check_change(
+        self, lammps: Any, data: Any, arrays: Arrays, interval: Interval, moved: float
+    ) -> None:
+        """Repeat the checks of pairs if atoms have moved too far, A, for their last result.
 
-    def _check_pairs(self, lammps: Any, data: Any, arrays: Arrays) -> None:
+        An atom at NaN has moved too far.
+        """
+        change = interval.build.change(moved)
+        if not change <= interval.closest:
+            shortest_distance(lammps, arrays)
+        if not change <= interval.skin:
+            self._check_pairs(lammps, data, arrays, interval.build.geometry)
+
+    def _check_pairs(self, lammps: Any, data: Any, arrays: Arrays, geometry: Geometry) -> None:
         r_max = self.evaluator.capabilities.r_max
-        check_pairs(lammps, data, arrays, r_max, periodic=self.ranks.size == 1)
+        box = (geometry.cell, geometry.pbc) if self.ranks.size == 1 else None
+        check_pairs(lammps, data, arrays, r_max, box)
 
     def _resolve(self, labels: torch.Tensor, halo: Halo) -> Resolved:
         """The meaning of the labels of this step."""
@@ -171,12 +189,16 @@ class Adapter:
             # a rank without ghosts has one that stands for no atom and may have no label
             of_rows = labels[halo.images].cpu().to(torch.int64).clamp(min=0)
         state = torch.tensor([self.evaluator.capabilities.default_state], dtype=torch.float64)
-        return Resolved(
-            labels.clone(),
-            self.labels.species(of_rows).to(labels.device),
-            self.labels.head_weights(of_rows[:n_local]).to(labels.device),
-            state.expand(n_rows, -1).to(labels.device),
+        device = labels.device
+        atoms = make_graph(
+            torch.zeros((0, 3), dtype=self.evaluator.capabilities.dtype, device=device),
+            torch.zeros((2, 0), dtype=torch.int64, device=device),
+            self.labels.species(of_rows).to(device),
+            ghost_plan=halo.plan,
+            state=state.expand(n_rows, -1).to(device),
         )
+        weights = self.labels.head_weights(of_rows[:n_local]).to(device)
+        return Resolved(labels.clone(), atoms, weights)
 
     def _warn(self, lammps: Any, data: Any, arrays: Arrays) -> None:
         """Print warnings that are new; collective."""

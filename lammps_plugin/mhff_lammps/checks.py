@@ -8,7 +8,6 @@ with those that follow from the atoms' positions.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,32 +26,6 @@ OPEN_BOX = (np.zeros((3, 3)), np.zeros(3, dtype=bool))
 WHEN_UNSTABLE = (
     "look at its surroundings, and check that no two atoms come close, or use a shorter time step"
 )
-
-
-@dataclass(frozen=True)
-class Build:
-    """The geometry when LAMMPS rebuilt its neighbour lists; it tells how long the lists hold.
-
-    By default LAMMPS rebuilds them in time, but `neigh_modify` can delay that too long.
-    """
-
-    positions: np.ndarray
-    cell: np.ndarray
-    skin: float
-
-    @classmethod
-    def now(cls, lammps: Any, data: Any) -> Build:
-        """The geometry at this step."""
-        cell, _ = periodic_box(lammps)
-        return cls(
-            positions_of(lammps, data.nlocal).copy(), cell, lammps.extract_global("neigh_skin")
-        )
-
-    def holds(self, lammps: Any, data: Any) -> bool:
-        """Whether no pair can have come within the cutoff that is not in the lists."""
-        cell, _ = periodic_box(lammps)
-        moved = _squared(positions_of(lammps, data.nlocal) - self.positions).max(initial=0.0) ** 0.5
-        return bool(2 * moved + np.abs(cell - self.cell).sum() <= self.skin)
 
 
 def check_instance(lammps: Any, data: Any) -> None:
@@ -83,32 +56,39 @@ def check_tags(tags: np.ndarray) -> None:
         )
 
 
-def check_coincidence(lammps: Any, arrays: Arrays) -> None:
-    """Raise MHFFError, with LAMMPS' atom IDs, if two atoms or periodic images of them coincide."""
+def shortest_distance(lammps: Any, arrays: Arrays) -> float:
+    """The distance of the closest pair, A; infinite if there is no pair.
+
+    Raises MHFFError, with LAMMPS' atom IDs, if two atoms or periodic images of them coincide.
+    """
     pairs = arrays.pairs
     if not len(pairs.rij):
-        return
+        return math.inf
     distances = torch.linalg.vector_norm(pairs.rij, dim=1)
-    if float(distances.min()) < MIN_DISTANCE:
+    shortest = float(distances.min())
+    if shortest < MIN_DISTANCE:
         tags = lammps.numpy.extract_atom("id")
         check_distances(
             distances.cpu().numpy(), tags[pairs.j.cpu().numpy()], tags[pairs.i.cpu().numpy()]
         )
+    return shortest
 
 
 def check_finite(
-    lammps: Any, arrays: Arrays, energy: float, energies: torch.Tensor, forces: torch.Tensor
+    lammps: Any, arrays: Arrays, total: float, energies: torch.Tensor, forces: torch.Tensor
 ) -> None:
     """Raise MHFFError, with an atom ID, for an energy or a force that is not a finite number.
 
-    `energies [n]` of the listed atoms, whose sum is `energy`; `forces [E, 3]` of pairs. A sum is
-    finite only if all of its terms are.
+    `energies [n]` of the listed atoms, `forces [E, 3]` of pairs, and `total`, a sum of all of them,
+    which is finite only if all of its terms are.
     """
-    if math.isfinite(energy) and math.isfinite(float(forces.sum())):
+    if math.isfinite(total):
         return
     wrong = arrays.atoms[~energies.isfinite()]
     if not len(wrong):
         wrong = arrays.pairs.i[~forces.isfinite().all(1)]
+    if not len(wrong):  # only the sum is too large
+        return
     tags = lammps.numpy.extract_atom("id")
     raise MHFFError(
         f"expected finite numbers, got an energy or a force of atom {tags[int(wrong[0])]} that is "
@@ -127,17 +107,19 @@ def check_positions(lammps: Any, data: Any) -> None:
         )
 
 
-def check_lost(lammps: Any, ranks: Ranks, tags: np.ndarray, tags_before: np.ndarray) -> None:
+def check_lost(
+    lammps: Any, ranks: Ranks, pbc: np.ndarray, tags: np.ndarray, tags_before: np.ndarray
+) -> None:
     """Raise MHFFError, with an atom ID, if LAMMPS has lost atoms; collective.
 
-    `tags [n]`, `tags_before [m]`: IDs of this rank's atoms, and of those at the last rebuild of the
-    neighbour lists. LAMMPS itself looks for lost atoms only when it prints thermodynamic output.
-    They may leave a box that is not periodic, and that is left to LAMMPS.
+    `pbc [3]`: periodic directions; `tags [n]`, `tags_before [m]`: IDs of this rank's atoms, and of
+    those at the last rebuild of the neighbour lists. LAMMPS itself looks for lost atoms only when
+    it prints thermodynamic output. They may leave a box that is not periodic, and that is left to
+    LAMMPS.
     """
-    _, periodic = periodic_box(lammps)
     n_atoms = lammps.extract_global("natoms")
     n_lost = n_atoms - ranks.total(len(tags))
-    if n_lost <= 0 or not periodic.all():
+    if n_lost <= 0 or not pbc.all():
         return
     lost = np.setdiff1d(ranks.of_all(tags_before), ranks.of_all(tags))
     example = f", such as atom {lost[0]}" if len(lost) else ""
@@ -149,12 +131,14 @@ def check_lost(lammps: Any, ranks: Ranks, tags: np.ndarray, tags_before: np.ndar
     )
 
 
-def check_pairs(lammps: Any, data: Any, arrays: Arrays, r_max: float, periodic: bool) -> None:
+def check_pairs(
+    lammps: Any, data: Any, arrays: Arrays, r_max: float, box: tuple[np.ndarray, np.ndarray] | None
+) -> None:
     """Raise MHFFError unless the model gets all labelled atoms and their pairs within `r_max`, A.
 
-    `periodic`: one rank has all atoms, and their images follow from the box; otherwise LAMMPS'
-    ghosts are taken as they are. Needed when LAMMPS has rebuilt its neighbour lists, and when
-    `Build.holds` says that they may be too old.
+    `box`: lattice vectors `[3, 3]`, A, and periodic directions `[3]`, if one rank has all atoms, so
+    that their images follow; without it, LAMMPS' ghosts are taken as they are. Needed when LAMMPS
+    has rebuilt its neighbour lists, and when they may be too old.
     """
     if not data.nlocal:
         return
@@ -163,8 +147,8 @@ def check_pairs(lammps: Any, data: Any, arrays: Arrays, r_max: float, periodic: 
     n_labelled = int(labelled[: data.nlocal].sum())
     if data.nlistatoms != n_labelled:
         raise _missing(f"{n_labelled - data.nlistatoms} of {n_labelled} atoms")
-    atoms = np.flatnonzero(labelled[: data.nlocal] if periodic else labelled)
-    cell, pbc = periodic_box(lammps) if periodic else OPEN_BOX
+    atoms = np.flatnonzero(labelled if box is None else labelled[: data.nlocal])
+    cell, pbc = box or OPEN_BOX
     positions = lammps.numpy.extract_atom("x")[atoms]
     index, vectors = neighbour_list(positions, cell, pbc, r_max - ROUNDING)
     of_centres = index[1] < n_labelled
@@ -203,28 +187,6 @@ def _missing(what: str) -> MHFFError:
         "hybrid pair_style that gives them to another style (use hybrid/overlay, or the label "
         "NULL); or let LAMMPS rebuild its lists in time (neigh_modify every 1 delay 0 check yes)"
     )
-
-
-def periodic_box(lammps: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Lattice vectors in rows `[3, 3]`, A, and periodic directions `[3]` of the simulation box.
-
-    With `dimension 2`, LAMMPS calls z periodic but makes no images along it.
-    """
-    low, high, xy, yz, xz, periodic, _ = lammps.extract_box()
-    cell = np.diag(np.subtract(high, low))
-    cell[1, 0] = xy
-    cell[2, :2] = xz, yz
-    pbc = np.array(periodic, dtype=bool)
-    pbc[lammps.extract_setting("dimension") :] = False
-    return cell, pbc
-
-
-def positions_of(lammps: Any, n_atoms: int) -> np.ndarray:
-    """Positions of LAMMPS' first atoms `[n_atoms, 3]`, A, ghosts behind local atoms; not a copy."""
-    if not n_atoms:  # LAMMPS has no array then
-        return np.zeros((0, 3))
-    positions: np.ndarray = lammps.numpy.extract_atom("x")[:n_atoms]
-    return positions
 
 
 def _squared(vectors: np.ndarray) -> np.ndarray:

@@ -38,13 +38,14 @@ class Arrays(NamedTuple):
     pairs: Pairs
 
 
-def read_arrays(data: Any) -> Arrays:
-    """The arrays of this step."""
+def read_arrays(data: Any, atoms: torch.Tensor | None = None) -> Arrays:
+    """The arrays of this step; `atoms` as in `Arrays`, if LAMMPS' lists are those of before."""
     labels = _view(data.elems) if data.ntotal else torch.zeros(0, dtype=torch.int32)
     device = labels.device
-    atoms = torch.zeros(0, dtype=torch.int64, device=device)
-    if data.nlistatoms:
-        atoms = _view(data.iatoms)[: data.nlistatoms].to(torch.int64)
+    if atoms is None:
+        atoms = torch.zeros(0, dtype=torch.int64, device=device)
+        if data.nlistatoms:
+            atoms = _view(data.iatoms)[: data.nlistatoms].to(torch.int64)
     if data.npairs:
         pairs = Pairs(_view(data.pair_i), _view(data.pair_j), _view(data.rij))
     else:
@@ -61,8 +62,8 @@ def device_of(data: Any) -> torch.device:
 def write_results(data: Any, energy: float, energies: torch.Tensor, forces: torch.Tensor) -> None:
     """Give LAMMPS the energy, energies of listed atoms `[n]` and forces of pairs `[E, 3]`.
 
-    `forces` are derivatives of the energy by `rij`; all in LAMMPS' units, float64, where its arrays
-    are.
+    `forces` are derivatives of the energy by `rij`; all in LAMMPS' units, float64, contiguous,
+    where its arrays are.
     """
     data.energy = energy
     on_host = energies.device.type == "cpu"
@@ -71,8 +72,7 @@ def write_results(data: Any, energy: float, energies: torch.Tensor, forces: torc
     elif data.nlistatoms:
         data.eatoms = energies.numpy()
     if data.npairs:
-        contiguous = forces.contiguous()
-        data.update_pair_forces(contiguous.numpy() if on_host else contiguous)
+        data.update_pair_forces(forces.numpy() if on_host else forces)
 
 
 def _view(array: Any) -> torch.Tensor:

@@ -255,6 +255,12 @@ COMMON = {
         "", ("x", "packed", "int n"), 1, lambda x: x.x.new_empty(x.x.shape[0], x.n)
     ),
     "multiply_pack": Operator("", ("matrix",), 1, None),
+    "edges_of_pairs": Operator(
+        "", ("rij", "senders", "receivers", "rows", "positions", "positions_before"), 3, None
+    ),
+    "results_of_pairs": Operator(
+        "", ("edge_gradients", "node_energies", "head_weights", "float unit"), 3, None
+    ),
     "release_memory": Operator("", (), 0, None),
 }
 """Operators that every C++ library has, regardless of its shapes."""

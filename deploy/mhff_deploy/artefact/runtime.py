@@ -15,6 +15,7 @@ from mhff.filekinds import SourceFile, read_source
 from mhff.files import sha256
 from mhff.graph import Graph, program_inputs
 from mhff.ops.cpu.library import release_memory_with
+from mhff.ops.pairs import PairOperators, library_operators
 from mhff.options import CompileOptions
 from mhff_deploy.artefact.compatibility import check_manifest
 from mhff_deploy.artefact.content import Manifest, read_manifest
@@ -59,6 +60,12 @@ class ArtefactEvaluator(Evaluator):
         inputs = program_inputs(graph, head_weights, self.device, self.dtype)
         with self._one_at_a_time, torch.no_grad():
             return self.program(*inputs)
+
+    def pair_operators(self, device: torch.device) -> PairOperators:
+        """See `Evaluator.pair_operators`."""
+        if self.manifest.kernels and device == self.device == torch.device("cpu"):
+            return library_operators(self.manifest.kernels)
+        return super().pair_operators(device)
 
 
 def open_artefact(file: SourceFile, asked: CompileOptions) -> ArtefactEvaluator:

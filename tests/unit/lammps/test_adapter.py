@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
-from lammps_data import NULL, R_MAX, Data, in_lammps, instance
+from lammps_data import NULL, R_MAX, Data, Instance, in_lammps
 from manifests import manifest
 from structures import triclinic
 from tolerances import SAME_NUMBERS, assert_close
 
 from mhff.errors import MHFFError
 from mhff.graph import Graph, make_graph
+from mhff.ops.pairs import PairOperators, reference_operators
 from mhff_lammps.adapter import Adapter
 from mhff_lammps.labels import Labels
 from mhff_lammps.ranks import Ranks
@@ -34,6 +35,9 @@ class Program:
         ).capabilities
         self.graph = make_graph(*[torch.zeros(0)] * 3)
 
+    def pair_operators(self, device: torch.device) -> PairOperators:
+        return reference_operators(self.capabilities.dtype)
+
     def evaluate(
         self, graph: Graph, head_weights: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -53,7 +57,7 @@ def adapter(program: Program | None = None) -> Adapter:
 def graph_of(data: Data) -> Graph:
     """The graph that a program gets of LAMMPS' data."""
     program = Program()
-    adapter(program).compute(data, instance(data))
+    adapter(program).compute(data, Instance(data))
     return program.graph
 
 
@@ -87,10 +91,11 @@ def test_ghosts_are_replaced_by_their_owners() -> None:
 def test_a_pair_with_an_atom_that_takes_no_part_is_never_evaluated() -> None:
     subject = adapter()
     data = Data(CHAIN, [4, NULL, 1])
-    subject.compute(data, instance(data))
+    lammps = Instance(data)
+    subject.compute(data, lammps)
     later = Data(CHAIN, [4, 1, 1])
     with pytest.raises(RuntimeError, match="its pair style does not list"):
-        subject.compute(later, instance(later, neigh_ago=1))
+        subject.compute(later, lammps.step(later, neigh_ago=1))
 
 
 def test_no_pairs_and_no_atoms() -> None:
@@ -106,7 +111,7 @@ def test_no_pairs_and_no_atoms() -> None:
 def test_lammps_gets_negative_edge_gradients_in_its_units(units: str) -> None:
     data = Data(CHAIN, [0, 0, 0])
     bulk = np.zeros(3)  # of the head that does not drive
-    lammps = instance(data, {"d_mhff_bulk": bulk}, units=units, mvv2e=MVV2E_OF_REAL)
+    lammps = Instance(data, {"d_mhff_bulk": bulk}, units=units, mvv2e=MVV2E_OF_REAL)
     factor = energy_unit(lammps)
     assert factor == pytest.approx({"metal": 1.0, "real": KCAL_PER_EV}[units], rel=1e-6)
     adapter().compute(data, lammps)
@@ -125,7 +130,7 @@ def test_labels_are_read_at_every_step_and_warned_of_once(
     energies = []
     for ago, last in enumerate((1, 2, 1)):  # O@gas, H@bulk, O@gas, without new neighbour lists
         data.relabel([0, 0, last])
-        subject.compute(data, instance(data, neigh_ago=ago))
+        subject.compute(data, Instance(data, neigh_ago=ago))
         energies.append(data.energy)
     assert energies == [10 + 10 + 20, 10 + 10 + 1, 10 + 10 + 20]
     assert capsys.readouterr().out.count("was not trained on O") == 1
@@ -134,14 +139,14 @@ def test_labels_are_read_at_every_step_and_warned_of_once(
 def test_images_pairs_and_settings_are_checked_when_lists_are_new() -> None:
     subject = adapter()
     data = Data(CHAIN, [0, 0, 1])
-    subject.compute(data, instance(data))
+    subject.compute(data, Instance(data))
     data.keep_pairs(np.array([True, True, False, False]))
-    subject.compute(data, instance(data, neigh_ago=3))
+    subject.compute(data, Instance(data, neigh_ago=3))
     for not_older in (0, -1):  # -1: this LAMMPS does not tell
         with pytest.raises(MHFFError, match="the model does not receive 2 of 4 pairs"):
-            subject.compute(data, instance(data, neigh_ago=not_older))
+            subject.compute(data, Instance(data, neigh_ago=not_older))
     with pytest.raises(MHFFError, match=r"expected 'units metal'.*got 'units si'"):
-        subject.compute(data, instance(data, units="si"))
+        subject.compute(data, Instance(data, units="si"))
 
 
 @pytest.mark.parametrize(
@@ -154,7 +159,8 @@ def test_pairs_are_checked_when_atoms_outrun_old_lists(
     """`neigh_modify once yes` gave energies without the pairs that had come into reach."""
     subject = adapter()
     start = Data(CHAIN, [0, 0, 1])
-    subject.compute(start, instance(start))
+    lammps = Instance(start)
+    subject.compute(start, lammps)
     moved = CHAIN.copy()
     moved.positions[-1, 1] += step
     data = Data(moved, [0, 0, 1])
@@ -163,26 +169,39 @@ def test_pairs_are_checked_when_atoms_outrun_old_lists(
     age = {"neigh_ago": 30}
     if refused:
         with pytest.raises(MHFFError, match=r"does not receive .*neigh_modify every 1 delay 0"):
-            subject.compute(data, instance(data, **age))
+            subject.compute(data, lammps.step(data, **age))
     else:
-        subject.compute(data, instance(data, **age))
+        subject.compute(data, lammps.step(data, **age))
 
 
 def test_a_box_that_shrinks_outruns_old_lists() -> None:
     crystal = Atoms("Mg", positions=[[0, 0, 0]], cell=[4.6, 9, 9], pbc=True)
     subject = adapter()
     start = Data(crystal, [0])
-    subject.compute(start, instance(start, neigh_skin=0.1))
+    lammps = Instance(start, neigh_skin=0.1)
+    subject.compute(start, lammps)
     crystal.cell[0, 0] = 4.4
     data = Data(crystal, [0])
     data.keep_pairs(np.zeros(data.npairs, dtype=bool))
     with pytest.raises(MHFFError, match="does not receive 2 of 2 pairs"):
-        subject.compute(data, instance(data, neigh_ago=1, neigh_skin=0.1))
+        subject.compute(data, lammps.step(data, neigh_ago=1, neigh_skin=0.1))
 
 
 def test_virials_per_atom_are_warned_of_once(capsys: pytest.CaptureFixture[str]) -> None:
     subject = adapter()
     for vflag, n_warnings in ((0, 0), (2, 0), (4, 1), (6, 0)):
         data = Data(CHAIN, [0, 0, 0], vflag=vflag)
-        subject.compute(data, instance(data))
+        subject.compute(data, Instance(data))
         assert capsys.readouterr().out.count("compute heat/flux is wrong") == n_warnings
+
+
+def test_atoms_that_run_into_each_other_are_refused_without_new_lists() -> None:
+    subject = adapter()
+    start = Data(CHAIN, [0, 0, 1])
+    lammps = Instance(start)
+    subject.compute(start, lammps)
+    moved = CHAIN.copy()
+    moved.positions[1] = moved.positions[0] + [0, 0, 1e-4]
+    data = Data(moved, [0, 0, 1])
+    with pytest.raises(MHFFError, match="coincide"):
+        subject.compute(data, lammps.step(data, neigh_ago=30))

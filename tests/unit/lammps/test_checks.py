@@ -6,19 +6,18 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
-from lammps_data import NULL, R_MAX, Data, in_lammps, instance
+from lammps_data import NULL, R_MAX, Data, Instance, in_lammps
 from structures import rattled_bulk, slab, tiny_cell, triclinic, water_cluster
 
 from mhff.errors import MHFFError
 from mhff_lammps.checks import (
-    check_coincidence,
     check_finite,
     check_instance,
     check_lost,
     check_pairs,
     check_settings,
     check_tags,
-    periodic_box,
+    shortest_distance,
 )
 from mhff_lammps.coupling import read_arrays
 from mhff_lammps.ranks import Ranks
@@ -28,8 +27,9 @@ STRUCTURES = (rattled_bulk, slab, tiny_cell, triclinic, water_cluster)
 
 def check(data: Data) -> None:
     """One rank's check, and that of several ranks, which trusts LAMMPS' ghosts."""
-    for periodic in (True, False):
-        check_pairs(instance(data), data, read_arrays(data), R_MAX, periodic)
+    box = (data.atoms.cell[:], data.atoms.pbc)
+    for images in (box, None):
+        check_pairs(Instance(data), data, read_arrays(data), R_MAX, images)
 
 
 @pytest.mark.parametrize("make", STRUCTURES)
@@ -104,7 +104,7 @@ def test_coinciding_atoms_are_refused_with_their_ids(distance: float) -> None:
     atoms = Atoms("OOO", positions=[[0, 0, 0], [2, 2, 2], [0, 0, distance]])
     data = Data(atoms, [0, 0, 0])
     with pytest.raises(MHFFError, match=r"atoms (3 and 1|1 and 3) \(or .*\) coincide"):
-        check_coincidence(instance(data), read_arrays(data))
+        shortest_distance(Instance(data), read_arrays(data))
 
 
 def test_a_copy_shifted_by_a_lattice_vector_coincides() -> None:
@@ -113,31 +113,14 @@ def test_a_copy_shifted_by_a_lattice_vector_coincides() -> None:
     atoms.positions[-1] += atoms.cell[0]
     data = Data(atoms, [0] * len(atoms))
     with pytest.raises(MHFFError, match="coincide"):
-        check_coincidence(instance(data), read_arrays(data))
+        shortest_distance(Instance(data), read_arrays(data))
 
 
 def test_atoms_at_a_short_distance_do_not_coincide() -> None:
     data = Data(Atoms("OO", positions=[[0, 0, 0], [0, 0, 2e-3]]), [0, 0])
-    check_coincidence(instance(data), read_arrays(data))
+    shortest_distance(Instance(data), read_arrays(data))
     assert data.npairs == 2
-    check_coincidence(instance(data), read_arrays(Data(Atoms("O"), [0])))
-
-
-def test_box_has_lammps_vectors_in_rows() -> None:
-    atoms = in_lammps(triclinic())
-    cell, pbc = periodic_box(instance(Data(atoms, [0] * 4)))
-    np.testing.assert_array_equal(cell, atoms.cell[:])
-    assert pbc.tolist() == [True, True, True]
-
-
-def test_no_images_along_z_in_two_dimensions() -> None:
-    atoms = Atoms("OO", positions=[[0, 0, 0], [2, 0, 0]], cell=[8, 8, 1], pbc=[1, 1, 0])
-    data = Data(atoms, [0, 0])
-    flat = instance(data, dimension=2)
-    low, high, xy, yz, xz, _, changes = flat.extract_box()
-    flat.extract_box = lambda: (low, high, xy, yz, xz, [1, 1, 1], changes)
-    assert periodic_box(flat)[1].tolist() == [True, True, False]
-    check_pairs(flat, data, read_arrays(data), R_MAX, periodic=True)
+    shortest_distance(Instance(data), read_arrays(Data(Atoms("O"), [0])))
 
 
 def test_wrong_settings_are_refused() -> None:
@@ -161,22 +144,22 @@ def test_a_number_that_is_not_finite_is_refused_with_the_id_of_its_atom(wrong: f
     arrays = read_arrays(data)
     energies = torch.zeros(3, dtype=torch.float64)
     gradients = torch.zeros(data.npairs, 3, dtype=torch.float64)
-    check_finite(instance(data), arrays, 0.0, energies, gradients)
+    check_finite(Instance(data), arrays, 0.0, energies, gradients)
     energies[1] = wrong
     with pytest.raises(MHFFError, match="atom 2 that is not finite"):
-        check_finite(instance(data), arrays, wrong, energies, gradients)
+        check_finite(Instance(data), arrays, wrong, energies, gradients)
     gradients[0, 1] = wrong
     first = data.tags[data.pair_i[0]]
     with pytest.raises(MHFFError, match=f"atom {first} that is not finite"):
-        check_finite(instance(data), arrays, 0.0, torch.zeros(3), gradients)
+        check_finite(Instance(data), arrays, wrong, torch.zeros(3), gradients)
 
 
 def test_another_instance_is_refused() -> None:
     data = Data(triclinic(), [0] * 4)
-    check_instance(instance(data), data)
+    check_instance(Instance(data), data)
     for changes in ({"nlocal": 3}, {"nall": 17}):
         with pytest.raises(MHFFError, match="evaluates 4 atoms, but the instance that mhff knows"):
-            check_instance(instance(data, **changes), data)
+            check_instance(Instance(data, **changes), data)
 
 
 @pytest.mark.parametrize("wrong", [np.nan, -np.inf])
@@ -190,12 +173,13 @@ def test_a_position_that_is_not_finite_is_refused_with_the_id_of_its_atom(wrong:
 def test_lost_atoms_are_refused_with_an_id() -> None:
     data = Data(in_lammps(triclinic()), [0] * 4)
     before = data.tags[:4]
-    check_lost(instance(data), Ranks(), before, before)
+    pbc = np.ones(3, dtype=bool)
+    check_lost(Instance(data), Ranks(), pbc, before, before)
     with pytest.raises(MHFFError, match=r"LAMMPS has lost 1 of 4 atoms, such as atom 3, which"):
-        check_lost(instance(data), Ranks(), before[before != 3], before)
+        check_lost(Instance(data), Ranks(), pbc, before[before != 3], before)
 
 
 def test_atoms_may_leave_an_open_box() -> None:
     data = Data(slab(), [0] * len(slab()))
     tags = data.tags[: data.nlocal]
-    check_lost(instance(data), Ranks(), tags[1:], tags)
+    check_lost(Instance(data), Ranks(), np.array([True, True, False]), tags[1:], tags)

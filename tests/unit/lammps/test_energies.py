@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
-from lammps_data import Data, instance
+from lammps_data import Data, Instance
 from manifests import manifest
 
 from mhff.mixes import parse_mix
@@ -24,8 +24,8 @@ def written(*names: str) -> dict[str, list[float]]:
     data = Data(Atoms("O4", cell=[9.0] * 3), [0] * 4)
     vectors = {name: np.full(6, UNTOUCHED) for name in names}
     subject = HeadEnergies(manifest(capabilities=able).capabilities)
-    subject.write(instance(data, vectors), LISTED, ENERGIES, 1.0)
-    subject.write(instance(data, vectors), LISTED[:0], ENERGIES[:0], 1.0)  # as on an empty rank
+    subject.write(Instance(data, vectors), LISTED, ENERGIES, 1.0)
+    subject.write(Instance(data, vectors), LISTED[:0], ENERGIES[:0], 1.0)  # as on an empty rank
     return {name: vector.tolist() for name, vector in vectors.items()}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from mhff.files import kernel_folder
 from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.ops.cpu.build import build
 from mhff.ops.cpu.library import load, release_memory_with
+from mhff.ops.pairs import reference_operators
 from mhff_deploy.kernels.cpu import CppKernels
 from mhff_deploy.lowering.network import LoweredNetwork
 from mhff_deploy.lowering.radial import tabulate_radial
@@ -102,6 +104,63 @@ def test_sums_over_no_edges_and_no_atoms(kernels: tuple[Any, torch.dtype]) -> No
             operators["sum_edges"](torch.zeros(0, 2, dtype=dtype), none, order, begin),
             torch.zeros(n_atoms, 2, dtype=dtype),
         )
+
+
+@pytest.mark.parametrize("n_pairs", [0, 1, 5, 3001])
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_operators_around_a_program_are_those_of_plain_torch(
+    kernels: tuple[Any, torch.dtype], n_pairs: int, n_threads: int
+) -> None:
+    operators, dtype = kernels
+    reference = reference_operators(dtype)
+    generator = torch.Generator().manual_seed(n_pairs)
+    ends = torch.randint(9, (2, n_pairs), generator=generator, dtype=torch.int32)
+    rows = torch.randperm(9, generator=generator)
+    positions = randoms(n_pairs % 7, 3)
+    before = positions + 0.1 * randoms(3)
+    pairs = (randoms(n_pairs, 3), *ends, rows, positions, before)
+    results = (randoms(n_pairs, 3).to(dtype), randoms(6, 4), randoms(6, 4), 1.7)
+    with threads(n_threads):
+        found = operators["edges_of_pairs"](*pairs), operators["results_of_pairs"](*results)
+    vectors, index, largest = found[0]
+    expected = reference.edges(*pairs)
+    assert torch.equal(vectors, expected[0])
+    assert torch.equal(index, expected[1])
+    assert_close(largest, expected[2], ROUNDING)
+    forces, energies, totals = found[1]
+    expected = reference.results(*results)
+    assert_close(forces, expected[0], ROUNDING)
+    assert_close(energies, expected[1], ROUNDING)
+    assert_close(totals[0], expected[2][0], ROUNDING)
+    assert totals.isfinite().all()
+
+
+@pytest.mark.parametrize("place", [0, 4, 8])
+def test_a_position_that_is_not_a_number_shows_in_the_displacement(
+    kernels: tuple[Any, torch.dtype], place: int
+) -> None:
+    operators, dtype = kernels
+    none = torch.zeros(0, dtype=torch.int32)
+    positions = randoms(3, 3)
+    positions.view(-1)[place] = math.nan
+    pairs = (randoms(0, 3), none, none, torch.arange(3), positions, randoms(3, 3))
+    for call in (operators["edges_of_pairs"], reference_operators(dtype).edges):
+        assert call(*pairs)[2].isnan()
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
+def test_one_gradient_that_is_not_finite_shows_in_the_total(
+    kernels: tuple[Any, torch.dtype], wrong: float
+) -> None:
+    operators, dtype = kernels
+    for place in (0, 40, 99 * 3 - 1):
+        gradients = randoms(99, 3).to(dtype)
+        gradients.view(-1)[place] = wrong
+        results = (gradients, randoms(6, 2), randoms(6, 2), 1.0)
+        for call in (operators["results_of_pairs"], reference_operators(dtype).results):
+            totals = call(*results)[2]
+            assert totals[0].isfinite()
+            assert not totals[1].isfinite()
 
 
 def resident() -> int:
