@@ -26,13 +26,13 @@ simulation.context.setPositions(pdb.positions)
 simulation.minimizeEnergy(maxIterations=100)
 simulation.context.setVelocitiesToTemperature(temperature)
 
-simulation.reporters.append(app.DCDReporter("alanine-dipeptide.dcd", every))
+simulation.reporters.append(app.XTCReporter("alanine-dipeptide.xtc", every))
 columns = {"time": True, "potentialEnergy": True, "temperature": True, "speed": True}
 simulation.reporters.append(app.StateDataReporter(sys.stdout, max(1, steps // 10), **columns))
 simulation.step(steps)
 simulation.reporters.clear()  # closes the file
 
-trajectory = mdtraj.load("alanine-dipeptide.dcd", top="alanine-dipeptide.pdb")
+trajectory = mdtraj.load("alanine-dipeptide.xtc", top="alanine-dipeptide.pdb")
 figure, axes = plt.subplots(figsize=(5, 4), layout="constrained")
 axes.set_title("Alanine dipeptide in vacuum, 300 K")
 ramachandran.draw(axes, trajectory)

@@ -19,7 +19,7 @@ pdb = app.PDBFile("alanine-dipeptide.pdb")
 ml_atoms = range(pdb.topology.getNumAtoms())
 forcefield = app.ForceField("amber14-all.xml", "amber14/tip3p.xml")
 solution = app.Modeller(pdb.topology, pdb.positions)
-solution.addSolvent(forcefield, padding=0.8 * unit.nanometer)
+solution.addSolvent(forcefield, padding=1.2 * unit.nanometer)
 mm_system = forcefield.createSystem(
     solution.topology,
     nonbondedMethod=app.PME,
@@ -43,14 +43,14 @@ simulation.context.setVelocitiesToTemperature(temperature)
 with open("solution.pdb", "w") as file:
     app.PDBFile.writeFile(solution.topology, solution.positions, file)
 # OpenMM does not know the bonds of mhff, and would wrap the dipeptide atom by atom
-trajectory_file = app.DCDReporter("solution.dcd", every, enforcePeriodicBox=False)
+trajectory_file = app.XTCReporter("solution.xtc", every, enforcePeriodicBox=False)
 columns = {"time": True, "potentialEnergy": True, "temperature": True, "density": True}
 log = app.StateDataReporter(sys.stdout, max(1, steps // 10), speed=True, **columns)
 simulation.reporters.extend([trajectory_file, log])
 simulation.step(steps)
 simulation.reporters.clear()  # closes the file
 
-trajectory = mdtraj.load("solution.dcd", top="solution.pdb")
+trajectory = mdtraj.load("solution.xtc", top="solution.pdb")
 waters = trajectory.topology.select("water and element O")
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 4), layout="constrained")
 figure.suptitle("Alanine dipeptide (mhff) in TIP3P water, 300 K, 1 bar")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import openmm
@@ -113,6 +113,17 @@ def check_virtual_sites(
                 "model cannot describe; give the ML molecules a force field without virtual sites, "
                 "for water TIP3P, or leave them to the MM force field"
             )
+
+
+def nested_forces(system: openmm.System) -> Iterator[openmm.Force]:
+    """The forces of a System, and those inside its CustomCVForces."""
+    waiting = list(system.getForces())
+    while waiting:
+        force = waiting.pop(0)
+        yield force
+        if isinstance(force, openmm.CustomCVForce):
+            variables = range(force.getNumCollectiveVariables())
+            waiting += [force.getCollectiveVariable(number) for number in variables]
 
 
 def resolve_periodic(system: openmm.System, topology: app.Topology, periodic: bool | None) -> bool:

@@ -26,7 +26,7 @@ except ImportError as error:
     ) from error
 
 from mhff_openmm.backends.choice import AUTO, choose_backend, global_parameters
-from mhff_openmm.checks import resolve_periodic, selected_particles, symbols_of
+from mhff_openmm.checks import nested_forces, resolve_periodic, selected_particles, symbols_of
 from mhff_openmm.definition import ForceDefinition
 from mhff_openmm.parameters import Parameters, checked_path
 from mhff_openmm.program import Program
@@ -146,7 +146,7 @@ def _lasting_name(model: str | os.PathLike[str], file: SourceFile) -> str:
 
 def _check_name(system: openmm.System, name: str, parameters: Iterable[str]) -> None:
     """Raise MHFFError if another force has these parameters: OpenMM shares them by name."""
-    for force in system.getForces():
+    for force in nested_forces(system):
         if set(global_parameters(force)) & set(parameters):
             raise MHFFError(
                 f"this System already has a force with the parameters {listing(parameters)}; "

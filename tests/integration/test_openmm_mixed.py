@@ -230,20 +230,26 @@ def test_ml_atoms_may_be_a_generator_in_any_order(potential) -> None:
     assert_sum(reverse, in_order)
 
 
-def test_two_regions_have_a_head_each(potential, ml) -> None:
+@pytest.mark.parametrize("interpolate", [False, True])
+def test_two_regions_have_a_head_each(interpolate, potential, ml) -> None:
     liquid = solution().only([*solution().solute, *solution().water(0), *solution().water(1)])
     mm = liquid.system(nonbondedMethod=app.NoCutoff)
     water = liquid.water(0)
-    system = potential.createMixedSystem(liquid.topology, mm, liquid.solute)
+    first = potential.createMixedSystem(liquid.topology, mm, liquid.solute, interpolate=interpolate)
     with pytest.raises(MHFFError, match="give this one another name, for example name='mhff_2'"):
-        potential.createMixedSystem(liquid.topology, system, water, head="surfaces")
+        potential.createMixedSystem(liquid.topology, first, water, head="surfaces")
     system = potential.createMixedSystem(
-        liquid.topology, system, water, head="surfaces", name="mhff_2"
+        liquid.topology, first, water, head="surfaces", name="mhff_2", interpolate=interpolate
     )
     expected = values_of(mm, liquid.positions)
+    context = start(system, liquid.positions)
+    if interpolate:
+        context.setParameter("lambda_interpolate", 0.0)  # of both
+        assert_sum(values_in(context), expected)
+        context.setParameter("lambda_interpolate", 1.0)
     for region, head in ((liquid.solute, "molecules"), (water, "surfaces")):
         expected += ml(liquid, region, head) - mm_inside(liquid, region, app.NoCutoff)
-    assert_sum(values_of(system, liquid.positions), expected)
+    assert_sum(values_in(context), expected)
 
 
 @pytest.mark.slow
