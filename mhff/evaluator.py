@@ -18,6 +18,7 @@ from mhff.errors import MHFFError
 from mhff.graph import Graph, check_graph
 from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.modelfile import Model
+from mhff.ops.lists import REFERENCE, ListOperators
 from mhff.ops.pairs import PairOperators, reference_operators
 from mhff.options import Precision
 from mhff.state import check_state
@@ -44,6 +45,10 @@ class Evaluator(ABC):
         floating-point type; outputs are on the evaluator's device. Raises MHFFError for a graph
         that violates the table of `mhff.graph`.
         """
+
+    def list_operators(self) -> ListOperators:
+        """The fastest operators around `evaluate` for a neighbour list, on its device."""
+        return REFERENCE
 
     def check(self, graph: Graph, head_weights: torch.Tensor) -> None:
         """Raise MHFFError unless the evaluator can take these inputs."""

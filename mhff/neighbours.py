@@ -44,6 +44,50 @@ def neighbour_list(
     (`pbc [3]`) matter. Raises MHFFError if positions or cell are not finite, if lattice vectors
     depend on one another, or if atoms coincide.
     """
+    inverse = _checked_inverse(positions, cell, pbc)
+    if len(positions) == 0:
+        return np.zeros((2, 0), dtype=np.int64), np.zeros((0, 3))
+    if _is_sparse(positions @ inverse, inverse, pbc.sum(), r_max):
+        receiver, sender, shifts = _search_tree(positions, cell[pbc], inverse, r_max)
+        vectors = positions[sender] - positions[receiver] + shifts @ cell[pbc]
+        distances = np.linalg.norm(vectors, axis=1)
+    else:
+        receiver, sender, vectors, distances = _search(positions, cell, pbc, r_max, "ijDd")
+    check_distances(distances, sender, receiver)
+    inside = distances < r_max
+    return np.stack([sender[inside], receiver[inside]]).astype(np.int64), -vectors[inside]
+
+
+def neighbour_pairs(
+    positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, r_max: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sender `[P]`, receiver `[P]` and image `[n_periodic, P]` of all pairs within `r_max`.
+
+    The image of the sender is shifted by whole lattice vectors, one row for each periodic
+    direction. Pairs are sorted by receiver; a few may be longer than `r_max` by rounding. Arguments
+    and MHFFErrors are those of `neighbour_list`, except for atoms that coincide.
+    """
+    inverse = _checked_inverse(positions, cell, pbc)
+    if len(positions) == 0:
+        return (*np.zeros((2, 0), dtype=np.int64), np.zeros((int(pbc.sum()), 0)))
+    if _is_sparse(positions @ inverse, inverse, pbc.sum(), r_max):
+        receiver, sender, shifts = _search_tree(positions, cell[pbc], inverse, r_max)
+        return sender, receiver, shifts.T
+    receiver, sender, shifts = _search(positions, cell, pbc, r_max, "ijS")
+    return sender, receiver, shifts.T[pbc]
+
+
+def _search(
+    positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, r_max: float, quantities: str
+) -> list[np.ndarray]:
+    """These quantities of all pairs, by vesin's cell list."""
+    search = NeighborList(cutoff=r_max, full_list=True, sorted=True, n_threads=1)
+    found: list[np.ndarray] = search.compute(positions, cell, pbc, quantities=quantities)
+    return found
+
+
+def _checked_inverse(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
+    """See `lattice_inverse`; raises MHFFError for a structure without a neighbour list."""
     if not np.isfinite(positions).all() or not np.isfinite(cell).all():
         raise MHFFError(
             "expected finite positions and cell, got NaN or infinity; check the structure"
@@ -53,19 +97,7 @@ def neighbour_list(
             f"expected positions up to {MAX_COORDINATE:g} A, got {np.abs(positions).max():g} A; "
             "check the structure"
         )
-    inverse = _inverse(cell, pbc)
-    if len(positions) == 0:
-        return np.zeros((2, 0), dtype=np.int64), np.zeros((0, 3))
-    if _is_sparse(positions @ inverse, inverse, pbc.sum(), r_max):
-        receiver, sender, vectors, distances = _search_tree(positions, cell[pbc], inverse, r_max)
-    else:
-        search = NeighborList(cutoff=r_max, full_list=True, sorted=True, n_threads=1)
-        receiver, sender, vectors, distances = search.compute(
-            positions, cell, pbc, quantities="ijDd"
-        )
-    check_distances(distances, sender, receiver)
-    inside = distances < r_max
-    return np.stack([sender[inside], receiver[inside]]).astype(np.int64), -vectors[inside]
+    return lattice_inverse(cell, pbc)
 
 
 def check_distances(
@@ -82,7 +114,7 @@ def check_distances(
         )
 
 
-def _inverse(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
+def lattice_inverse(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
     """Matrix `[3, 3]` that turns Cartesian coordinates into fractional ones along the lattice.
 
     Coordinates along periodic lattice vectors come first; those along open directions,
@@ -127,8 +159,8 @@ def _is_sparse(coordinates: np.ndarray, inverse: np.ndarray, n_periodic: int, r_
 
 def _search_tree(
     positions: np.ndarray, lattice: np.ndarray, inverse: np.ndarray, r_max: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Receiver, sender, x_sender(image) - x_receiver and distance of pairs, by a k-d tree.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Receiver, sender and image of all pairs, and few longer ones, by a k-d tree.
 
     Its cost depends on the number of atoms and pairs, not on the space between them.
     """
@@ -147,9 +179,7 @@ def _search_tree(
     pairs = pairs[np.argsort(pairs["i"], kind="stable")]
     receiver = pairs["i"]
     sender = atom[pairs["j"]]
-    shift = shifts[pairs["j"]] - shifts[receiver]
-    vectors = positions[sender] - positions[receiver] + shift @ lattice
-    return receiver, sender, vectors, np.linalg.norm(vectors, axis=1)
+    return receiver, sender, shifts[pairs["j"]] - shifts[receiver]
 
 
 def _images(fractions: np.ndarray, reach: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

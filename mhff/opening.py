@@ -25,6 +25,7 @@ from mhff.filekinds import SourceFile, compiler, kind_of, read_source
 from mhff.graph import Graph
 from mhff.heads import Heads, OnceOnly
 from mhff.modelfile import Model, from_bytes, header_from_bytes
+from mhff.ops.lists import ListOperators
 from mhff.options import CompileOptions, Form, Precision
 
 logger = logging.getLogger("mhff")
@@ -115,6 +116,10 @@ class CompilingEvaluator(Evaluator):
 
     def __reduce__(self) -> tuple[Callable[..., CompilingEvaluator], tuple[Any, ...]]:
         return CompilingEvaluator, (self.model, self.options)
+
+    def list_operators(self) -> ListOperators:
+        """Those of the program, if there is one; see `Evaluator.list_operators`."""
+        return super().list_operators() if self._program is None else self._program.list_operators()
 
     def evaluate(
         self, graph: Graph, head_weights: torch.Tensor

@@ -1,8 +1,9 @@
-"""Neighbours along a trajectory: a list with a skin, rebuilt only after an atom has moved."""
+"""Neighbours along a trajectory: pairs with a skin, searched for again only when they must be."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Real
 
@@ -10,151 +11,213 @@ import numpy as np
 import torch
 
 from mhff.errors import MHFFError
-from mhff.neighbours import check_distances, neighbour_list
+from mhff.motion import Geometry
+from mhff.neighbours import MIN_DISTANCE, check_distances, neighbour_pairs
+from mhff.ops.lists import NearPairs, near_pairs
 
 MAX_TRAJECTORIES = 16
-"""Number of lists that are kept for trajectories whose steps alternate."""
+"""Number of trajectories whose lists are kept while their steps alternate."""
+KEPT_SEARCHES = 2
+"""Number of searches that a list keeps: after a step that is taken back, the earlier one holds."""
+
+Edges = tuple[torch.Tensor, torch.Tensor]
 
 
 class VerletList:
     """Edges shorter than `r_max`, from a list of pairs within `r_max` + `skin`, A.
 
-    The list holds every edge while no atom has moved by more than skin / 2 since the search, in the
-    same cell. In between, edge vectors follow from the displacements u: x_i - x_j changes by
-    u_i - u_j, whatever the image of j. The first list in a cell has no skin: single structures and
-    cells that change at every step do not benefit from one.
+    The list holds every edge until an atom has moved by about half the skin since the search;
+    `mhff.motion` has the criterion, which allows for a cell that deforms. The first search has no
+    skin, because single structures do not benefit from one.
 
     Threads may share a list: each call works on one search from beginning to end.
     """
 
-    def __init__(self, r_max: float, skin: float, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self,
+        r_max: float,
+        skin: float,
+        device: torch.device | str = "cpu",
+        near: NearPairs = near_pairs,
+    ) -> None:
+        """`near` picks the edges among the pairs: `mhff.ops.lists.near_pairs` or a kernel."""
         self.r_max = r_max
         self.skin = skin
         self.device = device
+        self.near = near
         self.n_builds = 0
-        self._pairs: _Pairs | None = None
+        self._searches: tuple[_Search, ...] = ()
+        """The one that was used last comes first."""
 
-    def edges(
-        self, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """`edge_vectors [E, 3]`, float64, and `edge_index [2, E]`, sorted by receiver.
+    def edges(self, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -> Edges:
+        """`edge_vectors [E, 3]`, float64 unless `near` is a kernel, and `edge_index [2, E]`.
 
-        Both are on the device. `mhff.neighbours.neighbour_list` describes the arguments, and what
-        raises MHFFError.
+        Edges are sorted by receiver, and both are on the device. `mhff.neighbours.neighbour_list`
+        describes the arguments, and what raises MHFFError.
         """
-        pairs = self._pairs
-        if pairs is None or not pairs.belong_to(len(positions), cell, pbc):
-            pairs = self._search(positions, cell, pbc, skin=0.0)
-        elif not pairs.hold_at(positions):
-            pairs = self._search(positions, cell, pbc, self.skin)
-        return pairs.edges(positions, self.r_max)
-
-    def _search(
-        self, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, skin: float
-    ) -> _Pairs:
-        edge_index, edge_vectors = neighbour_list(positions, cell, pbc, self.r_max + skin)
-        pairs = _Pairs(
-            positions.copy(),
-            cell.copy(),
-            pbc.copy(),
-            skin,
-            torch.from_numpy(edge_vectors).to(self.device),
-            torch.from_numpy(edge_index).to(self.device),
-        )
+        known = self.known_edges(positions, cell, pbc)
+        if known is not None:
+            return known
+        skin = self.skin if self._continues(positions, cell, pbc) else 0.0
+        search = _search(Geometry(positions, cell, pbc), self.r_max, skin, self.device)
         self.n_builds += 1
-        self._pairs = pairs
-        return pairs
+        self._searches = (search, *self._searches[: KEPT_SEARCHES - 1])
+        return self._edges(search, positions, cell, None)
+
+    def known_edges(self, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -> Edges | None:
+        """The same without a search; None if no list holds there."""
+        searches = self._searches
+        for search in searches:
+            motion = search.geometry.motion_to(positions, cell, pbc)
+            if motion is not None and motion.skin_needed(self.r_max) <= search.skin:
+                if search is not searches[0]:
+                    others = [other for other in searches if other is not search]
+                    self._searches = (search, *others)
+                return self._edges(search, positions, cell, motion.crossings)
+        return None
+
+    def _continues(self, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -> bool:
+        """Whether a skin will be of use: the same atoms as in the latest search, a similar cell."""
+        if not self._searches:
+            return False
+        motion = self._searches[0].geometry.motion_to(positions, cell, pbc)
+        return motion is not None and abs(motion.stretch - 1) * self.r_max <= self.skin
+
+    def _edges(
+        self,
+        search: _Search,
+        positions: np.ndarray,
+        cell: np.ndarray,
+        crossings: np.ndarray | None,
+    ) -> Edges:
+        """Edges at positions where a search holds; `crossings` as in `Motion`."""
+        geometry = search.geometry
+        images = geometry.images if crossings is None else geometry.images + crossings
+        lattice = cell[geometry.pbc]
+        where = torch.from_numpy(positions - images @ lattice).to(self.device)
+        shifts = torch.from_numpy(search.images @ lattice).to(self.device)
+        vectors, index, n_too_close = self.near(
+            where, search.pairs, shifts, self.r_max, MIN_DISTANCE
+        )
+        if n_too_close:
+            sender, receiver, image = search.pairs
+            apart = where[receiver] - where[sender] - shifts[image]
+            check_distances(torch.linalg.vector_norm(apart, dim=1), sender, receiver)
+        return vectors, index
+
+
+@dataclass(frozen=True)
+class _Search:
+    """The pairs that one search found.
+
+    They are pairs of the atoms' images in the cell.
+    """
+
+    geometry: Geometry
+    skin: float
+    pairs: torch.Tensor
+    """Sender, receiver and image of the sender, `[3, P]`, int32."""
+    images: np.ndarray
+    """By how many lattice vectors each image is shifted, `[n_images, n_periodic]`."""
+
+
+def _search(geometry: Geometry, r_max: float, skin: float, device: torch.device | str) -> _Search:
+    """All pairs within `r_max` + `skin`."""
+    lattice = geometry.cell[geometry.pbc]
+    inside = geometry.positions - geometry.images @ lattice
+    sender, receiver, shifts = neighbour_pairs(inside, geometry.cell, geometry.pbc, r_max + skin)
+    pairs = np.zeros((3, len(sender)), dtype=np.int32)
+    pairs[0] = sender
+    pairs[1] = receiver
+    images = np.zeros((1, 0))
+    for shift in shifts:
+        pairs[2], images = _numbered(pairs[2], images, shift)
+    return _Search(geometry, skin, torch.from_numpy(pairs).to(device), images)
+
+
+def _numbered(
+    image: np.ndarray, images: np.ndarray, shift: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Number of each pair's image `[P]`, and the images, with one more direction.
+
+    `shift [P]` are lattice vectors along that direction. All images in their range are numbered,
+    occupied or not, so that nothing need be sorted.
+    """
+    lowest = shift.min(initial=0)
+    along = np.arange(lowest, shift.max(initial=0) + 1.0)
+    known = np.repeat(images, len(along), axis=0)
+    new = np.tile(along, len(images))
+    return image * len(along) + (shift - lowest), np.column_stack([known, new])
 
 
 class VerletLists:
     """Edges along several trajectories of the same atoms, if steps do not say which one is theirs.
 
-    A step continues the trajectory that was nearest at its latest step, if no atom is farther from
-    there than skin / 2; otherwise it begins a new one. A wrong guess costs a search and never an
-    edge, because a list is used only where it holds. Threads may share this object.
+    Any list that holds will do. If none does, a step continues the trajectory whose latest step is
+    nearest, if a list made there would hold; otherwise it begins a new one. A wrong guess costs a
+    search and never an edge. Threads may share this object.
     """
 
-    def __init__(self, r_max: float, skin: float, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self,
+        r_max: float,
+        skin: float,
+        device: torch.device | str = "cpu",
+        near: NearPairs = near_pairs,
+    ) -> None:
+        """See `VerletList`."""
         self.r_max = r_max
         self.skin = skin
         self.device = device
+        self.near = near
         self._trajectories: list[_Trajectory] = []
-        """The latest one last."""
+        """The one with the latest step comes first."""
         self._lock = threading.Lock()
 
-    def edges(
-        self, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def edges(self, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -> Edges:
         """See `VerletList.edges`."""
         with self._lock:
-            trajectory = self._take_nearest(positions)
-            trajectory.positions = positions.copy()
-            self._trajectories.append(trajectory)
-            del self._trajectories[: -MAX_TRAJECTORIES if self.skin else -1]
-        return trajectory.neighbours.edges(positions, cell, pbc)
+            trajectories = tuple(self._trajectories)
+        for trajectory in trajectories:
+            edges = trajectory.neighbours.known_edges(positions, cell, pbc)
+            if edges is not None:
+                break
+        else:
+            trajectory = self._continued(trajectories, positions, cell, pbc)
+            edges = trajectory.neighbours.edges(positions, cell, pbc)
+        trajectory.latest = Geometry(positions, cell, pbc)
+        with self._lock:
+            others = [other for other in self._trajectories if other is not trajectory]
+            self._trajectories = [trajectory, *others][: MAX_TRAJECTORIES if self.skin else 1]
+        return edges
 
-    def _take_nearest(self, positions: np.ndarray) -> _Trajectory:
-        """The trajectory that these positions continue, taken from the list, or a new one."""
-        near = []
-        for number, known in enumerate(self._trajectories):
-            distance = _farthest(positions - known.positions)
-            if distance <= self.skin / 2:
-                near.append((distance, number))
-        if near:
-            return self._trajectories.pop(min(near)[1])
-        return _Trajectory(VerletList(self.r_max, self.skin, self.device), positions)
+    def _continued(
+        self,
+        trajectories: Iterable[_Trajectory],
+        positions: np.ndarray,
+        cell: np.ndarray,
+        pbc: np.ndarray,
+    ) -> _Trajectory:
+        """The trajectory that this step continues, or a new one."""
+        nearest = self.skin
+        found = None
+        for trajectory in trajectories:
+            motion = trajectory.latest.motion_to(positions, cell, pbc)
+            if motion is not None and motion.skin_needed(self.r_max) <= nearest:
+                nearest = motion.skin_needed(self.r_max)
+                found = trajectory
+        return found or _Trajectory(
+            VerletList(self.r_max, self.skin, self.device, self.near),
+            Geometry(positions, cell, pbc),
+        )
 
 
 @dataclass
 class _Trajectory:
-    """A list, and the positions at its latest step."""
+    """A list, and the geometry of its latest step."""
 
     neighbours: VerletList
-    positions: np.ndarray
-
-
-@dataclass(frozen=True)
-class _Pairs:
-    """The pairs that one search found, and the positions at that time."""
-
-    positions: np.ndarray
-    cell: np.ndarray
-    pbc: np.ndarray
-    skin: float
-    vectors: torch.Tensor
-    index: torch.Tensor
-
-    def belong_to(self, n_atoms: int, cell: np.ndarray, pbc: np.ndarray) -> bool:
-        """Whether the number of atoms and the cell are those of the search."""
-        return (
-            n_atoms == len(self.positions)
-            and np.array_equal(pbc, self.pbc)
-            and np.array_equal(cell, self.cell)
-        )
-
-    def hold_at(self, positions: np.ndarray) -> bool:
-        """Whether the atoms have moved little enough; never for NaN, which a new search refuses."""
-        return _farthest(positions - self.positions) <= self.skin / 2
-
-    def edges(self, positions: np.ndarray, r_max: float) -> tuple[torch.Tensor, torch.Tensor]:
-        """See `VerletList.edges`, at positions where the pairs hold."""
-        if self.skin == 0:  # the positions are those of the search
-            return self.vectors, self.index
-        moved = torch.from_numpy(positions - self.positions).to(self.vectors.device)
-        vectors = (
-            self.vectors
-            + moved.index_select(0, self.index[1])
-            - moved.index_select(0, self.index[0])
-        )
-        distances = torch.linalg.vector_norm(vectors, dim=1)
-        check_distances(distances, *self.index)
-        inside = torch.nonzero(distances < r_max).squeeze(1)
-        return vectors.index_select(0, inside), self.index.index_select(1, inside)
-
-
-def _farthest(moved: np.ndarray) -> float:
-    """Length of the longest of the vectors `[n, 3]`; NaN if one of them is."""
-    return float(np.einsum("ij,ij->i", moved, moved).max(initial=0.0)) ** 0.5
+    latest: Geometry
 
 
 def check_skin(skin: float, default: float) -> None:

@@ -16,6 +16,7 @@ from dataclasses import replace
 import torch
 
 from mhff.graph import Graph
+from mhff.ops.lists import sum_forces
 
 
 def energies_and_edge_gradients(
@@ -41,10 +42,7 @@ def energies_and_edge_gradients(
 
 def forces(edge_gradients: torch.Tensor, edge_index: torch.Tensor, n_atoms: int) -> torch.Tensor:
     """Forces `[n_atoms, 3]`, eV/A, on all atoms, ghosts included."""
-    zeros = edge_gradients.new_zeros(n_atoms, 3)
-    return zeros.index_add(0, edge_index[0], edge_gradients).index_add(
-        0, edge_index[1], -edge_gradients
-    )
+    return sum_forces(edge_gradients, edge_index, n_atoms)
 
 
 def virial(

@@ -255,6 +255,10 @@ COMMON = {
         "", ("x", "packed", "int n"), 1, lambda x: x.x.new_empty(x.x.shape[0], x.n)
     ),
     "multiply_pack": Operator("", ("matrix",), 1, None),
+    "near_pairs": Operator(
+        "", ("positions", "pairs", "shifts", "float r_max", "float r_min"), 3, None
+    ),
+    "atom_forces": Operator("", ("edge_gradients", "edge_index", "int n_atoms"), 1, None),
     "edges_of_pairs": Operator(
         "", ("rij", "senders", "receivers", "rows", "positions", "positions_before"), 3, None
     ),

@@ -12,8 +12,7 @@ from openmm import unit
 from mhff.atoms import species_indices
 from mhff.errors import MHFFError
 from mhff.evaluator import Evaluator, check_finite
-from mhff.graph import make_graph
-from mhff.model.derivatives import forces
+from mhff.graph import Graph, make_graph
 from mhff.verlet import VerletLists
 
 KJ_PER_MOL_PER_EV = (
@@ -39,10 +38,12 @@ class Adapter:
         capabilities = evaluator.capabilities
         device = torch.device(capabilities.device)
         self.symbols = list(symbols)
-        self.species = species_indices(symbols, capabilities.elements).to(device)
-        states = torch.tensor([state], dtype=torch.float64).repeat(len(symbols), 1)
-        self.state = states.to(device)
-        self.neighbours = VerletLists(capabilities.r_max, skin, device)
+        self.device = device
+        self.graph = _without_edges(self.symbols, capabilities.elements, state, device)
+        self.operators = evaluator.list_operators()
+        self.neighbours = VerletLists(capabilities.r_max, skin, device, self.operators.near_pairs)
+        self._head_weights: tuple[tuple[float, ...], torch.Tensor] = ((), torch.empty(0))
+        """Those of the latest step, one for each head, and a row of them for each atom."""
         self._extrapolations = _extrapolations(evaluator, self.symbols)
         """Warnings not yet given, by index of the head."""
 
@@ -62,18 +63,25 @@ class Adapter:
                 f"{len(positions)}; make it again"
             )
         self.warn_of_extrapolation(head_weights)
-        row = torch.tensor(head_weights, dtype=torch.float64, device=self.species.device)
-        weights = row.expand(n_atoms, -1).contiguous()
+        weights = self._weights(head_weights)
         cell = np.zeros((3, 3)) if box is None else box * ANGSTROM_PER_NM
-        vectors, index = self.neighbours.edges(
-            positions * ANGSTROM_PER_NM, cell, np.full(3, box is not None)
-        )
-        graph = make_graph(vectors, index, self.species, state=self.state)
+        pbc = np.full(3, box is not None)
+        vectors, index = self.neighbours.edges(positions * ANGSTROM_PER_NM, cell, pbc)
+        graph = self.graph.with_edges(vectors, index)
         node_energies, edge_gradients = self.evaluator.evaluate(graph, weights)
-        energy = float((weights * node_energies).sum())
-        atomic_forces = forces(edge_gradients.to(torch.float64), index, n_atoms).cpu().numpy()
+        energy = float(torch.vdot(weights.view(-1), node_energies.view(-1)))
+        atomic_forces = self.operators.atom_forces(edge_gradients, index, n_atoms).cpu().numpy()
         check_finite(energy, atomic_forces)
         return energy * KJ_PER_MOL_PER_EV, atomic_forces * (KJ_PER_MOL_PER_EV * ANGSTROM_PER_NM)
+
+    def _weights(self, head_weights: tuple[float, ...]) -> torch.Tensor:
+        """The weights of all heads for each atom, `[n, n_heads]`; they seldom change."""
+        known, rows = self._head_weights
+        if known != head_weights:
+            row = torch.tensor(head_weights, dtype=torch.float64, device=self.device)
+            rows = row.repeat(len(self.symbols), 1)
+            self._head_weights = (head_weights, rows)
+        return rows
 
     def warn_of_extrapolation(self, head_weights: Sequence[float]) -> None:
         """Warn, once for each head, of elements that a head in use was not trained on."""
@@ -81,6 +89,20 @@ class Adapter:
             sentence = self._extrapolations.pop(number, None)
             if sentence is not None:  # otherwise another thread was first
                 warnings.warn(sentence, UserWarning, stacklevel=4)
+
+
+def _without_edges(
+    symbols: Sequence[str],
+    elements: Sequence[str],
+    state: tuple[float, float],
+    device: torch.device,
+) -> Graph:
+    """The part of the graph that is the same at each step."""
+    species = species_indices(symbols, elements).to(device)
+    states = torch.tensor([state], dtype=torch.float64).repeat(len(symbols), 1).to(device)
+    vectors = torch.zeros(0, 3, dtype=torch.float64, device=device)
+    index = torch.zeros(2, 0, dtype=torch.int64, device=device)
+    return make_graph(vectors, index, species, state=states)
 
 
 def _extrapolations(evaluator: Evaluator, symbols: Sequence[str]) -> dict[int, str]:

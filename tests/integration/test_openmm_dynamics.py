@@ -16,7 +16,7 @@ from openmm_runs import add, assert_same, read, start
 from structures import magnesia, waters
 from tolerances import NVE_DRIFT
 
-from mhff.neighbours import neighbour_list
+from mhff.neighbours import neighbour_pairs
 from mhff_openmm import add_mhff_force
 from mhff_openmm.adapter import KJ_PER_MOL_PER_EV
 from mhff_openmm.systems import system_of
@@ -131,7 +131,7 @@ def test_contexts_in_turn_search_for_neighbours_as_rarely_as_alone(model_file, m
 
     def counted(*arguments):
         searches.append(arguments)
-        return neighbour_list(*arguments)
+        return neighbour_pairs(*arguments)
 
     def count(systems):
         searches.clear()
@@ -144,7 +144,7 @@ def test_contexts_in_turn_search_for_neighbours_as_rarely_as_alone(model_file, m
                 context.getIntegrator().step(1)
         return len(searches)
 
-    monkeypatch.setattr("mhff.verlet.neighbour_list", counted)
+    monkeypatch.setattr("mhff.verlet.neighbour_pairs", counted)
     clusters = (waters(6), waters(6, spacing=3.4, seed=5))
     system, topology = system_of(clusters[0])
     add(system, topology, model_file, head="molecules", dtype="float64")

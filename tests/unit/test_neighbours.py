@@ -16,7 +16,13 @@ from structures import STRUCTURES, magnesia, tiny_cell, triclinic
 
 from mhff.atoms import geometry
 from mhff.errors import MHFFError
-from mhff.neighbours import MIN_DISTANCE, _inverse, _search_tree, neighbour_list
+from mhff.neighbours import (
+    MIN_DISTANCE,
+    _search_tree,
+    lattice_inverse,
+    neighbour_list,
+    neighbour_pairs,
+)
 
 R_MAX = 4.3
 AT_ONCE = 5.0
@@ -45,6 +51,26 @@ def random_structure(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return rng.uniform(-12, 12, (rng.integers(1, 13), 3)), cell, rng.random(3) < 0.5
 
 
+def in_pairs_order(
+    receiver: np.ndarray, sender: np.ndarray, shifts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return sender, receiver, shifts.T
+
+
+def edges_of_pairs(
+    positions: np.ndarray,
+    lattice: np.ndarray,
+    sender: np.ndarray,
+    receiver: np.ndarray,
+    shifts: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Index and vectors of the pairs within the cutoff."""
+    assert (np.diff(receiver) >= 0).all()
+    vectors = positions[receiver] - positions[sender] - shifts.T @ lattice
+    inside = np.linalg.norm(vectors, axis=1) < R_MAX
+    return np.stack([sender, receiver])[:, inside], vectors[inside]
+
+
 @given(SEEDS)
 @settings(max_examples=60, deadline=None)
 def test_edges_equal_the_definition(seed: int) -> None:
@@ -52,12 +78,11 @@ def test_edges_equal_the_definition(seed: int) -> None:
     expected = all_pairs(positions, cell, pbc, R_MAX)
     assume(len(expected[1]) == 0 or np.linalg.norm(expected[1], axis=1).min() > MIN_DISTANCE)
     assert_same_edges(neighbour_list(positions, cell, pbc, R_MAX), expected)
-    receiver, sender, vectors, distances = _search_tree(
-        positions, cell[pbc], _inverse(cell, pbc), R_MAX
-    )
-    inside = distances < R_MAX
-    tree = np.stack([sender, receiver])[:, inside], -vectors[inside]
-    assert_same_edges(tree, expected)
+    for pairs in (
+        neighbour_pairs(positions, cell, pbc, R_MAX),
+        in_pairs_order(*_search_tree(positions, cell[pbc], lattice_inverse(cell, pbc), R_MAX)),
+    ):
+        assert_same_edges(edges_of_pairs(positions, cell[pbc], *pairs), expected)
 
 
 def test_an_edge_points_from_sender_to_receiver() -> None:

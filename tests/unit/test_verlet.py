@@ -16,12 +16,14 @@ from structures import rattled_bulk, slab, water_cluster
 
 from mhff import MHFFCalculator, MHFFError
 from mhff.modelfile import Model
-from mhff.neighbours import neighbour_list
+from mhff.neighbours import neighbour_list, neighbour_pairs
 from mhff.verlet import MAX_TRAJECTORIES, VerletList, VerletLists
 
 R_MAX = 3.0
 SAME_VECTORS = 1e-12
 """A, of vectors that follow from displacements."""
+FAR_AWAY = 1e-8
+"""A, of atoms a million cells away."""
 OPEN = np.zeros((3, 3)), np.zeros(3, bool)
 PERIODIC = np.ones(3, bool)
 TRICLINIC = np.array([[8.0, 0, 0], [3.0, 7.0, 0], [-2.0, 2.5, 7.5]])
@@ -111,16 +113,67 @@ def test_threads_may_share_a_list() -> None:
         list(pool.map(check, range(4)))
 
 
-def test_it_is_built_anew_when_the_cell_changes() -> None:
+def test_other_structures_are_searched_for() -> None:
+    """A cell that has shrunk by a tenth, another that is open in one direction, fewer atoms."""
     positions = np.random.default_rng(0).uniform(0, 8, (40, 3))
+    mixed = np.array([True, False, True])
     verlet = VerletList(R_MAX, 0.6)
-    for scale in (1.0, 1.01, 0.9, 1.0):
-        assert_complete(
-            verlet, positions, scale * TRICLINIC, PERIODIC
-        )  # same positions: only the images have moved
-    assert_complete(verlet, positions, TRICLINIC, np.array([True, False, True]))
-    assert_complete(verlet, positions[:30], TRICLINIC, np.array([True, False, True]))
-    assert verlet.n_builds == 6
+    for scale in (1.0, 0.8, 1.0):
+        assert_complete(verlet, scale * positions, scale * TRICLINIC, PERIODIC)
+    assert verlet.n_builds == 2  # the earlier search was kept
+    assert_complete(verlet, positions, TRICLINIC, mixed)
+    assert_complete(verlet, positions, 1.01 * TRICLINIC, mixed)
+    assert_complete(verlet, positions[:30], TRICLINIC, mixed)
+    assert verlet.n_builds == 5
+
+
+@pytest.mark.parametrize("cell", [9.0 * np.eye(3), TRICLINIC, CELLS["smaller than the cutoff"][0]])
+def test_trial_boxes_of_a_barostat_need_no_search(cell: np.ndarray) -> None:
+    """Boxes that deform a little, with their atoms or molecules, are accepted or taken back."""
+    rng = np.random.default_rng(0)
+    fractions = rng.uniform(-2, 3, (12, 3))
+    verlet = VerletList(R_MAX, 0.6)
+    for _ in range(2):
+        assert_complete(verlet, fractions @ cell, cell, PERIODIC)
+        fractions = fractions + 1e-4
+    builds = verlet.n_builds
+    for trial in range(20):
+        deformed = cell @ (np.eye(3) + rng.normal(0, 0.01, (3, 3)))
+        moved = fractions @ deformed + rng.normal(0, 0.01, fractions.shape)
+        if trial % 2:  # as OpenMM's barostats do
+            moved -= np.floor(fractions) @ deformed
+        assert_complete(verlet, moved, deformed, PERIODIC)
+        assert_complete(verlet, fractions @ cell, cell, PERIODIC)
+    assert verlet.n_builds == builds
+
+
+def test_a_trial_too_large_for_the_skin_costs_one_search() -> None:
+    positions = np.random.default_rng(0).uniform(0, 9, (40, 3))
+    cell, pbc = CELLS["cube"]
+    verlet = VerletList(R_MAX, 0.3)
+    for shift in (0.0, 1e-3):
+        assert_complete(verlet, positions + shift, cell, pbc)
+    builds = verlet.n_builds
+    for scale in (0.8, 1.0, 1.0, 0.7, 1.0, 1.2, 1.0):  # expansion needs none
+        assert_complete(verlet, scale * positions, scale * cell, pbc)
+    assert verlet.n_builds == builds + 2
+
+
+def test_wrapping_needs_no_search() -> None:
+    """Atoms leave the cell, and a program wraps them now and then; some are far away."""
+    rng = np.random.default_rng(0)
+    for cell in (9.0 * np.eye(3), TRICLINIC):
+        positions = rng.uniform(0, 8, (40, 3)) + 1e6 * (rng.random((40, 1)) < 0.1) @ cell[:1]
+        verlet = VerletList(R_MAX, 0.6)
+        for step in range(20):
+            images = np.floor(positions @ np.linalg.inv(cell)) * (rng.random((40, 1)) < 0.5)
+            at = positions - images @ cell if step % 3 else positions
+            vectors, index = (tensor.numpy() for tensor in verlet.edges(at, cell, PERIODIC))
+            wrapped = positions - np.floor(positions @ np.linalg.inv(cell)) @ cell
+            expected = neighbour_list(wrapped, cell, PERIODIC, R_MAX)
+            assert_same_edges((index, vectors), expected, FAR_AWAY)
+            positions = positions + rng.normal(0, 0.01, positions.shape)
+        assert verlet.n_builds == 2
 
 
 def test_the_first_list_in_a_cell_has_no_skin() -> None:
@@ -220,9 +273,9 @@ def count_searches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     def counted(*arguments: object) -> object:
         count[0] += 1
-        return neighbour_list(*arguments)  # type: ignore[arg-type]
+        return neighbour_pairs(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("mhff.verlet.neighbour_list", counted)
+    monkeypatch.setattr("mhff.verlet.neighbour_pairs", counted)
     return count
 
 
@@ -267,3 +320,28 @@ def test_a_refused_step_does_not_disturb_the_next(monkeypatch: pytest.MonkeyPatc
     searches = count_searches(monkeypatch)
     lists.edges(positions + 0.2, *OPEN)
     assert searches[0] == 0
+
+
+@pytest.mark.parametrize("n_contexts", [1, 3])
+def test_trajectories_under_a_barostat_keep_their_lists(
+    n_contexts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Large boxes, whose corners move by more than the skin; trials are taken back or not."""
+    rng = np.random.default_rng(0)
+    cells = [60.0 * np.eye(3)] * n_contexts
+    fractions = [rng.uniform(0, 1, (200, 3)) for _ in range(n_contexts)]
+    lists = VerletLists(R_MAX, 1.0)
+    searches = count_searches(monkeypatch)
+    n_steps = 60
+    for _ in range(n_steps):
+        for number in range(n_contexts):
+            trial = cells[number] * rng.uniform(0.98, 1.02)
+            lists.edges(fractions[number] @ trial, trial, PERIODIC)
+            if rng.random() < 0.5 and 55 < trial[0, 0] < 65:
+                cells[number] = trial
+            cell = cells[number]
+            fractions[number] = fractions[number] + rng.normal(0, 2e-4, (200, 3))
+            vectors, index = lists.edges(fractions[number] @ cell, cell, PERIODIC)
+            expected = neighbour_list(fractions[number] @ cell, cell, PERIODIC, R_MAX)
+            assert_same_edges((index.numpy(), vectors.numpy()), expected, SAME_VECTORS)
+    assert searches[0] < n_contexts * n_steps / 5

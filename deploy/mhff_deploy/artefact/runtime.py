@@ -15,6 +15,7 @@ from mhff.filekinds import SourceFile, read_source
 from mhff.files import sha256
 from mhff.graph import Graph, program_inputs
 from mhff.ops.cpu.library import release_memory_with
+from mhff.ops.lists import ListOperators, library_list_operators
 from mhff.ops.pairs import PairOperators, library_operators
 from mhff.options import CompileOptions
 from mhff_deploy.artefact.compatibility import check_manifest
@@ -51,6 +52,12 @@ class ArtefactEvaluator(Evaluator):
                 "process; open it there"
             )
         return reopen_artefact, self._origin
+
+    def list_operators(self) -> ListOperators:
+        """See `Evaluator.list_operators`."""
+        if self.manifest.kernels and self.device.type == "cpu":
+            return library_list_operators(self.manifest.kernels)
+        return super().list_operators()
 
     def evaluate(
         self, graph: Graph, head_weights: torch.Tensor

@@ -86,6 +86,8 @@ def _common_functions(target: CpuTarget) -> dict[str, tuple[Operator, str]]:
         "sum_edges": f"EdgeOperators<{real}>::sum",
         "multiply": f"{multiply}::forward",
         "multiply_pack": f"{multiply}::pack",
+        "near_pairs": f"ListOperators<{real}>::near",
+        "atom_forces": f"ListOperators<{real}>::forces",
         "edges_of_pairs": f"PairOperators<{real}>::edges",
         "results_of_pairs": f"PairOperators<{real}>::results",
         "release_memory": "MemoryOperators::release",
