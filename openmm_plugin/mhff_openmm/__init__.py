@@ -1,7 +1,8 @@
 """mhff in OpenMM: `add_mhff_force` adds a model's energy to a System.
 
-The weights of the model's heads are global parameters. Users call `force.py`; OpenMM calls
-`computation.py` at every step, which evaluates through `adapter.py`.
+The weights of the model's heads are global parameters. Users call `force.py`, and `theory` to
+compare levels of theory; OpenMM calls `computation.py` at every step, which
+evaluates through `adapter.py`.
 """
 
 from importlib import import_module
@@ -9,15 +10,31 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mhff_openmm.force import add_mhff_force
+    from mhff_openmm.theory.energies import energy_derivative, head_energies
+    from mhff_openmm.theory.reporter import HeadEnergyReporter
+    from mhff_openmm.theory.samples import HeadEnergies
 
-__all__ = ["add_mhff_force"]
+__all__ = [
+    "HeadEnergies",
+    "HeadEnergyReporter",
+    "add_mhff_force",
+    "energy_derivative",
+    "head_energies",
+]
+_MODULES = {
+    "HeadEnergies": "theory.samples",
+    "HeadEnergyReporter": "theory.reporter",
+    "add_mhff_force": "force",
+    "energy_derivative": "theory.energies",
+    "head_energies": "theory.energies",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Import `add_mhff_force` on first use.
+    """Import a public name on first use.
 
     OpenMM imports this package while it reads a System, and that must not fail.
     """
-    if name not in __all__:
+    if name not in _MODULES:
         raise AttributeError(f"module 'mhff_openmm' has no attribute '{name}'")
-    return getattr(import_module("mhff_openmm.force"), name)
+    return getattr(import_module(f"mhff_openmm.{_MODULES[name]}"), name)

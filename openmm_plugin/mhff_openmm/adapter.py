@@ -56,23 +56,42 @@ class Adapter:
         `head_weights [n_heads]`, used as given. Raises MHFFError for another number of atoms and
         for an energy or force that is not a finite number.
         """
+        weights = self._weights(head_weights)
+        node_energies, edge_gradients, index = self._evaluate(positions, box, weights)
+        self.warn_of_extrapolation(head_weights)
+        energy = float(torch.vdot(weights.view(-1), node_energies.view(-1)))
         n_atoms = len(self.symbols)
-        if len(positions) != n_atoms:
+        atomic_forces = self.operators.atom_forces(edge_gradients, index, n_atoms).cpu().numpy()
+        check_finite(energy, atomic_forces)
+        return energy * KJ_PER_MOL_PER_EV, atomic_forces * (KJ_PER_MOL_PER_EV * ANGSTROM_PER_NM)
+
+    def head_energies(self, positions: np.ndarray, box: np.ndarray | None) -> np.ndarray:
+        """Energy of each head alone, `[n_heads]`, kJ/mol, float64, from one evaluation.
+
+        Arguments and errors are those of `evaluate`.
+        """
+        n_heads = len(self.evaluator.capabilities.heads)
+        weights = torch.zeros(len(self.symbols), n_heads, dtype=torch.float64, device=self.device)
+        node_energies, _, _ = self._evaluate(positions, box, weights)
+        self.warn_of_extrapolation([1.0] * n_heads)
+        energies = node_energies.sum(0).cpu().numpy()
+        check_finite(float(energies.sum()), np.zeros(0))
+        return energies * KJ_PER_MOL_PER_EV
+
+    def _evaluate(
+        self, positions: np.ndarray, box: np.ndarray | None, weights: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Node energies, edge gradients (see `Evaluator.evaluate`) and edge index."""
+        if len(positions) != len(self.symbols):
             raise MHFFError(
-                f"this mhff force was made for {n_atoms} particles, but OpenMM passed "
+                f"this mhff force was made for {len(self.symbols)} particles, but OpenMM passed "
                 f"{len(positions)}; make it again"
             )
-        self.warn_of_extrapolation(head_weights)
-        weights = self._weights(head_weights)
         cell = np.zeros((3, 3)) if box is None else box * ANGSTROM_PER_NM
         pbc = np.full(3, box is not None)
         vectors, index = self.neighbours.edges(positions * ANGSTROM_PER_NM, cell, pbc)
         graph = self.graph.with_edges(vectors, index)
-        node_energies, edge_gradients = self.evaluator.evaluate(graph, weights)
-        energy = float(torch.vdot(weights.view(-1), node_energies.view(-1)))
-        atomic_forces = self.operators.atom_forces(edge_gradients, index, n_atoms).cpu().numpy()
-        check_finite(energy, atomic_forces)
-        return energy * KJ_PER_MOL_PER_EV, atomic_forces * (KJ_PER_MOL_PER_EV * ANGSTROM_PER_NM)
+        return *self.evaluator.evaluate(graph, weights), index
 
     def _weights(self, head_weights: tuple[float, ...]) -> torch.Tensor:
         """The weights of all heads for each atom, `[n, n_heads]`; they seldom change."""

@@ -82,6 +82,14 @@ class MHFFComputation:
             adapter = self._adapter or self.load()
             return adapter.evaluate(positions, box, head_weights)
 
+    def head_energies(self, positions: np.ndarray, box: np.ndarray) -> np.ndarray:
+        """Energy of each head alone, kJ/mol, at positions `[n, 3]` and box vectors, nm."""
+        import torch
+
+        with torch.inference_mode(False):
+            adapter = self._adapter or self.load()
+            return adapter.head_energies(positions, box if self.periodic else None)
+
     def load(self, file: SourceFile | None = None) -> Adapter:
         """Load the program, compiling the model if need be; see `mhff_openmm.program`."""
         from mhff_openmm.adapter import Adapter
