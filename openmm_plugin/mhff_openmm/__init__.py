@@ -1,7 +1,7 @@
 """mhff in OpenMM: `add_mhff_force` adds a model's energy to a System.
 
-The weights of the model's heads are global parameters. Users call `force.py`, and `theory` to
-compare levels of theory; OpenMM calls `computation.py` at every step, which
+The weights of the model's heads are global parameters. Users call `force.py`, and `theory` and
+`reweighting` to compare levels of theory; OpenMM calls `computation.py` at every step, which
 evaluates through `adapter.py`.
 """
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mhff_openmm.force import add_mhff_force
+    from mhff_openmm.reweighting.reweight import reweight
     from mhff_openmm.theory.energies import energy_derivative, head_energies
     from mhff_openmm.theory.reporter import HeadEnergyReporter
     from mhff_openmm.theory.samples import HeadEnergies
@@ -20,6 +21,7 @@ __all__ = [
     "add_mhff_force",
     "energy_derivative",
     "head_energies",
+    "reweight",
 ]
 _MODULES = {
     "HeadEnergies": "theory.samples",
@@ -27,6 +29,7 @@ _MODULES = {
     "add_mhff_force": "force",
     "energy_derivative": "theory.energies",
     "head_energies": "theory.energies",
+    "reweight": "reweighting.reweight",
 }
 
 

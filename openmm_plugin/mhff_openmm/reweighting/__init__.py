@@ -1,0 +1,1 @@
+"""Free energies and averages at levels of theory that were not sampled, through pymbar."""
