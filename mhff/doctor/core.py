@@ -12,10 +12,10 @@ from typing import Any
 
 from mhff.doctor.findings import Check, Finding
 from mhff.doctor.questions import NoAnswerError, ask, ask_python
-from mhff.doctor.requirements import installed_version, numbers, requirements
+from mhff.doctor.requirements import numbers, requirements
 from mhff.errors import listing
 from mhff.files import cache_folder
-from mhff.ops.cpu.requirements import COMPILER, MIN_COMPILER, MIN_TORCH
+from mhff.ops.cpu.requirements import COMPILER, MIN_COMPILER
 
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 MIN_FREE_BYTES = 1e9
@@ -108,11 +108,6 @@ def compiler() -> Iterable[Finding]:
     new_enough = numbers(version) >= (MIN_COMPILER,)
     found = f"{COMPILER} {version} ({program})"
     yield Finding("compiler", new_enough, found, "" if new_enough else mend)
-    torch_version = installed_version("torch") or "0"
-    if numbers(torch_version) < MIN_TORCH:
-        needed = ".".join(map(str, MIN_TORCH))
-        found = f"torch {torch_version} is too old for kernels; models run in plain torch"
-        yield Finding("kernels", False, found, f"install torch {needed} or newer")
 
 
 def cache() -> Iterable[Finding]:

@@ -20,7 +20,7 @@ import torch
 from mhff.errors import MHFFError
 from mhff.files import sha256
 from mhff.ops.cpu.code import CpuTarget, program_code
-from mhff.ops.cpu.requirements import COMPILER, MIN_TORCH
+from mhff.ops.cpu.requirements import COMPILER, STABLE_TORCH
 from mhff.ops.shapes import Shape
 
 HEADERS = Path(__file__).parent / "include"
@@ -48,11 +48,6 @@ class CompilerError(RuntimeError):
 
 def why_not(channels: Iterable[int]) -> str:
     """Why no kernels can be compiled here for these channels, as "because ...", or ""."""
-    if tuple(map(int, torch.__version__.split(".")[:2])) < MIN_TORCH:
-        return (
-            f"because the kernels need torch {'.'.join(map(str, MIN_TORCH))} or newer "
-            f"(found {torch.__version__})"
-        )
     if shutil.which(COMPILER) is None:
         return f"because there is no C++ compiler (Debian: apt-get install {COMPILER})"
     if any(count % CHANNEL_MULTIPLE for count in channels):
@@ -69,11 +64,7 @@ def build(
     or `x86-64-v3` for any with AVX2. Raises CompilerError if the compiler fails, and MHFFError
     where `folder` cannot be written to.
     """
-    flags: tuple[str, ...] = (
-        *FLAGS,
-        f"-march={march}",
-        f"-DTORCH_TARGET_VERSION={_target_version()}",
-    )
+    flags: tuple[str, ...] = (*FLAGS, f"-march={march}", *_interface_of_torch())
     macros = _run([COMPILER, f"-march={march}", "-dM", "-E", "-x", "c++", os.devnull])
     vector_bytes = _vector_bytes(macros)
     if vector_bytes == 64:
@@ -104,10 +95,13 @@ def _vector_bytes(macros: str) -> int:
     return 16
 
 
-def _target_version() -> str:
-    """`MIN_TORCH` in the form of torch's headers."""
-    major, minor = MIN_TORCH
-    return f"0x{major:02x}{minor:02x}000000000000"
+def _interface_of_torch() -> tuple[str, ...]:
+    """Flags for the interface of torch that the library uses (`include/tensors.h`)."""
+    if tuple(map(int, torch.__version__.split(".")[:2])) >= STABLE_TORCH:
+        major, minor = STABLE_TORCH
+        return (f"-DTORCH_TARGET_VERSION=0x{major:02x}{minor:02x}000000000000",)
+    # torch's threads are templates here; the version makes the library's name that of this torch
+    return ("-fopenmp", f'-DMHFF_TORCH_VERSION="{torch.__version__}"')
 
 
 def _is_intact(library: Path) -> bool:
@@ -134,7 +128,7 @@ def _compile(code: str, library: Path, command: list[str]) -> None:
         made = Path(folder) / "program.so"
         source.write_text(code)
         include = [f"-I{HEADERS}", f"-I{torch_folder / 'include'}"]
-        link = [f"-L{torch_folder / 'lib'}", "-ltorch_cpu"]
+        link = [f"-L{torch_folder / 'lib'}", "-ltorch_cpu", "-lc10"]
         _run([*command, *include, str(source), "-o", str(made), *link])
         with made.open("ab") as file:
             file.write(sha256(made.read_bytes()).encode())

@@ -113,13 +113,6 @@ def test_the_compiler_must_know_the_language(
     assert only(core.compiler()).ok == ok
 
 
-def test_kernels_need_a_recent_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core, "installed_version", lambda name: "2.9.1")
-    kernels = list(core.compiler())[-1]
-    assert (kernels.name, kernels.ok) == ("kernels", False)
-    assert "2.11" in kernels.mend
-
-
 def test_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     folder = tmp_path / "mhff"
     monkeypatch.setattr(core, "cache_folder", lambda: folder)

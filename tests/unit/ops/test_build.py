@@ -61,6 +61,17 @@ def test_a_damaged_library_is_compiled_again(
     assert compiled == [library]
 
 
+def test_an_older_torch_gets_a_library_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compilations(monkeypatch)
+    names = set()
+    for version in ("2.9.1+cu128", "2.10.0", "2.11.0", "2.13.0+cpu"):
+        monkeypatch.setattr(torch, "__version__", version)
+        names.add(build({}, torch.float32, tmp_path)[1])
+    assert len(names) == 3  # the stable interface serves all versions from 2.11 on
+
+
 def test_folders_of_killed_builds_are_removed(
     library: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

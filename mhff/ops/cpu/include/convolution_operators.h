@@ -39,13 +39,13 @@ const Real* features_of(const Tensor& features) {
   return read<Real>(features, features.size(0) * feature_size<S>);
 }
 
-inline bool many_threads() { return torch::stable::get_num_threads() > max_copies; }
+inline bool many_threads() { return n_threads() > max_copies; }
 
 // Gradients along the receivers: calls walk(begin, end, gradients). Part k of the receivers adds to
 // copy k of the features' gradient, which is the result itself for k = 0.
 template <class Real, class Walk>
 void along_receivers(const Tensor& features, int64_t n, const Gradients<Real>& to, Walk&& walk) {
-  const int threads = int(torch::stable::get_num_threads());
+  const int threads = int(n_threads());
   const int64_t size = features.numel();
   Output<Real> copies(features, {(threads - 1) * size});
   const auto copy = [&](int64_t k) { return k ? copies.data + (k - 1) * size : to.features; };

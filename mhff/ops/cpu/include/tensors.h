@@ -1,19 +1,16 @@
-// Tensors and threads of torch through its stable C interface, which compiles fast and works with
-// any torch from 2.11 on.
+// Tensors and threads of torch.
 #pragma once
-#include <torch/csrc/stable/library.h>
-#include <torch/csrc/stable/ops.h>
-#include <torch/csrc/stable/tensor.h>
+#ifdef TORCH_TARGET_VERSION
+#include "stable_torch.h"
+#else
+#include "older_torch.h"
+#endif
 
 #include <string>
-#include <vector>
 
 #include "memory.h"
 
 namespace mhff {
-
-using torch::stable::Tensor;
-using Type = torch::headeronly::ScalarType;
 
 template <class Real>
 constexpr Type type_of = sizeof(Real) == 4 ? Type::Float : Type::Double;
@@ -39,24 +36,23 @@ const T* read(const Tensor& tensor, int64_t count) {
 // Results of at least this many bytes use kept memory; malloc itself keeps smaller ones.
 constexpr size_t large = 1 << 18;
 
-inline Tensor new_tensor(const Tensor& like, const std::vector<int64_t>& shape, Type type,
+inline Tensor new_tensor(const Tensor& like, const Sizes& shape, Type type,
                          size_t size_of_number) {
   size_t bytes = size_of_number;
   for (int64_t n : shape) bytes *= n;
-  if (bytes < large) return torch::stable::new_empty(like, {shape.data(), shape.size()}, type);
-  std::vector<int64_t> strides(shape.size(), 1);
+  if (bytes < large) return uninitialised(like, shape, type);
+  Sizes strides(shape.size(), 1);
   for (size_t i = shape.size() - 1; i > 0; --i) strides[i - 1] = strides[i] * shape[i];
   void* memory = kept_memory().take(bytes);
-  return torch::stable::from_blob(memory, {shape.data(), shape.size()},
-                                  {strides.data(), strides.size()}, like.device(), type,
-                                  [bytes](void* block) { kept_memory().give_back(block, bytes); });
+  return over_memory(memory, like, shape, strides, type,
+                     [bytes](void* block) { kept_memory().give_back(block, bytes); });
 }
 
 template <class T>
 struct Output {
   Tensor tensor;
   T* data;
-  Output(const Tensor& like, const std::vector<int64_t>& shape)
+  Output(const Tensor& like, const Sizes& shape)
       : tensor(new_tensor(like, shape, type_of<T>, sizeof(T))),
         data(static_cast<T*>(tensor.mutable_data_ptr())) {}
   void clear() { std::memset(data, 0, tensor.numel() * sizeof(T)); }
@@ -65,7 +61,7 @@ struct Output {
 // A result with the shape of a tensor.
 template <class T>
 Output<T> output_like(const Tensor& like) {
-  std::vector<int64_t> shape(like.dim());
+  Sizes shape(like.dim());
   for (size_t i = 0; i < shape.size(); ++i) shape[i] = like.size(i);
   return {like, shape};
 }
@@ -73,7 +69,7 @@ Output<T> output_like(const Tensor& like) {
 // Calls f(begin, end) for equal parts of n on torch's own threads.
 template <class F>
 void parallel(int64_t n, F&& f) {
-  if (n > 0) torch::stable::parallel_for(0, n, 1, f);
+  if (n > 0) parallel_for(n, f);
 }
 
 }  // namespace mhff
