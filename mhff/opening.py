@@ -57,17 +57,22 @@ def open_evaluator(
     if not isinstance(source, Model):
         file = source if isinstance(source, SourceFile) else read_source(source)
         if not file.is_model:
-            if asked.form is not None:
-                raise MHFFError(
-                    f"'{file.name}' is not a .mhff model file, and only those are compiled; leave "
-                    f"out form='{asked.form}'"
-                )
+            check_form(file, asked)
             return kind_of(file).open(file, asked)
         source = from_bytes(file.content, file.name)
     asked = asked.but(precision=asked.precision or Precision.FLOAT64)
     if asked.form is Form.EAGER:
         return EagerEvaluator(source, asked.device, asked.precision or Precision.FLOAT64)
     return CompilingEvaluator(source, asked)
+
+
+def check_form(file: SourceFile, asked: CompileOptions) -> None:
+    """Raise MHFFError if a form is asked of a compiled file, which has its own."""
+    if not file.is_model and asked.form is not None:
+        raise MHFFError(
+            f"'{file.name}' is not a .mhff model file, and only those are compiled; leave out "
+            f"form='{asked.form}'"
+        )
 
 
 def read_capabilities(source: ModelSource | SourceFile | Evaluator) -> Capabilities:
@@ -169,7 +174,7 @@ class CompilingEvaluator(Evaluator):
         known = self._program.capabilities.elements if self._program is not None else ()
         wanted = tuple(dict.fromkeys([*known, *used]))
         try:
-            path = compiler().compile(self.model, self._asked(), wanted, _announcement())
+            path = compiler().compile(self.model, self._asked(), wanted, announcement())
         except MHFFError as error:
             if self.options.form is not None:
                 raise
@@ -208,8 +213,8 @@ class CompilingEvaluator(Evaluator):
         return replace(graph, species=table[graph.species])
 
 
-def _announcement() -> Callable[[str], None]:
-    """A function that announces a compilation once, at its first step."""
+def announcement() -> Callable[[str], None]:
+    """A function for the steps of a compilation that announces it once, at the first."""
     announced = OnceOnly()
 
     def say(step: str) -> None:

@@ -8,6 +8,7 @@ is loaded at the first call.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from mhff.errors import MHFFError
@@ -17,6 +18,7 @@ from mhff_openmm.program import Program, load_program
 if TYPE_CHECKING:
     import numpy as np
     import openmm
+    import torch
 
     from mhff.filekinds import SourceFile
     from mhff_openmm.adapter import Adapter
@@ -54,13 +56,20 @@ class MHFFComputation:
         return {name: value for name, value in self.__dict__.items() if name != "_adapter"}
 
     def __call__(self, state: openmm.State) -> tuple[float, np.ndarray]:
-        """Energy, kJ/mol, and forces `[n, 3]`, kJ/mol/nm.
+        """Energy, kJ/mol, and forces `[n, 3]`, kJ/mol/nm; see `evaluate`."""
+        # _value is in OpenMM's own unit, nm; converting units costs more than the list
+        return self.evaluate(state, lambda: state.getPositions(asNumpy=True)._value)
+
+    def evaluate(
+        self, state: openmm.State, positions: Callable[[], np.ndarray]
+    ) -> tuple[float, np.ndarray]:
+        """Energy and forces at positions `[n, 3]`, nm, in a State that need not hold them.
 
         OpenMM passes on only the text of an exception, so the text is complete; the traceback goes
         to the log (level DEBUG).
         """
         try:
-            return self._evaluate(state)
+            return self._evaluate(state, positions)
         except MHFFError:
             raise
         except KeyboardInterrupt as interrupt:
@@ -71,16 +80,16 @@ class MHFFComputation:
                 f"mhff could not evaluate this step: {type(error).__name__}: {error}"
             ) from error
 
-    def _evaluate(self, state: openmm.State) -> tuple[float, np.ndarray]:
+    def _evaluate(
+        self, state: openmm.State, positions: Callable[[], np.ndarray]
+    ) -> tuple[float, np.ndarray]:
         import torch
 
         with torch.inference_mode(False):  # a caller's inference mode would forbid gradients
             head_weights = self.parameters.weights(state.getParameters())
-            # _value is in OpenMM's own unit, nm; converting units costs more than the list
-            positions = state.getPositions(asNumpy=True)._value
             box = state.getPeriodicBoxVectors(asNumpy=True)._value if self.periodic else None
             adapter = self._adapter or self.load()
-            return adapter.evaluate(positions, box, head_weights)
+            return adapter.evaluate(positions(), box, head_weights)
 
     def head_energies(self, positions: np.ndarray, box: np.ndarray) -> np.ndarray:
         """Energy of each head alone, kJ/mol, at positions `[n, 3]` and box vectors, nm."""
@@ -98,3 +107,26 @@ class MHFFComputation:
         evaluator = load_program(self.program, file)
         self._adapter = Adapter(evaluator, symbols, self.state, self.skin)
         return self._adapter
+
+
+class TensorComputation:
+    """The same for openmm-torch's `PythonTorchForce`, which passes positions as a tensor."""
+
+    def __init__(self, computation: MHFFComputation) -> None:
+        self.computation = computation
+
+    def __call__(
+        self, state: openmm.State, positions: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Energy `[]`, kJ/mol, and forces `[n, 3]`, kJ/mol/nm, float64.
+
+        Positions `[n, 3]`, nm, may be of any floating-point type and on any device; the forces are
+        on the same.
+        """
+        import torch
+
+        energy, forces = self.computation.evaluate(
+            state, lambda: positions.detach().to("cpu", torch.float64).numpy()
+        )
+        energy_tensor = torch.tensor(energy, dtype=torch.float64)
+        return energy_tensor, torch.from_numpy(forces).to(positions.device)

@@ -28,4 +28,4 @@ class Backend:
 
 def openmm_version() -> tuple[int, ...]:
     """Version of the OpenMM that is installed."""
-    return numbers(openmm.version.version)
+    return numbers(openmm.version.short_version)

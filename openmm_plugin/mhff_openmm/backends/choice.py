@@ -10,13 +10,15 @@ from mhff.errors import MHFFError, listing
 from mhff.heads import OnceOnly
 from mhff_openmm.backends.backend import Backend
 from mhff_openmm.backends.python_force import PYTHON
+from mhff_openmm.backends.python_torch_force import PYTHON_TORCH
+from mhff_openmm.backends.torch_force import TORCH
 from mhff_openmm.definition import ForceDefinition
 
 logger = logging.getLogger(__name__)
 
 AUTO = "auto"
-BACKENDS: tuple[Backend, ...] = (PYTHON,)
-"""All backends, the fastest first."""
+BACKENDS: tuple[Backend, ...] = (TORCH, PYTHON, PYTHON_TORCH)
+"""All backends, in the order in which `auto` tries them."""
 _announced = OnceOnly()
 
 

@@ -17,7 +17,7 @@ MIN_OPENMM_FOR_SUBSETS = (8, 6)
 def why_not(definition: ForceDefinition) -> str:
     """Why PythonForce cannot make this force here, or ""."""
     here = openmm_version()
-    version = openmm.version.version
+    version = openmm.version.short_version
     if here < MIN_OPENMM:
         return f"because OpenMM {version} has no PythonForce; install OpenMM 8.6 or newer"
     if definition.subset is not None and here < MIN_OPENMM_FOR_SUBSETS:

@@ -1,0 +1,39 @@
+"""Reading a System that was saved with a force of mhff in it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import openmm
+
+from mhff.errors import MHFFError
+from mhff.files import read_file
+
+
+def read_system(path: str | os.PathLike[str]) -> openmm.System:
+    """The System in a file of `openmm.XmlSerializer`, whichever backend its forces have.
+
+    Backend `torch` needs this function, in a process that has not made such a force itself: it
+    imports the plug-in and loads the kernels before OpenMM reads the file. A System is code: read
+    only those you trust. Raises MHFFError for a file that cannot be read or does not fit this
+    machine.
+    """
+    xml = read_file(path).decode(errors="replace")
+    if 'type="TorchForce"' in xml:
+        _prepare(xml, Path(path))
+    system = openmm.XmlSerializer.deserialize(xml)
+    if not isinstance(system, openmm.System):
+        raise MHFFError(f"expected a System in '{path}', got {type(system).__name__}")
+    return system
+
+
+def _prepare(xml: str, path: Path) -> None:
+    from mhff_openmm.backends.plugin import import_plugin, why_not_installed
+    from mhff_openmm.script.kernels import load_libraries
+
+    reason = why_not_installed()
+    if reason:
+        raise MHFFError(f"'{path}' holds a TorchForce, which cannot be read {reason}")
+    import_plugin()
+    load_libraries(xml, path)
