@@ -1,4 +1,4 @@
-"""Checks of a user's input: the particles, their elements, ML regions, and the box."""
+"""Checks of a user's input: the particles, their elements, and the box."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def selected_particles(
     Raises MHFFError if the topology does not belong to the System, or if an index is out of range,
     repeated, or not an integer.
     """
-    if system.getNumParticles():  # openmm-ml interpolates with forces of an empty System
+    if system.getNumParticles():  # embeddings of openmm-ml may ask with an empty System
         check_sizes(system, topology)
     n = topology.getNumAtoms()
     indices = list(range(n)) if atoms is None else _valid_indices(atoms, n)
@@ -73,7 +73,6 @@ def symbols_of(system: openmm.System, topology: app.Topology, indices: list[int]
     """
     atoms = list(topology.atoms())
     for index in indices:
-        # while openmm-ml asks, the System is empty
         virtual = index < system.getNumParticles() and system.isVirtualSite(index)
         if virtual or atoms[index].element is None:
             kind = "is a virtual site" if virtual else "has no element"
@@ -82,37 +81,6 @@ def symbols_of(system: openmm.System, topology: app.Topology, indices: list[int]
                 "leave it out with atoms=, or give the topology its element"
             )
     return [chemical_symbols[atoms[index].element.atomic_number] for index in indices]
-
-
-def check_cut_bonds(topology: app.Topology, particles: Iterable[int]) -> None:
-    """Raise MHFFError if a bond of the topology leads out of these particles."""
-    inside = set(particles)
-    for bond in topology.bonds():
-        if (bond[0].index in inside) != (bond[1].index in inside):
-            ml, mm = sorted(bond, key=lambda atom: atom.index not in inside)
-            raise MHFFError(
-                f"the ML atom {ml.index} ('{ml.name}') is bonded to atom {mm.index} ('{mm.name}'), "
-                "which is not an ML atom, and mhff cuts no bonds; choose whole molecules as ML "
-                "atoms"
-            )
-
-
-def check_virtual_sites(
-    system: openmm.System, topology: app.Topology, particles: Iterable[int]
-) -> None:
-    """Raise MHFFError if one of these particles is a virtual site, or a parent of one."""
-    inside = set(particles)
-    for index, atom in enumerate(topology.atoms()):
-        if not system.isVirtualSite(index):
-            continue
-        site = system.getVirtualSite(index)
-        parents = {site.getParticle(number) for number in range(site.getNumParticles())}
-        if index in inside or inside & parents:
-            raise MHFFError(
-                f"particle {index} ('{atom.name}') is a virtual site of an ML molecule, which a "
-                "model cannot describe; give the ML molecules a force field without virtual sites, "
-                "for water TIP3P, or leave them to the MM force field"
-            )
 
 
 def nested_forces(system: openmm.System) -> Iterator[openmm.Force]:

@@ -22,14 +22,10 @@ except ImportError as error:
         "pip install --upgrade openmmml"
     ) from error
 
-from mhff_openmm.checks import (
-    check_cut_bonds,
-    check_sizes,
-    check_virtual_sites,
-    selected_particles,
-)
+from mhff_openmm.checks import check_sizes, selected_particles
 from mhff_openmm.force import add_mhff_force
 from mhff_openmm.interpolation import make_interpolating
+from mhff_openmm.region import check_bonds, check_region
 
 MODEL = "modelPath"
 """openmm-ml's usual name of the keyword that names the model."""
@@ -83,7 +79,7 @@ class MHFFPotential(MLPotentialImpl):
         /,
         **options: Any,
     ) -> None:
-        """Add the force to a system of openmm-ml, which is empty while it interpolates.
+        """Add the force to a system; other embeddings may ask with one that has no particles.
 
         Raises MHFFError for an unknown option, ML atoms that are bonded to others, and whatever
         `add_mhff_force` refuses.
@@ -92,7 +88,7 @@ class MHFFPotential(MLPotentialImpl):
         model = chosen.pop(MODEL)
         if atoms is not None:
             atoms = selected_particles(system, topology, atoms)
-            check_cut_bonds(topology, atoms)
+            check_bonds(topology, atoms)
         force = add_mhff_force(system, topology, model, atoms=atoms, **chosen)
         force.setForceGroup(group)
 
@@ -109,15 +105,14 @@ class MHFFPotential(MLPotentialImpl):
     ) -> openmm.System | dict[str, Any]:
         """A system in which mhff describes the interactions among `atoms`.
 
-        Raises MHFFError for what `addForces` refuses, for virtual sites of ML atoms, and for
-        nonbonded interactions that cannot be interpolated.
+        Raises MHFFError for what `addForces` refuses, for virtual sites and polarisable force
+        fields of ML atoms, and for nonbonded interactions that cannot be interpolated.
         """
         wants_info = options.pop("returnInfo", False)
         chosen = self.options | _known(options)
         check_sizes(system, topology)
         region = selected_particles(system, topology, atoms)
-        check_cut_bonds(topology, region)
-        check_virtual_sites(system, topology, region)
+        check_region(system, topology, region)
         if chosen.get("periodic") is None:
             chosen["periodic"] = system.usesPeriodicBoundaryConditions()
         mixed = MechanicalEmbedding().createMixedSystem(

@@ -14,6 +14,7 @@ from openmm import app, unit
 from openmm_runs import read, run_fresh, start
 from openmm_solutions import Solution, assert_sum, solution, values, values_in, values_of
 from openmmml import MLPotential
+from openmmml.embeddings.utilities import InterpolationHelper
 
 from mhff import MHFFError
 from mhff_openmm.computation import MHFFComputation
@@ -308,6 +309,63 @@ def test_a_bond_to_an_mm_atom_is_refused(interpolate, potential) -> None:
         "and mhff cuts no bonds; choose whole molecules as ML atoms$",
     ):
         potential.createMixedSystem(liquid.topology, mm, side_chain, interpolate=interpolate)
+
+
+@pytest.mark.parametrize("interpolate", [False, True])
+def test_polarisable_ml_atoms_are_refused(interpolate, potential) -> None:
+    water = solution().only(solution().water(0))
+    mm = app.ForceField("amoeba2018.xml").createSystem(water.topology)
+    with pytest.raises(
+        MHFFError,
+        match=r"^the ML atoms belong to the MM system's Amoeba\w+Force, and openmm-ml cannot "
+        "remove their part of it; take a force field with fixed charges$",
+    ):
+        potential.createMixedSystem(water.topology, mm, range(3), interpolate=interpolate)
+
+
+def test_drude_oscillators_may_surround_ml_atoms(potential) -> None:
+    liquid = solution().only([*solution().water(0), *solution().water(1)])
+    mm = liquid.system(nonbondedMethod=app.NoCutoff)
+    drude = openmm.DrudeForce()
+    drude.addParticle(4, 3, -1, -1, -1, -0.5, 1e-3, 1.0, 1.0)
+    mm.addForce(drude)
+    potential.createMixedSystem(liquid.topology, mm, range(3))
+    with pytest.raises(MHFFError, match="the ML atoms belong to the MM system's DrudeForce"):
+        potential.createMixedSystem(liquid.topology, mm, range(3, 6))
+
+
+def test_a_path_leads_from_head_to_head(potential, ml) -> None:
+    liquid = solution().only([*solution().solute, *solution().water(0)])
+    mm = liquid.system(nonbondedMethod=app.NoCutoff)
+    system = potential.createMixedSystem(
+        liquid.topology,
+        mm,
+        liquid.solute,
+        head=None,
+        path=("materials", "molecules"),
+        interpolate=True,
+    )
+    context = start(system, liquid.positions)
+    context.setParameter("mhff_lambda", 0.25)
+    context.setParameter("lambda_interpolate", 0.4)
+    theory = ml(liquid, liquid.solute, {"materials": 0.75, "molecules": 0.25})
+    expected = values_of(mm, liquid.positions)
+    expected += 0.4 * (theory - mm_inside(liquid, liquid.solute, app.NoCutoff))
+    assert_sum(values_in(context), expected)
+
+
+def test_another_embedding_can_ask_with_an_empty_system(potential, ml) -> None:
+    liquid = solution().only([*solution().solute, *solution().water(0)])
+    for atoms in (liquid.solute, liquid.water(0)):
+        helper = InterpolationHelper()
+        helper.addMLPotentialTerms(potential._impl, liquid.topology, atoms, 3, periodic=False)
+        system = openmm.System()
+        for _ in liquid.positions:
+            system.addParticle(1.0)
+        helper.setupInterpolation(system)
+        assert_sum(values_of(system, liquid.positions), ml(liquid, atoms))
+    with pytest.raises(MHFFError, match=r"the ML atom 0 \('CH3'\) is bonded to atom 4 \('C'\)"):
+        helper.addMLPotentialTerms(potential._impl, liquid.topology, range(4), 3)
 
 
 @pytest.mark.parametrize(

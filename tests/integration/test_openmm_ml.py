@@ -40,6 +40,16 @@ def test_importing_openmmml_neither_fails_nor_loads_torch(before: str) -> None:
     assert result.stdout == "True False False\n", result.stderr
 
 
+def test_an_old_openmmml_is_refused() -> None:
+    code = (
+        "import sys; sys.modules['openmmml.embeddings.mechanicalembedding'] = None; "
+        "import mhff_openmm.potential"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "MHFFError: MLPotential('mhff') needs openmm-ml 1.8 or newer (" in result.stderr
+    assert result.stderr.endswith("); pip install --upgrade openmmml\n")
+
+
 @pytest.mark.parametrize("structure", [lambda: waters(3), magnesia], ids=["cluster", "crystal"])
 def test_a_system_equals_ase_and_its_head_changes_at_run_time(
     structure, model_file, ase_results
