@@ -7,6 +7,7 @@ its functions does.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -41,9 +42,44 @@ class Steps(Protocol):
         """Set up a system (numbers, positions in A, cell, pbc); returns its energy, eV, or NaN."""
         ...
 
-    def run(self, n_steps: int) -> None:
-        """Compute energies and forces of n steps."""
+    def run(self, n_steps: int) -> float | None:
+        """Compute energies and forces of n steps.
+
+        Returns the seconds that they spent in an engine's adapter; None where there is none.
+        """
         ...
+
+
+class AdapterClock:
+    """Seconds spent in an adapter, without those in the program that it calls."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def watch(self, adapter: Any, method: str) -> None:
+        """Time a method of an adapter, whose `evaluator` is its program."""
+        adapter.evaluator = _Timed(adapter.evaluator, "evaluate", self, -1.0)
+        setattr(adapter, method, getattr(_Timed(adapter, method, self, 1.0), method))
+
+
+class _Timed:
+    """An object, one method of which is timed."""
+
+    def __init__(self, inner: Any, method: str, clock: AdapterClock, sign: float) -> None:
+        self._inner = inner
+        call = getattr(inner, method)
+
+        def timed(*arguments: Any) -> Any:
+            start = time.perf_counter()
+            try:
+                return call(*arguments)
+            finally:
+                clock.seconds += sign * (time.perf_counter() - start)
+
+        setattr(self, method, timed)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
 
 
 def unchanged(artefact: bytes) -> bytes:

@@ -146,7 +146,7 @@ def _time(
         [contender.min_steps for contender in taking_part],
     )
     return [
-        Point(len(atoms), contender, energy, taken.n_steps, taken.wall, taken.cpu)
+        Point(len(atoms), contender, energy, taken.n_steps, taken.wall, taken.cpu, taken.adapter)
         for contender, energy, taken in zip(taking_part, energies, times, strict=True)
     ]
 

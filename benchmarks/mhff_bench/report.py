@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mhff_bench.contenders import Contender
@@ -28,6 +28,8 @@ class Point:
     """Seconds per step, one for each round."""
     cpu: list[float]
     """Processor seconds per step of all threads, one for each round."""
+    adapter: list[float] = field(default_factory=list)
+    """Seconds per step in the engine's adapter, one for each round; none without one."""
     memory: dict[str, int] | None = None
     """See `mhff_bench.memory.peak_memory`."""
 
@@ -46,6 +48,7 @@ class Point:
             "steps_of_a_block": self.n_steps,
             "seconds_per_step": self.wall,
             "processor_seconds_per_step": self.cpu,
+            **({"adapter_seconds_per_step": self.adapter} if self.adapter else {}),
             "microseconds_per_atom": per_atom._asdict(),
             "memory_bytes": self.memory,
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from rich import box
@@ -24,6 +25,7 @@ def header(report: Mapping[str, Any]) -> list[str]:
         "contender",
         "us/atom",
         "+-",
+        *(["adapter, us"] if _adapters(report) else []),
         "kB/atom",
         "floors",
         *(f"{peer} takes" for peer in peers(report)),
@@ -44,6 +46,11 @@ def shown(report: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         for contender in report["contenders"]
         if contender["engine"] != "matrix product"
     }
+
+
+def _adapters(report: Mapping[str, Any]) -> bool:
+    """Whether an engine with an adapter took part."""
+    return any("adapter_seconds_per_step" in point for point in report["points"])
 
 
 def rows(report: Mapping[str, Any]) -> list[list[str]]:
@@ -67,10 +74,22 @@ def _row(report: Mapping[str, Any], point: Mapping[str, Any]) -> list[str]:
         point["contender"],
         f"{time.median:.4g}",
         f"{100 * time.relative:.0f} %",
+        *([_adapter(point)] if _adapters(report) else []),
         "" if memory is None else f"{memory['more'] / 1e3 / point['atoms']:.0f}",
         "" if floors is None else f"{floors['median']:.2f}",
         *(against.get(peer, "") for peer in peers(report)),
     ]
+
+
+def _adapter(point: Mapping[str, Any]) -> str:
+    """Median of the time of a step in the adapter, and its part of the step."""
+    if "adapter_seconds_per_step" not in point:
+        return ""
+    times = point["adapter_seconds_per_step"]
+    part = median(
+        adapter / wall for adapter, wall in zip(times, point["seconds_per_step"], strict=True)
+    )
+    return f"{1e6 * median(times):.0f} ({100 * part:.1f} %)"
 
 
 def terminal(report: Mapping[str, Any]) -> Table:

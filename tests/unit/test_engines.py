@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 
 import pytest
 
-from mhff.engines import engines, target_of, unchanged
+from mhff.engines import AdapterClock, engines, target_of, unchanged
 from mhff.errors import MHFFError
 from mhff.options import Form
 
@@ -43,3 +44,38 @@ def test_an_engine_is_named_without_importing_what_it_drives() -> None:
     )
     names = subprocess.check_output([sys.executable, "-c", code], text=True).split()
     assert {"aoti", "lammps", "openmm", "torchscript"} <= set(names)
+
+
+class Slow:
+    """An adapter and its program in one; a step takes 0.02 s, of which the program 0.015 s."""
+
+    name = "slow"
+
+    def evaluate(self, seconds: float) -> str:
+        time.sleep(seconds)
+        return "result"
+
+
+class SlowAdapter:
+    def __init__(self) -> None:
+        self.evaluator = Slow()
+
+    def compute(self, fails: bool = False) -> str:
+        time.sleep(0.005)
+        result = self.evaluator.evaluate(0.015)
+        if fails:
+            raise ValueError("failed")
+        return result
+
+
+def test_the_clock_of_an_adapter_leaves_its_program_out() -> None:
+    adapter = SlowAdapter()
+    clock = AdapterClock()
+    clock.watch(adapter, "compute")
+    assert adapter.evaluator.name == "slow"
+    assert adapter.compute() == "result"
+    assert clock.seconds >= 0.005
+    first = clock.seconds
+    with pytest.raises(ValueError, match="failed"):
+        adapter.compute(True)
+    assert clock.seconds - first >= 0.005

@@ -57,7 +57,7 @@ def report() -> Report:
             1,
             [factor * n_atoms * 1e-6 * pace for pace in (1.0, 2.0, 1.0)],
             [],
-            {"more": 9000 * n_atoms},
+            memory={"more": 9000 * n_atoms},
         )
         for n_atoms in (8, 64)
         for who, factor in ((own, 1.0), (peer, 10.0 if n_atoms == 8 else 20.0), (other, 30.0))
@@ -100,6 +100,16 @@ def test_the_table_says_it() -> None:
     found = report().as_dict()
     assert header(found)[-1] == "rival takes"
     assert rows(found)[3] == ["64", "python aoti float32", "1", "25 %", "9", "2.00", "20 x"]
+
+
+def test_the_table_says_what_an_adapter_takes() -> None:
+    measured = report()
+    assert "adapter, us" not in header(measured.as_dict())
+    own = measured.points[3]
+    own.adapter = [0.05 * seconds for seconds in own.wall]
+    found = measured.as_dict()
+    column = header(found).index("adapter, us")
+    assert [row[column] for row in rows(found)] == ["", "", "", "3 (5.0 %)", "", ""]
 
 
 def test_contenders_must_compute_the_same() -> None:

@@ -21,7 +21,8 @@ class Clockwork(Worker):
     def ask(self, request: str, value: Any) -> dict[str, Any]:
         assert request == "run"
         self.log.append(f"{self.name} {value}")
-        return {"wall": value * self.seconds, "cpu": value * self.seconds}
+        adapter = value * self.seconds / 10 if self.name == "b" else None
+        return {"wall": value * self.seconds, "cpu": value * self.seconds, "adapter": adapter}
 
 
 def test_workers_take_turns_and_each_begins_a_round() -> None:
@@ -37,6 +38,8 @@ def test_workers_take_turns_and_each_begins_a_round() -> None:
     assert [taken.n_steps for taken in times] == [2, 2, 5]
     assert [len(taken.wall) for taken in times] == [3, 3, 3]
     assert times[0].wall == pytest.approx([0.1, 0.1, 0.1])
+    assert times[0].adapter == []
+    assert times[1].adapter == pytest.approx([0.01, 0.01, 0.01])
 
 
 @pytest.mark.parametrize(

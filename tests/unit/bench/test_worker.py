@@ -55,7 +55,7 @@ def test_a_worker_answers(keeping: Contender) -> None:
     with keeping.start() as worker:
         assert worker.about == {"tuned": "yes"}
         assert worker.ask("prepare", as_request(Atoms("H2"))) == {"energy": 2e6}
-        assert set(worker.ask("run", 3)) == {"wall", "cpu"}
+        assert set(worker.ask("run", 3)) == {"wall", "cpu", "adapter"}
 
 
 def test_memory_of_a_step_counts_what_a_program_keeps(keeping: Contender) -> None:
