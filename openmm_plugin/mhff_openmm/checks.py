@@ -78,7 +78,8 @@ def symbols_of(system: openmm.System, topology: app.Topology, indices: list[int]
             kind = "is a virtual site" if virtual else "has no element"
             raise MHFFError(
                 f"particle {index} ('{atoms[index].name}') {kind}; "
-                "leave it out with atoms=, or give the topology its element"
+                "leave it out with atoms=, delete it with app.Modeller, or give the topology its "
+                "element"
             )
     return [chemical_symbols[atoms[index].element.atomic_number] for index in indices]
 
