@@ -12,16 +12,27 @@ import openmm
 import pytest
 from openmm import app, unit
 from openmm_runs import read, run_fresh, start
-from openmm_solutions import Solution, assert_sum, solution, values, values_in, values_of
+from openmm_solutions import (
+    SUM_OF_PARTS,
+    Solution,
+    assert_sum,
+    solution,
+    values,
+    values_in,
+    values_of,
+)
 from openmmml import MLPotential
 from openmmml.embeddings.utilities import InterpolationHelper
 
 from mhff import MHFFError
+from mhff_openmm import energy_derivative, head_energies
 from mhff_openmm.computation import MHFFComputation
 
 METHODS = {"no cutoff": app.NoCutoff, "cutoff": app.CutoffPeriodic, "PME": app.PME}
 FINITE_DIFFERENCES = 1e-4
 """kJ/mol/nm, five-point differences along a random direction."""
+SAME_SLOPE = 1e-9
+"""Relative, of derivatives with respect to a path's lambda."""
 CONSERVED = 0.01
 """kJ/mol, the total energy over 4 fs."""
 
@@ -334,7 +345,7 @@ def test_drude_oscillators_may_surround_ml_atoms(potential) -> None:
         potential.createMixedSystem(liquid.topology, mm, range(3, 6))
 
 
-def test_a_path_leads_from_head_to_head(potential, ml) -> None:
+def test_a_path_and_the_energies_of_heads_in_an_interpolated_system(potential, ml) -> None:
     liquid = solution().only([*solution().solute, *solution().water(0)])
     mm = liquid.system(nonbondedMethod=app.NoCutoff)
     system = potential.createMixedSystem(
@@ -352,6 +363,14 @@ def test_a_path_leads_from_head_to_head(potential, ml) -> None:
     expected = values_of(mm, liquid.positions)
     expected += 0.4 * (theory - mm_inside(liquid, liquid.solute, app.NoCutoff))
     assert_sum(values_in(context), expected)
+    slope = energy_derivative(context, "mhff_lambda").value_in_unit(unit.kilojoule_per_mole)
+    energies = {head: ml(liquid, liquid.solute, head)[0] for head in ("materials", "molecules")}
+    assert slope == pytest.approx(
+        0.4 * (energies["molecules"] - energies["materials"]), rel=SAME_SLOPE
+    )
+    for head, energy in energies.items():
+        found = head_energies(context)[head].value_in_unit(unit.kilojoule_per_mole)
+        assert found == pytest.approx(energy, abs=SUM_OF_PARTS)
 
 
 def test_another_embedding_can_ask_with_an_empty_system(potential, ml) -> None:
@@ -462,9 +481,9 @@ def test_multiple_time_steps_evaluate_mhff_in_the_outer_steps_only(potential, mo
     evaluate = MHFFComputation._evaluate
     calls = []
 
-    def counted(computation, state):
-        calls.append(state)
-        return evaluate(computation, state)
+    def counted(*arguments):
+        calls.append(arguments)
+        return evaluate(*arguments)
 
     monkeypatch.setattr(MHFFComputation, "_evaluate", counted)
     n_steps = 20
