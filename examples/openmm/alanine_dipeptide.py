@@ -10,7 +10,7 @@ from openmm import LangevinMiddleIntegrator, app, unit
 from openmmml import MLPotential
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--steps", type=int, default=200_000, help="0.5 fs each")
+parser.add_argument("--steps", type=int, default=100_000, help="0.5 fs each")
 steps = parser.parse_args().steps
 every = max(1, steps // 2000)
 

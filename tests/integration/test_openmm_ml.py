@@ -86,7 +86,13 @@ def test_a_system_overrides_the_options_of_its_potential(model_file, ase_results
 def test_options_reach_the_force(model_file) -> None:
     _, topology = system_of(magnesia())
     system = potential(model_file).createSystem(
-        topology, removeCMMotion=False, head="materials", name="second", periodic=False
+        topology,
+        removeCMMotion=False,
+        head="materials",
+        name="second",
+        periodic=False,
+        backend="python",
+        device="cpu",
     )
     (force,) = system.getForces()
     assert force.getName() == "second"
@@ -94,8 +100,12 @@ def test_options_reach_the_force(model_file) -> None:
     assert set(force.getGlobalParameters()) == {
         f"second_head_{head}" for head in ("materials", "surfaces", "molecules")
     }
-    with pytest.raises(MHFFError, match="expected a skin of 0 A or more, got -1"):
-        potential(model_file, head="materials", skin=-1).createSystem(topology)
+    for option, sentence in {
+        "skin": "expected a skin of 0 A",
+        "backend": "unknown backend",
+    }.items():
+        with pytest.raises(MHFFError, match=f"{sentence}.*-1"):
+            potential(model_file, head="materials", **{option: -1}).createSystem(topology)
 
 
 def test_charge_and_spin_reach_the_model(tmp_path) -> None:
