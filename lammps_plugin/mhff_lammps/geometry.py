@@ -81,7 +81,7 @@ class Build:
 
     geometry: Geometry
     positions: torch.Tensor
-    """Of this rank's atoms, `[n_local, 3]`, A."""
+    """Positions of this rank's atoms, `[n_local, 3]`, A."""
     box: tuple[float, ...]
     n_images: np.ndarray
     """Largest number of lattice vectors between two atoms within reach, in each direction `[3]`."""
