@@ -12,7 +12,8 @@ while
     (s - 1) r_max + 2 max |u_i| <= skin.
 
 This holds whatever lattice vectors are added to a position, because pairs are those of all images.
-So atoms may leave the cell, or be wrapped back into it.
+So atoms may leave the cell, or be wrapped back into it. And the cell may be replaced by another one
+of the same lattice, as programs do that keep a cell compact.
 """
 
 from __future__ import annotations
@@ -33,8 +34,10 @@ class Motion:
     """The largest factor by which undoing the cell's deformation lengthens a vector."""
     farthest: float
     """Length of the longest displacement beyond the deformation, A; NaN if a position is."""
-    crossings: np.ndarray | None = None
-    """Lattice vectors by which atoms were wrapped, `[n, n_periodic]`; None if none was."""
+    lattice: np.ndarray
+    """The earlier lattice vectors as they are now, `[n_periodic, 3]`."""
+    crossings: np.ndarray | None
+    """Number of these by which each atom was wrapped, `[n, n_periodic]`; None if none was."""
 
     def skin_needed(self, r_max: float) -> float:
         """Width of a skin with which a list of the earlier geometry holds now, A."""
@@ -68,26 +71,31 @@ class Geometry:
     def motion_to(self, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -> Motion | None:
         """The way to another geometry.
 
-        None for another number of atoms, other periodic directions, or another cell unless all
-        directions are periodic: then nothing says how the cell was deformed.
+        None for another number of atoms, other periodic directions, or quite another cell; where
+        directions are open, any other cell, because nothing says how it was deformed.
         """
         if len(positions) != len(self.positions) or not np.array_equal(pbc, self.pbc):
             return None
         if np.array_equal(cell, self.cell):
-            return self._motion(positions - self.positions, 1.0)
+            return self._motion(positions - self.positions, 1.0, self.cell[pbc])
         if not (pbc.all() and np.isfinite(cell).all() and np.linalg.det(cell)):
             return None
-        undone = np.linalg.solve(cell, self.cell)
+        basis = np.rint(cell @ self.inverse)
+        if round(abs(np.linalg.det(basis))) != 1:
+            return None
+        lattice = np.linalg.solve(basis, cell)
+        undone = np.linalg.solve(lattice, self.cell)
         stretch = float(np.linalg.norm(undone, 2))
-        return self._motion(positions @ undone - self.positions, stretch)
+        return self._motion(positions @ undone - self.positions, stretch, lattice)
 
-    def _motion(self, moved: np.ndarray, stretch: float) -> Motion:
+    def _motion(self, moved: np.ndarray, stretch: float, lattice: np.ndarray) -> Motion:
         """The motion with these displacements `[n, 3]`, after wrapping is undone."""
         farthest = _longest(moved)
         if not self.half_height < farthest < float("inf"):
-            return Motion(stretch, farthest)
+            return Motion(stretch, farthest, lattice, None)
         crossings = np.rint(moved @ self.inverse)
-        return Motion(stretch, _longest(moved - crossings @ self.cell[self.pbc]), crossings)
+        farthest = _longest(moved - crossings @ self.cell[self.pbc])
+        return Motion(stretch, farthest, lattice, crossings)
 
 
 def _longest(vectors: np.ndarray) -> float:

@@ -62,7 +62,7 @@ class VerletList:
         search = _search(Geometry(positions, cell, pbc), self.r_max, skin, self.device)
         self.n_builds += 1
         self._searches = (search, *self._searches[: KEPT_SEARCHES - 1])
-        return self._edges(search, positions, cell, None)
+        return self._edges(search, positions, cell[pbc], None)
 
     def known_edges(self, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -> Edges | None:
         """The same without a search; None if no list holds there."""
@@ -73,7 +73,7 @@ class VerletList:
                 if search is not searches[0]:
                     others = [other for other in searches if other is not search]
                     self._searches = (search, *others)
-                return self._edges(search, positions, cell, motion.crossings)
+                return self._edges(search, positions, motion.lattice, motion.crossings)
         return None
 
     def _continues(self, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -> bool:
@@ -87,13 +87,13 @@ class VerletList:
         self,
         search: _Search,
         positions: np.ndarray,
-        cell: np.ndarray,
+        lattice: np.ndarray,
         crossings: np.ndarray | None,
     ) -> Edges:
-        """Edges at positions where a search holds; `crossings` as in `Motion`."""
-        geometry = search.geometry
-        images = geometry.images if crossings is None else geometry.images + crossings
-        lattice = cell[geometry.pbc]
+        """Edges at positions where a search holds; `lattice` and `crossings` as in `Motion`."""
+        images = search.geometry.images
+        if crossings is not None:
+            images = images + crossings
         where = torch.from_numpy(positions - images @ lattice).to(self.device)
         shifts = torch.from_numpy(search.images @ lattice).to(self.device)
         vectors, index, n_too_close = self.near(

@@ -13,21 +13,13 @@ import pytest
 from ase import Atoms
 from openmm import unit
 from openmm_runs import add, assert_same, read, start
-from structures import magnesia, waters
+from structures import waters
 from tolerances import NVE_DRIFT
 
 from mhff.neighbours import neighbour_pairs
 from mhff_openmm import add_mhff_force
 from mhff_openmm.adapter import KJ_PER_MOL_PER_EV
 from mhff_openmm.systems import system_of
-
-BAROSTATS = {
-    "isotropic": lambda: openmm.MonteCarloBarostat(1 * unit.bar, 2000, 4),
-    "anisotropic": lambda: openmm.MonteCarloAnisotropicBarostat(
-        openmm.Vec3(1, 1, 1) * unit.bar, 2000, True, True, True, 4
-    ),
-    "flexible": lambda: openmm.MonteCarloFlexibleBarostat(1 * unit.bar, 2000, 4),
-}
 
 
 @pytest.mark.slow
@@ -51,34 +43,6 @@ def test_water_cluster_conserves_its_energy():
     assert times[-1] == pytest.approx(2.0)
     slope = np.polyfit(times, energies, 1)[0]
     assert abs(slope * times[-1]) < NVE_DRIFT
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("platform", "barostat"), [("Reference", kind) for kind in BAROSTATS] + [("CPU", "isotropic")]
-)
-def test_skin_list_equals_fresh_list_along_a_trajectory_with_a_barostat(
-    platform, barostat, model_file, ase_results
-):
-    atoms = magnesia()
-    system, topology = system_of(atoms)
-    add(system, topology, model_file, head="materials", dtype="float64", skin=0.3)
-    force = BAROSTATS[barostat]()
-    force.setRandomNumberSeed(1)
-    system.addForce(force)
-    context = start(
-        system, atoms.positions, platform, openmm.LangevinMiddleIntegrator(2000, 5, 0.001)
-    )
-    context.setVelocitiesToTemperature(2000, 1)
-    volumes = []
-    for _ in range(12):
-        context.getIntegrator().step(5)
-        state = context.getState(positions=True)
-        atoms.positions = state.getPositions(asNumpy=True).value_in_unit(unit.angstrom)
-        atoms.cell = state.getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.angstrom)
-        volumes.append(atoms.get_volume())
-        assert_same(read(context), ase_results(atoms, "materials"))
-    assert len(set(volumes)) > 2  # the barostat has changed the box
 
 
 HEADS_OF_CONTEXTS = ("molecules", "surfaces", "materials")
