@@ -7,7 +7,8 @@ parameter, in their order; OpenMM passes them by position.
 from __future__ import annotations
 
 import warnings
-from typing import NamedTuple, cast
+from collections.abc import Sequence
+from typing import Any, NamedTuple, cast
 
 import torch
 
@@ -75,7 +76,7 @@ def build_script(definition: ForceDefinition) -> Script:
     )
     subset = None if definition.subset is None else torch.tensor(definition.subset)
     step = Step(
-        program,
+        (program, *_list_operators(manifest.kernels)),
         inputs,
         subset,
         _head_map(definition.parameters),
@@ -92,6 +93,24 @@ def _head_map(parameters: Parameters) -> tuple[torch.Tensor, torch.Tensor]:
     columns = [parameters.derivatives(name) for name in parameters.names]
     matrix = torch.tensor(columns, dtype=torch.float64).T.contiguous()
     return torch.tensor(offset, dtype=torch.float64), matrix
+
+
+def _list_operators(namespace: str) -> tuple[torch.fx.GraphModule, torch.fx.GraphModule]:
+    """`near_pairs` and `atom_forces` (`mhff.ops.lists`) of a library, as modules for a script."""
+    tensor = torch.Tensor
+    library = getattr(torch.ops, namespace)
+    return (
+        _as_module(library.near_pairs, (tensor, tensor, tensor, float, float)),
+        _as_module(library.atom_forces, (tensor, tensor, int)),
+    )
+
+
+def _as_module(operator: Any, types: Sequence[type]) -> torch.fx.GraphModule:
+    """A module that calls an operator with arguments of these types."""
+    graph = torch.fx.Graph()
+    arguments = [graph.placeholder(f"x{n}", type_expr=kind) for n, kind in enumerate(types)]
+    graph.output(graph.call_function(operator, tuple(arguments)))
+    return torch.fx.GraphModule({}, graph)
 
 
 def _drop_exchanges(program: torch.jit.ScriptModule) -> None:

@@ -69,6 +69,20 @@ def find_images(
     return atom, shifts
 
 
+def number_images(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The different rows `[n_images, 3]` of images `[P, 3]`, and which one each pair has, `[P]`."""
+    if images.size(0) == 0:
+        return images, torch.zeros(0, dtype=torch.int64, device=images.device)
+    whole = images.to(torch.int64)
+    lowest = whole.amin(0)
+    extents = whole.amax(0) - lowest + 1
+    above = whole - lowest
+    codes = (above[:, 0] * extents[1] + above[:, 1]) * extents[2] + above[:, 2]
+    known, which = torch.unique(codes, return_inverse=True)
+    first = torch.zeros_like(known).scatter_(0, which, torch.arange(which.size(0)).to(which))
+    return images.index_select(0, first), which
+
+
 def find_close_points(
     points: torch.Tensor,
     n_atoms: int,

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from mhff.neighbours import MARGIN, MIN_DISTANCE
-from mhff_openmm.script.neighbours import find_pairs
+from mhff_openmm.script.neighbours import find_pairs, number_images
 
 
 class Step(nn.Module):
@@ -28,21 +28,21 @@ class Step(nn.Module):
 
     def __init__(
         self,
-        program: nn.Module,
+        programs: Sequence[nn.Module],
         inputs: Sequence[torch.Tensor],
         subset: torch.Tensor | None,
         head_map: tuple[torch.Tensor, torch.Tensor],
         lengths: tuple[float, float],
         units: tuple[float, float],
     ) -> None:
-        """`program`: a compiled one; `inputs`: its species, ghost plan and state; `subset`:
-        indices of the atoms, or None for all of them.
+        """`programs`: a compiled one, and the operators of `mhff.ops.lists`; `inputs`: species,
+        ghost plan and state; `subset`: indices of the atoms, or None for all of them.
 
         `head_map`: offset `[n_heads]` and matrix `[n_heads, n_parameters]` that turn the parameters
         into head weights; `lengths`: r_max and skin, A; `units`: kJ/mol per eV and A per nm.
         """
         super().__init__()
-        self.program = program
+        self.program, self.near_pairs, self.atom_forces = programs
         species, plan, state = inputs
         self.register_buffer("species", species)
         self.register_buffer("plan", plan)
@@ -58,7 +58,7 @@ class Step(nn.Module):
         self.margin = 1.0 + MARGIN
         self.n_searches = 0
         nothing = torch.zeros(0, 3, dtype=torch.float64, device=species.device)
-        self.pairs = torch.zeros(2, 0, dtype=torch.int64, device=species.device)
+        self.pairs = torch.zeros(3, 0, dtype=torch.int32, device=species.device)
         self.images = nothing
         self.searched_at = nothing
         self.searched_in = nothing
@@ -84,9 +84,7 @@ class Step(nn.Module):
             vectors, index, self.species, rows, self.plan, self.state
         )
         energy = (weights * node_energies.sum(0)).sum() * self.energy_unit
-        gradients = gradients.to(torch.float64)
-        forces = torch.zeros_like(here)
-        forces = forces.index_add(0, index[0], gradients).index_add(0, index[1], -gradients)
+        forces = self.atom_forces(gradients, index, here.size(0))
         self.check_finite(energy, forces)
         forces = forces * (self.energy_unit * self.length_unit)
         if not self.acts_on_all:
@@ -99,14 +97,13 @@ class Step(nn.Module):
         """Edge vectors `[E, 3]`, A, and sender and receiver `[2, E]` of edges below the cutoff."""
         if not self.pairs_hold(positions, lattice, periodic):
             self.search(positions, lattice, periodic)
-        pairs = self.pairs
-        vectors = positions.index_select(0, pairs[1]) - positions.index_select(0, pairs[0])
-        if periodic:
-            vectors = vectors - self.images @ lattice
-        distances = torch.linalg.vector_norm(vectors, dim=1)
-        self.check_distances(distances)
-        inside = torch.nonzero(distances < self.r_max).flatten()
-        return vectors.index_select(0, inside), pairs.index_select(1, inside)
+        shifts = self.images @ lattice
+        vectors, index, too_close = self.near_pairs(
+            positions, self.pairs, shifts, self.r_max, self.min_distance
+        )
+        if bool(too_close > 0):
+            self.refuse(positions, shifts)
+        return vectors, index
 
     def pairs_hold(self, positions: torch.Tensor, lattice: torch.Tensor, periodic: bool) -> bool:
         """Whether the pairs of the last search still hold every edge.
@@ -136,20 +133,23 @@ class Step(nn.Module):
                 "expected finite positions and cell, got NaN or infinity; check the structure"
             )
         reach = (self.r_max + self.skin) * self.margin
-        self.pairs, self.images = find_pairs(positions, lattice, reach, periodic)
+        index, images = find_pairs(positions, lattice, reach, periodic)
+        self.images, which = number_images(images)
+        self.pairs = torch.cat([index, which.unsqueeze(0)]).to(torch.int32)
         self.searched_at = positions
         self.searched_in = lattice
         self.n_searches += 1
 
-    def check_distances(self, distances: torch.Tensor) -> None:
-        """Raise ValueError if two atoms coincide."""
-        if distances.size(0) > 0 and float(distances.amin()) < self.min_distance:
-            first = int(distances.argmin())
-            raise ValueError(
-                f"atoms {int(self.pairs[0, first])} and {int(self.pairs[1, first])} (or periodic "
-                f"images of them) coincide: they are {float(distances[first])} A apart; move or "
-                "remove one of them"
-            )
+    def refuse(self, positions: torch.Tensor, shifts: torch.Tensor) -> None:
+        """Raise ValueError, naming two atoms that coincide."""
+        pairs = self.pairs.to(torch.int64)
+        between = positions.index_select(0, pairs[1]) - positions.index_select(0, pairs[0])
+        distances = torch.linalg.vector_norm(between - shifts.index_select(0, pairs[2]), dim=1)
+        first = int(distances.argmin())
+        raise ValueError(
+            f"atoms {int(pairs[0, first])} and {int(pairs[1, first])} (or periodic images of them) "
+            f"coincide: they are {float(distances[first])} A apart; move or remove one of them"
+        )
 
     def check_finite(self, energy: torch.Tensor, forces: torch.Tensor) -> None:
         """Raise ValueError unless energy and forces are finite."""

@@ -95,6 +95,37 @@ class Springs(torch.nn.Module):
         return energies.unsqueeze(1) * factors, 3.0 * vectors * weight.unsqueeze(1)
 
 
+class NearPairs(torch.nn.Module):
+    """`mhff.ops.lists.near_pairs` in TorchScript."""
+
+    def forward(
+        self,
+        positions: torch.Tensor,
+        pairs: torch.Tensor,
+        shifts: torch.Tensor,
+        r_max: float,
+        r_min: float,
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        index = pairs.to(torch.int64)
+        vectors = positions.index_select(0, index[1]) - positions.index_select(0, index[0])
+        vectors = vectors - shifts.index_select(0, index[2])
+        distances = torch.linalg.vector_norm(vectors, dim=1)
+        inside = torch.nonzero(distances < r_max).squeeze(1)
+        count = (distances < r_min).sum().reshape(1)
+        return vectors.index_select(0, inside), index[:2].index_select(1, inside), count
+
+
+class AtomForces(torch.nn.Module):
+    """`mhff.ops.lists.atom_forces` in TorchScript."""
+
+    def forward(
+        self, edge_gradients: torch.Tensor, edge_index: torch.Tensor, n_atoms: int
+    ) -> torch.Tensor:
+        zeros = torch.zeros(n_atoms, 3).to(edge_gradients)
+        sent = zeros.index_add(0, edge_index[0], edge_gradients)
+        return sent.index_add(0, edge_index[1], -edge_gradients)
+
+
 def step_of(n_atoms: int, subset: list[int] | None = None, skin: float = SKIN) -> Step:
     """The frozen script of a step, as OpenMM runs it, with springs as its program."""
     inputs = [
@@ -104,7 +135,8 @@ def step_of(n_atoms: int, subset: list[int] | None = None, skin: float = SKIN) -
     ]
     head_map = torch.tensor([0.0, 1.0], dtype=torch.float64), torch.eye(2, dtype=torch.float64)
     indices = None if subset is None else torch.tensor(subset)
-    step = Step(Springs(), inputs, indices, head_map, (R_MAX, skin), (KJ, NM))
+    programs = Springs(), NearPairs(), AtomForces()
+    step = Step(programs, inputs, indices, head_map, (R_MAX, skin), (KJ, NM))
     return torch.jit.freeze(torch.jit.script(step.eval()), ["n_searches"])
 
 
