@@ -3,13 +3,14 @@
 # make lammps  LAMMPS for .venv, as .venv/bin/lmp (built once, kept outside this folder)
 # make lammps-kokkos    the same with KOKKOS for CPUs, as .venv/bin/lmp-kokkos and .venv/bin/lmp; `make test` uses it
 # make peer    the environment with mace-torch that the parity tests compare with, as .venv-peer
+# make openmmtorch    the environment with openmm-torch for the tests of OpenMM's backend `torch`, as .venv-openmmtorch
 # make lint    formatting, style, layers, types
 # make check   lint, and every test that is neither slow nor needs an engine or a peer (3 minutes)
 
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: demo test check lammps lammps-kokkos lammps-for-tests peer lint
+.PHONY: demo test check lammps lammps-kokkos lammps-for-tests peer openmmtorch lint
 
 .venv/installed: pyproject.toml constraints.txt
 	@echo "mhff: making the environment .venv (one to three minutes)"
@@ -33,7 +34,11 @@ lammps-for-tests: .venv/installed
 peer:
 	@$(PYTHON) tests/parity/environment.py
 
-test: lammps-for-tests peer
+# Kept outside this folder. Where it cannot be had, a line says so, and the tests that need it are left out.
+openmmtorch:
+	@$(PYTHON) tests/openmmtorch/environment.py
+
+test: lammps-for-tests peer openmmtorch
 	$(BIN)/python -m pytest
 
 check: lint

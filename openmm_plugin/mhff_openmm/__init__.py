@@ -1,8 +1,9 @@
 """mhff in OpenMM: `add_mhff_force` adds a model's energy to a System.
 
 The weights of the model's heads are global parameters. Users call `force.py`, and `theory` and
-`reweighting` to compare levels of theory; OpenMM calls `computation.py` at every step, which
-evaluates through `adapter.py`.
+`reweighting` to compare levels of theory. One of the `backends` makes the force. That of OpenMM
+alone calls `computation.py` at every step, which evaluates through `adapter.py`; that of
+openmm-torch runs `script`, without Python.
 """
 
 from importlib import import_module
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mhff_openmm.force import add_mhff_force
+    from mhff_openmm.reading import read_system
     from mhff_openmm.reweighting.reweight import reweight
     from mhff_openmm.theory.energies import energy_derivative, head_energies
     from mhff_openmm.theory.reporter import HeadEnergyReporter
@@ -21,6 +23,7 @@ __all__ = [
     "add_mhff_force",
     "energy_derivative",
     "head_energies",
+    "read_system",
     "reweight",
 ]
 _MODULES = {
@@ -29,6 +32,7 @@ _MODULES = {
     "add_mhff_force": "force",
     "energy_derivative": "theory.energies",
     "head_energies": "theory.energies",
+    "read_system": "reading",
     "reweight": "reweighting.reweight",
 }
 

@@ -23,6 +23,7 @@ import openmm
 from mhff.errors import MHFFError, listing
 from mhff_openmm.computation import MHFFComputation
 from mhff_openmm.parameters import MARK
+from mhff_openmm.script.evaluation import ScriptComputation, script_of
 
 MAX_COMPUTATIONS = 16
 """Number of computations that a process keeps, with their programs, for later questions."""
@@ -39,7 +40,7 @@ class Place(NamedTuple):
 class ContextForce:
     """A force of mhff as it stands in a Context."""
 
-    computation: MHFFComputation
+    computation: MHFFComputation | ScriptComputation
     particles: tuple[int, ...]
     """Indices of its particles, in its order; empty for all."""
     places: tuple[Place, ...]
@@ -120,8 +121,13 @@ def _existing(forces: list[ContextForce]) -> str:
     )
 
 
-def _recognise(force: openmm.Force) -> tuple[MHFFComputation, tuple[int, ...]] | None:
+def _recognise(
+    force: openmm.Force,
+) -> tuple[MHFFComputation | ScriptComputation, tuple[int, ...]] | None:
     """The computation and the particles of an mhff force; None for any other force."""
+    script = script_of(force)
+    if script is not None:
+        return script, ()  # it selects its particles itself
     if not isinstance(force, openmm.PythonForce):
         return None
     if not any(MARK in parameter for parameter in force.getGlobalParameters()):
