@@ -22,6 +22,24 @@ print(json.dumps({
     "python_force": "PythonForce" in dir(openmm),
 }))
 """
+TORCH_FORCE = """
+import copy, json, torch, openmmtorch, openmm
+
+class Squares(torch.nn.Module):
+    def forward(self, positions):
+        return (positions * positions).sum()
+
+system = openmm.System()
+system.addParticle(1.0)
+force = openmmtorch.TorchForce(torch.jit.trace(Squares(), torch.ones(1, 3)))
+system.addForce(copy.deepcopy(force))
+context = openmm.Context(system, openmm.VerletIntegrator(1.0))
+context.setPositions([[1.0, 2.0, 2.0]])
+energy = context.getState(energy=True).getPotentialEnergy()._value
+if abs(energy - 9.0) > 1e-4:
+    raise ValueError(f"an energy of {energy} kJ/mol instead of 9")
+print(json.dumps({"torch": torch.__version__}))
+"""
 
 
 def openmm() -> Iterator[Finding]:
@@ -75,4 +93,31 @@ def openmmml() -> Iterator[Finding]:
         yield Finding("openmmml", True, needed.installed)
 
 
-CHECKS: tuple[Check, ...] = (openmm, openmmml)
+def openmm_torch() -> Iterator[Finding]:
+    """The plug-in openmm-torch, whose TorchForce is the backend `torch`, with this OpenMM."""
+    if installed_version("openmm") is None:
+        return
+    from mhff_openmm.backends.plugin import installed_distribution, why_not_installed
+
+    distribution = installed_distribution()
+    if distribution is None:
+        found = "not installed; only backend 'torch' of add_mhff_force needs it"
+        yield Finding("openmm-torch", True, found)
+        return
+    about = f"{distribution.name} {distribution.version}"
+    reason = why_not_installed()
+    if reason:
+        found, _, mend = reason.removeprefix("because ").partition("; ")
+        yield Finding("openmm-torch", False, found, f"{mend}; backend 'python' works")
+        return
+    try:
+        facts = ask_python(TORCH_FORCE)
+    except NoAnswerError as error:
+        found = f"{about}, evaluating and copying a TorchForce {error}"
+        mend = "install the torch that it was built for (openmmtorch 1.5: torch 2.9)"
+        yield Finding("openmm-torch", False, found, mend)
+        return
+    yield Finding("openmm-torch", True, f"{about} with torch {facts['torch']}, TorchForce works")
+
+
+CHECKS: tuple[Check, ...] = (openmm, openmmml, openmm_torch)

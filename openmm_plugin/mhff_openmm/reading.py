@@ -22,10 +22,12 @@ def read_system(path: str | os.PathLike[str]) -> openmm.System:
     xml = read_file(path).decode(errors="replace")
     if 'type="TorchForce"' in xml:
         _prepare(xml, Path(path))
-    system = openmm.XmlSerializer.deserialize(xml)
-    if not isinstance(system, openmm.System):
-        raise MHFFError(f"expected a System in '{path}', got {type(system).__name__}")
-    return system
+    if "<System" not in xml:
+        raise MHFFError(
+            f"expected the XML of a System in '{path}', and there is none; write it with "
+            "openmm.XmlSerializer.serialize(system)"
+        )
+    return openmm.XmlSerializer.deserialize(xml)
 
 
 def _prepare(xml: str, path: Path) -> None:

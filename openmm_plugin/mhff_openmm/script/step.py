@@ -35,11 +35,12 @@ class Step(nn.Module):
         lengths: tuple[float, float],
         units: tuple[float, float],
     ) -> None:
-        """`programs`: a compiled one, and the operators of `mhff.ops.lists`; `inputs`: species,
-        ghost plan and state; `subset`: indices of the atoms, or None for all of them.
+        """Take a program and everything that is the same at each step.
 
-        `head_map`: offset `[n_heads]` and matrix `[n_heads, n_parameters]` that turn the parameters
-        into head weights; `lengths`: r_max and skin, A; `units`: kJ/mol per eV and A per nm.
+        `programs`: a compiled one, and the operators of `mhff.ops.lists`; `inputs`: species, ghost
+        plan and state; `subset`: indices of the atoms, or None for all of them; `head_map`: offset
+        `[n_heads]` and matrix `[n_heads, n_parameters]` that turn the parameters into head weights;
+        `lengths`: r_max and skin, A; `units`: kJ/mol per eV and A per nm.
         """
         super().__init__()
         self.program, self.near_pairs, self.atom_forces = programs

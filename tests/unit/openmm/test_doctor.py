@@ -11,6 +11,7 @@ import pytest
 from mhff.doctor.questions import NoAnswerError
 from mhff.doctor.requirements import Requirement
 from mhff_openmm import doctor
+from mhff_openmm.backends import plugin
 
 HERE = Requirement("openmm", "8.6", "8.6.1")
 FACTS = {"platforms": ["Reference", "CPU"], "failures": [], "python_force": True}
@@ -102,3 +103,45 @@ def test_versions_of_openmmml(
     monkeypatch.setattr(doctor, "installed_version", lambda name: version)
     (finding,) = doctor.openmmml()
     assert (finding.found, finding.ok) == (found, ok)
+
+
+def plugin_says(
+    monkeypatch: pytest.MonkeyPatch, found: plugin.Distribution | None, reason: str = ""
+) -> Any:
+    """The finding if this distribution of openmm-torch is installed."""
+    monkeypatch.setattr(plugin, "installed_distribution", lambda: found)
+    monkeypatch.setattr(plugin, "why_not_installed", lambda: reason)
+    (finding,) = doctor.openmm_torch()
+    return finding
+
+
+ONE_FIVE = plugin.Distribution("openmmtorch", "1.5")
+
+
+def test_no_plug_in_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    finding = plugin_says(monkeypatch, None)
+    assert (finding.ok, finding.found[:13]) == (True, "not installed")
+
+
+def test_a_plug_in_that_crashes_is_not_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    finding = plugin_says(monkeypatch, ONE_FIVE, "because A and B crash; install OpenMM 8.5")
+    assert (finding.ok, finding.found) == (False, "A and B crash")
+    assert finding.mend == "install OpenMM 8.5; backend 'python' works"
+
+
+def test_a_plug_in_that_works_and_one_that_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "ask_python", lambda code: {"torch": "2.9.1+cu128"})
+    finding = plugin_says(monkeypatch, ONE_FIVE)
+    assert (finding.ok, finding.found) == (
+        True,
+        "openmmtorch 1.5 with torch 2.9.1+cu128, TorchForce works",
+    )
+
+    def fail(code: str) -> dict[str, Any]:
+        raise NoAnswerError("was ended by signal 11")
+
+    monkeypatch.setattr(doctor, "ask_python", fail)
+    finding = plugin_says(monkeypatch, ONE_FIVE)
+    assert not finding.ok
+    assert "evaluating and copying a TorchForce was ended by signal 11" in finding.found
+    assert "torch 2.9" in finding.mend
