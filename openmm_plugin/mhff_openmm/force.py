@@ -73,8 +73,10 @@ def add_mhff_force(
             comparisons (`docs/precision.md`). An artefact compiled in float32 has no float64.
         name: of the force; its parameters' names begin with it.
         device: "cpu" or "cuda".
-        backend: "auto" takes the fastest that works with what is installed: "python" needs OpenMM
-            alone.
+        backend: the kind of force. "python" is OpenMM's PythonForce; "torch" is TorchForce of the
+            plug-in openmm-torch, which runs without Python and is read by `read_system`;
+            "python-torch" is that plug-in's PythonTorchForce. "auto" takes "torch" where it works
+            with what is installed, otherwise "python", and the log (level INFO) says why.
         path: names of two heads, in place of `head`, for a theory that changes along lambda.
         periodic: None means periodic if the topology has box vectors or the System is periodic.
         skin: width of the neighbour list's skin, A; a wider one means fewer searches, more pairs.
