@@ -25,7 +25,12 @@ except ImportError as error:
         f"mhff_openmm needs OpenMM 8.6 or newer ({error}); pip install 'mhff[openmm]'"
     ) from error
 
-from mhff_openmm.backends.choice import AUTO, choose_backend, global_parameters
+from mhff_openmm.backends.choice import (
+    AUTO,
+    backends_by_speed,
+    choose_backend,
+    global_parameters,
+)
 from mhff_openmm.checks import nested_forces, resolve_periodic, selected_particles, symbols_of
 from mhff_openmm.definition import ForceDefinition
 from mhff_openmm.parameters import Parameters, checked_path
@@ -75,8 +80,9 @@ def add_mhff_force(
         device: "cpu" or "cuda".
         backend: the kind of force. "python" is OpenMM's PythonForce; "torch" is TorchForce of the
             plug-in openmm-torch, which runs without Python and is read by `read_system`;
-            "python-torch" is that plug-in's PythonTorchForce. "auto" takes "torch" where it works
-            with what is installed, otherwise "python", and the log (level INFO) says why.
+            "python-torch" is that plug-in's PythonTorchForce. "auto" takes the fastest that works
+            with what is installed, and the log (level INFO) says which: "python", but for the
+            form torchscript "torch".
         path: names of two heads, in place of `head`, for a theory that changes along lambda.
         periodic: None means periodic if the topology has box vectors or the System is periodic.
         skin: width of the neighbour list's skin, A; a wider one means fewer searches, more pairs.
@@ -115,7 +121,8 @@ def add_mhff_force(
         periodic,
         skin,
     )
-    force = choose_backend(backend, definition).make(definition)
+    backends = backends_by_speed(definition)
+    force = choose_backend(backend, definition, backends).make(definition)
     force.setName(name)
     force.setUsesPeriodicBoundaryConditions(periodic)
     system.addForce(force)

@@ -199,7 +199,7 @@ def test_what_cannot_be_evaluated_is_refused_and_no_state_is_lost(
 
 def test_auto_and_names(model_file: Path, make_system: System) -> None:
     system, topology = system_of(waters(1))
-    force = add_mhff_force(system, topology, model_file, head="molecules")
+    force = add_mhff_force(system, topology, model_file, head="molecules", form="torchscript")
     assert type(force).__name__ == "TorchForce"
     with pytest.raises(MHFFError, match="already has a force with the parameters mhff_head_"):
         add_mhff_force(system, topology, model_file, head="molecules")

@@ -20,7 +20,7 @@ from mhff.modelfile import from_bytes
 from mhff.opening import announcement, check_form
 from mhff.options import CompileOptions, Form
 from mhff_deploy.artefact.compatibility import check_manifest
-from mhff_deploy.artefact.content import Manifest, read_manifest
+from mhff_deploy.artefact.content import Manifest, is_artefact, read_manifest
 from mhff_deploy.artefact.programs import parts_of
 from mhff_deploy.artefact.runtime import run_parts
 from mhff_openmm.adapter import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV
@@ -126,7 +126,9 @@ def form_of(definition: ForceDefinition) -> Form | None:
     file = definition.file
     asked = _asked(definition)
     check_form(file, asked)
-    return asked.form if file.is_model else read_manifest(file.content, file.name).form
+    if not is_artefact(file.content):
+        return asked.form
+    return read_manifest(file.content, file.name).form
 
 
 def _artefact(definition: ForceDefinition) -> SourceFile:

@@ -51,8 +51,8 @@ def test_auto_takes_the_first_that_works_and_says_why_once(
     for _ in range(2):
         assert choose_backend("auto", DEFINITION, (FAST, SLOW)) is SLOW
     assert [record.message for record in caplog.records] == [
-        "OpenMM evaluates mhff by backend 'slow' (Slow); not 'fast', because it is not installed; "
-        "pip install fast"
+        "OpenMM evaluates mhff by backend 'slow' (Slow), the fastest here; not 'fast', because it "
+        "is not installed; pip install fast"
     ]
 
 
@@ -72,6 +72,14 @@ def test_if_none_works_all_reasons_are_given() -> None:
         "backend 'fast' does not work because it is not installed; pip install fast; backend "
         "'other' does not work because it is old; install a newer one"
     )
+
+
+@pytest.mark.parametrize(("form", "first"), [(None, "python"), ("torchscript", "torch")])
+def test_scripts_run_fastest_without_python(form: str | None, first: str) -> None:
+    model = SourceFile(Path("gone.mhff"), (8).to_bytes(8, "little") + b"{}      ")
+    changed = {"program": DEFINITION.program._replace(form=form), "file": model}
+    definition = ForceDefinition(**{**vars(DEFINITION), **changed})
+    assert choice.backends_by_speed(definition)[0].name == first
 
 
 def installed(monkeypatch: pytest.MonkeyPatch, openmm: str, **distributions: str) -> None:
