@@ -56,10 +56,14 @@ class AdapterClock:
     def __init__(self) -> None:
         self.seconds = 0.0
 
-    def watch(self, adapter: Any, method: str) -> None:
-        """Time a method of an adapter, whose `evaluator` is its program."""
+    def watch(self, adapter: Any, method: str, caller: Any = None) -> None:
+        """Time a method of an adapter, or of its caller.
+
+        The adapter's `evaluator` is its program.
+        """
         adapter.evaluator = _Timed(adapter.evaluator, "evaluate", self, -1.0)
-        setattr(adapter, method, getattr(_Timed(adapter, method, self, 1.0), method))
+        outermost = caller or adapter
+        setattr(outermost, method, getattr(_Timed(outermost, method, self, 1.0), method))
 
 
 class _Timed:

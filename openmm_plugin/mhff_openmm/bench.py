@@ -8,7 +8,7 @@ from typing import Any
 import openmm
 from openmm import unit
 
-from mhff.engines import atoms_of
+from mhff.engines import AdapterClock, atoms_of
 from mhff_openmm.adapter import KJ_PER_MOL_PER_EV
 from mhff_openmm.force import add_mhff_force
 from mhff_openmm.systems import system_of
@@ -32,15 +32,21 @@ class OpenMM:
         atoms = atoms_of(system)
         described, topology = system_of(atoms)
         chosen = {name: self.options[name] for name in ("head", "dtype", "form")}
-        add_mhff_force(described, topology, self.options["model"], **chosen)
+        force = add_mhff_force(
+            described, topology, self.options["model"], backend="python", **chosen
+        )
         self.integrator = openmm.VerletIntegrator(TIMESTEP)
         threads = {"Threads": str(self.options["threads"])}
         self.context = openmm.Context(described, self.integrator, self.platform, threads)
         self.context.setPositions(atoms.positions * unit.angstrom)
         self.context.setVelocitiesToTemperature(TEMPERATURE * unit.kelvin, 1)
+        self.clock = AdapterClock()
+        self.clock.watch(force.computation.load(), "evaluate", force.computation)
         energy = self.context.getState(getEnergy=True).getPotentialEnergy()
         return float(energy.value_in_unit(unit.kilojoule_per_mole)) / KJ_PER_MOL_PER_EV
 
-    def run(self, n_steps: int) -> None:
+    def run(self, n_steps: int) -> float:
         """See `mhff.engines.Steps`."""
+        before = self.clock.seconds
         self.integrator.step(n_steps)
+        return self.clock.seconds - before

@@ -32,9 +32,10 @@ def make(definition: ForceDefinition) -> openmm.PythonForce:
     """A PythonForce; compiles the model if need be."""
     computation = computation_of(definition)
     # by position: OpenMM refuses the names that its help text shows
-    if definition.subset is None:
-        return openmm.PythonForce(computation, definition.defaults)
-    return openmm.PythonForce(computation, definition.defaults, list(definition.subset))
+    subset = () if definition.subset is None else (list(definition.subset),)
+    force = openmm.PythonForce(computation, definition.defaults, *subset)
+    force.computation = computation  # OpenMM itself hands out a pickled copy only
+    return force
 
 
 def computation_of(definition: ForceDefinition) -> MHFFComputation:
