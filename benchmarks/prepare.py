@@ -27,6 +27,8 @@ HEADS = {"mp": "materials", "mh1": "omat_pbe"}
 """Heads that are measured, by shape."""
 COMPARED = (("mp", "float32"), ("mp", "float64"), ("mh1", "float32"))
 """Shapes and precisions that are compared with peers."""
+PYTHON_PEERS = tuple(name for name, peer in PEERS.items() if "python" in peer.engines)
+"""Peers that evaluate a ready neighbour list."""
 SIZES = (64, 216)
 """Numbers of atoms that they are compared at."""
 
@@ -52,7 +54,7 @@ def choice(
     shape: str,
     dtype: str,
     threads: tuple[int, ...] = (1,),
-    against: tuple[str, ...] = tuple(PEERS),
+    against: tuple[str, ...] = PYTHON_PEERS,
 ) -> Choice:
     """Our program of a shape against peers."""
     return Choice(

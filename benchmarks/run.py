@@ -53,6 +53,12 @@ CASES: dict[str, Plan] = {
         replace(MINI, engines=("python", "neighbours", "ase", "lammps", "openmm")),
         sizes=(8, 64, 216, 512, 1000, 4096),
     ),
+    "mp-openmm": Plan(
+        replace(choice("mp", "float32", against=("openmm-ml",)), engines=("openmm",)),
+        sizes=(64, 216, 512),
+        rounds=5,
+        memory=False,
+    ),
     "mp-float32-sizes": Plan(choice("mp", "float32", against=SYMMETRIX), sizes=MGO),
     "mh1-float32-sizes": Plan(choice("mh1", "float32", against=SYMMETRIX), sizes=MGO[:4]),
     "mp-float32-threads": threaded("mp", "float32"),

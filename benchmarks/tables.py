@@ -76,6 +76,23 @@ def threads(reports: dict[str, Object]) -> str:
     return table([*header, *(f"{peer} takes x" for peer in peers)], rows)
 
 
+def openmm_ml(report: Object) -> str:
+    """Steps per second in OpenMM, against openmm-ml with the same model."""
+    peers = {entry["label"] for entry in report["contenders"] if entry["peer"]}
+    ours = next(entry["label"] for entry in report["contenders"] if entry["engine"] == "openmm")
+    rows = []
+    for found in report["ratios"]:
+        if found["of"] not in peers or found["to"] != ours:
+            continue
+        points = {p["contender"]: p for p in report["points"] if p["atoms"] == found["atoms"]}
+        steps = [1 / median(points[label]["seconds_per_step"]) for label in (ours, found["of"])]
+        adapter = 1e6 * median(points[ours]["adapter_seconds_per_step"])
+        row = [str(found["atoms"]), *(f"{rate:.3g}" for rate in steps)]
+        rows.append([*row, interval(found), f"{adapter:.0f}"])
+    header = ["atoms", "mhff, steps/s", "openmm-ml, steps/s", "mhff is faster by x"]
+    return table([*header, "mhff's adapter, us per step"], rows)
+
+
 def memory(reports: dict[str, Object]) -> str:
     """Peak memory per atom beyond what is loaded."""
     rows = []
@@ -209,6 +226,17 @@ def ways(report: Object) -> str:
     return table(["atoms", *next(iter(report["seconds"].values()))], rows)
 
 
+def openmm_sections(reports: dict[str, Object]) -> list[str]:
+    """The comparison with openmm-ml, if it was measured."""
+    if "mp-openmm" not in reports:
+        return []
+    return [
+        "## Dynamics in OpenMM, against openmm-ml's path to mace-torch\n",
+        "Model mp, float32, one thread, bulk MgO at constant energy, neighbour lists included.\n",
+        openmm_ml(reports["mp-openmm"]),
+    ]
+
+
 def results_document(
     reports: dict[str, Object], found: Object | None, parts: Object | None, ranks: Object | None
 ) -> str:
@@ -223,6 +251,7 @@ def results_document(
         "## Against peers, with a ready neighbour list, MgO, 6 A\n",
         "Medians and quartiles of rounds in which all contenders had a turn.\n",
         threads(reports),
+        *openmm_sections(reports),
         "## Peak memory\n",
         "For a step and its neighbour list, beyond the process with the loaded program.\n",
         memory(reports),

@@ -13,7 +13,7 @@ from mhff.modelfile import is_model_file, model_path
 from mhff.opening import read_capabilities
 from mhff.options import Form, Precision, parse_choice
 from mhff_bench.engines import MATRIX_PRODUCT, engine_names, find_engine
-from mhff_bench.peers import DEFAULT_PYTHON, PEER_ENGINES, Peer, find_peer
+from mhff_bench.peers import DEFAULT_PYTHON, Peer, find_peer
 from mhff_bench.worker import OWN_COMMAND, PEER_SCRIPT, Worker
 
 MIN_STEPS = 50
@@ -171,7 +171,6 @@ def _peers(choice: Choice, dtypes: Sequence[str], threads: int) -> Iterator[Cont
     if not choice.against:
         return
     python, model = _peer_files(choice)
-    engines = [engine for engine in choice.engines if engine in PEER_ENGINES]
     common = {
         "model": str(model.resolve()),
         "head": choice.head,
@@ -180,7 +179,8 @@ def _peers(choice: Choice, dtypes: Sequence[str], threads: int) -> Iterator[Cont
     }
     for peer in map(find_peer, choice.against):
         title = f"{peer.name} {peer.version(python)}"
-        for engine in engines or PEER_ENGINES[:1]:
+        engines = [engine for engine in choice.engines if engine in peer.engines]
+        for engine in engines or peer.engines[:1]:
             for dtype in dtypes:
                 yield Contender(
                     _label(f"{title} {engine} {dtype}, {peer.settings}", threads),

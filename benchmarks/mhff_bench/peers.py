@@ -15,8 +15,6 @@ from pathlib import Path
 
 from mhff.errors import MHFFError, listing
 
-PEER_ENGINES = ("python", "ase")
-"""Engines that peers take part in."""
 DEFAULT_PYTHON = Path(".venv-peer") / "bin" / "python"
 """The peers' interpreter in a checkout (`make peer`)."""
 TUNED_MALLOC = {
@@ -40,6 +38,8 @@ class Peer:
     """Added to its process's environment while it is timed."""
     starts_quickly: bool = True
     """Whether it can be restarted for each measurement of memory."""
+    engines: tuple[str, ...] = ("python", "ase")
+    """Engines of ours that it is compared with, by default the first."""
     keeps_list: bool = False
     """Whether its calculator keeps its neighbour list from step to step."""
 
@@ -67,6 +67,7 @@ PEERS = {
         Peer(
             "mace-torch-compiled", "mace-torch", "torch.compile", TUNED_MALLOC, starts_quickly=False
         ),
+        Peer("openmm-ml", "openmmml", "mace-torch, eager", TUNED_MALLOC, engines=("openmm",)),
         Peer("symmetrix-xl", "symmetrix-xl", "compiled kernels", TUNED_MALLOC, keeps_list=True),
     )
 }

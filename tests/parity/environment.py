@@ -22,6 +22,8 @@ PACKAGES = (
     "mace-torch",
     "cuequivariance",  # mace-torch reduces its coupling basis with these
     "cuequivariance-torch",
+    "openmm",  # openmm-ml, whose path to mace-torch is a peer of ours in OpenMM
+    "openmmml",
     "platformdirs",  # from here on, what mhff's core and its tests need and mace-torch does not
     "pydantic",
     "rich",
@@ -50,7 +52,12 @@ def is_ready() -> bool:
 
 
 def make() -> None:
-    """Create the environment anew."""
+    """Create the environment anew; a linked one belongs to another checkout and is left alone."""
+    if ENVIRONMENT.is_symlink():
+        raise SystemExit(
+            f"{ENVIRONMENT} is a link to {ENVIRONMENT.resolve()}; run `make peer` there, or remove "
+            "the link to make an environment here"
+        )
     print(
         f"mhff: making {ENVIRONMENT.name} with mace-torch for the parity tests (about a minute)",
         flush=True,

@@ -45,3 +45,19 @@ def test_another_model_is_not_compared(mace_files: dict[str, Path], tmp_path: Pa
         match=r"expected the same energy of 8 atoms, got .* of mace-torch 0.3.16 python float32",
     ):
         bench(plan(tmp_path / "M.mhff", mace_files["omat"], "python"))
+
+
+def test_openmm_ml_takes_part(mace_files: dict[str, Path], tmp_path: Path) -> None:
+    """With the first head of a file; the energy is that of our own program in OpenMM."""
+    import_model(mace_files["mp0"]).model.save(tmp_path / "M.mhff")
+    choice = Choice(
+        *(str(tmp_path / "M.mhff"), ("openmm",), ("eager",), ("float64",)),
+        against=("openmm-ml",),
+        head="Default",
+        peer_python=PYTHON,
+        peer_model=mace_files["mp0"],
+    )
+    report = bench(Plan(choice, sizes=(64,), rounds=1, block=0.01, memory=False)).as_dict()
+    (found,) = report["ratios"]
+    assert found["of"] == "openmm-ml 1.8 openmm float64, mace-torch, eager, tuned malloc"
+    assert found["median"] > 0

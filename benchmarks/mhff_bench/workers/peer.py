@@ -159,7 +159,14 @@ def extracted(model: Path, folder: Path) -> Path:
     return target
 
 
-PEERS = {"mace-torch": mace_torch, "symmetrix-xl": symmetrix}
+def openmm_ml(options: dict[str, Any]) -> Contender:
+    """openmm-ml's own path to a model of mace-torch."""
+    from openmm_ml import OpenMMML
+
+    return OpenMMML(options)
+
+
+PEERS = {"mace-torch": mace_torch, "symmetrix-xl": symmetrix, "openmmml": openmm_ml}
 
 if __name__ == "__main__":
     serve(lambda options: PEERS[options["peer"]](options))
