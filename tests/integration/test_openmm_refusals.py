@@ -11,6 +11,7 @@ from openmm_runs import add, assert_same, read, start
 from structures import magnesia, waters
 
 from mhff import MHFFError
+from mhff_openmm.adapter import ANGSTROM_PER_NM
 from mhff_openmm.systems import system_of
 
 
@@ -52,6 +53,55 @@ def test_step_that_blows_up_is_told_in_one_sentence(model_file):
         openmm.OpenMMException, match=r"^expected finite positions and cell, got NaN or infinity; "
     ):
         context.getState(energy=True)
+
+
+def test_a_context_goes_on_after_an_error(model_file):
+    """Positions that are not finite or coincide, heads that are not finite; then good ones."""
+    atoms = waters(2)
+    system, topology = system_of(atoms)
+    add(system, topology, model_file, head="molecules", dtype="float64")
+    integrator = openmm.VerletIntegrator(0.0005)
+    context = start(system, atoms.positions, integrator=integrator)
+    expected = read(context)
+    velocities = context.getState(velocities=True).getVelocities()
+    coinciding = atoms.positions.copy()
+    coinciding[1] = coinciding[0]
+    for wrong in (np.full_like(coinciding, np.nan), coinciding, 1e200 * atoms.positions):
+        context.setPositions(wrong / ANGSTROM_PER_NM)
+        for fail in (lambda: context.getState(energy=True), lambda: integrator.step(1)):
+            with pytest.raises(openmm.OpenMMException, match=r"^(expected|atoms \d+ and) "):
+                fail()
+        context.setPositions(atoms.positions / ANGSTROM_PER_NM)
+        context.setVelocities(velocities)
+        assert_same(read(context), expected)
+    context.setParameter("mhff_head_molecules", np.inf)
+    with pytest.raises(openmm.OpenMMException, match=r"^expected finite numbers"):
+        integrator.step(1)
+    context.setParameter("mhff_head_molecules", 1.0)
+    context.setPositions(atoms.positions / ANGSTROM_PER_NM)
+    assert_same(read(context), expected)
+
+
+@pytest.mark.parametrize(
+    ("time_step", "sentence"),
+    [(1e60, "^expected positions up to 1e.100 A, got"), (1e200, "^expected finite positions")],
+)
+def test_an_exploding_step_is_told_in_one_sentence(time_step, sentence, model_file):
+    atoms = waters(2)
+    system, topology = system_of(atoms)
+    add(system, topology, model_file, head="molecules")
+    context = start(system, atoms.positions, integrator=openmm.VerletIntegrator(time_step))
+    with pytest.raises(openmm.OpenMMException, match=sentence) as caught:
+        context.getIntegrator().step(3)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("option", ["heads", "cutoff"])
+def test_an_unknown_keyword_is_refused_by_python(option, model_file):
+    system, topology = system_of(waters(1))
+    with pytest.raises(TypeError, match=f"unexpected keyword argument '{option}'"):
+        add(system, topology, model_file, **{option: "molecules"})
+    assert system.getNumForces() == 0
 
 
 @pytest.mark.parametrize(
