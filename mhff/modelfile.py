@@ -145,8 +145,8 @@ def model_path(name: StrPath) -> Path:
     """
     if not isinstance(name, (str, os.PathLike)):
         raise MHFFError(
-            f"expected a model's path or name, got {name!r}; give a model file (.mhff), an "
-            f"artefact, or a bundled model ({', '.join(BUNDLED)})"
+            f"expected a model's path or name, got {type(name).__name__}; give a model file "
+            f"(.mhff), an artefact, or a bundled model ({', '.join(BUNDLED)})"
         )
     path = Path(name)
     if str(name) in BUNDLED and not path.exists():

@@ -30,6 +30,8 @@ MAX_WRAPS = 1e6
 """A cell list counts in 32 bits how many cells away from the first one an atom is."""
 MAX_COORDINATE = 1e100
 """Squares of coordinates beyond this are infinite in float64, A."""
+MAX_NEIGHBOURS = 20_000
+"""More neighbours per atom than any matter has: a cell in other units, or one that collapsed."""
 MARGIN = 1e-6
 """Relative widening of a search whose positions are rounded; exact distances decide afterwards."""
 
@@ -42,9 +44,10 @@ def neighbour_list(
     `positions [n, 3]` (A) may be anywhere, inside the cell or not, and any distance apart.
     `cell [3, 3]` may be triclinic or smaller than the cutoff; only its rows in periodic directions
     (`pbc [3]`) matter. Raises MHFFError if positions or cell are not finite, if lattice vectors
-    depend on one another, or if atoms coincide.
+    depend on one another, if the cell is far too small, or if atoms coincide.
     """
     inverse = _checked_inverse(positions, cell, pbc)
+    _check_density(len(positions), inverse, pbc, r_max)
     if len(positions) == 0:
         return np.zeros((2, 0), dtype=np.int64), np.zeros((0, 3))
     if _is_sparse(positions @ inverse, inverse, pbc.sum(), r_max):
@@ -68,6 +71,7 @@ def neighbour_pairs(
     and MHFFErrors are those of `neighbour_list`, except for atoms that coincide.
     """
     inverse = _checked_inverse(positions, cell, pbc)
+    _check_density(len(positions), inverse, pbc, r_max)
     if len(positions) == 0:
         return (*np.zeros((2, 0), dtype=np.int64), np.zeros((int(pbc.sum()), 0)))
     if _is_sparse(positions @ inverse, inverse, pbc.sum(), r_max):
@@ -98,6 +102,20 @@ def _checked_inverse(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -
             "check the structure"
         )
     return lattice_inverse(cell, pbc)
+
+
+def _check_density(n_atoms: int, inverse: np.ndarray, pbc: np.ndarray, r_max: float) -> None:
+    """Raise MHFFError if a cell is so small that its pairs would fill the memory."""
+    if not pbc.all():
+        return
+    volume = 1 / abs(np.linalg.det(inverse))
+    n_neighbours = n_atoms * 4 / 3 * np.pi * r_max**3 / volume
+    if n_neighbours > MAX_NEIGHBOURS:
+        raise MHFFError(
+            f"expected at most {MAX_NEIGHBOURS} neighbours per atom within {r_max:g} A, got "
+            f"{n_neighbours:.1g} of {n_atoms} atoms in a cell of {volume:.3g} A^3; check the cell "
+            "and its units"
+        )
 
 
 def check_distances(

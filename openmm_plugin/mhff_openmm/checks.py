@@ -17,6 +17,17 @@ BOX_TOLERANCE = 1e-5
 """Largest difference between the topology's and the System's box vectors, nm."""
 
 
+def check_kinds(system: object, topology: object) -> None:
+    """Raise MHFFError unless these are a System and a Topology of OpenMM."""
+    for given, kind in ((system, openmm.System), (topology, app.Topology)):
+        if not isinstance(given, kind):
+            raise MHFFError(
+                f"expected an OpenMM {kind.__name__}, got {type(given).__name__}; call "
+                "add_mhff_force(system, topology, model), for example with the topology of "
+                "app.PDBFile"
+            )
+
+
 def check_sizes(system: openmm.System, topology: app.Topology) -> None:
     """Raise MHFFError unless the System has a particle for each atom of the topology."""
     n_particles = system.getNumParticles()
@@ -99,8 +110,13 @@ def resolve_periodic(system: openmm.System, topology: app.Topology, periodic: bo
     """Whether the force is periodic: as requested, or else if the topology or the System is.
 
     Raises MHFFError if this force makes the System periodic, and the System's box differs from that
-    of the topology.
+    of the topology, and for a request that is not True, False or None.
     """
+    if periodic not in (True, False, None):
+        raise MHFFError(
+            f"expected True, False or None as periodic, got {periodic!r}; leave it out, and the "
+            "topology and the System decide"
+        )
     vectors = topology.getPeriodicBoxVectors()
     system_is_periodic = system.usesPeriodicBoundaryConditions()
     if periodic is None:

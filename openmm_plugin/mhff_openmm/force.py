@@ -31,7 +31,13 @@ from mhff_openmm.backends.choice import (
     choose_backend,
     global_parameters,
 )
-from mhff_openmm.checks import nested_forces, resolve_periodic, selected_particles, symbols_of
+from mhff_openmm.checks import (
+    check_kinds,
+    nested_forces,
+    resolve_periodic,
+    selected_particles,
+    symbols_of,
+)
 from mhff_openmm.definition import ForceDefinition
 from mhff_openmm.parameters import Parameters, checked_path
 from mhff_openmm.program import Program
@@ -99,12 +105,14 @@ def add_mhff_force(
             a file that is not one of mhff, a box that differs from the System's, or a name that is
             taken.
     """
+    check_kinds(system, topology)
     particles = selected_particles(system, topology, atoms)
     symbols = symbols_of(system, topology, particles)
     periodic = resolve_periodic(system, topology, periodic)
     check_skin(skin, DEFAULT_SKIN)
     file = read_source(model)
     capabilities = read_capabilities(file)
+    _check_text(name)
     parameters, weights = _parameters(name, capabilities, head, path)
     species_indices(symbols, capabilities.elements)  # refuses elements that the model lacks
     elements = tuple(element for element in capabilities.elements if element in symbols)
@@ -151,6 +159,15 @@ def _lasting_name(model: str | os.PathLike[str], file: SourceFile) -> str:
     """Name by which another process finds the file: a bundled model's, or the absolute path."""
     bundled = str(model) in BUNDLED and not Path(model).exists()
     return str(model) if bundled else str(file.path.resolve())
+
+
+def _check_text(name: object) -> None:
+    """Raise MHFFError unless this can be the name of a force."""
+    if not isinstance(name, str) or not name:
+        raise MHFFError(
+            f"expected a name for the force, got {name!r}; give a text such as name='mhff', with "
+            "which the names of its parameters begin"
+        )
 
 
 def _check_name(system: openmm.System, name: str, parameters: Iterable[str]) -> None:

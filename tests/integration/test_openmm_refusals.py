@@ -125,6 +125,9 @@ def test_an_unknown_keyword_is_refused_by_python(option, model_file):
         ({"atoms": 3}, "atoms must be None or indices of atoms"),
         ({"dtype": "float16"}, "unknown dtype 'float16': choose one of float32, float64"),
         ({"device": "gpu"}, "unknown device 'gpu': choose cpu or cuda"),
+        ({"periodic": "no"}, "expected True, False or None as periodic, got 'no'; leave it out"),
+        ({"name": 3}, "expected a name for the force, got 3; give a text such as name='mhff'"),
+        ({"name": ""}, "expected a name for the force, got ''; give a text such as name='mhff'"),
         ({"skin": -1.0}, "expected a skin of 0 A or more, got -1.0"),
         ({"form": "onnx"}, "unknown form 'onnx': choose one of eager, aoti, torchscript"),
         ({"model": "nowhere.mhff"}, "no file 'nowhere.mhff': give a model file"),
@@ -139,6 +142,14 @@ def test_mistakes_are_told_in_one_sentence_and_leave_the_system_alone(
         add(system, topology, **{"model": model_file, "head": "molecules"} | arguments)
     assert sentence in str(caught.value)
     assert system.getNumForces() == 0
+
+
+def test_system_and_topology_in_the_wrong_order(model_file):
+    system, topology = system_of(waters(1))
+    with pytest.raises(MHFFError, match="expected an OpenMM System, got Topology; call add_mhff_f"):
+        add(topology, system, model_file, head="molecules")
+    with pytest.raises(MHFFError, match="expected an OpenMM Topology, got NoneType; call add_mhff"):
+        add(system, None, model_file, head="molecules")
 
 
 def test_element_that_the_model_lacks(model_file):

@@ -272,3 +272,12 @@ def test_positions_whose_squares_are_infinite_are_refused(pbc: bool) -> None:
     atoms.positions[1, 2] = 1e300
     with pytest.raises(MHFFError, match=r"^expected positions up to 1e\+100 A, got 1e\+300 A; "):
         edges_of(atoms)
+
+
+def test_a_cell_that_collapsed_is_refused_before_the_memory_is_full() -> None:
+    cell = np.diag([0.01, 0.01, 0.01])
+    for search in (neighbour_list, neighbour_pairs):
+        with pytest.raises(
+            MHFFError, match=r"neighbours per atom within 4\.5 A, got 4e\+08 of 1 at"
+        ):
+            search(np.zeros((1, 3)), cell, np.full(3, True), 4.5)

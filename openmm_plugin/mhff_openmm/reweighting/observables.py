@@ -33,12 +33,15 @@ def observables_of(given: Mapping[str, Any], n_frames: int) -> dict[str, Observa
 
     Raises MHFFError for another number of values than frames, and for values that are not finite.
     """
+    if not isinstance(given, Mapping):
+        raise MHFFError(
+            f"expected observables by name, got {type(given).__name__}; write "
+            "observables={'r': values}"
+        )
     observables = {}
     for name, values in given.items():
         units = values.unit if unit.is_quantity(values) else None
-        numbers = (
-            in_units(values, units) if units is not None else in_units(values, unit.dimensionless)
-        )
+        numbers = in_units(values, units or unit.dimensionless, f"the observable '{name}'")
         if numbers.shape != (n_frames,):
             raise MHFFError(
                 f"expected one value of the observable '{name}' for each of the {n_frames} frames, "

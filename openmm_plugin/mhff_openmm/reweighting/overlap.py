@@ -13,8 +13,10 @@ from mhff.errors import MHFFError, listing
 from mhff_openmm.reweighting.multistate import Multistate
 
 MIN_OVERLAP = 0.03
-"""Smallest overlap of two sampled theories that connects them (Klimovich, Shirts and Mobley,
-J. Comput.-Aided Mol. Des. 29, 397, 2015)."""
+"""Smallest overlap of two sampled theories that connects them.
+
+Klimovich, Shirts and Mobley, J. Comput.-Aided Mol. Des. 29, 397, 2015.
+"""
 MIN_MARGIN = 1.0
 """Smallest `margin` of a theory.
 

@@ -136,14 +136,14 @@ class _Result:
 
 def _thermal_energy(temperature: Any) -> float:
     """kT, kJ/mol."""
-    kelvin = float(in_units(temperature, unit.kelvin))
-    if not 0 < kelvin < np.inf:
+    kelvin = in_units(temperature, unit.kelvin, "temperature")
+    if kelvin.ndim or not 0 < kelvin < np.inf:
         raise MHFFError(
             f"expected a positive temperature, got {temperature}; give that of the runs, for "
             "example 300 * unit.kelvin"
         )
     gas_constant = unit.MOLAR_GAS_CONSTANT_R.value_in_unit(unit.kilojoule_per_mole / unit.kelvin)
-    return kelvin * float(gas_constant)
+    return float(kelvin) * float(gas_constant)
 
 
 def _targets(
@@ -152,6 +152,11 @@ def _targets(
     """Weights of the heads in each target, by name."""
     if isinstance(targets, str):
         targets = [targets]
+    if not isinstance(targets, Iterable | None):
+        raise MHFFError(
+            f"expected targets as names of heads, or heads and mixes by name, got {targets!r}; "
+            f"there are the heads {listing(heads)}"
+        )
     if isinstance(targets, Mapping):
         return {name: weights_of(heads, spec) for name, spec in targets.items()}
     return {name: weights_of(heads, name) for name in (heads if targets is None else targets)}
@@ -163,8 +168,8 @@ def _theories(windows: list[Window], targets: dict[str, np.ndarray]) -> dict[str
     for name, weights in targets.items():
         if name in theories and not np.array_equal(theories[name], weights):
             raise MHFFError(
-                f"the target '{name}' has the name of a sampled theory with other weights; call it "
-                f"something else than {listing(theories)}"
+                f"the target '{name}' has the name of a sampled theory with other weights; choose "
+                f"another that is not among {listing(theories)}"
             )
         theories[name] = weights
     return theories

@@ -44,8 +44,10 @@ class ContextForce:
     particles: tuple[int, ...]
     """Indices of its particles, in its order; empty for all."""
     places: tuple[Place, ...]
-    """The CustomCVForces around it, from the outermost, each in the inner Context of the one
-    before, and the force itself."""
+    """The CustomCVForces around it, from the outermost, and the force itself.
+
+    Each is in the inner Context of the one before.
+    """
 
     @property
     def names(self) -> list[str]:
@@ -86,7 +88,7 @@ def force_named(context: openmm.Context, name: str) -> ContextForce:
     Raises MHFFError, naming those that exist, if there is none, or if there are several: copies of
     one force that act on different particles.
     """
-    forces = list(forces_of(context))
+    forces = _all_forces(context)
     named = [force for force in forces if force.computation.parameters.name == name]
     if not named:
         raise MHFFError(f"this Context has no mhff force '{name}': {_existing(forces)}")
@@ -100,13 +102,21 @@ def force_named(context: openmm.Context, name: str) -> ContextForce:
 
 def forces_with(context: openmm.Context, parameter: str) -> list[ContextForce]:
     """The Context's mhff forces with a parameter; raises MHFFError if there is none."""
-    forces = list(forces_of(context))
+    forces = _all_forces(context)
     found = [force for force in forces if parameter in force.names]
     if not found:
         raise MHFFError(
             f"no mhff force of this Context has the parameter '{parameter}': {_existing(forces)}"
         )
     return found
+
+
+def _all_forces(context: object) -> list[ContextForce]:
+    if not isinstance(context, openmm.Context):
+        raise MHFFError(
+            f"expected an OpenMM Context, got {type(context).__name__}; give simulation.context"
+        )
+    return list(forces_of(context))
 
 
 def _existing(forces: list[ContextForce]) -> str:

@@ -32,9 +32,10 @@ def energy_derivative(context: openmm.Context, parameter: str) -> unit.Quantity:
     that use a parameter of the same name are left out. A force inside a CustomCVForce counts as its
     energy function says. Raises MHFFError, naming the parameters that exist, for an unknown one.
     """
+    forces = forces_with(context, parameter)
     state = context.getState(positions=True)
     total = 0.0
-    for force in forces_with(context, parameter):
+    for force in forces:
         weights = np.array(force.computation.parameters.derivatives(parameter))
         total += force.scale() * float(weights @ force.head_energies(state))
     return total * unit.kilojoule_per_mole

@@ -13,6 +13,7 @@ import openmm
 from openmm import app, unit
 
 from mhff.errors import MHFFError, listing
+from mhff.files import check_output
 from mhff_openmm.theory.contexts import force_named
 from mhff_openmm.theory.samples import HeadEnergies, columns
 
@@ -43,17 +44,18 @@ class HeadEnergyReporter:
                 are replaced.
 
         Raises:
-            MHFFError: for an interval that is not a positive integer, and for a file that is not
-                one of head energies. The first report refuses a force that does not exist, and a
-                file with other heads.
+            MHFFError: for an interval that is not a positive integer, a file that cannot be
+                written, and one to append to that has no head energies. The first report refuses a
+                force that does not exist, and a file with other heads.
         """
-        if not isinstance(interval, int) or interval < 1:
+        whole = isinstance(interval, int | np.integer) and not isinstance(interval, bool)
+        if not whole or interval < 1:
             raise MHFFError(
                 f"expected a positive number of steps between reports, got {interval!r}; give an "
                 "integer such as 100"
             )
-        self.path = None if file is None else Path(file)
-        self.interval = interval
+        self.path = None if file is None else _writable(file)
+        self.interval = int(interval)
         self.name = name
         self._heads: tuple[str, ...] = ()
         self._rows: list[list[float]] = []
@@ -129,8 +131,20 @@ class HeadEnergyReporter:
             self._out.flush()
 
 
+def _writable(file: str | os.PathLike[str]) -> Path:
+    """The path of a file that can be written; raises MHFFError for any other."""
+    if not isinstance(file, str | os.PathLike):
+        raise MHFFError(
+            f"expected the name of a file to write, got {file!r}; name one such as 'heads.csv', or "
+            "give None to keep the frames in memory"
+        )
+    check_output(file, option="HeadEnergyReporter(file, ...)")
+    return Path(file)
+
+
 def _write(path: Path, heads: tuple[str, ...], rows: Iterable[list[float]]) -> None:
     """Write a whole file, which takes the place of an old one only when it is complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(path.name + ".new")
     with new.open("w", newline="") as out:
         writer = csv.writer(out, lineterminator="\n")

@@ -7,13 +7,13 @@ import io
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from openmm import unit
 
 from mhff.errors import MHFFError, listing
+from mhff.files import read_file
 from mhff.heads import Head, Heads, HeadSpec
 
 BEFORE_HEAD = "energy "
@@ -45,7 +45,7 @@ class HeadEnergies:
         `energies [n_frames, n_heads]`, a Quantity or kJ/mol, has a column for each of `heads`.
         Raises MHFFError for another shape and for an unknown head.
         """
-        table = in_units(energies, unit.kilojoule_per_mole)
+        table = in_units(energies, unit.kilojoule_per_mole, "energies")
         if table.ndim != 2 or table.shape[1] != len(heads):
             raise MHFFError(
                 f"expected energies of the shape [n_frames, {len(heads)}], a column for each of "
@@ -69,7 +69,7 @@ class HeadEnergies:
 
         A last line that was cut off is left out. Raises MHFFError for any other file.
         """
-        text = Path(path).read_text()
+        text = read_file(path).decode(errors="replace")
         complete = text[: text.rfind("\n") + 1]
         first, *lines = list(csv.reader(io.StringIO(complete))) or [[]]
         heads = [
@@ -108,7 +108,15 @@ class HeadEnergies:
 
 def joined(samples: HeadEnergies | Iterable[HeadEnergies]) -> HeadEnergies:
     """All frames in one; raises MHFFError for none, and for frames with different heads."""
-    parts = [samples] if isinstance(samples, HeadEnergies) else list(samples)
+    whole = isinstance(samples, HeadEnergies) or not isinstance(samples, Iterable)
+    parts = [samples] if whole else list(samples)
+    for part in parts:
+        if not isinstance(part, HeadEnergies):
+            raise MHFFError(
+                f"expected head energies, got {type(part).__name__}; give the samples of a "
+                "HeadEnergyReporter, HeadEnergies.read(file), or HeadEnergies.sampled(energies, "
+                "heads, head)"
+            )
     if sum(len(part) for part in parts) == 0:
         raise MHFFError("expected frames with head energies, got none; sample some first")
     heads = parts[0].heads
@@ -138,8 +146,17 @@ def weights_of(heads: Sequence[str], head: HeadSpec) -> np.ndarray:
     return Heads([Head(name=name) for name in heads]).row(head).numpy()
 
 
-def in_units(values: Any, units: unit.Unit) -> np.ndarray:
-    """Values of a Quantity in these units, or plain numbers that are in these units already."""
-    if unit.is_quantity(values):
-        values = values.value_in_unit(units)
-    return np.asarray(values, dtype=np.float64)
+def in_units(values: Any, units: unit.Unit, role: str) -> np.ndarray:
+    """Values of a Quantity in these units, or plain numbers that are in these units already.
+
+    Raises MHFFError, with `role` as the name of these values, for others.
+    """
+    try:
+        if unit.is_quantity(values):
+            values = values.value_in_unit(units)
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise MHFFError(
+            f"expected numbers or a Quantity as {role}, got {type(values).__name__} ({error}); "
+            f"give numbers, or a Quantity that converts to {units.get_name()}"
+        ) from error

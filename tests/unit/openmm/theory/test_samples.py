@@ -40,6 +40,14 @@ def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
         HeadEnergies.read(tmp_path / "other.csv")
 
 
+def test_files_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(MHFFError, match=r"cannot read '.*' \(No such file or directory\); check"):
+        HeadEnergies.read(tmp_path / "nowhere.csv")
+    (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe\n")
+    with pytest.raises(MHFFError, match="is not a table of head energies"):
+        HeadEnergies.read(tmp_path / "bytes.csv")
+
+
 def test_arrays_of_a_user() -> None:
     energies = np.array([[1.0, 2.0], [3.0, 4.0]])
     samples = HeadEnergies.sampled(energies * unit.kilocalorie_per_mole, ["a", "b"], "b")
@@ -47,6 +55,8 @@ def test_arrays_of_a_user() -> None:
     assert samples.weights.tolist() == [[0.0, 1.0], [0.0, 1.0]]
     with pytest.raises(MHFFError, match=r"expected energies of the shape \[n_frames, 3\]"):
         HeadEnergies.sampled(energies, ["a", "b", "c"], "b")
+    with pytest.raises(MHFFError, match=r"a Quantity as energies, got Quantity .* is not compat"):
+        HeadEnergies.sampled(energies * unit.nanometer, ["a", "b"], "b")
     with pytest.raises(MHFFError, match="unknown head 'd'"):
         HeadEnergies.sampled(energies, ["a", "b"], "d")
 
