@@ -26,6 +26,11 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
+def interval(value: Object) -> str:
+    """Median and quartiles."""
+    return f"{value['median']:.3g} ({value['lower']:.3g} - {value['upper']:.3g})"
+
+
 def three_digits(value: float) -> str:
     """A number rounded to three digits, without an exponent."""
     return f"{float(f'{value:.3g}'):g}"

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
-from readme_table import README_CASES, Object, insert, speed_tables
+from openmm_table import openmm_sections
+from readme_table import README_CASES, Object, insert, interval, speed_tables
 from readme_table import markdown as table
 
 from mhff_bench.report_table import markdown
@@ -30,11 +31,6 @@ SMALL = 64
 """Number of atoms from which memory per atom is shown."""
 SCALING = (512, 4096)
 """Numbers of atoms whose times per atom are compared."""
-
-
-def interval(value: Object) -> str:
-    """Median and quartiles."""
-    return f"{value['median']:.3g} ({value['lower']:.3g} - {value['upper']:.3g})"
 
 
 def ours(report: Object) -> Iterator[tuple[Object, Object]]:
@@ -74,23 +70,6 @@ def threads(reports: dict[str, Object]) -> str:
             )
     header = ["model", "threads", "atoms", "mhff, us per atom", "floors"]
     return table([*header, *(f"{peer} takes x" for peer in peers)], rows)
-
-
-def openmm_ml(report: Object) -> str:
-    """Steps per second in OpenMM, against openmm-ml with the same model."""
-    peers = {entry["label"] for entry in report["contenders"] if entry["peer"]}
-    ours = next(entry["label"] for entry in report["contenders"] if entry["engine"] == "openmm")
-    rows = []
-    for found in report["ratios"]:
-        if found["of"] not in peers or found["to"] != ours:
-            continue
-        points = {p["contender"]: p for p in report["points"] if p["atoms"] == found["atoms"]}
-        steps = [1 / median(points[label]["seconds_per_step"]) for label in (ours, found["of"])]
-        adapter = 1e6 * median(points[ours]["adapter_seconds_per_step"])
-        row = [str(found["atoms"]), *(f"{rate:.3g}" for rate in steps)]
-        rows.append([*row, interval(found), f"{adapter:.0f}"])
-    header = ["atoms", "mhff, steps/s", "openmm-ml, steps/s", "mhff is faster by x"]
-    return table([*header, "mhff's adapter, us per step"], rows)
 
 
 def memory(reports: dict[str, Object]) -> str:
@@ -224,17 +203,6 @@ def ways(report: Object) -> str:
             row.append(f"{1e3 * median(of_way):.2f} ({median(ratios):.2f})")
         rows.append(row)
     return table(["atoms", *next(iter(report["seconds"].values()))], rows)
-
-
-def openmm_sections(reports: dict[str, Object]) -> list[str]:
-    """The comparison with openmm-ml, if it was measured."""
-    if "mp-openmm" not in reports:
-        return []
-    return [
-        "## Dynamics in OpenMM, against openmm-ml's path to mace-torch\n",
-        "Model mp, float32, one thread, bulk MgO at constant energy, neighbour lists included.\n",
-        openmm_ml(reports["mp-openmm"]),
-    ]
 
 
 def results_document(

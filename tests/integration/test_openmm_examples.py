@@ -42,6 +42,18 @@ EXAMPLES_IN_SHORT = (
         "solution.png",
         r"0\.01\d*,-13[0-9]{5}\.\d+,",
     ),
+    Example(
+        "liquid_npt.py",
+        ("--steps", "40", "--box", "1.0"),
+        "liquid.png",
+        r"0\.02\d*,-[0-9]{7}\.\d+,",
+    ),
+    Example(
+        "multiple_time_steps.py",
+        ("--steps", "8"),
+        "multiple-time-steps.png",
+        r"Amber every 0\.5 fs: \d+\.\d+ s per ps, energy within \d+\.\d+ kJ/mol",
+    ),
 )
 
 
