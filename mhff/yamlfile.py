@@ -1,16 +1,24 @@
-"""YAML files that users write: no key twice, no unknown key, and one sentence for every mistake."""
+"""YAML files that users write: no key twice, no unknown key, and one sentence for every mistake.
+
+All mistakes of a file are told at once, each with its line.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from mhff.errors import MHFFError, listing, located, printable
+
+UNKNOWN_KEY = "unknown_key"
+"""Type of the errors for unknown keys."""
 
 
 class Section(BaseModel):
@@ -18,25 +26,44 @@ class Section(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    @model_validator(mode="before")
+    @model_validator(mode="wrap")
     @classmethod
-    def _known_keys(cls, content: Any) -> Any:
+    def _known_keys(cls, content: Any, build: Callable[[Any], Any]) -> Any:
         if isinstance(content, dict):
-            check_keys(content, cls.model_fields)
-        return content
+            return with_known_keys(content, cls.model_fields, build)
+        return build(content)
 
 
-def check_keys(content: dict[Any, Any], keys: Any) -> None:
-    """Refuse, in a validator, a key that is not among `keys`."""
-    for key in content:
-        if key not in keys:
-            context = {"key": str(key), "keys": listing(keys)}
-            raise PydanticCustomError("unknown_key", "unknown key {key}", context)
+def with_known_keys(
+    content: dict[Any, Any], keys: Iterable[str], build: Callable[[dict[Any, Any]], Any]
+) -> Any:
+    """Build something from the known keys, in a validator.
+
+    Raises one ValidationError for all unknown keys and for all mistakes that `build` finds.
+    """
+    valid = tuple(keys)
+    lines = [_unknown_key(str(key), valid) for key in content if key not in valid]
+    try:
+        result = build({key: value for key, value in content.items() if key in valid})
+    except ValidationError as error:
+        lines += [_copy(line) for line in error.errors(include_url=False)]
+    if lines:
+        raise ValidationError.from_exception_data("section", lines)
+    return result
 
 
-def nested_mistake(error: ValidationError) -> PydanticCustomError:
-    """The mistake inside a section that another class checks, for a validator."""
-    return PydanticCustomError("nested", "{sentence}", {"sentence": mistake(error)})
+def _unknown_key(key: str, valid: tuple[str, ...]) -> InitErrorDetails:
+    nearest = get_close_matches(key, valid, n=1)
+    advice = f"the nearest is {nearest[0]}, and " if nearest else ""
+    context = {"advice": f"{advice}the keys there are {listing(valid)}"}
+    kind = PydanticCustomError(UNKNOWN_KEY, "{advice}", context)
+    return InitErrorDetails(type=kind, loc=(key,), input=None)
+
+
+def _copy(line: ErrorDetails) -> InitErrorDetails:
+    """One mistake, to be raised again; its message is final."""
+    kind = PydanticCustomError(line["type"], "{message}", {"message": line["msg"]})
+    return InitErrorDetails(type=kind, loc=line["loc"], input=line["input"])
 
 
 def read_yaml(path: str | os.PathLike[str], expected: str) -> Any:
@@ -78,20 +105,59 @@ class _StrictLoader(yaml.SafeLoader):
         return node
 
 
-def mistake(error: ValidationError) -> str:
-    """The first mistake in a file: its key and the expected value, or the valid keys."""
-    first = error.errors()[0]
-    context = first.get("ctx", {})
-    place = printable(".".join(str(part) for part in first["loc"] if part != "[key]"))
-    inside = f"{place}." if place else ""
-    if first["type"] == "unknown_key":
-        return f"unknown key {inside}{context['key']}; the keys there are {context['keys']}"
-    if first["type"] == "nested":
-        return f"{inside}{context['sentence']}"
-    if first["type"] == "missing":
+class Places:
+    """The lines of the keys in a YAML file that `read_yaml` accepts."""
+
+    def __init__(self, path: Path) -> None:
+        self._root = yaml.compose(path.read_bytes(), _StrictLoader)
+
+    def line(self, loc: Sequence[object]) -> int | None:
+        """Line of a key or list entry, else of the section that lacks it; None at the top."""
+        node = self._root
+        line = None
+        for name in map(str, loc):
+            child = _child(node, name)
+            if child is None:
+                break
+            start, node = child
+            line = start.start_mark.line + 1
+        return line
+
+
+def _child(node: Any, name: str) -> tuple[Any, Any] | None:
+    """The nodes of a key and of its value; for lists, of an entry."""
+    if isinstance(node, yaml.MappingNode):
+        return next((pair for pair in node.value if pair[0].value == name), None)
+    if isinstance(node, yaml.SequenceNode) and name.isdecimal() and int(name) < len(node.value):
+        return node.value[int(name)], node.value[int(name)]
+    return None
+
+
+def mistakes(error: ValidationError, path: Path) -> MHFFError:
+    """An exception for all mistakes in a file, in its order: a sentence, or a line for each."""
+    places = Places(path)
+    found = []
+    for line in error.errors(include_url=False):
+        loc = [part for part in line["loc"] if part != "[key]"]
+        number = places.line(loc)
+        sentence = _sentence(line, printable(".".join(map(str, loc))))
+        found.append((number or 0, f"line {number}: {sentence}" if number else sentence))
+    sentences = [sentence for _, sentence in sorted(found, key=lambda item: item[0])]
+    if len(sentences) == 1:
+        return MHFFError(
+            f"'{path}', {sentences[0]}" if found[0][0] else f"'{path}': {sentences[0]}"
+        )
+    return MHFFError("\n  ".join([f"'{path}' has {len(sentences)} mistakes:", *sentences]))
+
+
+def _sentence(line: ErrorDetails, place: str) -> str:
+    """One mistake: its key and the expected value, or the valid keys."""
+    if line["type"] == UNKNOWN_KEY:
+        return f"unknown key {place}; {line['msg']}"
+    if line["type"] == "missing":
         return f"missing key {place}; add it"
-    message = first["msg"].removeprefix("Value error, ")
+    message = line["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
-    says_it_already = first["type"] == "value_error" or isinstance(first["input"], (dict, list))
-    got = "" if says_it_already else f", got {first['input']!r}"
+    says_it_already = line["type"] == "value_error" or isinstance(line["input"], (dict, list))
+    got = "" if says_it_already else f", got {line['input']!r}"
     return f"{f'{place}: ' if place else ''}{message}{got}; correct it"

@@ -13,7 +13,7 @@ from mhff.data.keys import Keys
 from mhff.errors import MHFFError, listing
 from mhff.heads import HeadName, Note
 from mhff.model.config import ModelConfig
-from mhff.yamlfile import Section, check_keys, mistake, nested_mistake, read_yaml
+from mhff.yamlfile import Section, mistakes, read_yaml, with_known_keys
 
 
 class HeadSettings(Section):
@@ -108,11 +108,10 @@ class Settings(Section):
     @classmethod
     def _architecture(cls, model: dict[str, Any]) -> dict[str, Any]:
         """Check keys and values now, with hydrogen in place of the data's elements."""
-        check_keys(model, sorted(set(ModelConfig.model_fields) - {"heads"}))
-        try:
-            config = ModelConfig.model_validate({"elements": ("H",), **model})
-        except ValidationError as error:
-            raise nested_mistake(error) from error
+        keys = sorted(set(ModelConfig.model_fields) - {"heads"})
+        config: ModelConfig = with_known_keys(
+            model, keys, lambda known: ModelConfig.model_validate({"elements": ("H",), **known})
+        )
         if config.jumps_at_cutoff:
             raise ValueError(
                 "apply_cutoff must be false with the nonlinear_residual block: else the energy "
@@ -137,8 +136,8 @@ class Settings(Section):
 def read_settings(path: str | os.PathLike[str]) -> Settings:
     """Settings from a YAML file; relative paths in it start at its folder.
 
-    Raises MHFFError, in one sentence that names the key and lists the valid ones, for anything that
-    does not fit.
+    Raises MHFFError for anything that does not fit: all mistakes at once, each with its line, its
+    key and the valid ones.
     """
     source = Path(path)
     content = read_yaml(source, "a training configuration in YAML")
@@ -150,7 +149,7 @@ def read_settings(path: str | os.PathLike[str]) -> Settings:
     try:
         settings = Settings.model_validate(content)
     except ValidationError as error:
-        raise MHFFError(f"'{source}': {mistake(error)}") from error
+        raise mistakes(error, source) from error
     return _with_paths_from(settings, source.resolve().parent)
 
 

@@ -47,15 +47,17 @@ def test_the_architecture_follows_settings_and_data(tmp_path: Path) -> None:
         ({"heads": {"a\x1b[2J": {"files": ["a.extxyz"]}}}, "one line without control characters"),
         (
             {"los": {}},
-            r"unknown key los; the keys there are name, model, heads, data, loss, optimiser, run$",
+            r"config\.yaml', line 5: unknown key los; the nearest is loss, and the keys there are "
+            r"name, model, heads, data, loss, optimiser, run$",
         ),
         (
             {"loss": {"force": 1}},
-            r"unknown key loss\.force; the keys there are energy, forces, stress, delta$",
+            r"unknown key loss\.force; the nearest is forces, and the keys there are energy, "
+            r"forces, stress, delta$",
         ),
         (
             {"model": {"channels": 8}},
-            r"unknown key model\.channels; the keys there are .*n_channels",
+            r"unknown key model\.channels; the nearest is n_channels, and the keys there are agn",
         ),
         ({"model": {"heads": ["a"]}}, r"unknown key model\.heads;"),
         (
@@ -64,7 +66,7 @@ def test_the_architecture_follows_settings_and_data(tmp_path: Path) -> None:
         ),
         (
             {"model": {"hidden_lmax": 4}},
-            r"model\.hidden_lmax \(4\) cannot exceed l_max \(3\); correct it$",
+            r"model: hidden_lmax \(4\) cannot exceed l_max \(3\); correct it$",
         ),
         (
             {"model": {"apply_cutoff": True}},
@@ -105,6 +107,42 @@ def test_mistakes(tmp_path: Path, change: dict[str, Any], sentence: str) -> None
     with pytest.raises(MHFFError, match=sentence) as caught:
         read_settings(save(tmp_path, MINIMAL | change))
     assert "\n" not in str(caught.value)
+
+
+def test_all_mistakes_at_once_each_with_its_line(tmp_path: Path) -> None:
+    content = """
+heads:
+  materials:
+    files: [a.extxyz]
+    weigth: 2
+    keys: {xyz: E, charge: 3}
+  molecules: {weight: -1}
+model:
+  channels: 8
+  n_layers: 0
+lr: 0.1
+run:
+  device: tpu
+  batch_size: 0
+"""
+    with pytest.raises(MHFFError) as caught:
+        read_settings(save(tmp_path, content))
+    title, *lines = str(caught.value).splitlines()
+    assert title.endswith("config.yaml' has 10 mistakes:")
+    beginnings = [
+        "line 5: unknown key heads.materials.weigth; the nearest is weight, and the keys there",
+        "line 6: unknown key heads.materials.keys.xyz; the keys there are energy, forces",
+        "line 6: heads.materials.keys.charge: expected a name, a list of names or null, got 3;",
+        "line 7: missing key heads.molecules.files; add it",
+        "line 7: heads.molecules.weight: input should be greater than 0, got -1; correct it",
+        "line 9: unknown key model.channels; the nearest is n_channels, and the keys there are",
+        "line 10: model.n_layers: input should be greater than or equal to 1, got 0; correct it",
+        "line 11: unknown key lr; the keys there are name, model",
+        "line 13: run.device: string should match pattern",
+        "line 14: run.batch_size: input should be greater than or equal to 1, got 0; correct it",
+    ]
+    for line, beginning in zip(lines, beginnings, strict=True):
+        assert line.startswith(f"  {beginning}")
 
 
 @pytest.mark.parametrize(
