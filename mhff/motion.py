@@ -51,6 +51,10 @@ class Geometry:
         self.positions = positions.copy()
         self.cell = cell.copy()
         self.pbc = pbc.copy()
+        self.lattice = cell[pbc]
+        # compared at every step, and numpy's comparison of small arrays takes ten times as long
+        self._cell_bytes = cell.tobytes()
+        self._pbc_bytes = pbc.tobytes()
 
     @cached_property
     def inverse(self) -> np.ndarray:
@@ -68,16 +72,21 @@ class Geometry:
         """Lattice vectors that lead from the cell to each atom, `[n, n_periodic]`."""
         return np.floor(self.positions @ self.inverse)
 
+    @cached_property
+    def offsets(self) -> np.ndarray:
+        """Vectors from atoms' images in the cell to the atoms, `[n, 3]`, A."""
+        return self.images @ self.lattice
+
     def motion_to(self, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -> Motion | None:
         """The way to another geometry.
 
         None for another number of atoms, other periodic directions, or quite another cell; where
         directions are open, any other cell, because nothing says how it was deformed.
         """
-        if len(positions) != len(self.positions) or not np.array_equal(pbc, self.pbc):
+        if len(positions) != len(self.positions) or pbc.tobytes() != self._pbc_bytes:
             return None
-        if np.array_equal(cell, self.cell):
-            return self._motion(positions - self.positions, 1.0, self.cell[pbc])
+        if cell.tobytes() == self._cell_bytes:
+            return self._motion(positions - self.positions, 1.0, self.lattice)
         if not (pbc.all() and np.isfinite(cell).all() and np.linalg.det(cell)):
             return None
         basis = np.rint(cell @ self.inverse)
@@ -94,7 +103,7 @@ class Geometry:
         if not self.half_height < farthest < float("inf"):
             return Motion(stretch, farthest, lattice, None)
         crossings = np.rint(moved @ self.inverse)
-        farthest = _longest(moved - crossings @ self.cell[self.pbc])
+        farthest = _longest(moved - crossings @ self.lattice)
         return Motion(stretch, farthest, lattice, crossings)
 
 

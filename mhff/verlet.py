@@ -62,7 +62,7 @@ class VerletList:
         search = _search(Geometry(positions, cell, pbc), self.r_max, skin, self.device)
         self.n_builds += 1
         self._searches = (search, *self._searches[: KEPT_SEARCHES - 1])
-        return self._edges(search, positions, cell[pbc], None)
+        return self._edges(search, positions, search.geometry.lattice, None)
 
     def known_edges(self, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -> Edges | None:
         """The same without a search; None if no list holds there."""
@@ -91,11 +91,15 @@ class VerletList:
         crossings: np.ndarray | None,
     ) -> Edges:
         """Edges at positions where a search holds; `lattice` and `crossings` as in `Motion`."""
-        images = search.geometry.images
+        geometry = search.geometry
+        offsets = geometry.offsets
+        shifts = search.shifts
+        if lattice is not geometry.lattice:
+            offsets = geometry.images @ lattice
+            shifts = torch.from_numpy(search.images @ lattice).to(self.device)
         if crossings is not None:
-            images = images + crossings
-        where = torch.from_numpy(positions - images @ lattice).to(self.device)
-        shifts = torch.from_numpy(search.images @ lattice).to(self.device)
+            offsets = offsets + crossings @ lattice
+        where = torch.from_numpy(positions - offsets).to(self.device)
         vectors, index, n_too_close = self.near(
             where, search.pairs, shifts, self.r_max, MIN_DISTANCE
         )
@@ -119,12 +123,13 @@ class _Search:
     """Sender, receiver and image of the sender, `[3, P]`, int32."""
     images: np.ndarray
     """By how many lattice vectors each image is shifted, `[n_images, n_periodic]`."""
+    shifts: torch.Tensor
+    """The same in the cell of the search, `[n_images, 3]`, A."""
 
 
 def _search(geometry: Geometry, r_max: float, skin: float, device: torch.device | str) -> _Search:
     """All pairs within `r_max` + `skin`."""
-    lattice = geometry.cell[geometry.pbc]
-    inside = geometry.positions - geometry.images @ lattice
+    inside = geometry.positions - geometry.offsets
     sender, receiver, shifts = neighbour_pairs(inside, geometry.cell, geometry.pbc, r_max + skin)
     pairs = np.zeros((3, len(sender)), dtype=np.int32)
     pairs[0] = sender
@@ -132,7 +137,8 @@ def _search(geometry: Geometry, r_max: float, skin: float, device: torch.device 
     images = np.zeros((1, 0))
     for shift in shifts:
         pairs[2], images = _numbered(pairs[2], images, shift)
-    return _Search(geometry, skin, torch.from_numpy(pairs).to(device), images)
+    vectors = torch.from_numpy(images @ geometry.lattice).to(device)
+    return _Search(geometry, skin, torch.from_numpy(pairs).to(device), images, vectors)
 
 
 def _numbered(
