@@ -17,10 +17,18 @@ from rich.text import Text
 from mhff.errors import listing, printable
 from mhff.evaluator import ModelSource
 from mhff.filekinds import Description, SourceFile, kind_of, read_source
+from mhff.heads import E0sKind
 from mhff.modelfile import UNITS, Model, from_bytes
 from mhff.tensorfile import FORMAT_VERSION
 
 UNKNOWN = "unknown"
+E0S_WORDS = {
+    E0sKind.ISOLATED: "isolated atoms",
+    E0sKind.GIVEN: "given",
+    E0sKind.LEAST_SQUARES: "least squares",
+    E0sKind.UNKNOWN: UNKNOWN,
+}
+"""Origin of a head's E0s, in words."""
 DISPERSION_WORDS = {True: "included", False: "not included", None: UNKNOWN}
 """Whether a head's training energies contain dispersion, in words."""
 
@@ -158,6 +166,7 @@ def _energy_table(heads: Sequence[Mapping[str, Any]], elements: Sequence[str]) -
     table = _table("element")
     for head in heads:
         table.add_column(Text(head["name"]), justify="right")
+    table.add_row("kind", *(E0S_WORDS[head["e0s_kind"]] for head in heads))
     for element in elements:
         table.add_row(element, *(f"{head['E0s'][element]:.6f}" for head in heads))
     return table

@@ -8,6 +8,7 @@ interpolates between levels of theory.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
 from typing import Annotated, Any, overload
 
 import torch
@@ -29,6 +30,18 @@ HeadSpec = str | Mapping[str, float]
 """A head's name, or weights by head name that sum to 1."""
 
 
+class E0sKind(StrEnum):
+    """The origin of a head's energies of isolated atoms, the E0s."""
+
+    ISOLATED = "isolated"
+    """Isolated atoms among the data."""
+    GIVEN = "given"
+    """Numbers in the configuration."""
+    LEAST_SQUARES = "least_squares"
+    """Fitted to the energies of the training structures: not energies of atoms."""
+    UNKNOWN = "unknown"
+
+
 class Head(BaseModel):
     """A head's level of theory, training data, licence and citation."""
 
@@ -41,6 +54,7 @@ class Head(BaseModel):
     domain: Note = "unknown"
     elements: tuple[Note, ...] = ()
     """Elements in this head's training data; empty if unknown."""
+    e0s_kind: E0sKind = E0sKind.UNKNOWN
     licence: Note = "unknown"
     citation: Note = ""
 

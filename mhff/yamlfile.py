@@ -1,6 +1,6 @@
 """YAML files that users write: no key twice, no unknown key, and one sentence for every mistake.
 
-All mistakes of a file are told at once, each with its line.
+One exception lists all mistakes of a file, each with its line.
 """
 
 from __future__ import annotations

@@ -13,14 +13,13 @@ from mhff.data.batch import Batch, sample
 from mhff.data.keys import KeySetting
 from mhff.data.notes import unread_labels, unused_state
 from mhff.data.reading import LabelledStructure, check_found, read_structures
+from mhff.data.reference import ReferenceEnergies, reference_energies
 from mhff.data.split import PARTS, Part, split
 from mhff.data.statistics import (
-    check_E0s,
     elements_of,
     energy_shift,
     first_with,
     force_scale,
-    isolated_energies,
 )
 from mhff.errors import MHFFError, listing, located
 from mhff.files import read_file, sha256
@@ -36,8 +35,7 @@ class HeadData:
 
     name: str
     settings: HeadSettings
-    E0s: dict[str, float]
-    """Energies of isolated atoms, eV, by chemical symbol."""
+    reference: ReferenceEnergies
     parts: dict[Part, list[LabelledStructure]]
     """Structures for training, validation and test, without isolated atoms."""
     checksums: dict[str, str]
@@ -65,6 +63,7 @@ class HeadData:
         return [
             f"head {self.name}: {len(self.structures)} structures ({parts}), {forces} with forces, "
             f"{stress} with stress",
+            *(f"head {self.name}: {line}" for line in self.reference.describe()),
             *(f"head {self.name}: {note}" for note in notes),
         ]
 
@@ -76,6 +75,7 @@ class HeadData:
             dispersion=self.settings.dispersion,
             domain=self.settings.domain,
             elements=elements_of(self.parts["train"]),
+            e0s_kind=self.reference.kind,
             licence=self.settings.licence,
             citation=self.settings.citation,
         )
@@ -85,7 +85,7 @@ def read_head(name: str, settings: Settings) -> HeadData:
     """Read and divide a head's files.
 
     Raises MHFFError for what `read_structures` refuses, labels that no structure has, structures of
-    another head, no structures to train on, and elements without an isolated atom.
+    another head, no structures to train on, and elements without E0.
     """
     head = settings.heads[name]
     _check_file_names(name, head.files)
@@ -97,8 +97,6 @@ def read_head(name: str, settings: Settings) -> HeadData:
         structures += read
     with located(f"head '{name}'"):
         check_found(structures, sorted({"forces", *head.keys.chosen}), head.keys, setting)
-        E0s = isolated_energies(structures)
-        check_E0s(E0s, structures)
     parts = split(
         (item for item in structures if not item.is_isolated_atom),
         settings.data.valid,
@@ -109,8 +107,10 @@ def read_head(name: str, settings: Settings) -> HeadData:
             f"head '{name}' has no structures to train on in {listing(head.files)}; add some that "
             "are not isolated atoms"
         )
+    with located(f"head '{name}'"):
+        reference = reference_energies(head.e0s, structures, parts["train"])
     checksums = {path.name: sha256(read_file(path)) for path in head.files}
-    return HeadData(name, head, E0s, parts, checksums)
+    return HeadData(name, head, reference, parts, checksums)
 
 
 def _key_setting(head: str) -> KeySetting:
@@ -184,15 +184,15 @@ def mean_neighbours(samples: Sequence[Batch]) -> float:
 def initial_network(config: ModelConfig, heads: Sequence[HeadData], seed: int) -> MACE:
     """A network with random weights, and with E0s, scale and shift of each head's data.
 
-    A head's E0 is 0 for an element without an isolated atom; none of its structures has that
-    element.
+    A head's E0 is 0 for an element that none of its structures has, unless it is given.
     """
     network = MACE(config, seed=seed)
     reference = network.reference_energies
     for column, head in enumerate(heads):
         train = head.parts["train"]
-        E0s = [head.E0s.get(element, 0.0) for element in config.elements]
+        energies = head.reference.energies
+        E0s = [energies.get(element, 0.0) for element in config.elements]
         reference.E0s[column] = torch.tensor(E0s, dtype=torch.float64)
         reference.scale[column] = force_scale(train)
-        reference.shift[column] = energy_shift(train, head.E0s)
+        reference.shift[column] = energy_shift(train, energies)
     return network

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from mhff import __version__
 from mhff.data.batch import Batch
+from mhff.data.reference import kinds_differ
 from mhff.data.split import PARTS, Part
 from mhff.errors import MHFFError
 from mhff.evaluate.errors import Errors, group_by_head, grouped
@@ -100,6 +101,7 @@ class Run:
     def summary(self) -> list[str]:
         """Lines for the user about the data of each head, and about labels that are not used."""
         lines = [line for head in self.heads for line in head.summary(self.network.config)]
+        lines += kinds_differ({head.name: head.reference for head in self.heads})
         if not self.samples["valid"]:
             lines.append("no structures to validate with: the latest model is kept, not the best")
         return lines

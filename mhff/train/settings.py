@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from mhff.data.keys import Keys
+from mhff.data.reference import E0sSetting
 from mhff.errors import MHFFError, listing
 from mhff.heads import HeadName, Note
 from mhff.model.config import ModelConfig
@@ -30,6 +31,7 @@ class HeadSettings(Section):
     weight: float = Field(default=1.0, gt=0)
     """Weight of this head's structures in the loss."""
     keys: Keys = Keys()
+    e0s: E0sSetting = "isolated"
 
 
 class DataSettings(Section):

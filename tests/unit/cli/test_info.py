@@ -12,7 +12,7 @@ from command_line import Here, output_of, refusal_of, run_mhff
 from models import HEADS, random_model
 
 from mhff.describe import describe
-from mhff.heads import Head, Heads
+from mhff.heads import E0sKind, Head, Heads
 from mhff.modelfile import Model
 
 
@@ -29,7 +29,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
             licence="CC-BY-4.0",
         ),
         Head(name="surfaces", dispersion=True, citation="arXiv:2510.25380"),
-        Head(name="molecules"),
+        Head(name="molecules", e0s_kind=E0sKind.LEAST_SQUARES),
     ]
     path = tmp_path_factory.mktemp("models") / "M.mhff"
     Model(network, Heads(heads), {"created": "2026-01-02", "settings": {"epochs": 3}}).save(path)
@@ -82,6 +82,7 @@ def test_tables(path: Path, mhff: Here) -> None:
         "arXiv:2510.25380",
         "epochs=3",
         "nonlinear_residual",
+        "least squares",
     ):
         assert words in out
     for energy in describe(path)["heads"][1]["E0s"].values():

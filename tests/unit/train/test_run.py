@@ -95,6 +95,25 @@ def history(run: Run) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (run.folder / "epochs.jsonl").read_text().splitlines()]
 
 
+def test_the_kind_of_E0s_is_stored_with_each_head(tmp_path: Path) -> None:  # noqa: N802
+    files = {head: {"files": [f"{head}.extxyz"]} for head in E0S}
+    given = {"H": -3.0, "O": -31.0}
+    heads = {"loose": {"e0s": "least_squares"}, "tight": {"e0s": given}}
+    run = Run(configure(tmp_path, heads={head: files[head] | heads[head] for head in E0S}))
+    assert [head.e0s_kind for head in run.model().heads] == ["least_squares", "given"]
+    loose, tight = run.network.reference_energies.E0s.tolist()
+    assert tight == list(given.values())
+    # every cell is H2O2: the sums fit, and the mean energy is left for the shift
+    energies = [item.energy / 4 for item in run.heads[0].parts["train"]]
+    assert sum(loose) / 2 == pytest.approx(np.mean(energies), abs=1e-9)
+    assert run.network.reference_energies.shift[0] == pytest.approx(0, abs=1e-9)
+    said = "\n".join(run.summary())
+    assert "head loose: E0s by least squares, eV: H " in said
+    assert "head loose: the compositions do not determine the E0s of H, O one by one" in said
+    assert "head tight: E0s as given, eV: H -3.0000, O -31.0000" in said
+    assert "E0s of different kinds (loose: least_squares, tight: given)" in said
+
+
 def test_the_loss_falls(finished: Run) -> None:
     epochs = history(finished)
     assert [line["epoch"] for line in epochs] == [1, 2, 3]
@@ -314,13 +333,14 @@ def test_the_labels_are_counted(tmp_path: Path) -> None:
     settings = configure(tmp_path)
     edit(tmp_path, "loose", lambda frames: [*frames[:-1], charged(without_forces(frames[-1]))])
     lines = Run(settings).summary()
-    assert len(lines) == 3
+    assert len(lines) == 5
     assert re.fullmatch(
         r"head loose: 24 structures \(\d+ train, \d+ valid, \d+ test\), 23 with forces, 24 with "
         "stress",
         lines[0],
     )
-    assert lines[1].startswith(
+    assert lines[1] == "head loose: E0s of isolated atoms, eV: H -1.0000, O -20.0000"
+    assert lines[2].startswith(
         "head loose: 1 of 24 structures have a total charge other than 0, which this model"
     )
 

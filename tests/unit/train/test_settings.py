@@ -92,10 +92,22 @@ def test_the_architecture_follows_settings_and_data(tmp_path: Path) -> None:
             {"data": {"valid": 0.5, "test": 0.5}},
             r"data: valid \+ test must be less than 1, got 0\.5 \+ 0\.5: no structures",
         ),
+        (
+            {"heads": {"a": {"files": ["x"], "e0s": "average"}}},
+            r"a\.e0s: expected isolated or least_squares, or energies by element, got 'average'",
+        ),
+        (
+            {"heads": {"a": {"files": ["x"], "e0s": {"Hx": 1}}}},
+            r"heads\.a\.e0s: expected chemical symbols, got Hx; correct it$",
+        ),
+        (
+            {"heads": {"a": {"files": ["x"], "e0s": {"H": "x", "O": float("nan")}}}},
+            r"heads\.a\.e0s: expected energies in eV, got x, nan; correct it$",
+        ),
         ({"heads": {"a": {}}}, r"missing key heads\.a\.files; add it"),
         (
             {"heads": {"a": {"files": ["x"], "weigth": 2}}},
-            r"unknown key heads\.a\.weigth; .*weight, keys$",
+            r"unknown key heads\.a\.weigth; .*weight, keys, e0s$",
         ),
         (
             {"heads": {"a": {"files": ["x"], "keys": {"e": "E"}}}},

@@ -1,0 +1,129 @@
+"""Reference energies (E0s) of a head: from isolated atoms, given, or by least squares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Annotated, Any
+
+import numpy as np
+from ase.data import atomic_numbers
+from pydantic import BeforeValidator
+
+from mhff.data.reading import LabelledStructure
+from mhff.data.statistics import check_E0s, elements_of, first_with, isolated_energies
+from mhff.errors import MHFFError, listing
+from mhff.heads import E0sKind
+
+NOT_DETERMINED = 1e-6
+"""Component in the null space of the compositions above which a fit leaves an E0 open."""
+
+
+def _setting(value: Any) -> Any:
+    """The setting `e0s`; for a validator, which turns the ValueError into a sentence."""
+    words = (E0sKind.ISOLATED.value, E0sKind.LEAST_SQUARES.value)
+    if isinstance(value, str) and value in words:
+        return value
+    if not isinstance(value, dict) or not value:
+        raise ValueError(f"expected {' or '.join(words)}, or energies by element, got {value!r}")
+    unknown = [symbol for symbol in value if atomic_numbers.get(symbol, 0) == 0]
+    if unknown:
+        raise ValueError(f"expected chemical symbols, got {listing(unknown)}")
+    numbers = [isinstance(energy, int | float) and isfinite(energy) for energy in value.values()]
+    if not all(numbers):
+        raise ValueError(f"expected energies in eV, got {listing(value.values())}")
+    return {symbol: float(energy) for symbol, energy in value.items()}
+
+
+Energies = dict[str, float]
+E0sSetting = Annotated[str | Energies, BeforeValidator(_setting)]
+"""`isolated`, `least_squares`, or energies, eV, by chemical symbol."""
+
+
+@dataclass(frozen=True)
+class ReferenceEnergies:
+    """A head's E0s, eV, by chemical symbol."""
+
+    energies: dict[str, float]
+    kind: E0sKind
+    undetermined: tuple[str, ...] = ()
+    """Elements whose E0s the fitted compositions leave open; only their sums have a meaning."""
+
+    def describe(self) -> list[str]:
+        """Sentences for the user."""
+        values = listing(f"{symbol} {value:.4f}" for symbol, value in self.energies.items())
+        lines = [f"E0s {WORDS[self.kind]}, eV: {values}"]
+        if self.undetermined:
+            lines.append(
+                f"the compositions do not determine the E0s of {listing(self.undetermined)} one by "
+                "one: the model is not to be used for other compositions of these elements"
+            )
+        return lines
+
+
+WORDS = {
+    E0sKind.ISOLATED: "of isolated atoms",
+    E0sKind.GIVEN: "as given",
+    E0sKind.LEAST_SQUARES: "by least squares",
+}
+"""The kind in a sentence."""
+
+
+def reference_energies(
+    setting: str | Energies,
+    structures: Sequence[LabelledStructure],
+    train: Sequence[LabelledStructure],
+) -> ReferenceEnergies:
+    """E0s for all elements of a head's structures, which include isolated atoms.
+
+    Least squares fit the training structures alone. Raises MHFFError for an element without E0.
+    """
+    if setting == E0sKind.LEAST_SQUARES:
+        return fitted(structures, train)
+    if isinstance(setting, str):
+        E0s = isolated_energies(structures)
+        check_E0s(E0s, structures)
+        return ReferenceEnergies(E0s, E0sKind.ISOLATED)
+    missing = [element for element in elements_of(structures) if element not in setting]
+    if missing:
+        raise MHFFError(
+            f"e0s gives no energy for {listing(missing)} ({first_with(missing[0], structures)}, "
+            f"for example), only for {listing(setting)}; add it"
+        )
+    return ReferenceEnergies(dict(setting), E0sKind.GIVEN)
+
+
+def fitted(
+    structures: Sequence[LabelledStructure], train: Sequence[LabelledStructure]
+) -> ReferenceEnergies:
+    """The E0s that minimise the squared errors of (E - sum of E0s) / N of the training structures.
+
+    Of all solutions the one with the smallest E0s. Raises MHFFError for an element of `structures`
+    that no training structure has.
+    """
+    elements = elements_of(structures)
+    missing = [element for element in elements if element not in elements_of(train)]
+    if missing:
+        raise MHFFError(
+            f"no training structure has {listing(missing)} "
+            f"({first_with(missing[0], structures)} is in another part), so least squares cannot "
+            "give their E0s; add structures, or give e0s as energies by element"
+        )
+    symbols = [item.atoms.get_chemical_symbols() for item in train]
+    fractions = np.array([[each.count(e) / len(each) for e in elements] for each in symbols])
+    per_atom = np.array([item.energy / len(item.atoms) for item in train])
+    E0s, _, rank, _ = np.linalg.lstsq(fractions, per_atom, rcond=1e-9)
+    null_space = np.linalg.svd(fractions)[2][rank:]
+    is_open = np.abs(null_space).max(axis=0, initial=0.0) > NOT_DETERMINED
+    undetermined = tuple(e for e, each in zip(elements, is_open, strict=True) if each)
+    energies = dict(zip(elements, E0s.tolist(), strict=True))
+    return ReferenceEnergies(energies, E0sKind.LEAST_SQUARES, undetermined)
+
+
+def kinds_differ(heads: Mapping[str, ReferenceEnergies]) -> list[str]:
+    """A sentence if the E0s of the heads are of different kinds."""
+    if len({reference.kind for reference in heads.values()}) < 2:
+        return []
+    kinds = listing(f"{name}: {reference.kind}" for name, reference in heads.items())
+    return [f"E0s of different kinds ({kinds}): do not compare total energies of these heads"]
