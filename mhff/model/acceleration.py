@@ -15,7 +15,7 @@ kernels are made here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -25,12 +25,14 @@ from mhff.model.convolution import Convolution
 from mhff.model.coupling import convolution_paths
 from mhff.model.mace import MACE
 from mhff.model.product import Product
-from mhff.ops.contraction import contraction_operator
+from mhff.ops.contraction import contract_sets_by_operator
 from mhff.ops.convolution import convolution_operator
 from mhff.ops.cpu.build import CompilerError, build, why_not
+from mhff.ops.cpu.contraction import KernelContraction
 from mhff.ops.cpu.convolution import KernelConvolution
 from mhff.ops.cpu.library import load
-from mhff.ops.shapes import ContractionShape, ConvolutionShape, GeometryShape
+from mhff.ops.registration import Call
+from mhff.ops.shapes import ContractionShape, ConvolutionShape, GeometryShape, Shape
 
 
 def use_operators(network: nn.Module) -> None:
@@ -39,31 +41,47 @@ def use_operators(network: nn.Module) -> None:
         if isinstance(module, Convolution):
             module.operator = convolution_operator
         elif isinstance(module, Product):
-            module.operator = contraction_operator
+            module.operator = contract_sets_by_operator
 
 
 def use_kernels(network: MACE, device: torch.device, folder: Path) -> str:
-    """Let a network's convolutions run in kernels, in its present precision.
+    """Let a network's convolutions and contractions run in kernels, in its present precision.
 
     Compiles them in seconds unless `folder` has them. Returns why they stay in plain torch, as
     "because ...", or "".
     """
-    layers = range(network.config.n_layers)
+    config = network.config
+    layers = range(config.n_layers)
     if device.type != "cpu":
         return f"because kernels for training run on CPUs only, not on {device}"
-    reason = why_not(network.config.edge_channels(layer) for layer in layers)
+    reason = why_not([config.n_channels, *(config.edge_channels(layer) for layer in layers)])
     if reason:
         return reason
-    shapes = {f"convolution_{layer}": convolution_shape(network, layer) for layer in layers}
+    shapes = training_shapes(network)
     try:
         library, namespace = build(shapes, network.dtype, folder)
     except CompilerError as error:
         return f"because the C++ compiler could not make kernels ({error})"
-    operators = load(library, namespace, shapes)
-    for layer, name in enumerate(shapes):
-        kernel = KernelConvolution(operators, name, network.dtype)
-        network.layers[layer].interaction.convolution.operator = kernel
+    install(network, load(library, namespace, shapes))
     return ""
+
+
+def install(network: MACE, operators: Mapping[str, Call]) -> None:
+    """Let a network call the operators of its `training_shapes`, made for its present precision."""
+    dtype = network.dtype
+    for index, layer in enumerate(network.layers):
+        convolution = KernelConvolution(operators, f"convolution_{index}", dtype)
+        layer.interaction.convolution.operator = convolution
+        layer.product.operator = KernelContraction(operators, f"contraction_{index}", dtype)
+
+
+def training_shapes(network: MACE) -> dict[str, Shape]:
+    """Shapes of a network's kernels for training, by the names of their operators."""
+    shapes: dict[str, Shape] = {}
+    for layer in range(network.config.n_layers):
+        shapes[f"convolution_{layer}"] = convolution_shape(network, layer)
+        shapes[f"contraction_{layer}"] = contraction_shape(network, layer, trained=True)
+    return shapes
 
 
 def geometry_shape(network: MACE) -> GeometryShape:
@@ -83,12 +101,13 @@ def convolution_shape(network: MACE, layer: int, mapped: Sequence[int] = ()) -> 
     )
 
 
-def contraction_shape(network: MACE, layer: int) -> ContractionShape:
-    """Shape of the kernel of a layer's symmetric contraction."""
+def contraction_shape(network: MACE, layer: int, trained: bool = False) -> ContractionShape:
+    """Shape of the kernel of a layer's symmetric contraction; `trained`: see `ContractionShape`."""
     config = network.config
     return ContractionShape(
         monomials=network.constants[f"product.{layer}.monomials"],
         rows=network.constants[f"product.{layer}.rows"],
         dim=(config.l_max + 1) ** 2,
         channels=config.n_channels,
+        trained=trained,
     )

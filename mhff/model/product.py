@@ -11,7 +11,7 @@ from torch.nn import functional
 from mhff.model.config import ModelConfig
 from mhff.model.exact import ExactConstants
 from mhff.model.layers import PackedLinear, add_degrees, normal, pack_degrees, split_degrees
-from mhff.ops.contraction import Contract, symmetric_contraction
+from mhff.ops.contraction import ContractSets, contract_sets
 
 
 class Product(ExactConstants):
@@ -41,7 +41,7 @@ class Product(ExactConstants):
         channels = config.n_channels
         n_degrees = config.output_lmax(layer) + 1
         n_sets = 1 if config.agnostic_product else len(config.elements)
-        self.operator: Contract = symmetric_contraction
+        self.operator: ContractSets = contract_sets
         self.add_constant("monomials", basis["monomials"])
         self.add_constant("basis", basis["basis"])
         self.add_constant(
@@ -60,7 +60,5 @@ class Product(ExactConstants):
         `species [n_local]`.
         """
         coefficients = torch.matmul(self.basis, self.weights)
-        if coefficients.shape[0] > 1:
-            coefficients = coefficients.index_select(0, species)
-        products = self.operator(a, coefficients, self.monomials, self.row_sum)
+        products = self.operator(a, coefficients, species, self.monomials, self.row_sum)
         return pack_degrees(add_degrees(self.linear(split_degrees(products)), skip))

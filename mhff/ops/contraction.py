@@ -2,14 +2,16 @@
 
     B[n, M, c] = sum_(monomials q of M) coefficients[., q, c] prod_(k in q) features[n, k, c]
 
-`symmetric_contraction` is the plain torch reference with any number of derivatives (training).
-`mhff::symmetric_contraction` is the same as one operator with a hand-derived adjoint (inference):
-compiled programs keep it as a single node, and kernels take its place.
+`symmetric_contraction` is the plain torch reference with any number of derivatives (training);
+`contract_sets` is the same for coefficients of each element, as a network has them.
+`mhff::symmetric_contraction` is one operator with a hand-derived adjoint (inference): compiled
+programs keep it as a single node, and kernels take its place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
 import torch
 
@@ -21,6 +23,52 @@ ATOMS_AT_ONCE = 8
 
 Contract = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 """Signature of `symmetric_contraction`: the function itself, or the operator."""
+
+
+class ContractSets(Protocol):
+    """Signature of `contract_sets`: the function itself, by an operator, or a kernel."""
+
+    def __call__(
+        self,
+        features: torch.Tensor,
+        coefficients: torch.Tensor,
+        species: torch.Tensor,
+        monomials: torch.Tensor,
+        row_sum: torch.Tensor,
+    ) -> torch.Tensor:
+        """See `contract_sets`."""
+        ...
+
+
+def contract_sets(
+    features: torch.Tensor,
+    coefficients: torch.Tensor,
+    species: torch.Tensor,
+    monomials: torch.Tensor,
+    row_sum: torch.Tensor,
+) -> torch.Tensor:
+    """Products `[n, rows, channels]` with sets of coefficients.
+
+    `coefficients [n_sets, Q, channels]`: one set for all atoms, or one for each element; `species
+    [n]`. For the rest see `symmetric_contraction`.
+    """
+    return symmetric_contraction(features, _of_atoms(coefficients, species), monomials, row_sum)
+
+
+def contract_sets_by_operator(
+    features: torch.Tensor,
+    coefficients: torch.Tensor,
+    species: torch.Tensor,
+    monomials: torch.Tensor,
+    row_sum: torch.Tensor,
+) -> torch.Tensor:
+    """`contract_sets` through `contraction_operator`."""
+    return contraction_operator(features, _of_atoms(coefficients, species), monomials, row_sum)
+
+
+def _of_atoms(coefficients: torch.Tensor, species: torch.Tensor) -> torch.Tensor:
+    """Coefficients of each atom, or the only set."""
+    return coefficients.index_select(0, species) if coefficients.shape[0] > 1 else coefficients
 
 
 def symmetric_contraction(

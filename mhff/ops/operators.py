@@ -15,6 +15,7 @@ import torch
 from mhff.ops.flat import split_flat
 from mhff.ops.registration import Call, Inputs, Operator
 from mhff.ops.shapes import ContractionShape, ConvolutionShape, GeometryShape, Shape
+from mhff.ops.training_operators import add_to, trained_contraction
 
 EDGES = ("harmonics", "edge_index", "order", "begin")
 """Edges and, for each receiver, which of them it has (`sort_edges`)."""
@@ -34,7 +35,7 @@ def operators_of(shape: Shape) -> tuple[Operator, ...]:
     if isinstance(shape, GeometryShape):
         return geometry(shape)
     if isinstance(shape, ContractionShape):
-        return contraction(shape)
+        return trained_contraction(shape) if shape.trained else contraction(shape)
     return weighted_convolution(shape) if shape.per_edge else tabulated_convolution(shape)
 
 
@@ -113,11 +114,11 @@ def weighted_convolution(shape: ConvolutionShape) -> tuple[Operator, ...]:
             if cotangent is None:  # a first layer's features do not depend on positions
                 continue
             gradient, *others = (inputs | {exchanged: cotangent}).values()
-            _add(total, "gradient", call("")(*others))
+            add_to(total, "gradient", call("")(*others))
             found = zip(linear, call("_adjoint")(gradient, *others), strict=True)
             for name, derivative in found:
                 if name != exchanged:
-                    _add(total, name, derivative)
+                    add_to(total, name, derivative)
         return total
 
     return (
@@ -274,7 +275,3 @@ def _messages(widths: Sequence[int]) -> Callable[[Inputs], torch.Tensor]:
     """Flat messages with this many channels of each degree."""
     size = sum((2 * degree + 1) * width for degree, width in enumerate(widths))
     return lambda x: x.features.new_empty((x.begin.shape[0] - 1) * size)
-
-
-def _add(totals: dict[str, torch.Tensor], name: str, term: torch.Tensor) -> None:
-    totals[name] = totals[name] + term if name in totals else term

@@ -159,6 +159,8 @@ class ContractionShape:
     dim: int
     """Components of the features, (l_max + 1)^2."""
     channels: int
+    trained: bool = False
+    """Whether kernels have gradients of the coefficients and second derivatives."""
 
     @cached_property
     def n_rows(self) -> int:

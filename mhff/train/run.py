@@ -107,7 +107,7 @@ class Run:
         return lines
 
     def _use_kernels(self) -> str:
-        """Let convolutions run in kernels if possible; returns a line for the user."""
+        """Let the network run in kernels if possible; returns a line for the user."""
         device = torch.device(self.settings.run.device)
         reason = (
             use_kernels(self.network, device, kernel_folder())
@@ -115,9 +115,9 @@ class Run:
             else "as asked"
         )
         return (
-            f"convolutions run in plain torch, {reason}"
+            f"the network runs in plain torch, {reason}"
             if reason
-            else "convolutions run in kernels made for this model"
+            else "the network runs in kernels made for this model"
         )
 
     def _trainer(self, callbacks: list[Any]) -> Trainer:

@@ -90,7 +90,7 @@ class RunSettings(Section):
     device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
     dtype: Literal["float32", "float64"] = "float32"
     kernels: bool = True
-    """Whether convolutions run in compiled kernels, on CPUs with a C++ compiler."""
+    """Whether training runs in compiled kernels, on CPUs with a C++ compiler."""
 
 
 class Settings(Section):

@@ -19,7 +19,7 @@ import torch
 
 from mhff.errors import MHFFError
 from mhff.files import sha256
-from mhff.ops.cpu.code import CpuTarget, program_code
+from mhff.ops.cpu.code import CpuTarget, includes, program_code
 from mhff.ops.cpu.requirements import COMPILER, STABLE_TORCH
 from mhff.ops.shapes import Shape
 
@@ -70,7 +70,7 @@ def build(
     if vector_bytes == 64:
         flags += ("-mprefer-vector-width=512",)
     target = CpuTarget(dtype, vector_bytes)
-    headers = "".join(path.read_text() for path in sorted(HEADERS.glob("*.h")))
+    headers = "".join(path.read_text() for path in _headers(shapes))
     content = "\0".join([program_code(shapes, target, ""), headers, macros, *flags])
     namespace = "mhff_" + sha256(content.encode())[:16]
     library = folder / f"{namespace}.so"
@@ -85,6 +85,12 @@ def build(
             "folder that you can write to"
         ) from error
     return library, namespace
+
+
+def _headers(shapes: Mapping[str, Shape]) -> list[Path]:
+    """Headers that a library depends on: all in the folders of those that its code includes."""
+    folders = dict.fromkeys((HEADERS / name).parent for name in includes(shapes))
+    return [path for folder in folders for path in sorted(folder.glob("*.h"))]
 
 
 def _vector_bytes(macros: str) -> int:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 
 from mhff.ops.cpu.polynomial_code import polynomial_code
+from mhff.ops.cpu.training_code import training_code
 from mhff.ops.operators import COMMON, operators_of
 from mhff.ops.registration import Operator
 from mhff.ops.shapes import ContractionShape, ConvolutionShape, GeometryShape, Shape
@@ -58,7 +59,7 @@ def program_code(shapes: Mapping[str, Shape], target: CpuTarget, namespace: str)
     ]
     return "\n".join(
         [
-            '#include "operators.h"',
+            *(f'#include "{header}"' for header in includes(shapes)),
             "namespace mhff {",
             f"static_assert(taps == {TAPS});",
             *structs,
@@ -75,6 +76,14 @@ def program_code(shapes: Mapping[str, Shape], target: CpuTarget, namespace: str)
             "",
         ]
     )
+
+
+def includes(shapes: Mapping[str, Shape]) -> list[str]:
+    """Headers of a file for these shapes; those of training add nothing to other libraries."""
+    trained = any(
+        isinstance(shape, ContractionShape) and shape.trained for shape in shapes.values()
+    )
+    return ["operators.h", *(["training/contraction.h"] if trained else [])]
 
 
 def _common_functions(target: CpuTarget) -> dict[str, tuple[Operator, str]]:
@@ -100,7 +109,7 @@ def _method(name: str, shape: Shape, operator: Operator) -> str:
     if isinstance(shape, GeometryShape):
         family = "GeometryOperators"
     elif isinstance(shape, ContractionShape):
-        family = "ContractionOperators"
+        family = "TrainedContractionOperators" if shape.trained else "ContractionOperators"
     else:
         family = "WeightedOperators" if shape.per_edge else "TabulatedOperators"
     return f"{family}<mhff::{name}>::{operator.suffix.removeprefix('_') or 'forward'}"
@@ -187,7 +196,7 @@ def _contraction(shape: ContractionShape) -> list[str]:
     return [
         _integers(channels=shape.channels, dim=shape.dim, n_rows=shape.n_rows, n_terms=len(order)),
         _array("int", "order", order),
-        *polynomial_code(shape),
+        *(training_code(shape) if shape.trained else polynomial_code(shape)),
     ]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from mhff.errors import MHFFError
+from mhff.ops.cpu.precision import check_precision
 from mhff.ops.flat import split_flat
 from mhff.ops.registration import Call
 
@@ -31,11 +31,7 @@ class KernelConvolution:
         n_local: int,
     ) -> torch.Tensor:
         """See `mhff.ops.convolution.convolution`; raises MHFFError in another precision."""
-        if features.dtype != self.dtype:
-            raise MHFFError(
-                f"this network's kernels were made for {self.dtype}, but it is now in "
-                f"{features.dtype}; call mhff.model.acceleration.use_kernels again"
-            )
+        check_precision(self.dtype, features.dtype)
         edge_index = edge_index.contiguous()
         order, begin = self._sort(edge_index[1], n_local)
         edges = (harmonics.contiguous(), edge_index, order, begin, weights.contiguous())

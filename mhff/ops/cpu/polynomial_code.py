@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from mhff.ops.polynomial import Node, Writer
 from mhff.ops.shapes import ContractionShape
 
@@ -39,15 +41,23 @@ class CppWriter(Writer):
 
 def polynomial_code(shape: ContractionShape) -> list[str]:
     """Functions `row` and `row_adjoint` of every component."""
-    functions = []
+    return [
+        code
+        for row, polynomial, first in numbered(shape)
+        for code in (value_code(row, polynomial, first), _row_adjoint(row, polynomial, first))
+    ]
+
+
+def numbered(shape: ContractionShape) -> Iterator[tuple[int, Node, int]]:
+    """Row and polynomial of every component, and the number of its first coefficient."""
     first = 0
     for row, polynomial in enumerate(shape.polynomials):
-        functions += [_row(row, polynomial, first), _row_adjoint(row, polynomial, first)]
+        yield row, polynomial, first
         first += len(list(polynomial.coefficients()))
-    return functions
 
 
-def _row(row: int, polynomial: Node, first: int) -> str:
+def value_code(row: int, polynomial: Node, first: int) -> str:
+    """Function `row` of a component."""
     writer = CppWriter(first)
     result = writer.value(polynomial)
     arguments = f"Constant<{row}>, const A a, const C c"

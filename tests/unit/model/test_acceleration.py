@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,20 @@ from mhff.atoms import graph_from_atoms
 from mhff.errors import MHFFError
 from mhff.files import kernel_folder
 from mhff.graph import collate
-from mhff.model.acceleration import convolution_shape, use_kernels
+from mhff.model.acceleration import (
+    convolution_shape,
+    install,
+    training_shapes,
+    use_kernels,
+)
 from mhff.model.convolution import Convolution
 from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.model.mace import MACE
+from mhff.ops.contraction import contract_sets
 from mhff.ops.convolution import convolution
 from mhff.ops.cpu import build as build_module
 from mhff.ops.cpu.build import build
+from mhff.ops.cpu.contraction import KernelContraction
 from mhff.ops.cpu.convolution import KernelConvolution
 from mhff.ops.cpu.library import load
 from mhff.train.module import TrainingModule
@@ -181,21 +188,48 @@ def loss_and_gradients(network: MACE) -> tuple[torch.Tensor, dict[str, torch.Ten
     }
 
 
+BLOCKS: dict[str, dict[str, Any]] = {
+    "mh1": {"l_max": 2},
+    "mp": {"l_max": 2},
+    "plain": {"l_max": 2, "hidden_lmax": 0},
+    "density": {"l_max": 1, "hidden_lmax": 1},
+    "three_layers": {"n_channels": 24},
+}
+"""All kinds of interactions and products, small enough to be compiled fast."""
+
+
+@pytest.fixture(scope="module")
+def trained() -> Callable[[str, torch.dtype], Mapping[str, Any]]:
+    """Kernels of each of `BLOCKS`, in one library for each precision."""
+
+    @cache
+    def of_dtype(dtype: torch.dtype) -> Mapping[str, Any]:
+        shapes = {
+            f"{name}_{part}": shape
+            for name, changes in BLOCKS.items()
+            if dtype == torch.float64 or name == SINGLE
+            for part, shape in training_shapes(small(name, **changes)).items()
+        }
+        return load(*build(shapes, dtype, kernel_folder()), shapes)
+
+    def of_block(name: str, dtype: torch.dtype) -> Mapping[str, Any]:
+        return {key.removeprefix(f"{name}_"): call for key, call in of_dtype(dtype).items()}
+
+    return of_block
+
+
 @pytest.mark.parametrize(
     ("name", "dtype", "tolerance"),
     [
-        *((name, torch.float64, ROUNDING) for name in NAMES),
+        *((name, torch.float64, ROUNDING) for name in BLOCKS),
         (SINGLE, torch.float32, SINGLE_PRECISION),
     ],
 )
 def test_training_has_the_same_loss_and_gradients(
-    operators: Callable[..., Any], name: str, dtype: torch.dtype, tolerance: Tolerance
+    trained: Callable[..., Any], name: str, dtype: torch.dtype, tolerance: Tolerance
 ) -> None:
-    plain, network = (small(name).to(dtype) for _ in range(2))
-    for layer in range(network.config.n_layers):
-        network.layers[layer].interaction.convolution.operator = KernelConvolution(
-            operators(dtype), f"{name}_{layer}", dtype
-        )
+    plain, network = (small(name, **BLOCKS[name]).to(dtype) for _ in range(2))
+    install(network, trained(name, dtype))
     (expected, gradients), (found, ours) = loss_and_gradients(plain), loss_and_gradients(network)
     assert_close_to_scale(found, expected, tolerance)
     assert ours.keys() == gradients.keys()
@@ -206,10 +240,9 @@ def test_training_has_the_same_loss_and_gradients(
 def test_a_network_gets_kernels_once(monkeypatch: pytest.MonkeyPatch) -> None:
     network = small("mh1", l_max=1, edge_lmax=1)
     assert use_kernels(network, CPU, kernel_folder()) == ""
-    assert all(
-        isinstance(layer.interaction.convolution.operator, KernelConvolution)
-        for layer in network.layers
-    )
+    for layer in network.layers:
+        assert isinstance(layer.interaction.convolution.operator, KernelConvolution)
+        assert isinstance(layer.product.operator, KernelContraction)
     monkeypatch.setattr(build_module, "_compile", partial(pytest.fail, "compiled again"))
     assert use_kernels(small("mh1", l_max=1, edge_lmax=1), CPU, kernel_folder()) == ""
 
@@ -229,10 +262,11 @@ def test_why_a_network_gets_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     def reason(of: MACE = network, device: str = "cpu") -> str:
         return use_kernels(of, torch.device(device), tmp_path)
 
-    assert (
-        reason(small("mh1", n_edge_channels=4))
-        == "because the model's numbers of channels are not multiples of 8"
-    )
+    for changes in ({"n_edge_channels": 4}, {"n_channels": 12}):
+        assert (
+            reason(small("mh1", **changes))
+            == "because the model's numbers of channels are not multiples of 8"
+        )
     assert reason(device="cuda") == "because kernels for training run on CPUs only, not on cuda"
     with monkeypatch.context() as patch:
         patch.setattr(build_module, "COMPILER", "no-such-compiler")
@@ -244,6 +278,7 @@ def test_why_a_network_gets_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         patch.setattr(build_module, "FLAGS", ("-std=c++20", "--no-such-flag"))
         assert "because the C++ compiler could not make kernels (g++: " in reason()
     assert all(layer.interaction.convolution.operator is convolution for layer in network.layers)
+    assert all(layer.product.operator is contract_sets for layer in network.layers)
     assert not list(tmp_path.iterdir())
 
 
@@ -273,9 +308,9 @@ def run(folder: Path, **changes: Any) -> tuple[Run, str]:
 
 def test_a_run_with_kernels_is_the_run_without(tmp_path: Path) -> None:
     fast, said = run(tmp_path)
-    assert "convolutions run in kernels made for this model" in said
+    assert "the network runs in kernels made for this model" in said
     plain, said = run(tmp_path, kernels=False, out="plain")
-    assert "convolutions run in plain torch, as asked" in said
+    assert "the network runs in plain torch, as asked" in said
     assert fast.fingerprint() == plain.fingerprint()
     weights, expected = (
         torch.load(of.folder / CHECKPOINT, weights_only=True)["state_dict"] for of in (fast, plain)
@@ -300,7 +335,7 @@ def test_a_run_without_kernels_continues_with_them(
             run(tmp_path, kernels=False)
     _, said = run(tmp_path, kernels=True)
     assert "continuing from" in said
-    assert "convolutions run in kernels" in said
+    assert "the network runs in kernels" in said
 
 
 def test_a_run_that_cannot_have_kernels_says_so(
@@ -308,4 +343,4 @@ def test_a_run_that_cannot_have_kernels_says_so(
 ) -> None:
     monkeypatch.setattr(build_module, "COMPILER", "no-such-compiler")
     _, said = run(tmp_path, epochs=1)
-    assert said.count("convolutions run in plain torch, because there is no C++ compiler") == 1
+    assert said.count("the network runs in plain torch, because there is no C++ compiler") == 1

@@ -6,11 +6,13 @@ import math
 from types import SimpleNamespace
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mhff.model.coupling import product_basis
 from mhff.ops.cpu.polynomial_code import CppWriter, polynomial_code
+from mhff.ops.cpu.training_code import BackwardWriter, SecondWriter
 from mhff.ops.gpu.contraction_code import TritonWriter
 from mhff.ops.polynomial import Monomial, Node, Writer, multiply_adds, nested
 from mhff.ops.shapes import ContractionShape
@@ -88,6 +90,54 @@ def test_code_computes_value_and_gradient(
             assert names[result] == polynomial.value(variables, coefficients)
     for i in range(N_VARIABLES):
         assert names[f"d{i}"] == 2 * derivative(given_monomials, variables, coefficients, i)
+
+
+@given(monomials(), VARIABLES, VARIABLES)
+def test_code_of_training_computes_derivatives_by_variables_and_coefficients(
+    given_monomials: list[Monomial], variables: list[float], along: list[float]
+) -> None:
+    """Its C++ without types is Python; numbers are integers, so comparisons are exact."""
+    polynomial = nested(given_monomials)
+    order = list(polynomial.coefficients())
+    coefficients = [float(q + 1) for q in range(len(order))]
+    g = 2.0
+
+    def run(writer: BackwardWriter, result: str) -> tuple[float, list[float], list[float]]:
+        d, dc = [0.0] * N_VARIABLES, [0.0] * len(order)
+
+        def add(number: int, value: float) -> None:
+            dc[order[number]] += value
+
+        names = {
+            "a": variables.__getitem__,
+            "v": along.__getitem__,
+            "c": lambda number: coefficients[order[number]],
+            "d": d,
+            "dc": add,
+            "g": g,
+        }
+        lines = [line.removeprefix("V ").replace("V{}", "0.0") for line in writer.lines]
+        exec("\n".join(lines), names)
+        return names[result], d, dc  # type: ignore[return-value]
+
+    backward, second = BackwardWriter(0), SecondWriter(0)
+    value, d, dc = run(backward, backward.backward(polynomial, "g"))
+    assert value == polynomial.value(variables, coefficients)
+    x, c, v = (
+        torch.tensor(numbers, dtype=torch.float64, requires_grad=True)
+        for numbers in (variables, coefficients, along)
+    )
+    terms = [math.prod((x[i] for i in factors), start=c[q]) for factors, q in given_monomials]
+    total = g * sum(terms, (0 * x).sum() + (0 * c).sum())
+    of_x, of_c = torch.autograd.grad(total, (x, c), create_graph=True)
+    assert d == of_x.tolist()
+    assert dc == of_c.tolist()
+    tangent, d, dc = run(second, second.second(polynomial, "g")[1])
+    of_v = (v * of_x).sum()
+    assert g * tangent == float(of_v.detach())
+    of_x, of_c = torch.autograd.grad(of_v + (0 * x).sum() + (0 * c).sum(), (x, c))
+    assert d == of_x.tolist()
+    assert dc == of_c.tolist()
 
 
 def derivative(

@@ -1,0 +1,81 @@
+"""Operators of training alone: gradients of weights, and second derivatives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+from mhff.errors import MHFFError
+from mhff.ops.registration import Call, Inputs, Operator
+from mhff.ops.shapes import ContractionShape
+
+
+def trained_contraction(shape: ContractionShape) -> tuple[Operator, ...]:
+    """Contraction of packed features with sets of coefficients, differentiable twice in both.
+
+    The products B(a, c) are linear in the coefficients c. With Phi = <g, B(a, c)> the backward pass
+    gives Phi's derivatives by a and c. Cotangents v and u of these make
+    Psi = D_v Phi(g, a, c) + Phi(g, a, u), D_v the derivative along v in the features.
+    """
+    arguments = ("features", "coefficients", "order", "begin")
+    n_rows = shape.n_rows  # now, because tensors cannot be read while torch traces
+
+    def products(x: Inputs) -> torch.Tensor:
+        return x.features.new_empty(x.features.shape[0], n_rows, shape.channels)
+
+    def backward(
+        x: Inputs, needed: frozenset[str], call: Callable[[str], Call], gradient: Any
+    ) -> Mapping[str, Any]:
+        found = call("_backward")(gradient, *vars(x).values())
+        return dict(zip(("features", "coefficients"), found, strict=True))
+
+    def second(
+        x: Inputs, needed: frozenset[str], call: Callable[[str], Call], v: Any, u: Any
+    ) -> Mapping[str, Any]:
+        total: dict[str, torch.Tensor] = {}
+        if v is not None:
+            found = call("_second")(v, *vars(x).values())
+            total.update(zip(("gradient", "features", "coefficients"), found, strict=True))
+        if u is not None:
+            others = (x.features, u, x.order, x.begin)
+            add_to(total, "gradient", call("")(*others))
+            add_to(total, "features", call("_backward")(x.gradient, *others)[0])
+        return total
+
+    def like(*names: str) -> Callable[[Inputs], Any]:
+        return lambda x: tuple(torch.empty_like(getattr(x, name)) for name in names)
+
+    return (
+        Operator("", arguments, 1, products, backward),
+        Operator(
+            "_backward",
+            ("gradient", *arguments),
+            2,
+            like("features", "coefficients"),
+            second,
+            materialize_gradients=False,
+        ),
+        Operator(
+            "_second",
+            ("cotangent", "gradient", *arguments),
+            3,
+            like("gradient", "features", "coefficients"),
+            _refuse_third_derivative,
+        ),
+    )
+
+
+def _refuse_third_derivative(
+    x: Inputs, needed: frozenset[str], call: Callable[[str], Call], *gradients: Any
+) -> Mapping[str, Any]:
+    raise MHFFError(
+        "kernels of training have two derivatives, and a third was asked for; set run.kernels to "
+        "false"
+    )
+
+
+def add_to(totals: dict[str, torch.Tensor], name: str, term: torch.Tensor) -> None:
+    """Add a term to one of several gradients."""
+    totals[name] = totals[name] + term if name in totals else term
