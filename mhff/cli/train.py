@@ -16,6 +16,13 @@ def train(
             "--restart", help="Start again and ignore the checkpoint in the run's folder."
         ),
     ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Print the plan: data, E0s, statistics, weights, memory, time. Train nothing.",
+        ),
+    ] = False,
 ) -> None:
     """Train a model with one or several heads; the same command continues an interrupted run."""
     from rich.console import Console
@@ -30,11 +37,17 @@ def train(
             f"`mhff train` needs {error.name}, which is not installed; get it with pip install "
             "'mhff[train]'"
         ) from error
+    from mhff.train.plan import plan
     from mhff.train.settings import read_settings
 
     console = Console()
     run = Run(read_settings(config))
     run.check_outputs([Path(config)])
+    if dry_run:
+        lines = [] if restart else run.continuation()
+        for line in (*lines, run.use_kernels(), *plan(run)):
+            console.print(line, soft_wrap=True, highlight=False, markup=False)
+        return
     run.train(console, restart)
     for part, rows in run.report().items():
         console.print(terminal(rows, ["head"], f"mean absolute errors, {part}"))

@@ -86,8 +86,7 @@ class Run:
         checkpoint = self.folder / CHECKPOINT
         if restart:
             checkpoint.unlink(missing_ok=True)
-        lines = [self._continuation(checkpoint)] if checkpoint.is_file() else []
-        for line in (*lines, *self.summary(), self._use_kernels()):
+        for line in (*self.continuation(), *self.summary(), self.use_kernels()):
             console.print(line, soft_wrap=True, highlight=False, markup=False)
         module = TrainingModule(
             self.network, self.settings, self.samples["train"], self.samples["valid"]
@@ -106,7 +105,7 @@ class Run:
             lines.append("no structures to validate with: the latest model is kept, not the best")
         return lines
 
-    def _use_kernels(self) -> str:
+    def use_kernels(self) -> str:
         """Let the network run in kernels if possible; returns a line for the user."""
         device = torch.device(self.settings.run.device)
         reason = (
@@ -149,8 +148,14 @@ class Run:
         """What decides the result: see `mhff.train.fingerprint`."""
         return fingerprint(self.settings, {head.name: head.checksums for head in self.heads})
 
-    def _continuation(self, checkpoint: Path) -> str:
-        """A line about the checkpoint to continue from; raises MHFFError if it is another run's."""
+    def continuation(self) -> list[str]:
+        """A line about the checkpoint to continue from, if there is one.
+
+        Raises MHFFError if it is another run's.
+        """
+        checkpoint = self.folder / CHECKPOINT
+        if not checkpoint.is_file():
+            return []
         stored = read_progress(checkpoint)
         changed = differences(stored.fingerprint, self.fingerprint())
         if changed:
@@ -159,11 +164,11 @@ class Run:
                 "configuration, choose another run.out, or start anew with --restart"
             )
         if stored.n_epochs >= self.settings.run.epochs:
-            return f"the run in {self.folder} is finished; --restart starts it anew"
-        return (
+            return [f"the run in {self.folder} is finished; --restart starts it anew"]
+        return [
             f"continuing from {checkpoint}, which has {stored.n_epochs} of "
             f"{self.settings.run.epochs} epochs"
-        )
+        ]
 
     def model(self) -> Model:
         """The network as it is, as a model."""

@@ -11,6 +11,8 @@ from command_line import Here, here, output_of, refusal_of
 from labelled import write_data
 
 from mhff.modelfile import load
+from mhff.train.run import Run
+from mhff.train.settings import read_settings
 
 MODEL = {
     "interaction": "residual",
@@ -51,6 +53,24 @@ def test_a_run_and_the_same_command_again(mhff: Here, config: Path) -> None:
     assert load(model).heads.names == ("loose",)
     assert "is finished; --restart starts it anew" in output_of(mhff("train", config))
     assert "is finished" not in output_of(mhff("train", config, "--restart"))
+
+
+def test_a_dry_run_prints_the_plan_and_writes_nothing(mhff: Here, config: Path) -> None:
+    said = output_of(mhff("train", config, "--dry-run"))
+    found = re.search(r"head loose: 12 structures \((\d+) train, ", said)
+    assert found
+    for line in (
+        "head loose: E0s of isolated atoms, eV: H -1.0000, O -20.0000",
+        "head loose: elements: train H, O; valid H, O; test ",
+        "model: elements H, O; r_max 3 A; ",
+    ):
+        assert line in said
+    network = Run(read_settings(config)).network
+    assert f"trained: {sum(each.numel() for each in network.parameters()):,} weights" in said
+    per_epoch = -(-int(found[1]) // 8)
+    assert f"time: {2 * per_epoch} steps (2 epochs of {per_epoch}), " in said
+    assert re.search(r"memory: \d+\.\d+ GiB in the largest batch", said)
+    assert not (config.parent / "run").exists()
 
 
 @pytest.mark.parametrize(

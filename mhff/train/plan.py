@@ -1,0 +1,106 @@
+"""The plan of a training run, for `mhff train --dry-run`: nothing is trained or written."""
+
+from __future__ import annotations
+
+import resource
+from statistics import median
+from time import perf_counter
+
+import torch
+
+from mhff.data.batch import Batch, join
+from mhff.data.split import PARTS
+from mhff.data.statistics import elements_of
+from mhff.errors import listing
+from mhff.model.mace import MACE
+from mhff.train.module import TrainingModule, shuffled
+from mhff.train.prepare import HeadData
+from mhff.train.run import Run
+
+TIMED_STEPS = 3
+"""Steps that are timed, after one step on the largest batch."""
+SECONDS_PER_UNIT = {"days": 86400.0, "h": 3600.0, "min": 60.0, "s": 1.0}
+GIB = 2.0**30
+
+
+def plan(run: Run) -> list[str]:
+    """Lines for the user: data, E0s and statistics per head, what is trained, memory and time.
+
+    Takes a few training steps to measure the last two; the weights stay as they are.
+    """
+    return [
+        *run.summary(),
+        *(_statistics(head, run.network, column) for column, head in enumerate(run.heads)),
+        *_model(run.network),
+        *_cost(run),
+    ]
+
+
+def _statistics(head: HeadData, network: MACE, column: int) -> str:
+    """Elements of a head by part, and the statistics that scale its readout."""
+    reference = network.reference_energies
+    elements = "; ".join(f"{part} {listing(elements_of(head.parts[part]))}" for part in PARTS)
+    return (
+        f"head {head.name}: elements: {elements}; weight {head.settings.weight:g}; mean "
+        f"interaction energy {reference.shift[column]:.4f} eV/atom, rms force "
+        f"{reference.scale[column]:.4f} eV/A"
+    )
+
+
+def _model(network: MACE) -> list[str]:
+    """Elements and numbers of weights."""
+    config = network.config
+    weights = [each for each in network.parameters() if each.requires_grad]
+    trained = sum(each.numel() for each in weights)
+    frozen = sum(each.numel() for each in network.parameters()) - trained
+    return [
+        f"model: elements {listing(config.elements)}; r_max {config.r_max:g} A; "
+        f"{config.avg_num_neighbors:.1f} neighbours per atom",
+        f"trained: {trained:,} weights of all layers; frozen: {frozen:,} weights, and the E0s, "
+        "scale and shift of each head",
+    ]
+
+
+def _cost(run: Run) -> list[str]:
+    """Memory and time of the run, from steps on its own batches."""
+    size = run.settings.run.batch_size
+    samples = run.samples["train"]
+    largest = sorted(samples, key=lambda item: item.graph.edge_index.shape[1])[-size:]
+    order = shuffled(len(samples), run.settings.run.seed, 0)
+    starts = range(0, len(samples), size)
+    timed = starts[:TIMED_STEPS]
+    batches = [join([samples[i] for i in order[start : start + size]]) for start in timed]
+    device = torch.device(run.settings.run.device)
+    module = TrainingModule(run.network, run.settings, samples, []).to(device)
+    _step(module, join(largest), device)
+    seconds = median(_step(module, batch, device) for batch in batches)
+    n_steps = len(starts) * run.settings.run.epochs
+    return [
+        f"memory: {_memory(device):.2f} GiB in the largest batch, {len(largest)} structures",
+        f"time: {n_steps} steps ({run.settings.run.epochs} epochs of {len(starts)}), "
+        f"{_duration(seconds)} each, about {_duration(seconds * n_steps)} without validation",
+    ]
+
+
+def _step(module: TrainingModule, batch: Batch, device: torch.device) -> float:
+    """Time of one step's loss and gradients, s; the gradients are discarded."""
+    start = perf_counter()
+    moved = batch.to(device, module.network.dtype)
+    module.training_step(moved, 0).backward()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    seconds = perf_counter() - start
+    module.zero_grad(set_to_none=True)
+    return seconds
+
+
+def _memory(device: torch.device) -> float:
+    """Largest memory so far, GiB, of the process or on the GPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / GIB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / GIB
+
+
+def _duration(seconds: float) -> str:
+    unit = next((unit for unit, each in SECONDS_PER_UNIT.items() if seconds >= each), "s")
+    return f"{seconds / SECONDS_PER_UNIT[unit]:.2g} {unit}"
