@@ -129,15 +129,16 @@ def all_labels(frame: Atoms) -> dict[str, Any]:
     """Everything that a frame carries beside its atoms.
 
     ASE moves the plain keys `energy`, `forces` and `stress` to a calculator, and its databases keep
-    what users add in `key_value_pairs`.
+    what users add in `key_value_pairs` and `data`.
     """
     results = frame.calc.results if frame.calc else {}
     info = dict(frame.info)
     pairs = info.pop("key_value_pairs", {})
+    data = info.pop("data") if isinstance(info.get("data"), dict) else {}
     arrays = {
         name: value for name, value in frame.arrays.items() if name not in ("numbers", "positions")
     }
-    values = {**results, **pairs, **info, **arrays}
+    values = {**results, **data, **pairs, **info, **arrays}
     return {str(name): value for name, value in values.items()}
 
 

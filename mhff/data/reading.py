@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import ase.db
 import ase.io
@@ -18,6 +19,7 @@ from mhff.data.labels import Labels
 from mhff.errors import MHFFError
 from mhff.state import CHARGE_KEY, SPIN_KEY
 
+LMDB_SUFFIX = ".aselmdb"
 DATABASES = ("db", "json")
 """Formats of ASE's databases."""
 ISOLATED_ATOM = "IsolatedAtom"
@@ -70,6 +72,8 @@ def read_frames(path: str | Path) -> list[Atoms]:
         raise MHFFError(f"no file '{path}': expected structures in extended XYZ; check the path")
     try:
         frames = _frames(Path(path))
+    except MHFFError:
+        raise
     except Exception as error:  # ASE's readers may raise any exception
         reason = " ".join(str(error).split()) or type(error).__name__
         raise MHFFError(
@@ -82,11 +86,28 @@ def read_frames(path: str | Path) -> list[Atoms]:
 
 
 def _frames(path: Path) -> list[Atoms]:
+    if path.suffix == LMDB_SUFFIX:
+        return _rows(_lmdb(path))
     kind = filetype(str(path))
     if kind in DATABASES:  # ase.io.read leaves out what users add to a row
-        with ase.db.connect(path, type=kind, serial=True) as database:
-            return [row.toatoms(add_additional_information=True) for row in database.select()]
+        return _rows(ase.db.connect(path, type=kind, serial=True))
     return list(ase.io.iread(str(path), ":", do_not_split_by_at_sign=True))
+
+
+def _rows(database: Any) -> list[Atoms]:
+    with database:
+        return [row.toatoms(add_additional_information=True) for row in database.select()]
+
+
+def _lmdb(path: Path) -> Any:
+    """A database in LMDB, the format of OMat24, OMol25 and OC20, which ASE reads with a plug-in."""
+    try:
+        return ase.db.connect(path, type="aselmdb", readonly=True, use_lock_file=False)
+    except ModuleNotFoundError as error:
+        raise MHFFError(
+            f"'{path}' needs {error.name}, which is not installed; get it with pip install "
+            "'mhff[aselmdb]'"
+        ) from error
 
 
 def label_frames(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from ase.data import atomic_numbers
@@ -14,6 +13,7 @@ from mhff.data.keys import KeySetting
 from mhff.data.notes import unread_labels, unused_state
 from mhff.data.reading import LabelledStructure, check_found, read_structures
 from mhff.data.reference import ReferenceEnergies, reference_energies
+from mhff.data.sources import find_files, identities
 from mhff.data.split import PARTS, Part, split
 from mhff.data.statistics import (
     elements_of,
@@ -39,7 +39,7 @@ class HeadData:
     parts: dict[Part, list[LabelledStructure]]
     """Structures for training, validation and test, without isolated atoms."""
     checksums: dict[str, str]
-    """sha256 of each file's content, by file name."""
+    """sha256 of each file's content, by its name in `identities`."""
 
     @property
     def structures(self) -> list[LabelledStructure]:
@@ -81,6 +81,25 @@ class HeadData:
         )
 
 
+def with_files(settings: Settings) -> Settings:
+    """The settings with the files that folders and patterns stand for.
+
+    Raises one MHFFError for all files of all heads that do not exist.
+    """
+    heads = {}
+    problems = []
+    for name, head in settings.heads.items():
+        try:
+            with located(f"heads.{name}.files"):
+                files = find_files(head.files)
+                heads[name] = head.model_copy(update={"files": files})
+        except MHFFError as error:
+            problems.append(str(error))
+    if problems:
+        raise MHFFError("\n  ".join(problems))
+    return settings.model_copy(update={"heads": heads})
+
+
 def read_head(name: str, settings: Settings) -> HeadData:
     """Read and divide a head's files.
 
@@ -88,7 +107,6 @@ def read_head(name: str, settings: Settings) -> HeadData:
     another head, no structures to train on, and elements without E0.
     """
     head = settings.heads[name]
-    _check_file_names(name, head.files)
     setting = _key_setting(name)
     structures: list[LabelledStructure] = []
     for path in head.files:
@@ -109,21 +127,14 @@ def read_head(name: str, settings: Settings) -> HeadData:
         )
     with located(f"head '{name}'"):
         reference = reference_energies(head.e0s, structures, parts["train"])
-    checksums = {path.name: sha256(read_file(path)) for path in head.files}
+    checksums = {
+        identity: sha256(read_file(path)) for identity, path in identities(head.files).items()
+    }
     return HeadData(name, head, reference, parts, checksums)
 
 
 def _key_setting(head: str) -> KeySetting:
     return KeySetting(f"heads.{head}.keys.{{}}", "null")
-
-
-def _check_file_names(head: str, files: Sequence[Path]) -> None:
-    names = [path.name for path in files]
-    if len(set(names)) < len(names):
-        raise MHFFError(
-            f"head '{head}' lists two files with the same name ({listing(names)}); rename one, "
-            "because files are identified by their names"
-        )
 
 
 def _check_heads(structures: Sequence[LabelledStructure], head: str, settings: Settings) -> None:

@@ -39,6 +39,7 @@ from mhff.train.prepare import (
     make_samples,
     mean_neighbours,
     read_head,
+    with_files,
 )
 from mhff.train.progress import ProgressReport
 from mhff.train.recorder import CHECKPOINT, LOG, Recorder, read_progress
@@ -53,6 +54,7 @@ class Run:
 
     def __init__(self, settings: Settings) -> None:
         """Read the data and build the network; raises MHFFError if either is impossible."""
+        settings = with_files(settings)
         self.settings = settings
         self.folder = settings.run.out
         self.check_outputs(file for head in settings.heads.values() for file in head.files)

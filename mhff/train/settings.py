@@ -21,7 +21,7 @@ class HeadSettings(Section):
     """One level of theory and its data."""
 
     files: tuple[Path, ...] = Field(min_length=1)
-    """Labelled structures in extended XYZ; relative paths start at the config file's folder."""
+    """Labelled structures: files, folders or patterns; relative ones start at the config file."""
     level_of_theory: Note = "unknown"
     dispersion: bool | None = None
     """Whether the labels contain dispersion (D3, D4, VV10, ...)."""

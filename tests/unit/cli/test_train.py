@@ -81,13 +81,25 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(mhff: Here, config: Path) 
         ("heads: {a: {files: [nowhere.xyz]}}", "no file '.*nowhere.xyz'"),
         ("heads: {a: {files: [config.yaml]}}", "cannot read structures from '.*config.yaml'"),
         ("heads: {a: {files: [x]}}\nheads: {}", "the key heads appears twice, in lines 1 and 2"),
-        ("heads: {a: {files: [x]}}\nrun: {out: config.yaml}", "cannot write .*choose .* run.out"),
+        (
+            "heads: {loose: {files: [loose.extxyz]}}\nrun: {out: config.yaml}",
+            "cannot write .*choose .* run.out",
+        ),
         ("heads: {tight: {files: [loose.extxyz]}}", "structure 1 of .* belongs to head 'loose'"),
     ],
 )
 def test_mistakes(mhff: Here, config: Path, text: str, sentence: str) -> None:
     config.write_text(text)
     assert re.search(sentence, refusal_of(mhff("train", config)))
+
+
+def test_all_missing_files_at_once(mhff: Here, config: Path) -> None:
+    config.write_text("heads: {a: {files: [x.xyz, y.xyz]}, b: {files: ['z*.xyz']}}")
+    done = mhff("train", config)
+    assert done.returncode == 2
+    assert "heads.a.files: no file" in done.stderr
+    assert "y.xyz'" in done.stderr
+    assert "heads.b.files: no file matches" in done.stderr
 
 
 def test_no_configuration(mhff: Here, tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import ase.db
 import numpy as np
 import pytest
 from ase import Atoms
@@ -355,3 +357,30 @@ def test_extended_xyz_gives_back_what_was_written(
     np.testing.assert_allclose(structure.forces, forces, atol=WRITTEN_DIGITS)
     np.testing.assert_array_equal(structure.stress[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]], stress)
     np.testing.assert_array_equal(structure.stress, structure.stress.T)
+
+
+def test_an_lmdb_database_without_the_plugin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ase_db_backends", None)
+    monkeypatch.setitem(sys.modules, "ase_db_backends.aselmdb", None)
+    (tmp_path / "a.aselmdb").touch()
+    with pytest.raises(MHFFError, match=r"needs ase_db_backends.*pip install 'mhff\[aselmdb\]'"):
+        read_structures(tmp_path / "a.aselmdb")
+
+
+def test_an_lmdb_database(tmp_path: Path) -> None:
+    """As OMat24 and OMol25 are published: labels are those of ASE's calculator."""
+    pytest.importorskip("ase_db_backends.aselmdb")
+    atoms = Atoms("OH2", positions=[[0, 0, 0], [0, 0, 1], [0, 1, 0]], cell=[5, 5, 5], pbc=True)
+    forces = np.arange(9.0).reshape(3, 3)
+    labels = {"energy": -1.5, "forces": forces, "stress": np.arange(6.0)}
+    atoms.calc = SinglePointCalculator(atoms, **labels)
+    with ase.db.connect(tmp_path / "a.aselmdb", type="aselmdb") as database:
+        database.write(atoms, data={"charge": 1})
+    keys = Keys(energy="energy", forces="forces", stress="stress", charge="charge")
+    (structure,) = read_structures(tmp_path / "a.aselmdb", keys)
+    assert structure.energy == -1.5
+    np.testing.assert_array_equal(structure.forces, forces)
+    np.testing.assert_array_equal(structure.stress, [[0, 5, 4], [5, 1, 3], [4, 3, 2]])
+    assert structure.atoms.info == {"charge": 1.0}
