@@ -54,6 +54,24 @@ EXAMPLES_IN_SHORT = (
         "multiple-time-steps.png",
         r"Amber every 0\.5 fs: \d+\.\d+ s per ps, energy within \d+\.\d+ kJ/mol",
     ),
+    Example(
+        "theory_path.py",
+        ("--steps", "1600"),
+        "theory-path.png",
+        r"windows with MBAR +-[0-9]{2}\.\d+ ± \d\.\d+\n",
+    ),
+    Example(
+        "switching_heads.py",
+        ("--steps", "60"),
+        "switching-heads.png",
+        r"with surfaces: mean energies materials -?\d+\.\d, molecules -?\d+\.\d, surfaces",
+    ),
+    Example(
+        "reweighting.py",
+        ("--steps", "1500"),
+        "reweighting.png",
+        r"surfaces +F = 9967\d\.\d+ ± 0\.\d+ kJ/mol, .* O-H = 0\.9\d+ ± 0\.0\d+; \d+",
+    ),
 )
 
 
@@ -80,6 +98,6 @@ def test_example(example: Example, tmp_path: Path) -> None:
 def test_every_script_is_tested() -> None:
     """Scripts that are only imported, or that wrote the structures, are no examples."""
     scripts = {path.name for path in EXAMPLES.glob("*.py")}
-    assert scripts - {"ramachandran.py", "structures.py"} == {
+    assert scripts - {"cluster.py", "ramachandran.py", "structures.py"} == {
         example.script for example in EXAMPLES_IN_SHORT
     }
