@@ -79,7 +79,7 @@ def training_shapes(network: MACE) -> dict[str, Shape]:
     """Shapes of a network's kernels for training, by the names of their operators."""
     shapes: dict[str, Shape] = {}
     for layer in range(network.config.n_layers):
-        shapes[f"convolution_{layer}"] = convolution_shape(network, layer)
+        shapes[f"convolution_{layer}"] = convolution_shape(network, layer, trained=True)
         shapes[f"contraction_{layer}"] = contraction_shape(network, layer, trained=True)
     return shapes
 
@@ -90,14 +90,17 @@ def geometry_shape(network: MACE) -> GeometryShape:
     return GeometryShape([network.constants[f"harmonics.{l}"] for l in degrees])
 
 
-def convolution_shape(network: MACE, layer: int, mapped: Sequence[int] = ()) -> ConvolutionShape:
-    """Shape of the kernel of a layer's convolution; `mapped`: see `ConvolutionShape`."""
+def convolution_shape(
+    network: MACE, layer: int, mapped: Sequence[int] = (), trained: bool = False
+) -> ConvolutionShape:
+    """Shape of the kernel of a layer's convolution; `mapped`, `trained`: see `ConvolutionShape`."""
     config = network.config
     return ConvolutionShape(
         paths=convolution_paths(config.message_lmax(layer), config.l_max),
         coupling=network.constants[f"convolution.{layer}"],
         channels=config.edge_channels(layer),
         mapped=mapped,
+        trained=trained,
     )
 
 

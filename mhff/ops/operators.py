@@ -15,7 +15,11 @@ import torch
 from mhff.ops.flat import split_flat
 from mhff.ops.registration import Call, Inputs, Operator
 from mhff.ops.shapes import ContractionShape, ConvolutionShape, GeometryShape, Shape
-from mhff.ops.training_operators import add_to, trained_contraction
+from mhff.ops.training_operators import (
+    add_to,
+    trained_contraction,
+    trained_convolution,
+)
 
 EDGES = ("harmonics", "edge_index", "order", "begin")
 """Edges and, for each receiver, which of them it has (`sort_edges`)."""
@@ -36,7 +40,10 @@ def operators_of(shape: Shape) -> tuple[Operator, ...]:
         return geometry(shape)
     if isinstance(shape, ContractionShape):
         return trained_contraction(shape) if shape.trained else contraction(shape)
-    return weighted_convolution(shape) if shape.per_edge else tabulated_convolution(shape)
+    if not shape.per_edge:
+        return tabulated_convolution(shape)
+    operators = weighted_convolution(shape)
+    return trained_convolution(operators) if shape.trained else operators
 
 
 def geometry(shape: GeometryShape) -> tuple[Operator, ...]:

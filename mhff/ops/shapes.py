@@ -106,6 +106,8 @@ class ConvolutionShape:
     channels: int
     mapped: Sequence[int] = ()
     """Width of each degree after the linear map; empty if weights come with edges."""
+    trained: bool = False
+    """Whether a kernel with weights of each edge has its second derivatives in one operator."""
 
     @property
     def per_edge(self) -> bool:

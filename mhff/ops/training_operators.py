@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -63,6 +64,51 @@ def trained_contraction(shape: ContractionShape) -> tuple[Operator, ...]:
             3,
             like("gradient", "features", "coefficients"),
             _refuse_third_derivative,
+        ),
+    )
+
+
+def trained_convolution(weighted: Sequence[Operator]) -> tuple[Operator, ...]:
+    """A convolution with weights of each edge whose adjoint has its derivatives in one operator.
+
+    `weighted`: its other operators. The derivatives are those of `operators.weighted_convolution`,
+    with half the multiply-adds of the six calls there.
+    """
+    forward, adjoint = weighted
+    linear = ("features", "harmonics", "weights")
+    results = ("gradient", *linear)
+
+    def second(
+        x: Inputs, needed: frozenset[str], call: Callable[[str], Call], *cotangents: Any
+    ) -> Mapping[str, Any]:
+        of_features, *of_edges = cotangents
+        along = [
+            torch.zeros_like(getattr(x, name)) if cotangent is None else cotangent
+            for name, cotangent in zip(linear[1:], of_edges, strict=True)
+        ]
+        inputs = vars(x).values()
+        if of_features is None:  # a first layer's features do not depend on positions
+            found = call("_second_of_edges")(*along, *inputs)
+        else:
+            found = call("_second")(of_features, *along, *inputs)
+        return dict(zip(results, found, strict=True))
+
+    def like_results(x: Inputs) -> Any:
+        return tuple(torch.empty_like(getattr(x, name)) for name in results)
+
+    of_edges = ("along_harmonics", "along_weights", *adjoint.arguments)
+    return (
+        forward,
+        replace(adjoint, backward=second),
+        Operator(
+            "_second",
+            ("along_features", *of_edges),
+            len(results),
+            like_results,
+            _refuse_third_derivative,
+        ),
+        Operator(
+            "_second_of_edges", of_edges, len(results), like_results, _refuse_third_derivative
         ),
     )
 

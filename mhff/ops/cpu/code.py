@@ -22,6 +22,11 @@ REAL = {torch.float32: "float", torch.float64: "double"}
 CPP_TYPES = {"Tensor": "Tensor", "int": "int64_t", "SymInt": "int64_t", "float": "double"}
 """Types of C++ by those of torch's schemas."""
 
+TRAINING_HEADERS: dict[type[Shape], str] = {
+    ContractionShape: "training/contraction.h",
+    ConvolutionShape: "training/convolution.h",
+}
+
 
 @dataclass(frozen=True)
 class CpuTarget:
@@ -80,10 +85,12 @@ def program_code(shapes: Mapping[str, Shape], target: CpuTarget, namespace: str)
 
 def includes(shapes: Mapping[str, Shape]) -> list[str]:
     """Headers of a file for these shapes; those of training add nothing to other libraries."""
-    trained = any(
-        isinstance(shape, ContractionShape) and shape.trained for shape in shapes.values()
-    )
-    return ["operators.h", *(["training/contraction.h"] if trained else [])]
+    trained = {type(shape) for shape in shapes.values() if _is_trained(shape)}
+    return ["operators.h", *(name for kind, name in TRAINING_HEADERS.items() if kind in trained)]
+
+
+def _is_trained(shape: Shape) -> bool:
+    return not isinstance(shape, GeometryShape) and shape.trained
 
 
 def _common_functions(target: CpuTarget) -> dict[str, tuple[Operator, str]]:
@@ -110,8 +117,10 @@ def _method(name: str, shape: Shape, operator: Operator) -> str:
         family = "GeometryOperators"
     elif isinstance(shape, ContractionShape):
         family = "TrainedContractionOperators" if shape.trained else "ContractionOperators"
+    elif shape.per_edge:
+        family = "TrainedConvolutionOperators" if shape.trained else "WeightedOperators"
     else:
-        family = "WeightedOperators" if shape.per_edge else "TabulatedOperators"
+        family = "TabulatedOperators"
     return f"{family}<mhff::{name}>::{operator.suffix.removeprefix('_') or 'forward'}"
 
 

@@ -54,6 +54,8 @@ SIZES = {
     "many edges": (2, 40, 250),
 }
 """Numbers of local atoms, of all atoms and of edges."""
+MANY_THREADS = 9
+"""More than there are copies of a gradient: scattering walks then follow the senders."""
 CPU = torch.device("cpu")
 OF_A_RUN = Tolerance(1e-7, 1e-7)
 """Weights after some steps of Adam, which divides small gradients by their own size."""
@@ -67,7 +69,7 @@ def small(name: str, **changes: Any) -> MACE:
 def operators() -> Callable[[torch.dtype], Any]:
     """Kernels of all architectures in one library, because a compiler takes seconds to start."""
     parts = {
-        f"{name}_{layer}": convolution_shape(network, layer)
+        f"{name}_{layer}": convolution_shape(network, layer, trained=True)
         for name in NAMES
         for network in [small(name)]
         for layer in range(network.config.n_layers)
@@ -119,7 +121,7 @@ def derivatives(function: Callable[..., torch.Tensor], given: list[Any]) -> list
     return [messages.detach(), *(x.detach() for x in first), *second]
 
 
-@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("n_threads", [1, 2, MANY_THREADS])
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
 @pytest.mark.parametrize("name", NAMES)
 def test_all_derivatives(
@@ -138,6 +140,18 @@ def test_all_derivatives(
         for found, expected in zip(results, derivatives(convolution, given), strict=True):
             assert found.shape == expected.shape
             assert_close_to_scale(found, expected, ROUNDING)
+
+
+def test_a_third_derivative_of_a_convolution_is_refused(operators: Callable[..., Any]) -> None:
+    part = small("mh1").double().layers[1].interaction.convolution
+    kernel = KernelConvolution(operators(torch.float64), "mh1_1", torch.float64)
+    features, *others = arguments(part, (2, 3, 4))
+    harmonics = others[0]
+    value = kernel(features, *others).square().sum()
+    (first,) = torch.autograd.grad(value, harmonics, create_graph=True)
+    (second,) = torch.autograd.grad(first.square().sum(), harmonics, create_graph=True)
+    with pytest.raises(MHFFError, match="two derivatives, and a third was asked for"):
+        torch.autograd.grad(second.sum(), harmonics)
 
 
 @pytest.mark.parametrize("name", NAMES)
