@@ -97,7 +97,7 @@ def openmm_torch() -> Iterator[Finding]:
     """The plug-in openmm-torch, whose TorchForce is the backend `torch`, with this OpenMM."""
     if installed_version("openmm") is None:
         return
-    from mhff_openmm.backends.plugin import installed_distribution, why_not_installed
+    from mhff_openmm.plugin import installed_distribution, why_not_installed
 
     distribution = installed_distribution()
     if distribution is None:

@@ -31,7 +31,7 @@ def read_system(path: str | os.PathLike[str]) -> openmm.System:
 
 
 def _prepare(xml: str, path: Path) -> None:
-    from mhff_openmm.backends.plugin import import_plugin, why_not_installed
+    from mhff_openmm.plugin import import_plugin, why_not_installed
     from mhff_openmm.script.kernels import load_libraries
 
     reason = why_not_installed()

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import openmm
 
-from mhff.doctor.requirements import numbers
 from mhff_openmm.definition import ForceDefinition
 
 
@@ -24,8 +23,3 @@ class Backend:
     """The force, ready to be added to a System."""
     parameters_of: Callable[[openmm.Force], tuple[str, ...]]
     """Names of a force's global parameters; none if the force is of another kind."""
-
-
-def openmm_version() -> tuple[int, ...]:
-    """Version of the OpenMM that is installed."""
-    return numbers(openmm.version.short_version)

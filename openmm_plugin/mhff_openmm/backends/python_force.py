@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import openmm
 
-from mhff_openmm.backends.backend import Backend, openmm_version
+from mhff_openmm.backends.backend import Backend
 from mhff_openmm.computation import MHFFComputation
 from mhff_openmm.definition import ForceDefinition
+from mhff_openmm.plugin import openmm_version
 
 MIN_OPENMM = (8, 5)
 """The first version with PythonForce."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 import openmm
 
 from mhff_openmm.backends.backend import Backend
-from mhff_openmm.backends.plugin import import_plugin, imported_plugin, why_not_installed
 from mhff_openmm.backends.python_force import computation_of
 from mhff_openmm.computation import TensorComputation
 from mhff_openmm.definition import ForceDefinition
+from mhff_openmm.plugin import import_plugin, imported_plugin, why_not_installed
 
 
 def why_not(definition: ForceDefinition) -> str:

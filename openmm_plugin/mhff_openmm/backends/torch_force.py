@@ -10,8 +10,8 @@ import torch
 from mhff.ops.cpu import build
 from mhff.options import Form
 from mhff_openmm.backends.backend import Backend
-from mhff_openmm.backends.plugin import import_plugin, imported_plugin, why_not_installed
 from mhff_openmm.definition import ForceDefinition
+from mhff_openmm.plugin import import_plugin, imported_plugin, why_not_installed
 from mhff_openmm.script.build import build_script, form_of
 
 

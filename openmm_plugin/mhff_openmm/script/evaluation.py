@@ -6,8 +6,8 @@ import numpy as np
 import openmm
 import torch
 
-from mhff_openmm.backends.plugin import imported_plugin
 from mhff_openmm.parameters import MARK, Parameters
+from mhff_openmm.plugin import imported_plugin
 
 
 class ScriptComputation:

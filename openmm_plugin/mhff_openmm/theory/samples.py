@@ -7,7 +7,7 @@ import io
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from openmm import unit
@@ -109,14 +109,15 @@ class HeadEnergies:
 def joined(samples: HeadEnergies | Iterable[HeadEnergies]) -> HeadEnergies:
     """All frames in one; raises MHFFError for none, and for frames with different heads."""
     whole = isinstance(samples, HeadEnergies) or not isinstance(samples, Iterable)
-    parts = [samples] if whole else list(samples)
-    for part in parts:
+    given: list[Any] = [samples] if whole else [*cast(Iterable[Any], samples)]
+    for part in given:
         if not isinstance(part, HeadEnergies):
             raise MHFFError(
                 f"expected head energies, got {type(part).__name__}; give the samples of a "
                 "HeadEnergyReporter, HeadEnergies.read(file), or HeadEnergies.sampled(energies, "
                 "heads, head)"
             )
+    parts: list[HeadEnergies] = given
     if sum(len(part) for part in parts) == 0:
         raise MHFFError("expected frames with head energies, got none; sample some first")
     heads = parts[0].heads

@@ -45,7 +45,8 @@ from mhff_bench import own_worker
         ("--threads 0", "expected one thread or more, got 0"),
         (
             "--against lammps",
-            "unknown peer 'lammps': choose one of mace-torch, mace-torch-compiled, symmetrix-xl",
+            "unknown peer 'lammps': choose one of mace-torch, mace-torch-compiled, openmm-ml, "
+            "symmetrix-xl",
         ),
         (
             "--against mace-torch --peer-python /no/python",

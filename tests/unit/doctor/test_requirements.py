@@ -13,7 +13,7 @@ def test_our_own_requirements() -> None:
     assert {"torch", "ase", "numpy"} <= set(own)
     assert "openmm" not in own
     assert all(each.minimum for each in own.values())
-    assert {each.name for each in requirements("openmm")} == {"openmm", "mdtraj"}
+    assert {each.name for each in requirements("openmm")} == {"openmm", "mdtraj", "pymbar"}
 
 
 @pytest.mark.parametrize(

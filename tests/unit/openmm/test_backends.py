@@ -13,8 +13,8 @@ import torch
 
 from mhff import MHFFError
 from mhff.filekinds import SourceFile
-from mhff_openmm.backends import backend as versions
-from mhff_openmm.backends import choice, plugin, python_force, python_torch_force
+from mhff_openmm import plugin
+from mhff_openmm.backends import choice, python_force, python_torch_force
 from mhff_openmm.backends.backend import Backend
 from mhff_openmm.backends.choice import choose_backend
 from mhff_openmm.computation import TensorComputation
@@ -86,7 +86,7 @@ def installed(monkeypatch: pytest.MonkeyPatch, openmm: str, **distributions: str
     """Pretend that these versions are installed."""
     known = {name.replace("_", "-"): version for name, version in distributions.items()}
     fake = SimpleNamespace(version=SimpleNamespace(short_version=openmm))
-    for module in (versions, plugin, python_force):
+    for module in (plugin, python_force):
         monkeypatch.setattr(module, "openmm", fake)
     monkeypatch.setattr(plugin, "installed_version", known.get)
 

@@ -10,8 +10,7 @@ import pytest
 
 from mhff.doctor.questions import NoAnswerError
 from mhff.doctor.requirements import Requirement
-from mhff_openmm import doctor
-from mhff_openmm.backends import plugin
+from mhff_openmm import doctor, plugin
 
 HERE = Requirement("openmm", "8.6", "8.6.1")
 FACTS = {"platforms": ["Reference", "CPU"], "failures": [], "python_force": True}

@@ -73,13 +73,6 @@ def test_why_a_model_gets_no_kernels() -> None:
     assert "need tables and there are none, as asked" in exact.reason
 
 
-def test_an_old_torch_gets_no_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch, "__version__", "2.9.1+cu128")
-    decision = decide_kernels(exact_network("mp"), CPU, Form.AOTI, TAKEN)
-    assert not decision.taken
-    assert "2.9.1" in decision.reason
-
-
 def test_why_a_model_keeps_its_radial_networks() -> None:
     assert decide_tables(exact_network("mp"), 1e-6) == TAKEN
     assert decide_tables(exact_network("mp"), 0) == Decision(False, "as asked")

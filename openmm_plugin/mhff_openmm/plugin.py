@@ -18,7 +18,6 @@ from typing import NamedTuple
 import openmm
 
 from mhff.doctor.requirements import installed_version, numbers
-from mhff_openmm.backends.backend import openmm_version
 
 LAST_BEFORE_OPENMM_8_6 = {
     "openmmtorch": (1, 5),
@@ -32,6 +31,11 @@ OPENMM_THAT_CRASHES = (8, 6)
 MIN_OPENMM = (8, 4)
 """The first version of OpenMM that the distributions load into."""
 INSTALL = "pip install openmmtorch 'openmm<8.6'"
+
+
+def openmm_version() -> tuple[int, ...]:
+    """Version of the OpenMM that is installed."""
+    return numbers(openmm.version.short_version)
 
 
 class Distribution(NamedTuple):
