@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -26,6 +26,7 @@ from mhff.files import read_file, sha256
 from mhff.heads import Head
 from mhff.model.config import ModelConfig
 from mhff.model.mace import MACE
+from mhff.train.selection import judge, select
 from mhff.train.settings import HeadSettings, Settings
 
 
@@ -40,6 +41,8 @@ class HeadData:
     """Structures for training, validation and test, without isolated atoms."""
     checksums: dict[str, str]
     """sha256 of each file's content, by its name in `identities`."""
+    notes: tuple[str, ...] = ()
+    """Sentences about structures that are left out or have suspicious labels."""
 
     @property
     def structures(self) -> list[LabelledStructure]:
@@ -57,6 +60,7 @@ class HeadData:
         forces = sum(item.forces is not None for item in self.structures)
         stress = sum(item.stress is not None for item in self.structures)
         notes = [
+            *self.notes,
             *unread_labels(self.structures, _key_setting(self.name)),
             *unused_state(self.structures, config.state_embeddings),
         ]
@@ -115,22 +119,36 @@ def read_head(name: str, settings: Settings) -> HeadData:
         structures += read
     with located(f"head '{name}'"):
         check_found(structures, sorted({"forces", *head.keys.chosen}), head.keys, setting)
-    parts = split(
-        (item for item in structures if not item.is_isolated_atom),
-        settings.data.valid,
-        settings.data.test,
-    )
+    structures, notes = select(structures, head)
+    parts = _divided(structures, settings)
     if not parts["train"]:
         raise MHFFError(
             f"head '{name}' has no structures to train on in {listing(head.files)}; add some that "
-            "are not isolated atoms"
+            "are not isolated atoms, or widen the filter"
         )
     with located(f"head '{name}'"):
+        reference = reference_energies(head.e0s, structures, parts["train"])
+        structures, found = judge(structures, reference.energies, settings)
+        notes += found
+        parts = _divided(structures, settings)
+        if not parts["train"]:
+            raise MHFFError("all structures to train on are suspicious; check labels and E0s")
         reference = reference_energies(head.e0s, structures, parts["train"])
     checksums = {
         identity: sha256(read_file(path)) for identity, path in identities(head.files).items()
     }
-    return HeadData(name, head, reference, parts, checksums)
+    return HeadData(name, head, reference, parts, checksums, tuple(notes))
+
+
+def _divided(
+    structures: Iterable[LabelledStructure], settings: Settings
+) -> dict[Part, list[LabelledStructure]]:
+    """The parts, without isolated atoms."""
+    return split(
+        (item for item in structures if not item.is_isolated_atom),
+        settings.data.valid,
+        settings.data.test,
+    )
 
 
 def _key_setting(head: str) -> KeySetting:

@@ -7,14 +7,48 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+from ase.data import atomic_numbers
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from mhff.data.keys import Keys
+from mhff.data.reading import LabelledStructure
 from mhff.data.reference import E0sSetting
 from mhff.errors import MHFFError, listing
 from mhff.heads import HeadName, Note
 from mhff.model.config import ModelConfig
 from mhff.yamlfile import Section, mistakes, read_yaml, with_known_keys
+
+
+class FilterSettings(Section):
+    """Which structures of a head are used; isolated atoms always are."""
+
+    elements: tuple[str, ...] | None = Field(default=None, min_length=1)
+    """The only elements a structure may have."""
+    max_atoms: int | None = Field(default=None, ge=1)
+    max_force: float | None = Field(default=None, gt=0)
+    """Largest force on an atom, eV/A."""
+
+    def accepts(self, structure: LabelledStructure) -> bool:
+        """Whether a structure is used."""
+        forces = structure.forces
+        symbols = structure.atoms.get_chemical_symbols()
+        refused = (
+            self.elements is not None and not set(symbols) <= set(self.elements),
+            self.max_atoms is not None and len(symbols) > self.max_atoms,
+            self.max_force is not None
+            and forces is not None
+            and np.linalg.norm(forces, axis=1).max() > self.max_force,
+        )
+        return structure.is_isolated_atom or not any(refused)
+
+    @field_validator("elements")
+    @classmethod
+    def _symbols(cls, elements: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        unknown = [symbol for symbol in elements or () if atomic_numbers.get(symbol, 0) == 0]
+        if unknown:
+            raise ValueError(f"expected chemical symbols, got {listing(unknown)}")
+        return elements
 
 
 class HeadSettings(Section):
@@ -32,6 +66,7 @@ class HeadSettings(Section):
     """Weight of this head's structures in the loss."""
     keys: Keys = Keys()
     e0s: E0sSetting = "isolated"
+    filter: FilterSettings = FilterSettings()
 
 
 class DataSettings(Section):
@@ -41,6 +76,8 @@ class DataSettings(Section):
     """Fraction of the structures that choose the best epoch."""
     test: float = Field(default=0.1, ge=0, lt=1)
     """Fraction of the structures that only the final error table sees."""
+    suspicious: Literal["keep", "leave_out"] = "keep"
+    """Whether structures whose energy or forces are probably wrong are trained on."""
 
     @model_validator(mode="after")
     def _some_to_train_on(self) -> DataSettings:

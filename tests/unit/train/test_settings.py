@@ -104,10 +104,18 @@ def test_the_architecture_follows_settings_and_data(tmp_path: Path) -> None:
             {"heads": {"a": {"files": ["x"], "e0s": {"H": "x", "O": float("nan")}}}},
             r"heads\.a\.e0s: expected energies in eV, got x, nan; correct it$",
         ),
+        (
+            {"heads": {"a": {"files": ["x"], "filter": {"elements": ["Hx"], "max_atoms": 5}}}},
+            r"heads\.a\.filter\.elements: expected chemical symbols, got Hx; correct it$",
+        ),
+        (
+            {"data": {"suspicious": "drop"}},
+            r"data\.suspicious: input should be 'keep' or",
+        ),
         ({"heads": {"a": {}}}, r"missing key heads\.a\.files; add it"),
         (
             {"heads": {"a": {"files": ["x"], "weigth": 2}}},
-            r"unknown key heads\.a\.weigth; .*weight, keys, e0s$",
+            r"unknown key heads\.a\.weigth; .*weight, keys, e0s, filter$",
         ),
         (
             {"heads": {"a": {"files": ["x"], "keys": {"e": "E"}}}},
