@@ -371,7 +371,8 @@ def test_an_lmdb_database_without_the_plugin(
 
 def test_an_lmdb_database(tmp_path: Path) -> None:
     """As OMat24 and OMol25 are published: labels are those of ASE's calculator."""
-    pytest.importorskip("ase_db_backends.aselmdb")
+    import ase_db_backends.aselmdb  # noqa: F401 - registers the format
+
     atoms = Atoms("OH2", positions=[[0, 0, 0], [0, 0, 1], [0, 1, 0]], cell=[5, 5, 5], pbc=True)
     forces = np.arange(9.0).reshape(3, 3)
     labels = {"energy": -1.5, "forces": forces, "stress": np.arange(6.0)}
