@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +14,7 @@ import openmm
 from openmm import app, unit
 
 from mhff.errors import MHFFError, listing
-from mhff.files import check_output
+from mhff.files import check_output, write_atomically
 from mhff_openmm.theory.contexts import force_named
 from mhff_openmm.theory.samples import HeadEnergies, columns
 
@@ -144,10 +145,8 @@ def _writable(file: str | os.PathLike[str]) -> Path:
 
 def _write(path: Path, heads: tuple[str, ...], rows: Iterable[list[float]]) -> None:
     """Write a whole file, which takes the place of an old one only when it is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(path.name + ".new")
-    with new.open("w", newline="") as out:
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(columns(heads))
-        writer.writerows(rows)
-    new.replace(path)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns(heads))
+    writer.writerows(rows)
+    write_atomically(path, text.getvalue().encode())
