@@ -174,6 +174,12 @@ def make_graph(
     return Graph(n_local, **given)
 
 
+def graph_without_edges(species: torch.Tensor, dtype: torch.dtype, **others: torch.Tensor) -> Graph:
+    """The part of a graph that steps share, on the device of `species`; see `Graph.with_edges`."""
+    vectors = species.new_zeros((0, 3), dtype=dtype)
+    return make_graph(vectors, species.new_zeros((2, 0)), species, **others)
+
+
 def _filled(field: Field, sizes: Mapping[str, int], like: torch.Tensor) -> torch.Tensor:
     """The default of a field, on the device of the edge vectors."""
     row = _DEFAULT_ROWS[field.name].to(like.device, field.dtype or like.dtype)

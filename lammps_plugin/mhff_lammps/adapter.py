@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from mhff.evaluator import Evaluator
-from mhff.graph import Graph, make_graph
+from mhff.graph import Graph, graph_without_edges
 from mhff.heads import OnceOnly
 from mhff.neighbours import MIN_DISTANCE
 from mhff.ops.pairs import PairOperators
@@ -190,10 +190,9 @@ class Adapter:
             of_rows = labels[halo.images].cpu().to(torch.int64).clamp(min=0)
         state = torch.tensor([self.evaluator.capabilities.default_state], dtype=torch.float64)
         device = labels.device
-        atoms = make_graph(
-            torch.zeros((0, 3), dtype=self.evaluator.capabilities.dtype, device=device),
-            torch.zeros((2, 0), dtype=torch.int64, device=device),
+        atoms = graph_without_edges(
             self.labels.species(of_rows).to(device),
+            self.evaluator.capabilities.dtype,
             ghost_plan=halo.plan,
             state=state.expand(n_rows, -1).to(device),
         )

@@ -12,7 +12,7 @@ from openmm import unit
 from mhff.atoms import species_indices
 from mhff.errors import MHFFError
 from mhff.evaluator import Evaluator, check_finite
-from mhff.graph import Graph, make_graph
+from mhff.graph import Graph, graph_without_edges
 from mhff.verlet import VerletLists
 
 KJ_PER_MOL_PER_EV = (
@@ -119,9 +119,7 @@ def _without_edges(
     """The part of the graph that is the same at each step."""
     species = species_indices(symbols, elements).to(device)
     states = torch.tensor([state], dtype=torch.float64).repeat(len(symbols), 1).to(device)
-    vectors = torch.zeros(0, 3, dtype=torch.float64, device=device)
-    index = torch.zeros(2, 0, dtype=torch.int64, device=device)
-    return make_graph(vectors, index, species, state=states)
+    return graph_without_edges(species, torch.float64, state=states)
 
 
 def _extrapolations(evaluator: Evaluator, symbols: Sequence[str]) -> dict[int, str]:
