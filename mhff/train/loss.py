@@ -7,7 +7,7 @@ from torch.nn.functional import huber_loss
 
 from mhff.data.batch import Batch
 from mhff.evaluate.prediction import Prediction
-from mhff.train.settings import LossSettings
+from mhff.train.sections.optimisation import LossSettings
 
 
 def loss(prediction: Prediction, batch: Batch, settings: LossSettings) -> torch.Tensor:

@@ -26,8 +26,9 @@ from mhff.files import read_file, sha256
 from mhff.heads import Head
 from mhff.model.config import ModelConfig
 from mhff.model.mace import MACE
+from mhff.train.sections.heads import HeadSettings
 from mhff.train.selection import judge, select
-from mhff.train.settings import HeadSettings, Settings
+from mhff.train.settings import Settings
 
 
 @dataclass(frozen=True)

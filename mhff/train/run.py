@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.fabric.plugins.environments.lightning import LightningEnvironment
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback
 from rich.console import Console
 
 from mhff import __version__
@@ -44,6 +43,7 @@ from mhff.train.prepare import (
 from mhff.train.progress import ProgressReport
 from mhff.train.recorder import CHECKPOINT, LOG, Recorder, read_progress
 from mhff.train.settings import Settings
+from mhff.train.trainer import make_trainer
 
 Report = dict[Part, dict[tuple[str, ...], Errors]]
 """Errors by part of the data and by head."""
@@ -93,11 +93,15 @@ class Run:
         module = TrainingModule(
             self.network, self.settings, self.samples["train"], self.samples["valid"]
         )
-        recorder = Recorder(self.folder, self.fingerprint(), self._save_best)
         with quiet("lightning.pytorch", "lightning.fabric"), warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"lightning\..*")
-            trainer = self._trainer([ProgressReport(console), recorder])
+            trainer = make_trainer(self.settings, self._callbacks(console))
             trainer.fit(module, ckpt_path=checkpoint if checkpoint.is_file() else None)
+
+    def _callbacks(self, console: Console) -> list[Callback]:
+        """What reports on the run and writes its files after every epoch."""
+        recorder = Recorder(self.folder, self.fingerprint(), self._save_best)
+        return [ProgressReport(console), recorder]
 
     def summary(self) -> list[str]:
         """Lines for the user about the data of each head, and about labels that are not used."""
@@ -119,31 +123,6 @@ class Run:
             f"the network runs in plain torch, {reason}"
             if reason
             else "the network runs in kernels made for this model"
-        )
-
-    def _trainer(self, callbacks: list[Any]) -> Trainer:
-        run = self.settings.run
-        device = torch.device(run.device)
-        if device.type == "cuda" and not torch.cuda.is_available():
-            raise MHFFError(
-                f"run.device is {run.device} but torch finds no CUDA device; set run.device to cpu"
-            )
-        return Trainer(
-            accelerator="gpu" if device.type == "cuda" else device.type,
-            devices=1 if device.index is None or device.type == "cpu" else [device.index],
-            # one process; Lightning would look for a cluster, and load MPI for that
-            plugins=[LightningEnvironment()],
-            max_epochs=run.epochs,
-            callbacks=callbacks,
-            gradient_clip_val=self.settings.optimiser.gradient_clip,
-            reload_dataloaders_every_n_epochs=1,
-            inference_mode=False,
-            num_sanity_val_steps=0,
-            logger=False,
-            enable_checkpointing=True,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            default_root_dir=self.folder,
         )
 
     def fingerprint(self) -> Fingerprint:

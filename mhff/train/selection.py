@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from mhff.data.reading import LabelledStructure
 from mhff.data.suspicion import stress_suspicion, suspicions
-from mhff.train.settings import HeadSettings, Settings
+from mhff.train.sections.heads import HeadSettings
+from mhff.train.settings import Settings
 
 MAX_LISTED = 20
 """Suspicious labels that are listed one by one."""

@@ -9,7 +9,7 @@ from mhff.data.batch import Batch
 from mhff.evaluate.prediction import Prediction
 from mhff.graph import make_graph
 from mhff.train.loss import loss
-from mhff.train.settings import LossSettings
+from mhff.train.sections.optimisation import LossSettings
 
 ONLY_ENERGY = LossSettings(energy=2.0, forces=0.0, stress=0.0, delta=0.1)
 ONLY_FORCES = LossSettings(energy=0.0, forces=3.0, stress=0.0, delta=0.1)

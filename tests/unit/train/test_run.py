@@ -78,8 +78,8 @@ class StopAfter(Callback):
 class InterruptedRun(Run):
     """A run that the power cut hits in the middle of its last epoch."""
 
-    def _trainer(self, callbacks: list[Any]) -> Any:
-        return super()._trainer([*callbacks, StopAfter(2)])
+    def _callbacks(self, console: Console) -> list[Any]:
+        return [*super()._callbacks(console), StopAfter(2)]
 
 
 @pytest.fixture(scope="module")

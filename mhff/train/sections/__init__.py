@@ -1,0 +1,1 @@
+"""The sections of CONFIG.yaml, one module each; `mhff.train.settings` is the whole."""

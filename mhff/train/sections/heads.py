@@ -1,0 +1,65 @@
+"""Settings of a head: its level of theory, its files, its reference energies, its filter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from ase.data import atomic_numbers
+from pydantic import Field, field_validator
+
+from mhff.data.keys import Keys
+from mhff.data.reading import LabelledStructure
+from mhff.data.reference import E0sSetting
+from mhff.errors import listing
+from mhff.heads import Note
+from mhff.yamlfile import Section
+
+
+class FilterSettings(Section):
+    """Which structures of a head are used; isolated atoms always are."""
+
+    elements: tuple[str, ...] | None = Field(default=None, min_length=1)
+    """The only elements a structure may have."""
+    max_atoms: int | None = Field(default=None, ge=1)
+    max_force: float | None = Field(default=None, gt=0)
+    """Largest force on an atom, eV/A."""
+
+    def accepts(self, structure: LabelledStructure) -> bool:
+        """Whether a structure is used."""
+        forces = structure.forces
+        symbols = structure.atoms.get_chemical_symbols()
+        refused = (
+            self.elements is not None and not set(symbols) <= set(self.elements),
+            self.max_atoms is not None and len(symbols) > self.max_atoms,
+            self.max_force is not None
+            and forces is not None
+            and np.linalg.norm(forces, axis=1).max() > self.max_force,
+        )
+        return structure.is_isolated_atom or not any(refused)
+
+    @field_validator("elements")
+    @classmethod
+    def _symbols(cls, elements: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        unknown = [symbol for symbol in elements or () if atomic_numbers.get(symbol, 0) == 0]
+        if unknown:
+            raise ValueError(f"expected chemical symbols, got {listing(unknown)}")
+        return elements
+
+
+class HeadSettings(Section):
+    """One level of theory and its data."""
+
+    files: tuple[Path, ...] = Field(min_length=1)
+    """Labelled structures: files, folders or patterns; relative ones start at the config file."""
+    level_of_theory: Note = "unknown"
+    dispersion: bool | None = None
+    """Whether the labels contain dispersion (D3, D4, VV10, ...)."""
+    domain: Note = "unknown"
+    licence: Note = "unknown"
+    citation: Note = ""
+    weight: float = Field(default=1.0, gt=0)
+    """Weight of this head's structures in the loss."""
+    keys: Keys = Keys()
+    e0s: E0sSetting = "isolated"
+    filter: FilterSettings = FilterSettings()
