@@ -8,7 +8,10 @@ from openmm import LangevinMiddleIntegrator, app, unit
 from mhff_openmm import add_mhff_force
 
 TEMPERATURE = 300 * unit.kelvin
+FRICTION = 50 / unit.picosecond
+"""Few molecules exchange energy slowly among themselves: a strong bath makes frames independent."""
 TIMESTEP = 0.5 * unit.femtosecond
+SEED = 1
 WALL = "500*max(0, sqrt(x^2 + y^2 + z^2) - 0.45)^2"
 """Energy, kJ/mol, that keeps molecules from evaporating, farther than 0.45 nm from the centre."""
 
@@ -33,9 +36,10 @@ def water_cluster(n_waters, **theory):
             wall.addParticle(system.addParticle(element.mass))
     system.addForce(wall)
     add_mhff_force(system, topology, "mini", **theory)
-    integrator = LangevinMiddleIntegrator(TEMPERATURE, 10 / unit.picosecond, TIMESTEP)
+    integrator = LangevinMiddleIntegrator(TEMPERATURE, FRICTION, TIMESTEP)
+    integrator.setRandomNumberSeed(SEED)
     simulation = app.Simulation(topology, system, integrator)
     simulation.context.setPositions(positions)
     simulation.minimizeEnergy(maxIterations=100)
-    simulation.context.setVelocitiesToTemperature(TEMPERATURE)
+    simulation.context.setVelocitiesToTemperature(TEMPERATURE, SEED)
     return simulation

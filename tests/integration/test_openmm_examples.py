@@ -56,7 +56,7 @@ EXAMPLES_IN_SHORT = (
     ),
     Example(
         "theory_path.py",
-        ("--steps", "1600"),
+        ("--steps", "4000"),
         "theory-path.png",
         r"windows with MBAR +-[0-9]{2}\.\d+ ± \d\.\d+\n",
     ),
@@ -68,7 +68,7 @@ EXAMPLES_IN_SHORT = (
     ),
     Example(
         "reweighting.py",
-        ("--steps", "1500"),
+        ("--steps", "4000"),
         "reweighting.png",
         r"surfaces +F = 9967\d\.\d+ ± 0\.\d+ kJ/mol, .* O-H = 0\.9\d+ ± 0\.0\d+; \d+",
     ),
