@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -16,17 +15,13 @@ from rich.console import Console
 from mhff import __version__
 from mhff.data.batch import Batch
 from mhff.data.reference import kinds_differ
-from mhff.data.split import PARTS, Part
+from mhff.data.split import Part
 from mhff.errors import MHFFError
-from mhff.evaluate.errors import Errors, group_by_head, grouped
-from mhff.evaluate.evaluation import evaluate_samples
-from mhff.evaluate.table import markdown
-from mhff.evaluator import EagerEvaluator
-from mhff.files import check_output, kernel_folder, write_atomically
+from mhff.files import check_output, kernel_folder
 from mhff.heads import Heads
 from mhff.model.acceleration import use_kernels
 from mhff.model.mace import MACE
-from mhff.modelfile import Model, load
+from mhff.modelfile import Model
 from mhff.options import Precision
 from mhff.quiet import quiet
 from mhff.train.fingerprint import Fingerprint, differences, fingerprint
@@ -42,11 +37,9 @@ from mhff.train.prepare import (
 )
 from mhff.train.progress import ProgressReport
 from mhff.train.recorder import CHECKPOINT, LOG, Recorder, read_progress
+from mhff.train.report.files import REPORT_FILES, ErrorsByPart, write_report
 from mhff.train.settings import Settings
 from mhff.train.trainer import make_trainer
-
-Report = dict[Part, dict[tuple[str, ...], Errors]]
-"""Errors by part of the data and by head."""
 
 
 class Run:
@@ -75,7 +68,7 @@ class Run:
     def check_outputs(self, inputs: Iterable[Path]) -> None:
         """Raise MHFFError if the run could not write its files, or would overwrite `inputs`."""
         kept = tuple(inputs)
-        names = (self.model_file.name, "errors.json", "errors.md", LOG, CHECKPOINT)
+        names = (self.model_file.name, *REPORT_FILES, LOG, CHECKPOINT)
         for name in names:
             check_output(self.folder / name, kept, "run.out")
 
@@ -168,34 +161,6 @@ class Run:
     def _save_best(self) -> None:
         self.model().save(self.model_file)
 
-    def report(self) -> Report:
-        """Errors of the best model by part and head, which are also written.
-
-        They go to errors.md, errors.json and the model's provenance.
-        """
-        model = load(self.model_file)
-        run = self.settings.run
-        evaluator = EagerEvaluator(model, run.device, Precision(run.dtype))
-        report = {part: self._errors(evaluator, part) for part in PARTS if self.samples[part]}
-        content = {
-            part: {head: errors.as_dict() for (head,), errors in rows.items()}
-            for part, rows in report.items()
-        }
-        write_atomically(self.folder / "errors.json", json.dumps(content, indent=2).encode())
-        write_atomically(self.folder / "errors.md", self._markdown(report).encode())
-        Model(model.network, model.heads, {**model.provenance, "errors": content}).save(
-            self.model_file
-        )
-        return report
-
-    def _errors(self, evaluator: EagerEvaluator, part: Part) -> dict[tuple[str, ...], Errors]:
-        return grouped(evaluate_samples(evaluator, self.samples[part]), group_by_head)
-
-    def _markdown(self, report: Report) -> str:
-        title = f"# Errors of {self.settings.name}"
-        meaning = (
-            "Mean absolute errors, each with the number of structures, atoms or components "
-            "behind it."
-        )
-        sections = [f"## {part}\n\n{markdown(rows, ['head'])}" for part, rows in report.items()]
-        return "\n\n".join([title, meaning, "\n".join(sections)])
+    def report(self) -> ErrorsByPart:
+        """Errors of the best model; written as `mhff.train.report` says."""
+        return write_report(self.model_file, self.settings, self.samples)
