@@ -26,6 +26,7 @@ E0S_WORDS = {
     E0sKind.ISOLATED: "isolated atoms",
     E0sKind.GIVEN: "given",
     E0sKind.LEAST_SQUARES: "least squares",
+    E0sKind.REESTIMATED: "re-estimated",
     E0sKind.UNKNOWN: UNKNOWN,
 }
 """Origin of a head's E0s, in words."""

@@ -39,6 +39,8 @@ class E0sKind(StrEnum):
     """Numbers in the configuration."""
     LEAST_SQUARES = "least_squares"
     """Fitted to the energies of the training structures: not energies of atoms."""
+    REESTIMATED = "reestimated"
+    """Those of another head, changed by a fit to its model's errors: not energies of atoms."""
     UNKNOWN = "unknown"
 
 

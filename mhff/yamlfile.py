@@ -19,6 +19,8 @@ from mhff.errors import MHFFError, listing, located, printable
 
 UNKNOWN_KEY = "unknown_key"
 """Type of the errors for unknown keys."""
+Mistake = tuple[tuple[str, ...], str]
+"""The keys that lead to a mistake, and a sentence without its end."""
 
 
 class Section(BaseModel):
@@ -42,11 +44,33 @@ def with_known_keys(
     Raises one ValidationError for all unknown keys and for all mistakes that `build` finds.
     """
     valid = tuple(keys)
-    lines = [_unknown_key(str(key), valid) for key in content if key not in valid]
+    known = {key: value for key, value in content.items() if key in valid}
+    unknown = [_unknown_key(str(key), valid) for key in content if key not in valid]
+    return _with_lines(unknown, lambda: build(known))
+
+
+def with_mistakes(found: Iterable[Mistake], build: Callable[[], Any]) -> Any:
+    """Build something in a validator, and raise one ValidationError for all mistakes.
+
+    These are the mistakes found before, and those that `build` finds.
+    """
+    lines = [
+        InitErrorDetails(
+            type=PydanticCustomError("value_error", "{message}", {"message": message}),
+            loc=loc,
+            input=None,
+        )
+        for loc, message in found
+    ]
+    return _with_lines(lines, build)
+
+
+def _with_lines(lines: list[InitErrorDetails], build: Callable[[], Any]) -> Any:
+    """Build something; raises one ValidationError for the lines and all that `build` finds."""
     try:
-        result = build({key: value for key, value in content.items() if key in valid})
+        result = build()
     except ValidationError as error:
-        lines += [_copy(line) for line in error.errors(include_url=False)]
+        lines = [*lines, *map(_copy, error.errors(include_url=False))]
     if lines:
         raise ValidationError.from_exception_data("section", lines)
     return result

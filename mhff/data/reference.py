@@ -22,11 +22,11 @@ NOT_DETERMINED = 1e-6
 
 def _setting(value: Any) -> Any:
     """The setting `e0s`; for a validator, which turns the ValueError into a sentence."""
-    words = (E0sKind.ISOLATED.value, E0sKind.LEAST_SQUARES.value)
+    words = (E0sKind.ISOLATED, E0sKind.LEAST_SQUARES, E0sKind.REESTIMATED)
     if isinstance(value, str) and value in words:
         return value
     if not isinstance(value, dict) or not value:
-        raise ValueError(f"expected {' or '.join(words)}, or energies by element, got {value!r}")
+        raise ValueError(f"expected {listing(words)}, or energies by element, got {value!r}")
     unknown = [symbol for symbol in value if atomic_numbers.get(symbol, 0) == 0]
     if unknown:
         raise ValueError(f"expected chemical symbols, got {listing(unknown)}")
@@ -38,7 +38,7 @@ def _setting(value: Any) -> Any:
 
 Energies = dict[str, float]
 E0sSetting = Annotated[str | Energies, BeforeValidator(_setting)]
-"""`isolated`, `least_squares`, or energies, eV, by chemical symbol."""
+"""`isolated`, `least_squares`, `reestimated`, or energies, eV, by chemical symbol."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,8 @@ WORDS = {
     E0sKind.ISOLATED: "of isolated atoms",
     E0sKind.GIVEN: "as given",
     E0sKind.LEAST_SQUARES: "by least squares",
+    E0sKind.REESTIMATED: "re-estimated against the start model",
+    E0sKind.UNKNOWN: "of unknown origin",
 }
 """The kind in a sentence."""
 

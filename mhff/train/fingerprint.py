@@ -15,13 +15,20 @@ NOT_DECISIVE = ("out", "device", "kernels")
 """Settings of the section `run` that do not change the result beyond rounding."""
 
 
-def fingerprint(settings: Settings, checksums: Mapping[str, Mapping[str, str]]) -> Fingerprint:
-    """The decisive settings, and the data's sha256 by head and file name in place of paths."""
+def fingerprint(
+    settings: Settings, checksums: Mapping[str, Mapping[str, str]], start: str | None = None
+) -> Fingerprint:
+    """The decisive settings, with sha256 in place of paths.
+
+    `checksums`: those of the data by head and file name; `start`: that of the start model.
+    """
     content = settings.model_dump(mode="json")
     for name in NOT_DECISIVE:
         del content["run"][name]
+    content["start_from"] = start
     for head, files in checksums.items():
-        content["heads"][head]["files"] = dict(files)
+        section = "heads" if head in content["heads"] else "replay"
+        content[section][head]["files"] = dict(files)
     return content
 
 
@@ -32,10 +39,12 @@ def completed(stored: Fingerprint) -> Fingerprint:
     """
     content = copy.deepcopy(stored)
     try:
-        checksums = {name: head["files"] for name, head in content["heads"].items()}
-        for name, files in checksums.items():
-            content["heads"][name]["files"] = list(files)
-        return fingerprint(Settings.model_validate(content), checksums)
+        checksums = {}
+        for name, source in [*content["heads"].items(), *content.get("replay", {}).items()]:
+            checksums[name] = source["files"]
+            source["files"] = list(source["files"])
+        settings = Settings.model_validate(content)
+        return fingerprint(settings, checksums, settings.start_from)
     except (KeyError, TypeError, AttributeError, ValidationError):
         return stored
 

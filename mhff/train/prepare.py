@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -26,7 +26,7 @@ from mhff.files import read_file, sha256
 from mhff.heads import Head
 from mhff.model.config import ModelConfig
 from mhff.model.mace import MACE
-from mhff.train.sections.heads import HeadSettings
+from mhff.train.sections.heads import HeadSettings, SourceSettings
 from mhff.train.selection import judge, select
 from mhff.train.settings import Settings
 
@@ -91,18 +91,28 @@ def with_files(settings: Settings) -> Settings:
 
     Raises one MHFFError for all files of all heads that do not exist.
     """
-    heads = {}
-    problems = []
-    for name, head in settings.heads.items():
-        try:
-            with located(f"heads.{name}.files"):
-                files = find_files(head.files)
-                heads[name] = head.model_copy(update={"files": files})
-        except MHFFError as error:
-            problems.append(str(error))
+    problems: list[str] = []
+    changes = {
+        section: _with_files_of(section, sources, problems)
+        for section, sources in (("heads", settings.heads), ("replay", settings.replay))
+    }
     if problems:
         raise MHFFError("\n  ".join(problems))
-    return settings.model_copy(update={"heads": heads})
+    return settings.model_copy(update=changes)
+
+
+def _with_files_of(
+    section: str, sources: Mapping[str, SourceSettings], problems: list[str]
+) -> dict[str, SourceSettings]:
+    """The settings of a section with all files; adds a sentence to `problems` for each mistake."""
+    found = {}
+    for name, source in sources.items():
+        try:
+            with located(f"{section}.{name}.files"):
+                found[name] = source.model_copy(update={"files": find_files(source.files)})
+        except MHFFError as error:
+            problems.append(str(error))
+    return found
 
 
 def read_head(name: str, settings: Settings) -> HeadData:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from mhff.errors import MHFFError, listing
 from mhff.heads import HeadName
 from mhff.model.config import ModelConfig
+from mhff.modelfile import BUNDLED
+from mhff.train.consistency import inconsistencies
 from mhff.train.sections.data import DataSettings
-from mhff.train.sections.heads import HeadSettings
+from mhff.train.sections.fine_tuning import LoraSettings, check_part
+from mhff.train.sections.heads import HeadSettings, SourceSettings
 from mhff.train.sections.optimisation import LossSettings, OptimiserSettings
+from mhff.train.sections.replay import ReplaySettings
 from mhff.train.sections.run import RunSettings
-from mhff.yamlfile import Section, mistakes, read_yaml, with_known_keys
+from mhff.yamlfile import Section, mistakes, read_yaml, with_known_keys, with_mistakes
+
+Source = TypeVar("Source", bound=SourceSettings)
 
 
 class Settings(Section):
@@ -26,11 +32,32 @@ class Settings(Section):
     """Name of the model; its file is NAME.mhff."""
     model: dict[str, Any] = Field(default={})
     """Fields of `mhff.model.config.ModelConfig` except `heads`; elements default to the data's."""
+    start_from: str | None = None
+    """Model file or bundled model to fine-tune; its architecture stays, and so do its heads."""
+    keep_heads: tuple[HeadName, ...] | None = None
+    """Heads of the start model that stay; left out: all of them."""
     heads: dict[HeadName, HeadSettings] = Field(min_length=1)
+    replay: dict[HeadName, ReplaySettings] = Field(default={})
+    """Structures that keep heads of the start model in place, by head."""
+    freeze: tuple[str, ...] = ()
+    """Parts of the start model that stay as they are: see `mhff.train.sections.fine_tuning`."""
+    lora: LoraSettings | None = None
     data: DataSettings = DataSettings()
     loss: LossSettings = LossSettings()
     optimiser: OptimiserSettings = OptimiserSettings()
     run: RunSettings = RunSettings()
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _consistent(cls, content: Any, build: Callable[[Any], Any]) -> Any:
+        """Report mistakes between sections together with those inside them."""
+        found = inconsistencies(content) if isinstance(content, Mapping) else ()
+        return with_mistakes(found, lambda: build(content))
+
+    @field_validator("freeze")
+    @classmethod
+    def _parts(cls, parts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(check_part, parts))
 
     @field_validator("model")
     @classmethod
@@ -54,6 +81,11 @@ class Settings(Section):
         """
         derived = {"elements": tuple(elements)}
         return ModelConfig.model_validate({**derived, **self.model, "heads": tuple(self.heads)})
+
+    @property
+    def sources(self) -> dict[str, SourceSettings]:
+        """Settings of all structures by head: those to learn from, and those to replay."""
+        return {**self.heads, **self.replay}
 
     @property
     def neighbours_follow_from_data(self) -> bool:
@@ -83,9 +115,20 @@ def read_settings(path: str | os.PathLike[str]) -> Settings:
 
 def _with_paths_from(settings: Settings, folder: Path) -> Settings:
     """The settings with absolute paths; relative ones start at `folder`."""
-    heads = {
-        name: head.model_copy(update={"files": tuple(folder / file for file in head.files)})
-        for name, head in settings.heads.items()
+    start = settings.start_from
+    if start is not None and (start not in BUNDLED or (folder / start).exists()):
+        start = str(folder / start)
+    changes = {
+        "start_from": start,
+        "heads": _with_files_from(settings.heads, folder),
+        "replay": _with_files_from(settings.replay, folder),
+        "run": settings.run.model_copy(update={"out": folder / settings.run.out}),
     }
-    run = settings.run.model_copy(update={"out": folder / settings.run.out})
-    return settings.model_copy(update={"heads": heads, "run": run})
+    return settings.model_copy(update=changes)
+
+
+def _with_files_from(sources: Mapping[str, Source], folder: Path) -> dict[str, Source]:
+    return {
+        name: source.model_copy(update={"files": tuple(folder / file for file in source.files)})
+        for name, source in sources.items()
+    }

@@ -12,7 +12,7 @@ from mhff.data.keys import Keys
 from mhff.data.reading import LabelledStructure
 from mhff.data.reference import E0sSetting
 from mhff.errors import listing
-from mhff.heads import Note
+from mhff.heads import HeadName, Note
 from mhff.yamlfile import Section
 
 
@@ -47,19 +47,27 @@ class FilterSettings(Section):
         return elements
 
 
-class HeadSettings(Section):
-    """One level of theory and its data."""
+class SourceSettings(Section):
+    """Structures of one head: their files, the names of their labels, a filter."""
 
     files: tuple[Path, ...] = Field(min_length=1)
     """Labelled structures: files, folders or patterns; relative ones start at the config file."""
+    keys: Keys = Keys()
+    filter: FilterSettings = FilterSettings()
+    weight: float = Field(default=1.0, gt=0)
+    """Weight of these structures in the loss."""
+
+
+class HeadSettings(SourceSettings):
+    """One level of theory and its data."""
+
     level_of_theory: Note = "unknown"
     dispersion: bool | None = None
     """Whether the labels contain dispersion (D3, D4, VV10, ...)."""
     domain: Note = "unknown"
     licence: Note = "unknown"
     citation: Note = ""
-    weight: float = Field(default=1.0, gt=0)
-    """Weight of this head's structures in the loss."""
-    keys: Keys = Keys()
     e0s: E0sSetting = "isolated"
-    filter: FilterSettings = FilterSettings()
+    """Origin of the reference energies; a head of the start model keeps those it has."""
+    start_from: HeadName | None = None
+    """Head of the start model that a new head begins as; left out: its only head."""

@@ -37,6 +37,20 @@ def test_settings_and_data_count(tmp_path: Path) -> None:
     ]
 
 
+def test_the_start_model_and_replayed_files_count(tmp_path: Path) -> None:
+    head = {"files": ["a.xyz"]}
+    content = {"start_from": "mini", "heads": {"a": head}, "replay": {"b": head}}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(content))
+    own = read_settings(tmp_path / "config.yaml")
+    before = fingerprint(own, CHECKSUMS | {"b": {"b.xyz": "2" * 64}}, "3" * 64)
+    now = fingerprint(own, CHECKSUMS | {"b": {"b.xyz": "4" * 64}}, "5" * 64)
+    assert completed(before) == before
+    assert differences(before, now) == [
+        f"replay.b.files.b.xyz was {'2' * 64}, now {'4' * 64}",
+        f"start_from was {'3' * 64}, now {'5' * 64}",
+    ]
+
+
 def test_settings_that_are_younger_than_a_run_have_their_defaults(tmp_path: Path) -> None:
     old = made(tmp_path)
     del old["heads"]["a"]["keys"]["charge"], old["heads"]["a"]["keys"]["virials"]

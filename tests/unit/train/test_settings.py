@@ -26,6 +26,25 @@ def test_paths_start_at_the_config_file(tmp_path: Path) -> None:
     assert settings.run.out.resolve() == (tmp_path / "../runs").resolve()
 
 
+def test_paths_of_a_fine_tuning_run(tmp_path: Path) -> None:
+    replay = {"surfaces": {"files": ["s.extxyz"]}}
+    content = MINIMAL | {"start_from": "mini", "replay": replay}
+    settings = read_settings(save(tmp_path, content))
+    assert settings.start_from == "mini", "the bundled model"
+    assert settings.replay["surfaces"].files == (tmp_path / "s.extxyz",)
+    assert list(settings.sources) == ["materials", "surfaces"]
+    settings = read_settings(save(tmp_path, content | {"start_from": "m.mhff"}))
+    assert settings.start_from == str(tmp_path / "m.mhff")
+
+
+def test_mistakes_between_sections_are_reported_with_all_others(tmp_path: Path) -> None:
+    content = "heads:\n  a: {files: []}\nlora: {rank: 0}\nfreeze: [embeding]\n"
+    with pytest.raises(MHFFError) as caught:
+        read_settings(save(tmp_path, content))
+    lines = str(caught.value).splitlines()[1:]
+    assert [line.split()[1] for line in lines] == ["2:", "3:", "3:", "4:", "4:"]
+
+
 def test_the_architecture_follows_settings_and_data(tmp_path: Path) -> None:
     settings = read_settings(
         save(tmp_path, MINIMAL | {"model": {"n_channels": 8, "interaction": "residual"}})
@@ -48,7 +67,7 @@ def test_the_architecture_follows_settings_and_data(tmp_path: Path) -> None:
         (
             {"los": {}},
             r"config\.yaml', line 5: unknown key los; the nearest is loss, and the keys there are "
-            r"name, model, heads, data, loss, optimiser, run$",
+            r"name, model, start_from, keep_heads, heads, replay, .*, run$",
         ),
         (
             {"loss": {"force": 1}},
@@ -94,7 +113,7 @@ def test_the_architecture_follows_settings_and_data(tmp_path: Path) -> None:
         ),
         (
             {"heads": {"a": {"files": ["x"], "e0s": "average"}}},
-            r"a\.e0s: expected isolated or least_squares, or energies by element, got 'average'",
+            r"e0s: expected isolated, least_squares, reestimated, or energies by element, got 'av",
         ),
         (
             {"heads": {"a": {"files": ["x"], "e0s": {"Hx": 1}}}},
@@ -115,7 +134,47 @@ def test_the_architecture_follows_settings_and_data(tmp_path: Path) -> None:
         ({"heads": {"a": {}}}, r"missing key heads\.a\.files; add it"),
         (
             {"heads": {"a": {"files": ["x"], "weigth": 2}}},
-            r"unknown key heads\.a\.weigth; .*weight, keys, e0s, filter$",
+            r"unknown key heads\.a\.weigth; the nearest is weight, .*files, keys, filter, weight",
+        ),
+        ({"replay": {"a": {"files": ["x"]}}}, "replay: found replay, which needs a model to start"),
+        ({"freeze": ["embedding"]}, "freeze: found freeze, which needs a model to start from; add"),
+        (
+            {"lora": {"rank": 2}},
+            "lora: found lora, which needs a model to start from; add start_from",
+        ),
+        ({"keep_heads": ["a"]}, "keep_heads: found keep_heads, which needs a model to start"),
+        (
+            {"heads": {"a": {"files": ["x"], "start_from": "b"}}},
+            r"heads\.a\.start_from: found the head b, which needs a model to start from; add",
+        ),
+        (
+            {"heads": {"a": {"files": ["x"], "e0s": "reestimated"}}},
+            r"heads\.a\.e0s: found reestimated, which needs a model to start from; add",
+        ),
+        (
+            {"start_from": "mini", "model": {"r_max": 5.0}},
+            "model: start_from and model exclude each other, because the start model's",
+        ),
+        (
+            {"start_from": "mini", "replay": {"materials": {"files": ["x"]}}},
+            r"line 6: replay\.materials: the head materials is also in heads, where it learns more",
+        ),
+        (
+            {"start_from": "mini", "freeze": ["product.0"]},
+            r"freeze: unknown part product\.0; the nearest is products, and the parts are emb",
+        ),
+        ({"start_from": "mini", "freeze": ["embedding.0"]}, r"freeze: unknown part embedding\.0"),
+        (
+            {"start_from": "mini", "replay": {"a": {"files": ["x"], "draw": "farthest"}}},
+            r"replay\.a: draw: farthest needs a number of structures; add number",
+        ),
+        (
+            {"start_from": "mini", "replay": {"a": {"files": ["x"], "number": 3}}},
+            r"replay\.a: draw: all takes every structure and no number; remove number",
+        ),
+        (
+            {"start_from": "mini", "replay": {"a": {"files": ["x"], "labels": "start"}}},
+            r"replay\.a\.labels: input should be 'file' or 'model', got 'start'",
         ),
         (
             {"heads": {"a": {"files": ["x"], "keys": {"e": "E"}}}},
@@ -157,7 +216,7 @@ run:
         "line 7: heads.molecules.weight: input should be greater than 0, got -1; correct it",
         "line 9: unknown key model.channels; the nearest is n_channels, and the keys there are",
         "line 10: model.n_layers: input should be greater than or equal to 1, got 0; correct it",
-        "line 11: unknown key lr; the keys there are name, model",
+        "line 11: unknown key lr; the nearest is lora, and the keys there are name",
         "line 13: run.device: string should match pattern",
         "line 14: run.batch_size: input should be greater than or equal to 1, got 0; correct it",
     ]
@@ -169,7 +228,7 @@ run:
     ("content", "sentence"),
     [
         ("heads: [", "is not valid YAML"),
-        ("- a\n- b\n", "expected the sections name, model, heads"),
+        ("- a\n- b\n", "expected the sections name, model, start_from"),
         ("", "expected the sections"),
         ("run: {seed: 2001-99-99}", "is not valid YAML"),
         (
