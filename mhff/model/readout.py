@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import nn
@@ -11,7 +11,15 @@ from mhff.model.config import ModelConfig
 from mhff.model.layers import Activation, normal
 
 
-class LinearReadout(nn.Module):
+class PerHead(nn.Module):
+    """A module with weights of its own for every head."""
+
+    def copied(self, columns: Sequence[int]) -> dict[str, torch.Tensor]:
+        """Weights, by name, of a module whose heads are copies of the heads in these columns."""
+        raise NotImplementedError
+
+
+class LinearReadout(PerHead):
     """Energies `[n, n_heads]` of scalars `[n, C]`: x W / sqrt(C)."""
 
     def __init__(
@@ -23,8 +31,12 @@ class LinearReadout(nn.Module):
     def forward(self, scalars: torch.Tensor) -> torch.Tensor:
         return scalars @ (self.weight * self.weight.shape[0] ** -0.5)
 
+    def copied(self, columns: Sequence[int]) -> dict[str, torch.Tensor]:
+        """See `PerHead.copied`."""
+        return {"weight": self.weight.detach()[:, list(columns)]}
 
-class NonLinearReadout(nn.Module):
+
+class NonLinearReadout(PerHead):
     """Energies `[n, n_heads]` of scalars `[n, C]` through `readout_width` hidden scalars per head.
 
     The fan-in of the second map counts the hidden scalars of all heads, as in mace-torch.
@@ -49,6 +61,17 @@ class NonLinearReadout(nn.Module):
         hidden = self.activation(scalars @ (self.weight_1 * self.weight_1.shape[0] ** -0.5))
         return hidden.unflatten(1, self.weight_2.shape)
 
+    def copied(self, columns: Sequence[int]) -> dict[str, torch.Tensor]:
+        """See `PerHead.copied`; equal energies up to rounding, because the fan-in counts heads."""
+        chosen = list(columns)
+        first = self.weight_1.detach().unflatten(1, self.weight_2.shape)[:, chosen]
+        return {"weight_1": first.flatten(1), "weight_2": self._rescaled(self.weight_2, chosen)}
+
+    def _rescaled(self, weight: nn.Parameter, columns: list[int]) -> torch.Tensor:
+        """Weights of these heads, for the fan-in of their number."""
+        factor = (len(columns) / len(weight)) ** 0.5
+        return (weight.detach()[columns].double() * factor).to(weight.dtype)
+
 
 class NonLinearBiasReadout(NonLinearReadout):
     """A readout with a second hidden layer per head, and biases after the first (mace-omol)."""
@@ -71,12 +94,22 @@ class NonLinearBiasReadout(NonLinearReadout):
         first = super().hidden(scalars).transpose(0, 1)
         return self.activation(torch.bmm(first, weight).transpose(0, 1) + self.bias_middle)
 
+    def copied(self, columns: Sequence[int]) -> dict[str, torch.Tensor]:
+        """See `NonLinearReadout.copied`."""
+        chosen = list(columns)
+        return {
+            **super().copied(columns),
+            "weight_middle": self._rescaled(self.weight_middle, chosen),
+            "bias_middle": self.bias_middle.detach()[chosen],
+            "bias_2": self.bias_2.detach()[chosen],
+        }
+
 
 READOUTS = {"nonlinear": NonLinearReadout, "nonlinear_bias": NonLinearBiasReadout}
 """Readouts of the last layer, if there are several, by `ModelConfig.readout`."""
 
 
-class ReferenceEnergies(nn.Module):
+class ReferenceEnergies(PerHead):
     """Each head's isolated-atom energies E0s, scale and shift, eV, always in float64.
 
     node_energy = E0[head, z] + scale[head] * interaction + shift[head]. E0s reach thousands of eV,
@@ -103,6 +136,10 @@ class ReferenceEnergies(nn.Module):
             + self.scale * interaction.to(torch.float64)
             + self.shift
         )
+
+    def copied(self, columns: Sequence[int]) -> dict[str, torch.Tensor]:
+        """See `PerHead.copied`."""
+        return {name: buffer[list(columns)] for name, buffer in self.named_buffers()}
 
     def _apply(
         self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True
