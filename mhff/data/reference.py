@@ -123,9 +123,9 @@ def fitted(
     return ReferenceEnergies(energies, E0sKind.LEAST_SQUARES, undetermined)
 
 
-def kinds_differ(heads: Mapping[str, ReferenceEnergies]) -> list[str]:
-    """A sentence if the E0s of the heads are of different kinds."""
-    if len({reference.kind for reference in heads.values()}) < 2:
+def kinds_differ(kinds: Mapping[str, E0sKind]) -> list[str]:
+    """A sentence if the E0s of the heads are of different kinds; `kinds` by head."""
+    if len(set(kinds.values())) < 2:
         return []
-    kinds = listing(f"{name}: {reference.kind}" for name, reference in heads.items())
-    return [f"E0s of different kinds ({kinds}): do not compare total energies of these heads"]
+    named = listing(f"{name}: {kind}" for name, kind in kinds.items())
+    return [f"E0s of different kinds ({named}): do not compare total energies of these heads"]

@@ -13,8 +13,8 @@ from mhff.data.split import PARTS
 from mhff.data.statistics import elements_of
 from mhff.errors import listing
 from mhff.model.mace import MACE
+from mhff.train.headdata import HeadData
 from mhff.train.module import TrainingModule, shuffled
-from mhff.train.prepare import HeadData
 from mhff.train.run import Run
 
 TIMED_STEPS = 3
@@ -30,20 +30,19 @@ def plan(run: Run) -> list[str]:
     """
     return [
         *run.summary(),
-        *(_statistics(head, run.network, column) for column, head in enumerate(run.heads)),
+        *map(_statistics, run.heads),
         *_model(run.network),
         *_cost(run),
     ]
 
 
-def _statistics(head: HeadData, network: MACE, column: int) -> str:
+def _statistics(head: HeadData) -> str:
     """Elements of a head by part, and the statistics that scale its readout."""
-    reference = network.reference_energies
     elements = "; ".join(f"{part} {listing(elements_of(head.parts[part]))}" for part in PARTS)
     return (
         f"head {head.name}: elements: {elements}; weight {head.settings.weight:g}; mean "
-        f"interaction energy {reference.shift[column]:.4f} eV/atom, rms force "
-        f"{reference.scale[column]:.4f} eV/A"
+        f"interaction energy {head.statistics.shift:.4f} eV/atom, rms force "
+        f"{head.statistics.scale:.4f} eV/A"
     )
 
 

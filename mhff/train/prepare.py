@@ -2,179 +2,107 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
 
 import torch
 from ase.data import atomic_numbers
 
 from mhff.data.batch import Batch, sample
-from mhff.data.keys import KeySetting
-from mhff.data.notes import unread_labels, unused_state
-from mhff.data.reading import LabelledStructure, check_found, read_structures
-from mhff.data.reference import ReferenceEnergies, reference_energies
-from mhff.data.sources import find_files, identities
-from mhff.data.split import PARTS, Part, split
-from mhff.data.statistics import (
-    elements_of,
-    energy_shift,
-    first_with,
-    force_scale,
-)
+from mhff.data.reading import LabelledStructure
+from mhff.data.reference import reference_energies
+from mhff.data.split import PARTS, Part
+from mhff.data.statistics import elements_of, energy_shift, first_with, force_scale
 from mhff.errors import MHFFError, listing, located
-from mhff.files import read_file, sha256
 from mhff.heads import Head
 from mhff.model.config import ModelConfig
 from mhff.model.mace import MACE
-from mhff.train.sections.heads import HeadSettings, SourceSettings
-from mhff.train.selection import judge, select
+from mhff.options import Precision
+from mhff.train.headdata import HeadData, Statistics, checksums, divide, read_source
+from mhff.train.sections.heads import HeadSettings
+from mhff.train.selection import judge
 from mhff.train.settings import Settings
 
-
-@dataclass(frozen=True)
-class HeadData:
-    """One head's structures, divided into parts, and its reference energies."""
-
-    name: str
-    settings: HeadSettings
-    reference: ReferenceEnergies
-    parts: dict[Part, list[LabelledStructure]]
-    """Structures for training, validation and test, without isolated atoms."""
-    checksums: dict[str, str]
-    """sha256 of each file's content, by its name in `identities`."""
-    notes: tuple[str, ...] = ()
-    """Sentences about structures that are left out or have suspicious labels."""
-
-    @property
-    def structures(self) -> list[LabelledStructure]:
-        """The structures of all parts."""
-        return [structure for part in PARTS for structure in self.parts[part]]
-
-    @property
-    def elements(self) -> tuple[str, ...]:
-        """Elements of all its structures."""
-        return elements_of(self.structures)
-
-    def summary(self, config: ModelConfig) -> list[str]:
-        """Lines for the user: how many structures and labels there are, and which are not used."""
-        parts = listing(f"{len(self.parts[part])} {part}" for part in PARTS)
-        forces = sum(item.forces is not None for item in self.structures)
-        stress = sum(item.stress is not None for item in self.structures)
-        notes = [
-            *self.notes,
-            *unread_labels(self.structures, _key_setting(self.name)),
-            *unused_state(self.structures, config.state_embeddings),
-        ]
-        return [
-            f"head {self.name}: {len(self.structures)} structures ({parts}), {forces} with forces, "
-            f"{stress} with stress",
-            *(f"head {self.name}: {line}" for line in self.reference.describe()),
-            *(f"head {self.name}: {note}" for note in notes),
-        ]
-
-    def describe(self) -> Head:
-        """The head as the model records it; its elements are those of the training structures."""
-        return Head(
-            name=self.name,
-            level_of_theory=self.settings.level_of_theory,
-            dispersion=self.settings.dispersion,
-            domain=self.settings.domain,
-            elements=elements_of(self.parts["train"]),
-            e0s_kind=self.reference.kind,
-            licence=self.settings.licence,
-            citation=self.settings.citation,
-        )
+Structures = Sequence[LabelledStructure]
+FindStatistics = Callable[[Structures, Structures], Statistics]
+"""Statistics of all structures of a head, isolated atoms included, and of those to train on."""
 
 
-def with_files(settings: Settings) -> Settings:
-    """The settings with the files that folders and patterns stand for.
+class Preparation(NamedTuple):
+    """What a run has before its first step."""
 
-    Raises one MHFFError for all files of all heads that do not exist.
-    """
-    problems: list[str] = []
-    changes = {
-        section: _with_files_of(section, sources, problems)
-        for section, sources in (("heads", settings.heads), ("replay", settings.replay))
-    }
-    if problems:
-        raise MHFFError("\n  ".join(problems))
-    return settings.model_copy(update=changes)
+    heads: list[HeadData]
+    """The heads that have data."""
+    records: tuple[Head, ...]
+    """All heads, in the order of their columns, as the model records them."""
+    samples: dict[Part, list[Batch]]
+    network: MACE
 
 
-def _with_files_of(
-    section: str, sources: Mapping[str, SourceSettings], problems: list[str]
-) -> dict[str, SourceSettings]:
-    """The settings of a section with all files; adds a sentence to `problems` for each mistake."""
-    found = {}
-    for name, source in sources.items():
-        try:
-            with located(f"{section}.{name}.files"):
-                found[name] = source.model_copy(update={"files": find_files(source.files)})
-        except MHFFError as error:
-            problems.append(str(error))
-    return found
+def prepare_from_scratch(settings: Settings) -> Preparation:
+    """Data and a network with random weights; raises MHFFError if either is impossible."""
+    heads = [
+        read_head(name, settings, partial(statistics, head))
+        for name, head in settings.heads.items()
+    ]
+    dtype = Precision(settings.run.dtype).dtype
+    config = settings.architecture(all_elements(heads, settings))
+    samples = make_samples(heads, config, dtype)
+    if settings.neighbours_follow_from_data:
+        neighbours = mean_neighbours(samples["train"])
+        config = config.model_copy(update={"avg_num_neighbors": neighbours})
+    network = MACE(config, seed=settings.run.seed)
+    for head in heads:
+        set_statistics(network, head)
+    records = tuple(describe(head, settings.heads[head.name]) for head in heads)
+    return Preparation(heads, records, samples, network.to(dtype=dtype))
 
 
-def read_head(name: str, settings: Settings) -> HeadData:
-    """Read and divide a head's files.
+def describe(data: HeadData, settings: HeadSettings) -> Head:
+    """The head as the model records it; its elements are those of the training structures."""
+    return Head(
+        name=data.name,
+        level_of_theory=settings.level_of_theory,
+        dispersion=settings.dispersion,
+        domain=settings.domain,
+        elements=elements_of(data.parts["train"]),
+        e0s_kind=data.statistics.reference.kind,
+        licence=settings.licence,
+        citation=settings.citation,
+    )
 
-    Raises MHFFError for what `read_structures` refuses, labels that no structure has, structures of
-    another head, no structures to train on, and elements without E0.
+
+def statistics(settings: HeadSettings, structures: Structures, train: Structures) -> Statistics:
+    """E0s, scale and shift of a head's data; raises MHFFError for an element without E0."""
+    reference = reference_energies(settings.e0s, structures, train)
+    return Statistics(reference, force_scale(train), energy_shift(train, reference.energies))
+
+
+def read_head(name: str, settings: Settings, find_statistics: FindStatistics) -> HeadData:
+    """Read and divide the files of a head in the section `heads`.
+
+    Raises MHFFError for what `read_source` refuses, no structures to train on, and elements without
+    E0.
     """
     head = settings.heads[name]
-    setting = _key_setting(name)
-    structures: list[LabelledStructure] = []
-    for path in head.files:
-        read = read_structures(path, head.keys, setting)
-        _check_heads(read, name, settings)
-        structures += read
-    with located(f"head '{name}'"):
-        check_found(structures, sorted({"forces", *head.keys.chosen}), head.keys, setting)
-    structures, notes = select(structures, head)
-    parts = _divided(structures, settings)
+    place = f"heads.{name}"
+    structures, notes = read_source(name, head, place, settings.sources)
+    parts = divide(structures, settings)
     if not parts["train"]:
         raise MHFFError(
             f"head '{name}' has no structures to train on in {listing(head.files)}; add some that "
             "are not isolated atoms, or widen the filter"
         )
     with located(f"head '{name}'"):
-        reference = reference_energies(head.e0s, structures, parts["train"])
-        structures, found = judge(structures, reference.energies, settings)
-        notes += found
-        parts = _divided(structures, settings)
-        if not parts["train"]:
-            raise MHFFError("all structures to train on are suspicious; check labels and E0s")
-        reference = reference_energies(head.e0s, structures, parts["train"])
-    checksums = {
-        identity: sha256(read_file(path)) for identity, path in identities(head.files).items()
-    }
-    return HeadData(name, head, reference, parts, checksums, tuple(notes))
-
-
-def _divided(
-    structures: Iterable[LabelledStructure], settings: Settings
-) -> dict[Part, list[LabelledStructure]]:
-    """The parts, without isolated atoms."""
-    return split(
-        (item for item in structures if not item.is_isolated_atom),
-        settings.data.valid,
-        settings.data.test,
-    )
-
-
-def _key_setting(head: str) -> KeySetting:
-    return KeySetting(f"heads.{head}.keys.{{}}", "null")
-
-
-def _check_heads(structures: Sequence[LabelledStructure], head: str, settings: Settings) -> None:
-    """Raise MHFFError for structures whose label says they belong to another head."""
-    strange = [item for item in structures if item.head not in (None, head)]
-    if strange:
-        raise MHFFError(
-            f"{strange[0].place} belongs to head '{strange[0].head}', but the file is listed under "
-            f"head '{head}'; list it under its own head (there are {listing(settings.heads)}), or "
-            f"set heads.{head}.keys.head to null"
-        )
+        found = find_statistics(structures, parts["train"])
+        used, sentences = judge(structures, found.reference.energies, settings)
+        if len(used) < len(structures):
+            parts = divide(used, settings)
+            if not parts["train"]:
+                raise MHFFError("all structures to train on are suspicious; check labels and E0s")
+            found = find_statistics(used, parts["train"])
+    return HeadData(name, head, found, parts, checksums(head), place, (*notes, *sentences))
 
 
 def all_elements(heads: Sequence[HeadData], settings: Settings) -> tuple[str, ...]:
@@ -207,8 +135,10 @@ def make_samples(
     """
     return {
         part: [
-            sample(structure, config, column, head.settings.weight).to("cpu", dtype)
-            for column, head in enumerate(heads)
+            sample(structure, config, config.heads.index(head.name), head.settings.weight).to(
+                "cpu", dtype
+            )
+            for head in heads
             for structure in head.parts[part]
         ]
         for part in PARTS
@@ -221,18 +151,16 @@ def mean_neighbours(samples: Sequence[Batch]) -> float:
     return edges / sum(item.graph.n_local for item in samples) or 1.0
 
 
-def initial_network(config: ModelConfig, heads: Sequence[HeadData], seed: int) -> MACE:
-    """A network with random weights, and with E0s, scale and shift of each head's data.
+def set_statistics(network: MACE, head: HeadData) -> None:
+    """Give a network the E0s, scale and shift of a head's data.
 
-    A head's E0 is 0 for an element that none of its structures has, unless it is given.
+    The E0s of elements that none of the structures has stay as they are, unless they are given.
     """
-    network = MACE(config, seed=seed)
+    elements = network.config.elements
+    column = network.config.heads.index(head.name)
     reference = network.reference_energies
-    for column, head in enumerate(heads):
-        train = head.parts["train"]
-        energies = head.reference.energies
-        E0s = [energies.get(element, 0.0) for element in config.elements]
-        reference.E0s[column] = torch.tensor(E0s, dtype=torch.float64)
-        reference.scale[column] = force_scale(train)
-        reference.shift[column] = energy_shift(train, energies)
-    return network
+    for element, energy in head.statistics.reference.energies.items():
+        if element in elements:
+            reference.E0s[column, elements.index(element)] = energy
+    reference.scale[column] = head.statistics.scale
+    reference.shift[column] = head.statistics.shift

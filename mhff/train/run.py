@@ -18,23 +18,15 @@ from mhff.data.reference import kinds_differ
 from mhff.data.split import Part
 from mhff.errors import MHFFError
 from mhff.files import check_output, kernel_folder
-from mhff.heads import Heads
+from mhff.heads import Head, Heads
 from mhff.model.acceleration import use_kernels
 from mhff.model.mace import MACE
 from mhff.modelfile import Model
-from mhff.options import Precision
 from mhff.quiet import quiet
 from mhff.train.fingerprint import Fingerprint, differences, fingerprint
+from mhff.train.headdata import HeadData, with_files
 from mhff.train.module import TrainingModule
-from mhff.train.prepare import (
-    HeadData,
-    all_elements,
-    initial_network,
-    make_samples,
-    mean_neighbours,
-    read_head,
-    with_files,
-)
+from mhff.train.prepare import prepare_from_scratch
 from mhff.train.progress import ProgressReport
 from mhff.train.recorder import CHECKPOINT, LOG, Recorder, read_progress
 from mhff.train.report.files import REPORT_FILES, ErrorsByPart, write_report
@@ -50,15 +42,12 @@ class Run:
         settings = with_files(settings)
         self.settings = settings
         self.folder = settings.run.out
-        self.check_outputs(file for head in settings.heads.values() for file in head.files)
-        self.heads: list[HeadData] = [read_head(name, settings) for name in settings.heads]
-        dtype = Precision(settings.run.dtype).dtype
-        config = settings.architecture(all_elements(self.heads, settings))
-        self.samples: dict[Part, list[Batch]] = make_samples(self.heads, config, dtype)
-        if settings.neighbours_follow_from_data:
-            neighbours = mean_neighbours(self.samples["train"])
-            config = config.model_copy(update={"avg_num_neighbors": neighbours})
-        self.network: MACE = initial_network(config, self.heads, settings.run.seed).to(dtype=dtype)
+        self.check_outputs(file for each in settings.sources.values() for file in each.files)
+        prepared = prepare_from_scratch(settings)
+        self.heads: list[HeadData] = prepared.heads
+        self.records: tuple[Head, ...] = prepared.records
+        self.samples: dict[Part, list[Batch]] = prepared.samples
+        self.network: MACE = prepared.network
 
     @property
     def model_file(self) -> Path:
@@ -99,7 +88,7 @@ class Run:
     def summary(self) -> list[str]:
         """Lines for the user about the data of each head, and about labels that are not used."""
         lines = [line for head in self.heads for line in head.summary(self.network.config)]
-        lines += kinds_differ({head.name: head.reference for head in self.heads})
+        lines += kinds_differ({head.name: head.e0s_kind for head in self.records})
         if not self.samples["valid"]:
             lines.append("no structures to validate with: the latest model is kept, not the best")
         return lines
@@ -146,9 +135,7 @@ class Run:
 
     def model(self) -> Model:
         """The network as it is, as a model."""
-        return Model(
-            self.network, Heads([head.describe() for head in self.heads]), self.provenance()
-        )
+        return Model(self.network, Heads(self.records), self.provenance())
 
     def provenance(self) -> dict[str, Any]:
         """Record of the model's origin."""

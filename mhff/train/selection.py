@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from mhff.data.reading import LabelledStructure
 from mhff.data.suspicion import stress_suspicion, suspicions
-from mhff.train.sections.heads import HeadSettings
+from mhff.train.sections.heads import SourceSettings
 from mhff.train.settings import Settings
 
 MAX_LISTED = 20
@@ -14,10 +14,10 @@ MAX_LISTED = 20
 
 
 def select(
-    structures: Sequence[LabelledStructure], head: HeadSettings
+    structures: Sequence[LabelledStructure], source: SourceSettings
 ) -> tuple[list[LabelledStructure], list[str]]:
     """The structures that the head's filter accepts, and sentences for the user."""
-    accepted = [item for item in structures if head.filter.accepts(item)]
+    accepted = [item for item in structures if source.filter.accepts(item)]
     count = len(structures) - len(accepted)
     return accepted, [f"the filter leaves out {count} structures"] if count else []
 

@@ -67,6 +67,6 @@ def test_least_squares_see_the_training_structures_alone() -> None:
 def test_kinds_that_differ() -> None:
     isolated = reference_energies("isolated", [WATER, *ATOMS], [WATER])
     given = reference_energies({"H": -1.0, "O": -2.0}, [WATER], [WATER])
-    assert kinds_differ({"a": isolated, "b": isolated}) == []
-    (sentence,) = kinds_differ({"a": isolated, "b": given})
+    assert kinds_differ({"a": isolated.kind, "b": isolated.kind}) == []
+    (sentence,) = kinds_differ({"a": isolated.kind, "b": given.kind})
     assert sentence.startswith("E0s of different kinds (a: isolated, b: given): do not compare")
