@@ -4,7 +4,7 @@
 |----------------|-----------|---------|--------|---------------------------------------------|
 | graph          |           |         |        | see `mhff.graph`                            |
 | head           | [S]       | int64   |        | column of the head                          |
-| weight         | [S]       | float   |        | weight of the structure in the loss         |
+| weights        | [S, 3]    | float64 |        | weights in the loss: energy, forces, stress |
 | energy         | [S]       | float64 | eV     | total energy                                |
 | forces         | [n, 3]    | float   | eV/A   | zero where not labelled                     |
 | has_forces     | [S]       | bool    |        | whether the forces are labelled             |
@@ -36,7 +36,7 @@ class Batch:
 
     graph: Graph
     head: torch.Tensor
-    weight: torch.Tensor
+    weights: torch.Tensor
     energy: torch.Tensor
     forces: torch.Tensor
     has_forces: torch.Tensor
@@ -68,7 +68,7 @@ class Batch:
         return {name: value for name, value in values.items() if isinstance(value, torch.Tensor)}
 
 
-_FLOATS = ("weight", "forces", "stress")
+_FLOATS = ("forces", "stress")
 """Fields in the model's precision."""
 
 
@@ -95,13 +95,13 @@ def sample(
     structure: LabelledStructure,
     model: ModelInputs,
     head: int = 0,
-    weight: float = 1.0,
+    weights: Sequence[float] = (1.0, 1.0, 1.0),
     default_state: tuple[float, float] = DEFAULT_STATE,
 ) -> Batch:
     """A batch of one structure, floats in float64; `head` is the head's column.
 
-    Raises MHFFError, naming the structure, for elements, a geometry, a charge or a spin that the
-    model cannot take.
+    `weights` are those of energy, forces and stress in the loss. Raises MHFFError, naming the
+    structure, for elements, a geometry, a charge or a spin that the model cannot take.
     """
     with located(structure.place):
         state = state_of(structure.atoms, model.state_embeddings, default_state)
@@ -117,7 +117,7 @@ def sample(
     return Batch(
         graph=graph,
         head=torch.tensor([head]),
-        weight=torch.tensor([weight], dtype=torch.float64),
+        weights=torch.tensor([list(weights)], dtype=torch.float64),
         energy=torch.tensor([structure.energy], dtype=torch.float64),
         forces=forces,
         has_forces=torch.tensor([structure.forces is not None]),

@@ -19,6 +19,7 @@ from mhff.model.config import ModelConfig
 from mhff.train.sections.heads import SourceSettings
 from mhff.train.selection import select
 from mhff.train.settings import Settings
+from mhff.train.weights import check_config_types
 
 
 class Statistics(NamedTuple):
@@ -120,6 +121,7 @@ def read_source(
         structures += read
     with located(f"head '{name}'"):
         check_found(structures, sorted({"forces", *source.keys.chosen}), source.keys, setting)
+        check_config_types(structures, source)
     return select(structures, source)
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from mhff.model.layers import ElementLinear, PackedLinear
 from mhff.model.product import Product
-from mhff.train.sections.optimisation import OptimiserSettings
+from mhff.train.sections.optimiser import OptimiserSettings
 
 
 def decayed_parameters(network: nn.Module) -> list[nn.Parameter]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -21,8 +21,10 @@ from mhff.model.mace import MACE
 from mhff.options import Precision
 from mhff.train.headdata import HeadData, Statistics, checksums, divide, read_source
 from mhff.train.sections.heads import HeadSettings
+from mhff.train.sections.loss import LossSettings
 from mhff.train.selection import judge
 from mhff.train.settings import Settings
+from mhff.train.weights import weights_of
 
 Structures = Sequence[LabelledStructure]
 FindStatistics = Callable[[Structures, Structures], Statistics]
@@ -48,7 +50,7 @@ def prepare_from_scratch(settings: Settings) -> Preparation:
     ]
     dtype = Precision(settings.run.dtype).dtype
     config = settings.architecture(all_elements(heads, settings))
-    samples = make_samples(heads, config, dtype)
+    samples = make_samples(heads, config, settings.loss, dtype)
     if settings.neighbours_follow_from_data:
         neighbours = mean_neighbours(samples["train"])
         config = config.model_copy(update={"avg_num_neighbors": neighbours})
@@ -126,23 +128,21 @@ def all_elements(heads: Sequence[HeadData], settings: Settings) -> tuple[str, ..
 
 
 def make_samples(
-    heads: Sequence[HeadData], config: ModelConfig, dtype: torch.dtype
+    heads: Sequence[HeadData], config: ModelConfig, loss: LossSettings, dtype: torch.dtype
 ) -> dict[Part, list[Batch]]:
     """Graphs and labels of every part, head after head, floats in `dtype`.
 
     Raises MHFFError, naming file and structure, for geometries, charges and spins that a model of
     this architecture cannot take.
     """
-    return {
-        part: [
-            sample(structure, config, config.heads.index(head.name), head.settings.weight).to(
-                "cpu", dtype
-            )
-            for head in heads
-            for structure in head.parts[part]
-        ]
-        for part in PARTS
-    }
+
+    def of_head(head: HeadData, part: Part) -> Iterator[Batch]:
+        column = config.heads.index(head.name)
+        for structure in head.parts[part]:
+            weights = weights_of(structure, head.settings, loss)
+            yield sample(structure, config, column, weights).to("cpu", dtype)
+
+    return {part: [each for head in heads for each in of_head(head, part)] for part in PARTS}
 
 
 def mean_neighbours(samples: Sequence[Batch]) -> float:

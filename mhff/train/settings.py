@@ -17,7 +17,8 @@ from mhff.train.consistency import inconsistencies
 from mhff.train.sections.data import DataSettings
 from mhff.train.sections.fine_tuning import LoraSettings, check_part
 from mhff.train.sections.heads import HeadSettings, SourceSettings
-from mhff.train.sections.optimisation import LossSettings, OptimiserSettings
+from mhff.train.sections.loss import LossSettings
+from mhff.train.sections.optimiser import OptimiserSettings
 from mhff.train.sections.replay import ReplaySettings
 from mhff.train.sections.run import RunSettings
 from mhff.yamlfile import Section, mistakes, read_yaml, with_known_keys, with_mistakes

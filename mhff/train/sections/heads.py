@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from ase.data import atomic_numbers
@@ -13,6 +14,7 @@ from mhff.data.reading import LabelledStructure
 from mhff.data.reference import E0sSetting
 from mhff.errors import listing
 from mhff.heads import HeadName, Note
+from mhff.train.sections.loss import OwnWeights
 from mhff.yamlfile import Section
 
 
@@ -56,6 +58,10 @@ class SourceSettings(Section):
     filter: FilterSettings = FilterSettings()
     weight: float = Field(default=1.0, gt=0)
     """Weight of these structures in the loss."""
+    loss: OwnWeights = OwnWeights()
+    """Weights of the terms where these structures need others than the section `loss` gives."""
+    config_weights: dict[str, Annotated[float, Field(ge=0)]] = Field(default={})
+    """Further factors of the weight, by `config_type`; 1 for those left out."""
 
 
 class HeadSettings(SourceSettings):

@@ -71,8 +71,8 @@ def test_the_architecture_follows_settings_and_data(tmp_path: Path) -> None:
         ),
         (
             {"loss": {"force": 1}},
-            r"unknown key loss\.force; the nearest is forces, and the keys there are energy, "
-            r"forces, stress, delta$",
+            r"unknown key loss\.force; the nearest is forces, and the keys there are kind, "
+            r"energy, forces, stress, delta$",
         ),
         (
             {"model": {"channels": 8}},

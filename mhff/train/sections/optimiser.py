@@ -1,23 +1,10 @@
-"""Settings of the loss and of the optimiser."""
+"""Settings of the optimiser."""
 
 from __future__ import annotations
 
 from pydantic import Field
 
 from mhff.yamlfile import Section
-
-
-class LossSettings(Section):
-    """Weights of Huber losses: quadratic below `delta`, linear above."""
-
-    energy: float = Field(default=1.0, ge=0)
-    """Weight of the energy per atom, per eV."""
-    forces: float = Field(default=10.0, ge=0)
-    """Weight of the force components, per eV/A."""
-    stress: float = Field(default=10.0, ge=0)
-    """Weight of the stress components, per eV/A^3."""
-    delta: float = Field(default=0.01, gt=0)
-    """Error at which quadratic becomes linear, in the unit of each quantity."""
 
 
 class OptimiserSettings(Section):
