@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 _NOT_SHOWN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -24,6 +24,12 @@ class NoCompilerError(MHFFError):
 def listing(names: Iterable[object]) -> str:
     """Join names for a sentence: ``a, b, c``, or ``none``."""
     return ", ".join(str(name) for name in names) or "none"
+
+
+def shortened(names: Sequence[object], most: int = 20) -> str:
+    """A listing that names the first few and counts the rest."""
+    rest = len(names) - most
+    return listing(names[:most]) + (f", and {rest} more" if rest > 0 else "")
 
 
 def printable(text: str) -> str:

@@ -71,8 +71,6 @@ def evaluate(
     from mhff.opening import open_evaluator
     from mhff.options import CompileOptions
 
-    if energy_key == "":
-        raise MHFFError("--energy-key is empty, but every structure needs an energy; name it")
     if plot is not None:
         check_output(plot, [model_path(model), data], "--plot")
     options = CompileOptions.model_validate({"device": device, "precision": dtype})
@@ -111,21 +109,24 @@ def _read(data: str, given: Mapping[str, str | None]) -> list[LabelledStructure]
     from mhff.data.keys import KeySetting, guess_keys
     from mhff.data.labels import all_labels
     from mhff.data.notes import unread_labels
-    from mhff.data.reading import check_found, label_frames, read_frames
+    from mhff.data.reading import check_found, label_frames, read_frames, refuse_not_finite
 
     setting = KeySetting("--{}-key", "''")
     frames = read_frames(data)
     keys = guess_keys({name for frame in frames for name in all_labels(frame)}, given)
     structures = label_frames(frames, keys, setting, data)
+    refuse_not_finite(structures, "leave them out")
+    labelled = [item for item in structures if item.is_labelled or item.is_isolated_atom]
     with located(f"'{data}'"):
-        check_found(structures, sorted(given), keys, setting)
+        check_found(structures, sorted(given if labelled else {"energy", *given}), keys, setting)
+    notes = unread_labels(structures, setting)
     if keys.energy == "energy" and "energy" not in given:
-        typer.echo(
-            "note: no REF_energy in the file; labels are ASE's energy, forces, ...", err=True
-        )
-    for note in unread_labels(structures, setting):
+        notes.append("no REF_energy in the file; labels are ASE's energy, forces, ...")
+    if len(labelled) < len(structures):
+        notes.append(f"{len(structures) - len(labelled)} structures without any label are left out")
+    for note in notes:
         typer.echo(f"note: {note}", err=True)
-    return structures
+    return labelled
 
 
 def _as_json(comparisons: Sequence[Comparison]) -> dict[str, Any]:

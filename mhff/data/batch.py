@@ -5,7 +5,8 @@
 | graph          |           |         |        | see `mhff.graph`                            |
 | head           | [S]       | int64   |        | column of the head                          |
 | weights        | [S, 3]    | float64 |        | weights in the loss: energy, forces, stress |
-| energy         | [S]       | float64 | eV     | total energy                                |
+| energy         | [S]       | float64 | eV     | total energy, zero where not labelled       |
+| has_energy     | [S]       | bool    |        | whether the energy is labelled              |
 | forces         | [n, 3]    | float   | eV/A   | zero where not labelled                     |
 | has_forces     | [S]       | bool    |        | whether the forces are labelled             |
 | stress         | [S, 3, 3] | float   | eV/A^3 | zero where not labelled                     |
@@ -38,6 +39,7 @@ class Batch:
     head: torch.Tensor
     weights: torch.Tensor
     energy: torch.Tensor
+    has_energy: torch.Tensor
     forces: torch.Tensor
     has_forces: torch.Tensor
     stress: torch.Tensor
@@ -118,7 +120,8 @@ def sample(
         graph=graph,
         head=torch.tensor([head]),
         weights=torch.tensor([list(weights)], dtype=torch.float64),
-        energy=torch.tensor([structure.energy], dtype=torch.float64),
+        energy=torch.tensor([structure.energy or 0.0], dtype=torch.float64),
+        has_energy=torch.tensor([structure.energy is not None]),
         forces=forces,
         has_forces=torch.tensor([structure.forces is not None]),
         stress=stress.unsqueeze(0),

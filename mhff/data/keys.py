@@ -28,10 +28,10 @@ Spellings = Annotated[tuple[str, ...], BeforeValidator(_spellings)]
 class Keys(Section):
     """The name of each label."""
 
-    energy: str = "REF_energy"
-    """Total energy, eV; every structure needs it."""
+    energy: str | None = "REF_energy"
+    """Total energy, eV; optional in each structure, as forces and stress are; null: ignored."""
     forces: str | None = "REF_forces"
-    """Forces, eV/A; structures without them train on their energy alone; null: ignored."""
+    """Forces, eV/A; null: ignored."""
     stress: str | None = "REF_stress"
     """Stress, eV/A^3, ASE's sign, six numbers xx yy zz yz xz xy or nine; optional.
 
@@ -88,17 +88,22 @@ DEFAULT_SETTING = KeySetting("keys.{}", "null")
 def guess_keys(available: Collection[str], given: Mapping[str, str | None]) -> Keys:
     """Keys for a file with the names `available`.
 
-    Given keys are kept. By default they are REF_energy, REF_forces, ... or, in a file without
-    REF_energy, ASE's own energy, forces, ... The names of forces, stress and virials follow that of
-    the energy: dft_energy, dft_forces, ...
+    Given keys are kept. By default they are REF_energy, REF_forces, ... or, in a file that has only
+    ASE's own, energy, forces, ... The names of forces, stress and virials follow that of the
+    energy: dft_energy, dft_forces, ...
     """
     prefix = "REF_"
     energy = given.get("energy")
     if energy is not None and energy.endswith("energy"):
         prefix = energy.removesuffix("energy")
-    elif energy is None and "REF_energy" not in available and "energy" in available:
+    elif energy is None and not _has_any("REF_", available) and _has_any("", available):
         prefix = ""
     names = {label: f"{prefix}{label}" for label in ("energy", "forces", "stress", "virials")}
     if "stress" in given and given["stress"] is None:
         del names["virials"]
     return Keys.model_validate({**names, **given})
+
+
+def _has_any(prefix: str, available: Collection[str]) -> bool:
+    """Whether energies or forces with this prefix are among the names."""
+    return any(f"{prefix}{label}" in available for label in ("energy", "forces"))

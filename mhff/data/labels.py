@@ -31,6 +31,8 @@ class Labels:
         self.keys = keys
         self.setting = setting
         self.place = place
+        self.not_finite: list[str] = []
+        """Names of the labels found so far that hold NaN or infinity."""
         self._shapes: dict[str, Sequence[Shape]] = {
             "forces": [(len(frame), 3)],
             "stress": [(6,), (9,), (3, 3)],
@@ -40,31 +42,17 @@ class Labels:
     def find(self, label: str) -> np.ndarray | None:
         """A label's numbers, None if the frame has none.
 
-        Raises MHFFError for values of the wrong shape or not finite, and for two spellings that
-        disagree.
+        Raises MHFFError for values of the wrong shape, and for two spellings that disagree.
         """
         found = {name: self._array(label, name) for name in self._present(label)}
         for name, value in found.items():
             other = next(iter(found))
-            if not np.array_equal(value, found[other]):
+            if not np.array_equal(value, found[other], equal_nan=True):
                 raise MHFFError(
                     f"{self.place} has different numbers under '{other}' and '{name}'; remove one, "
                     f"or set {self.setting.name(label)} to the right one"
                 )
         return next(iter(found.values()), None)
-
-    def require(self, label: str) -> np.ndarray:
-        """A label's numbers; raises MHFFError if the frame has none."""
-        value = self.find(label)
-        if value is None:
-            there = (
-                f"which has {listing(sorted(self.values))}; set {self.setting.name(label)} to one "
-                "of them"
-                if self.values
-                else "which has no labels at all; label it first"
-            )
-            raise MHFFError(f"no {label} under {self._quoted(label)} in {self.place}, {there}")
-        return value
 
     def refuse_other_names(self, *labels: str) -> None:
         """Raise MHFFError if numbers that look like one of these labels have another name.
@@ -118,10 +106,7 @@ class Labels:
                 f"{list(value.shape)}; check the file or {self.setting.name(label)}"
             )
         if not np.isfinite(value).all():
-            raise MHFFError(
-                f"expected finite numbers under '{name}' in {self.place}, got NaN or infinity; "
-                "leave the structure out"
-            )
+            self.not_finite.append(name)
         return value
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from ase.stress import voigt_6_to_full_3x3_stress
 
 from mhff.data.keys import DEFAULT_SETTING, Keys, KeySetting
 from mhff.data.labels import Labels
-from mhff.errors import MHFFError
+from mhff.errors import MHFFError, listing, shortened
 from mhff.state import CHARGE_KEY, SPIN_KEY
 
 LMDB_SUFFIX = ".aselmdb"
@@ -24,7 +24,7 @@ DATABASES = ("db", "json")
 """Formats of ASE's databases."""
 ISOLATED_ATOM = "IsolatedAtom"
 """`config_type` of the single atoms whose energies are the E0s."""
-OPTIONAL_LABELS = ("forces", "stress", "virials", "charge", "spin")
+LABELS = ("energy", "forces", "stress", "virials", "charge", "spin")
 STRESS_AGREEMENT = 1e-3
 """Tolerance on stress against virials of one structure, relative and in eV/A^3."""
 STATE_LABELS = {"charge": CHARGE_KEY, "spin": SPIN_KEY}
@@ -37,8 +37,8 @@ class LabelledStructure:
 
     atoms: Atoms
     """Without calculator and labels; `info` holds the charge and spin if the file has them."""
-    energy: float
-    """Total energy, eV."""
+    energy: float | None = None
+    """Total energy, eV; None if not labelled."""
     forces: np.ndarray | None = None
     """`[n, 3]`, eV/A; None if not labelled."""
     stress: np.ndarray | None = None
@@ -52,6 +52,13 @@ class LabelledStructure:
     """Labels that the file has for it, by the names of their keys."""
     unread: tuple[str, ...] = ()
     """Names of entries that look like a charge or spin but are not read as one."""
+    not_finite: tuple[str, ...] = ()
+    """Names of labels, or positions or cell, that hold NaN or infinity: not to be used."""
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether there is anything to learn from it."""
+        return any(each is not None for each in (self.energy, self.forces, self.stress))
 
     @property
     def is_isolated_atom(self) -> bool:
@@ -62,8 +69,13 @@ class LabelledStructure:
 def read_structures(
     path: str | Path, keys: Keys | None = None, setting: KeySetting = DEFAULT_SETTING
 ) -> list[LabelledStructure]:
-    """All frames of a file with their labels; see `read_frames` and `label_frames`."""
-    return label_frames(read_frames(path), keys or Keys(), setting, path)
+    """All frames of a file with their labels; see `read_frames` and `label_frames`.
+
+    Raises one MHFFError for all structures that hold NaN or infinity.
+    """
+    structures = label_frames(read_frames(path), keys or Keys(), setting, path)
+    refuse_not_finite(structures, "leave them out")
+    return structures
 
 
 def read_frames(path: str | Path) -> list[Atoms]:
@@ -115,14 +127,27 @@ def label_frames(
 ) -> list[LabelledStructure]:
     """Structures and labels of the frames of a file.
 
-    Raises MHFFError, naming file and structure, for structures without atoms or with positions that
-    are not finite, no energy, labels under another name, and labels of the wrong shape or not
-    finite.
+    Raises MHFFError, naming file and structure, for structures without atoms or elements, and for
+    labels under another name or of the wrong shape. NaN and infinity are recorded in `not_finite`.
     """
     return [
         _labelled(frame, keys, setting, f"structure {number} of '{path}'")
         for number, frame in enumerate(frames, start=1)
     ]
+
+
+def refuse_not_finite(structures: Iterable[LabelledStructure], advice: str) -> None:
+    """Raise one MHFFError that lists all structures with NaN or infinity."""
+    found = [describe_not_finite(item) for item in structures if item.not_finite]
+    if found:
+        raise MHFFError(
+            f"{len(found)} structures have NaN or infinity: {shortened(found)}; {advice}"
+        )
+
+
+def describe_not_finite(structure: LabelledStructure) -> str:
+    """The structure's place, and what is not finite."""
+    return f"{structure.place} (NaN or infinity in {listing(structure.not_finite)})"
 
 
 def check_found(
@@ -147,22 +172,26 @@ def _labelled(frame: Atoms, keys: Keys, setting: KeySetting, place: str) -> Labe
     """One frame."""
     _check_atoms(frame, place)
     labels = Labels(frame, keys, setting, place)
-    energy = labels.require("energy")
-    values = {label: labels.find(label) for label in OPTIONAL_LABELS}
+    values = {label: labels.find(label) for label in LABELS}
+    energy = values["energy"]
     head = labels.text("head")
-    everything = {"energy": energy, "head": head, **values}
+    everything = {"head": head, **values}
     found = {label for label, value in everything.items() if value is not None}
+    not_finite = (*_not_finite_geometry(frame), *labels.not_finite)
     structure = LabelledStructure(
         atoms=_bare(frame, {label: values[label] for label in STATE_LABELS}),
-        energy=float(energy),
+        energy=None if energy is None else float(energy),
         forces=values["forces"],
-        stress=_stress(frame, values["stress"], values["virials"], place),
+        stress=None if not_finite else _stress(frame, values["stress"], values["virials"], place),
         head=head,
         config_type=str(labels.values.get("config_type", "unknown")),
         place=place,
         found=frozenset(found),
         unread=tuple(labels.similar("charge") + labels.similar("spin")),
+        not_finite=not_finite,
     )
+    if structure.energy is None:
+        labels.refuse_other_names("energy")
     if structure.forces is None and not structure.is_isolated_atom:
         labels.refuse_other_names("forces")
     if structure.stress is None and not structure.is_isolated_atom:
@@ -173,12 +202,14 @@ def _labelled(frame: Atoms, keys: Keys, setting: KeySetting, place: str) -> Labe
 def _check_atoms(frame: Atoms, place: str) -> None:
     if len(frame) == 0:
         raise MHFFError(f"{place} has no atoms; remove it")
-    if not np.isfinite(frame.positions).all() or not np.isfinite(frame.cell[:]).all():
-        raise MHFFError(
-            f"{place} has NaN or infinity among its positions or in its cell; remove it"
-        )
     if (frame.numbers < 1).any():
         raise MHFFError(f"{place} has atoms without an element (X); remove them")
+
+
+def _not_finite_geometry(frame: Atoms) -> list[str]:
+    """What is not finite of a frame's geometry."""
+    geometry = {"positions": frame.positions, "the cell": frame.cell[:]}
+    return [name for name, values in geometry.items() if not np.isfinite(values).all()]
 
 
 def _bare(frame: Atoms, state: dict[str, np.ndarray | None]) -> Atoms:

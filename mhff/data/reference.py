@@ -104,17 +104,24 @@ def fitted(
     Of all solutions the one with the smallest E0s. Raises MHFFError for an element of `structures`
     that no training structure has.
     """
+    train = [item for item in train if item.energy is not None]
+    if not train:
+        raise MHFFError(
+            "no training structure has an energy, so least squares cannot give E0s; give e0s as "
+            "energies by element"
+        )
     elements = elements_of(structures)
     missing = [element for element in elements if element not in elements_of(train)]
     if missing:
         raise MHFFError(
-            f"no training structure has {listing(missing)} "
-            f"({first_with(missing[0], structures)} is in another part), so least squares cannot "
+            f"no training structure with an energy has {listing(missing)} "
+            f"({first_with(missing[0], structures)} is not one), so least squares cannot "
             "give their E0s; add structures, or give e0s as energies by element"
         )
     symbols = [item.atoms.get_chemical_symbols() for item in train]
     fractions = np.array([[each.count(e) / len(each) for e in elements] for each in symbols])
-    per_atom = np.array([item.energy / len(item.atoms) for item in train])
+    totals = np.array([item.energy for item in train], dtype=np.float64)
+    per_atom = totals / [len(item.atoms) for item in train]
     E0s, _, rank, _ = np.linalg.lstsq(fractions, per_atom, rcond=1e-9)
     null_space = np.linalg.svd(fractions)[2][rank:]
     is_open = np.abs(null_space).max(axis=0, initial=0.0) > NOT_DETERMINED

@@ -18,7 +18,7 @@ def isolated_energies(structures: Sequence[LabelledStructure]) -> dict[str, floa
     """
     E0s: dict[str, float] = {}
     for structure in structures:
-        if structure.is_isolated_atom:
+        if structure.is_isolated_atom and structure.energy is not None:
             symbol = structure.atoms.get_chemical_symbols()[0]
             if E0s.setdefault(symbol, structure.energy) != structure.energy:
                 raise MHFFError(
@@ -60,15 +60,24 @@ def check_E0s(E0s: Mapping[str, float], structures: Sequence[LabelledStructure])
         )
 
 
-def interaction_energy_per_atom(structure: LabelledStructure, E0s: Mapping[str, float]) -> float:
-    """(E - sum of E0s) / N, eV."""
+def interaction_energy_per_atom(
+    structure: LabelledStructure, E0s: Mapping[str, float]
+) -> float | None:
+    """(E - sum of E0s) / N, eV; None if the energy is not labelled."""
+    if structure.energy is None:
+        return None
     symbols = structure.atoms.get_chemical_symbols()
     return (structure.energy - sum(E0s[symbol] for symbol in symbols)) / len(symbols)
 
 
 def energy_shift(structures: Sequence[LabelledStructure], E0s: Mapping[str, float]) -> float:
-    """Mean interaction energy per atom, eV: the best constant in the least-squares sense."""
-    return float(np.mean([interaction_energy_per_atom(structure, E0s) for structure in structures]))
+    """Mean interaction energy per atom, eV: the best constant in the least-squares sense.
+
+    0 without energies.
+    """
+    energies = [interaction_energy_per_atom(item, E0s) for item in structures]
+    labelled = [energy for energy in energies if energy is not None]
+    return float(np.mean(labelled)) if labelled else 0.0
 
 
 def force_scale(structures: Sequence[LabelledStructure]) -> float:

@@ -47,7 +47,7 @@ def suspicions(
 
 def _of_one(structure: LabelledStructure, E0s: Mapping[str, float]) -> Iterable[str]:
     interaction = interaction_energy_per_atom(structure, E0s)
-    if abs(interaction) > MAX_INTERACTION:
+    if interaction is not None and abs(interaction) > MAX_INTERACTION:
         yield f"{structure.place}: energy {interaction:.1f} eV/atom from the sum of the E0s"
     if structure.forces is not None:
         largest = float(np.linalg.norm(structure.forces, axis=1).max())
@@ -87,7 +87,8 @@ def _similar(
     """Neighbours in volume among the periodic structures with the same atoms in the same order."""
     groups: dict[bytes, list[LabelledStructure]] = defaultdict(list)
     for item in structures:
-        if item.stress is not None and item.forces is not None and item.atoms.pbc.all():
+        complete = not any(each is None for each in (item.energy, item.forces, item.stress))
+        if complete and item.atoms.pbc.all():
             groups[item.atoms.numbers.tobytes()].append(item)
     for group in groups.values():
         yield from pairwise(sorted(group, key=lambda item: item.atoms.get_volume()))
@@ -114,5 +115,6 @@ def _work(first: LabelledStructure, second: LabelledStructure) -> tuple[float, f
     stress = np.mean(
         [item.stress * item.atoms.get_volume() for item in ends if item.stress is not None], axis=0
     )
-    energy = second.energy - first.energy + float((forces * moved).sum())
+    energies = [item.energy for item in ends if item.energy is not None]
+    energy = energies[1] - energies[0] + float((forces * moved).sum())
     return energy, float((stress * strain).sum())

@@ -23,8 +23,8 @@ class Comparison:
     config_type: str
     species: np.ndarray
     """Species indices of the atoms, `[n]`."""
-    energy: tuple[float, float]
-    """Label and prediction, eV."""
+    energy: tuple[float, float] | None
+    """Label and prediction, eV; None if not labelled."""
     forces: tuple[np.ndarray, np.ndarray] | None
     """Label and prediction `[n, 3]`, eV/A; None if not labelled."""
     stress: tuple[np.ndarray, np.ndarray] | None
@@ -45,7 +45,7 @@ class Errors:
 
     structures: int
     atoms: int
-    energy: float
+    energy: float | None
     """meV per atom; mean over structures."""
     forces: float | None
     """meV/A; mean over force components."""
@@ -75,12 +75,19 @@ def compare(prediction: Prediction, batch: Batch, heads: Sequence[str]) -> list[
             head=heads[int(batch.head[index])],
             config_type=batch.config_types[index],
             species=species[index].numpy(),
-            energy=(float(batch.energy[index]), float(prediction.energy[index])),
+            energy=_energies(batch, prediction, index),
             forces=pair if batch.has_forces[index] else None,
             stress=next(stresses) if batch.has_stress[index] else None,
         )
         for index, pair in enumerate(forces)
     ]
+
+
+def _energies(batch: Batch, prediction: Prediction, index: int) -> tuple[float, float] | None:
+    """Label and prediction of one structure."""
+    if not batch.has_energy[index]:
+        return None
+    return float(batch.energy[index]), float(prediction.energy[index])
 
 
 def _split(values: torch.Tensor, sizes: Sequence[int]) -> list[np.ndarray]:
@@ -95,7 +102,11 @@ def _arrays(values: torch.Tensor) -> list[np.ndarray]:
 
 def errors(comparisons: Sequence[Comparison]) -> Errors:
     """Errors of at least one comparison."""
-    energies = [abs(item.energy[1] - item.energy[0]) / item.n_atoms for item in comparisons]
+    energies = [
+        abs(item.energy[1] - item.energy[0]) / item.n_atoms
+        for item in comparisons
+        if item.energy is not None
+    ]
     forces = [
         np.abs(item.forces[1] - item.forces[0]).ravel()
         for item in comparisons
@@ -110,7 +121,7 @@ def errors(comparisons: Sequence[Comparison]) -> Errors:
     return Errors(
         structures=len(comparisons),
         atoms=sum(item.n_atoms for item in comparisons),
-        energy=1e3 * float(np.mean(energies)),
+        energy=1e3 * float(np.mean(energies)) if energies else None,
         forces=1e3 * float(np.concatenate(forces).mean()) if forces else None,
         force_components=sum(map(len, forces)),
         stress=1e3 * float(np.concatenate(stresses).mean()) if stresses else None,

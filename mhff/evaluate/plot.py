@@ -48,6 +48,10 @@ def parity_plot(comparisons: Sequence[Comparison], path: Path) -> None:
 
 
 def _energy_panel(axes: Axes, members: Sequence[Comparison], colour: str) -> None:
+    members = [item for item in members if item.energy is not None]
+    if not members:
+        axes.set_axis_off()
+        return
     mean = errors(members)
     caption = f"MAE {mean.energy:.1f} meV/atom\n{mean.structures} structures"
     _panel(axes, _relative_energies(members), colour, caption)

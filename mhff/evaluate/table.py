@@ -26,7 +26,8 @@ def cells(errors: Errors) -> list[str]:
     stress = _number(errors.stress, 2)
     counts = [str(errors.structures), str(errors.atoms)]
     forces = [_number(errors.forces, 1), str(errors.force_components)]
-    return [*counts, f"{errors.energy:.1f}", *forces, stress, str(errors.stress_structures)]
+    energy = _number(errors.energy, 1)
+    return [*counts, energy, *forces, stress, str(errors.stress_structures)]
 
 
 def _narrow(heading: str) -> str:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from mhff.data.keys import KeySetting
 from mhff.data.notes import unread_labels, unused_state
-from mhff.data.reading import LabelledStructure, check_found, read_structures
+from mhff.data.reading import LabelledStructure, check_found, label_frames, read_frames
 from mhff.data.reference import ReferenceEnergies
 from mhff.data.sources import find_files, identities
 from mhff.data.split import PARTS, Part, split
@@ -61,16 +61,19 @@ class HeadData:
     def summary(self, config: ModelConfig) -> list[str]:
         """Lines for the user: how many structures and labels there are, and which are not used."""
         parts = listing(f"{len(self.parts[part])} {part}" for part in PARTS)
-        forces = sum(item.forces is not None for item in self.structures)
-        stress = sum(item.stress is not None for item in self.structures)
+        labels = {
+            "energies": sum(item.energy is not None for item in self.structures),
+            "forces": sum(item.forces is not None for item in self.structures),
+            "stress": sum(item.stress is not None for item in self.structures),
+        }
+        counts = listing(f"{count} with {label}" for label, count in labels.items())
         notes = [
             *self.notes,
             *unread_labels(self.structures, key_setting(self.place)),
             *unused_state(self.structures, config.state_embeddings),
         ]
         return [
-            f"head {self.name}: {len(self.structures)} structures ({parts}), {forces} with forces, "
-            f"{stress} with stress",
+            f"head {self.name}: {len(self.structures)} structures ({parts}), {counts}",
             *(f"head {self.name}: {line}" for line in self.statistics.reference.describe()),
             *(f"head {self.name}: {note}" for note in notes),
         ]
@@ -106,23 +109,24 @@ def _with_files_of(
 
 
 def read_source(
-    name: str, source: SourceSettings, place: str, heads: Iterable[str]
+    name: str, source: SourceSettings, place: str, settings: Settings
 ) -> tuple[list[LabelledStructure], list[str]]:
     """The structures that a head's filter accepts, isolated atoms included, and notes.
 
-    `place` is the section of `source`, `heads` all heads there are. Raises MHFFError for what
-    `read_structures` refuses, labels that no structure has, and structures of another head.
+    `place` is the section of `source`. Raises MHFFError for what `label_frames` and `select`
+    refuse, labels that no structure has, and structures of another head.
     """
     setting = key_setting(place)
     structures: list[LabelledStructure] = []
     for path in source.files:
-        read = read_structures(path, source.keys, setting)
-        _check_heads(read, name, place, heads)
+        read = label_frames(read_frames(path), source.keys, setting, path)
+        _check_heads(read, name, place, settings.sources)
         structures += read
     with located(f"head '{name}'"):
-        check_found(structures, sorted({"forces", *source.keys.chosen}), source.keys, setting)
+        wanted = sorted({"energy", "forces", *source.keys.chosen})
+        check_found(structures, wanted, source.keys, setting)
         check_config_types(structures, source)
-    return select(structures, source)
+        return select(structures, source, settings.data)
 
 
 def divide(

@@ -53,7 +53,7 @@ def weighted_sums(prediction: Prediction, batch: Batch, settings: LossSettings) 
     weights_of_atoms = (weights[:, 1] * batch.has_forces).index_select(0, batch.graph.structure)
     stress = function(prediction.stress, batch.stress[batch.has_stress]).mean((1, 2))
     terms = (
-        energy @ weights[:, 0],
+        energy @ (weights[:, 0] * batch.has_energy),
         forces.double() @ weights_of_atoms,
         stress.double() @ weights[batch.has_stress, 2],
     )
@@ -61,9 +61,9 @@ def weighted_sums(prediction: Prediction, batch: Batch, settings: LossSettings) 
 
 
 def label_counts(batch: Batch) -> torch.Tensor:
-    """Numbers `[3]`, float64, of structures, atoms with forces, and structures with a stress."""
+    """Numbers `[3]`, float64, of structures with an energy, atoms with forces, and stresses."""
     counts = (
-        batch.has_forces.new_ones(()) * batch.graph.n_structures,
+        batch.has_energy.sum(),
         batch.n_atoms @ batch.has_forces.to(torch.int64),
         batch.has_stress.sum(),
     )

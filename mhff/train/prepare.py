@@ -89,7 +89,7 @@ def read_head(name: str, settings: Settings, find_statistics: FindStatistics) ->
     """
     head = settings.heads[name]
     place = f"heads.{name}"
-    structures, notes = read_source(name, head, place, settings.sources)
+    structures, notes = read_source(name, head, place, settings)
     parts = divide(structures, settings)
     if not parts["train"]:
         raise MHFFError(

@@ -59,5 +59,8 @@ class ProgressReport(Callback):
 
 
 def _errors(errors: Errors) -> str:
-    forces = "" if errors.forces is None else f", {errors.forces:.1f} meV/A"
-    return f"{errors.energy:.1f} meV/atom{forces}"
+    parts = [
+        *([] if errors.energy is None else [f"{errors.energy:.1f} meV/atom"]),
+        *([] if errors.forces is None else [f"{errors.forces:.1f} meV/A"]),
+    ]
+    return ", ".join(parts) or "without labels"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mhff.data.reading import LabelledStructure
+from mhff.data.reading import LabelledStructure, describe_not_finite, refuse_not_finite
 from mhff.data.suspicion import stress_suspicion, suspicions
+from mhff.errors import shortened
+from mhff.train.sections.data import DataSettings
 from mhff.train.sections.heads import SourceSettings
 from mhff.train.settings import Settings
 
@@ -14,12 +16,26 @@ MAX_LISTED = 20
 
 
 def select(
-    structures: Sequence[LabelledStructure], source: SourceSettings
+    structures: Sequence[LabelledStructure], source: SourceSettings, data: DataSettings
 ) -> tuple[list[LabelledStructure], list[str]]:
-    """The structures that the head's filter accepts, and sentences for the user."""
-    accepted = [item for item in structures if source.filter.accepts(item)]
-    count = len(structures) - len(accepted)
-    return accepted, [f"the filter leaves out {count} structures"] if count else []
+    """The structures with finite labels that the filter accepts, and sentences for the user.
+
+    Raises MHFFError for NaN and infinity, unless suspicious structures are left out.
+    """
+    if data.suspicious == "keep":
+        refuse_not_finite(structures, "data.suspicious: leave_out leaves them out")
+    finite = [item for item in structures if not item.not_finite]
+    labelled = [item for item in finite if item.is_labelled or item.is_isolated_atom]
+    accepted = [item for item in labelled if source.filter.accepts(item)]
+    notes = []
+    if len(finite) < len(structures):
+        wrong = [describe_not_finite(item) for item in structures if item.not_finite]
+        notes.append(f"{len(wrong)} structures are left out: {shortened(wrong)}")
+    if len(labelled) < len(finite):
+        notes.append(f"{len(finite) - len(labelled)} structures without any label are left out")
+    if len(accepted) < len(labelled):
+        notes.append(f"the filter leaves out {len(labelled) - len(accepted)} structures")
+    return accepted, notes
 
 
 def judge(

@@ -62,8 +62,10 @@ def test_the_command_completes_heads_and_prints_json(
     ("arguments", "sentence"),
     [
         (["--head", "x"], "unknown head 'x': this model has the heads loose, tight"),
-        (["--energy-key", "E"], r"no energy under 'E' in .* set --energy-key to one of them$"),
-        (["--energy-key", ""], "--energy-key is empty"),
+        (
+            ["--energy-key", "E"],
+            r"no energy under 'E' in .* has REF_energy; set --energy-key",
+        ),
         (
             ["--forces-key", "f"],
             r"no forces under 'f' in .*REF_forces; set --forces-key to its name",
@@ -78,6 +80,15 @@ def test_mistakes(
     mhff: Here, model: Path, data: Path, tmp_path: Path, arguments: list[str], sentence: str
 ) -> None:
     assert re.search(sentence, refusal_of(mhff("eval", model, data, *arguments)))
+
+
+def test_energies_are_not_needed(mhff: Here, model: Path, data: Path) -> None:
+    """Structures without an energy were refused."""
+    found = mhff("eval", model, data, "--json", "--energy-key", "")
+    tight = json.loads(output_of(found))["tight"]
+    assert tight["energy_mae_meV_per_atom"] is None
+    assert tight["force_components"] > 0
+    assert "note: 1 structures without any label are left out" in found.stderr
 
 
 def test_names_of_labels(mhff: Here, model: Path, data: Path, tmp_path: Path) -> None:

@@ -20,7 +20,13 @@ from labelled import labelled_frame
 from structures import rattled_bulk
 
 from mhff.data.keys import Keys, KeySetting
-from mhff.data.reading import LabelledStructure, check_found, read_structures
+from mhff.data.reading import (
+    LabelledStructure,
+    check_found,
+    label_frames,
+    read_frames,
+    read_structures,
+)
 from mhff.errors import MHFFError
 
 SETTING = KeySetting("heads.a.keys.{}", "null")
@@ -145,15 +151,10 @@ def test_a_key_of_the_state(tmp_path: Path) -> None:
     ("frame", "keys", "sentence"),
     [
         (
-            Atoms("H"),
-            Keys(),
-            "no energy under .* of .*, which has no labels at all; label it first$",
-        ),
-        (
             Atoms("H", info={"dft_energy": -1.0, "config_type": "x"}),
             Keys(),
-            r"no energy under 'REF_energy' in structure 1 of .*config_type, dft_energy; set "
-            r"heads\.a\.keys\.energy to one of them$",
+            r"no energy under 'REF_energy' in structure 1 of .*, which has dft_energy; set "
+            r"heads\.a\.keys\.energy to its name, or to null to go without$",
         ),
         (
             molecule(REF_energy="minus one"),
@@ -178,11 +179,6 @@ def test_a_key_of_the_state(tmp_path: Path) -> None:
         ),
         (molecule(total_spin="doublet"), Keys(), "numbers under 'total_spin' in structure 1 of"),
         (Atoms(info={"REF_energy": 0.0}), Keys(), "structure 1 of .* has no atoms; remove it"),
-        (
-            Atoms("H", [[np.nan, 0, 0]], info={"REF_energy": 0.0}),
-            Keys(),
-            "structure 1 of .* has NaN or infinity among its positions or in its cell",
-        ),
         (
             Atoms("XH", [[0, 0, 0], [0, 0, 1]], info={"REF_energy": 0.0}),
             Keys(),
@@ -321,13 +317,51 @@ def test_labels_can_be_ignored(tmp_path: Path) -> None:
     assert (structure.forces, structure.stress, structure.head) == (None, None, None)
 
 
-def test_not_a_number(tmp_path: Path) -> None:
-    frame = labelled_frame(rattled_bulk())
-    frame.arrays["REF_forces"][3, 1] = np.nan
+def test_all_that_is_not_finite_is_listed(tmp_path: Path) -> None:
+    frames = [labelled_frame(rattled_bulk(), stress=np.zeros(6)) for _ in range(5)]
+    frames[1].arrays["REF_forces"][3, 1] = np.nan
+    frames[2].info["REF_energy"] = -np.inf
+    frames[3].info["REF_stress"] = np.full(6, np.nan)
+    frames[4].positions[0, 0] = np.nan
+    frames[4].cell[0, 0] = np.inf
+    path = save(tmp_path / "a.xyz", *frames)
+    structures = label_frames(read_frames(path), Keys(), SETTING, path)
+    assert [item.not_finite for item in structures] == [
+        (),
+        ("REF_forces",),
+        ("REF_energy",),
+        ("REF_stress",),
+        ("positions", "the cell"),
+    ]
     with pytest.raises(
-        MHFFError, match="expected finite numbers under 'REF_forces' in structure 1"
-    ):
-        read_structures(save(tmp_path / "a.xyz", frame))
+        MHFFError, match="4 structures have NaN or infinity: structure 2 of"
+    ) as all_:
+        read_structures(path)
+    assert [f"structure {number} of" in str(all_.value) for number in range(1, 6)] == [
+        False,
+        *[True] * 4,
+    ]
+
+
+def test_every_label_may_be_missing(tmp_path: Path) -> None:
+    """Structures without an energy were refused."""
+    forces_only, stress_only = labelled_frame(rattled_bulk()), rattled_bulk()
+    del forces_only.info["REF_energy"]
+    stress_only.info["REF_stress"] = np.arange(6.0)
+    bare = rattled_bulk()
+    path = save(tmp_path / "a.xyz", forces_only, stress_only, bare)
+    found = read_structures(path)
+    assert [item.energy for item in found] == [None] * 3
+    assert [item.forces is not None for item in found] == [True, False, False]
+    assert [item.stress is not None for item in found] == [False, True, False]
+    assert [item.is_labelled for item in found] == [True, True, False]
+
+
+def test_energies_can_be_ignored(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.xyz", labelled_frame(rattled_bulk()))
+    (structure,) = read_structures(path, Keys(energy=None))
+    assert structure.energy is None
+    assert structure.forces is not None
 
 
 numbers = st.floats(-1e4, 1e4)

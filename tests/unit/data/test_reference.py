@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from ase import Atoms
@@ -59,8 +61,18 @@ def test_one_composition_leaves_E0s_open() -> None:  # noqa: N802
     assert "do not determine the E0s of H, O one by one" in reference.describe()[1]
 
 
+def test_least_squares_need_energies() -> None:
+    without = replace(WATER, energy=None)
+    fitted = reference_energies("least_squares", [WATER, ICE], [WATER, ICE])
+    assert (
+        reference_energies("least_squares", [WATER, ICE, without], [WATER, ICE, without]) == fitted
+    )
+    with pytest.raises(MHFFError, match="no training structure has an energy"):
+        reference_energies("least_squares", [without], [without])
+
+
 def test_least_squares_see_the_training_structures_alone() -> None:
-    with pytest.raises(MHFFError, match=r"no training structure has O \(structure 1 is in another"):
+    with pytest.raises(MHFFError, match=r"with an energy has O \(structure 1 is not one\)"):
         reference_energies("least_squares", [WATER, HYDROGEN], [HYDROGEN])
 
 

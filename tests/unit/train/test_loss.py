@@ -40,6 +40,7 @@ def two_structures(force_label: float = 0.0) -> Batch:
         head=torch.tensor([0, 1]),
         weights=torch.tensor([[2.0, 3.0, 5.0], [8.0, 7.0, 11.0]], dtype=torch.float64),
         energy=zeros(2),
+        has_energy=torch.tensor([True, True]),
         forces=forces,
         has_forces=torch.tensor([True, False]),
         stress=zeros(2, 3, 3),
@@ -102,6 +103,13 @@ def test_terms_without_labels_are_zero() -> None:
     assert label_counts(bare).tolist() == [2, 0, 0]
     value = float(loss(predicted, bare, HUBER))
     assert value == pytest.approx(2 * 0.5 * 0.05**2 / 2, rel=EXACT)
+
+
+def test_an_energy_that_is_not_labelled_does_not_count() -> None:
+    batch = replace(two_structures(), has_energy=torch.tensor([True, False]))
+    assert label_counts(batch).tolist() == [1, 2, 1]
+    value = float(loss(prediction(energy=(0.1, 1e4)), batch, HUBER))
+    assert value == pytest.approx(2 * 0.5 * 0.05**2, rel=EXACT)
 
 
 def test_sums_and_counts_of_parts_add_up() -> None:

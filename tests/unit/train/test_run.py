@@ -307,7 +307,8 @@ def flat(frame: Atoms) -> Atoms:
         ),
         (
             lambda frames: [*frames, moved(frames[-1], np.nan)],
-            r"structure 27 of '.*loose\.extxyz' has NaN or infinity among its positions",
+            r"head 'loose': 1 structures have NaN or infinity: structure 27 of '.*' \(NaN "
+            r"or infinity in positions\); data\.suspicious: leave_out leaves them out",
         ),
         (
             lambda frames: [*frames, flat(frames[-1])],
@@ -335,8 +336,8 @@ def test_the_labels_are_counted(tmp_path: Path) -> None:
     lines = Run(settings).summary()
     assert len(lines) == 5
     assert re.fullmatch(
-        r"head loose: 24 structures \(\d+ train, \d+ valid, \d+ test\), 23 with forces, 24 with "
-        "stress",
+        r"head loose: 24 structures \(\d+ train, \d+ valid, \d+ test\), 24 with energies, "
+        "23 with forces, 24 with stress",
         lines[0],
     )
     assert lines[1] == "head loose: E0s of isolated atoms, eV: H -1.0000, O -20.0000"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from ase import Atoms
 
 from mhff.data.reading import LabelledStructure
+from mhff.errors import MHFFError
 from mhff.train.selection import judge, select
 from mhff.train.settings import Settings
 
@@ -39,10 +41,38 @@ def settings(suspicious: str = "keep", **filter_settings: object) -> Settings:
     ],
 )
 def test_filters(filter_settings: dict[str, object], kept: list[LabelledStructure]) -> None:
-    found, notes = select(ALL, settings(**filter_settings).heads["a"])
+    chosen = settings(**filter_settings)
+    found, notes = select(ALL, chosen.heads["a"], chosen.data)
     assert [item.energy for item in found] == [item.energy for item in kept]
     count = len(ALL) - len(kept)
     assert notes == ([f"the filter leaves out {count} structures"] if count else [])
+
+
+NOT_FINITE = replace(
+    WATER, energy=np.nan, not_finite=("REF_energy",), place="structure 8 of 'a.xyz'"
+)
+NAMED = "structure 8 of 'a.xyz' (NaN or infinity in REF_energy)"
+
+
+def test_labels_that_are_not_finite_are_left_out_only_when_asked() -> None:
+    chosen = settings()
+    sentence = f"1 structures have NaN or infinity: {NAMED}; data.suspicious: leave_out leaves"
+    with pytest.raises(MHFFError, match=re.escape(sentence)):
+        select([*ALL, NOT_FINITE], chosen.heads["a"], chosen.data)
+    chosen = settings("leave_out")
+    assert select([*ALL, NOT_FINITE], chosen.heads["a"], chosen.data) == (
+        ALL,
+        [f"1 structures are left out: {NAMED}"],
+    )
+
+
+def test_structures_without_labels_are_left_out() -> None:
+    chosen = settings()
+    structures = [LabelledStructure(Atoms("H2")), *ALL, LabelledStructure(Atoms("O2"))]
+    assert select(structures, chosen.heads["a"], chosen.data) == (
+        ALL,
+        ["2 structures without any label are left out"],
+    )
 
 
 def test_suspicious_structures_are_left_out_only_when_asked() -> None:
