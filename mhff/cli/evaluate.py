@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mhff.errors import MHFFError, located
+from mhff.errors import MHFFError, listing, located
 
 if TYPE_CHECKING:
     from mhff.data.reading import LabelledStructure
@@ -47,11 +47,15 @@ PrecisionOption = Annotated[
 def evaluate(
     model: Annotated[str, typer.Argument(help="Model file, mini, or a compiled program.")],
     data: Annotated[
-        str, typer.Argument(help="Labelled structures: extended XYZ or ASE's formats.")
+        list[Path],
+        typer.Argument(help="Labelled structures: files, folders and patterns; any ASE format."),
     ],
     head: HeadOption = None,
     plot: Annotated[
-        Path | None, typer.Option("--plot", help="Write parity plots to this PNG.")
+        Path | None, typer.Option("--plot", help="Write parity plots: PNG, SVG or PDF.")
+    ] = None,
+    table: Annotated[
+        Path | None, typer.Option("--csv", help="Write the errors per head and type as CSV.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     energy_key: EnergyKey = None,
@@ -63,16 +67,18 @@ def evaluate(
     device: Annotated[str, typer.Option(help="Device: cpu or cuda.")] = "cpu",
     dtype: PrecisionOption = None,
 ) -> None:
-    """Show mean absolute errors per head and config type, with the number of values in each."""
+    """Show errors (MAE, RMSE) per head and config type, with the number of values in each."""
     from mhff.data.notes import unused_state
+    from mhff.data.sources import find_files
+    from mhff.evaluate.errors import by_head_and_type
     from mhff.evaluate.evaluation import evaluate_structures
-    from mhff.files import check_output
     from mhff.modelfile import model_path
     from mhff.opening import open_evaluator
     from mhff.options import CompileOptions
 
-    if plot is not None:
-        check_output(plot, [model_path(model), data], "--plot")
+    files = find_files(data)
+    outputs = {"--plot": plot, "--csv": table}
+    _check_outputs(outputs, [model_path(model), *files])
     options = CompileOptions.model_validate({"device": device, "precision": dtype})
     evaluator = open_evaluator(model, options)
     can = evaluator.capabilities
@@ -86,23 +92,36 @@ def evaluate(
         "spin": spin_key,
     }
     structures = _read(
-        data, {label: name or None for label, name in given.items() if name is not None}
+        files, {label: name or None for label, name in given.items() if name is not None}
     )
     for note in unused_state(structures, can.state_embeddings):
         typer.echo(f"note: {note}", err=True)
     comparisons = evaluate_structures(evaluator, structures, taken)
     if plot is not None:
         _plot(comparisons, plot)
+    if table is not None:
+        _write_csv(comparisons, table)
     if as_json:
-        typer.echo(json.dumps(_as_json(comparisons), indent=2))
+        typer.echo(json.dumps(by_head_and_type(comparisons), indent=2))
         return
     _print(comparisons, taken)
-    if plot is not None:
-        typer.echo(f"wrote {plot}")
+    for path in filter(None, outputs.values()):
+        typer.echo(f"wrote {path}")
 
 
-def _read(data: str, given: Mapping[str, str | None]) -> list[LabelledStructure]:
-    """Read the structures of a file, and say which of its labels are not used.
+def _check_outputs(outputs: Mapping[str, Path | None], inputs: Sequence[str | Path]) -> None:
+    """Raise MHFFError for a file that cannot be written, and for one name given twice."""
+    from mhff.files import check_output
+
+    given = {option: path for option, path in outputs.items() if path is not None}
+    if len(set(given.values())) < len(given):
+        raise MHFFError(f"{' and '.join(given)} name the same file; choose another for one of them")
+    for option, path in given.items():
+        check_output(path, inputs, option)
+
+
+def _read(files: Sequence[Path], given: Mapping[str, str | None]) -> list[LabelledStructure]:
+    """Read the structures of the files, and say which of their labels are not used.
 
     Labels have the given names, or else those that files usually have.
     """
@@ -112,16 +131,22 @@ def _read(data: str, given: Mapping[str, str | None]) -> list[LabelledStructure]
     from mhff.data.reading import check_found, label_frames, read_frames, refuse_not_finite
 
     setting = KeySetting("--{}-key", "''")
-    frames = read_frames(data)
-    keys = guess_keys({name for frame in frames for name in all_labels(frame)}, given)
-    structures = label_frames(frames, keys, setting, data)
+    structures: list[LabelledStructure] = []
+    plain: list[Path] = []
+    for path in files:
+        frames = read_frames(path)
+        keys = guess_keys({name for frame in frames for name in all_labels(frame)}, given)
+        structures += label_frames(frames, keys, setting, path)
+        if keys.energy == "energy" and "energy" not in given:
+            plain.append(path)
     refuse_not_finite(structures, "leave them out")
     labelled = [item for item in structures if item.is_labelled or item.is_isolated_atom]
-    with located(f"'{data}'"):
+    with located(listing(f"'{path}'" for path in files)):
         check_found(structures, sorted(given if labelled else {"energy", *given}), keys, setting)
     notes = unread_labels(structures, setting)
-    if keys.energy == "energy" and "energy" not in given:
-        notes.append("no REF_energy in the file; labels are ASE's energy, forces, ...")
+    if plain:
+        others = f" and {len(plain) - 1} more files" if len(plain) > 1 else ""
+        notes.append(f"no REF_energy in '{plain[0]}'{others}; labels are ASE's energy, forces, ...")
     if len(labelled) < len(structures):
         notes.append(f"{len(structures) - len(labelled)} structures without any label are left out")
     for note in notes:
@@ -129,31 +154,28 @@ def _read(data: str, given: Mapping[str, str | None]) -> list[LabelledStructure]
     return labelled
 
 
-def _as_json(comparisons: Sequence[Comparison]) -> dict[str, Any]:
-    from mhff.evaluate.errors import group_by_head, group_by_type, grouped
+def _write_csv(comparisons: Sequence[Comparison], path: Path) -> None:
+    from mhff.evaluate.errors import group_by_type, grouped
+    from mhff.evaluate.table import error_table
+    from mhff.files import write_atomically
 
-    content = {
-        name: {**errors.as_dict(), "config_types": {}}
-        for (name,), errors in grouped(comparisons, group_by_head).items()
-    }
-    for (name, config_type), errors in grouped(comparisons, group_by_type).items():
-        content[name]["config_types"][config_type] = errors.as_dict()
-    return content
+    table = error_table(grouped(comparisons, group_by_type), ["head", "config type"])
+    write_atomically(path, table.csv().encode())
 
 
 def _print(comparisons: Sequence[Comparison], head: str | None) -> None:
     from rich.console import Console
 
     from mhff.evaluate.errors import group_by_head, group_by_type, grouped
-    from mhff.evaluate.table import terminal
+    from mhff.evaluate.table import error_table
 
-    by_head = grouped(comparisons, group_by_head)
-    by_type = grouped(comparisons, group_by_type)
+    by_type = error_table(grouped(comparisons, group_by_type), ["head", "config type"])
+    by_head = error_table(grouped(comparisons, group_by_head), ["head"])
     console = Console()
     if head is not None:
         console.print(f"head: {head}", markup=False)
-    console.print(terminal(by_type, ["head", "config type"], "mean absolute errors by config type"))
-    console.print(terminal(by_head, ["head"], "mean absolute errors"))
+    by_type.brief().show(console, "errors by config type")
+    by_head.brief().show(console, "errors")
 
 
 def _plot(comparisons: Sequence[Comparison], path: Path) -> None:

@@ -28,7 +28,7 @@ def train(
     from rich.console import Console
 
     from mhff.errors import MHFFError
-    from mhff.evaluate.table import terminal
+    from mhff.evaluate.table import error_table
 
     try:
         from mhff.train.run import Run
@@ -50,7 +50,7 @@ def train(
         return
     run.train(console, restart)
     for part, rows in run.report().items():
-        console.print(terminal(rows, ["head"], f"mean absolute errors, {part}"))
+        error_table(rows, ["head"]).brief().show(console, f"errors, {part}")
     console.print(
         f"wrote {run.model_file}, errors.md and errors.json beside it",
         soft_wrap=True,

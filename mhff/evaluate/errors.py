@@ -1,9 +1,9 @@
-"""Labels against predictions, and the mean absolute errors of groups of structures."""
+"""Labels against predictions, and the errors of groups of structures."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
@@ -37,31 +37,74 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Errors:
-    """Mean absolute errors of a group of structures, with the number of values behind each.
+class ErrorSize:
+    """How large the errors in one quantity are."""
 
-    None stands for an error without values.
-    """
+    mae: float
+    """Mean absolute error."""
+    rmse: float
+    """Root mean square error."""
+    count: int
+    """Number of values."""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One of the quantities with errors: its names in tables and files."""
+
+    field: str
+    """Its name in `Errors`."""
+    name: str
+    """Its name for people."""
+    unit: str
+    unit_name: str
+    """The unit in the names of JSON and CSV."""
+    count_name: str
+    """Name of the number of values in JSON and CSV."""
+    count_heading: str
+    """Heading of the number of values for people."""
+    digits: int
+    """Decimals in tables."""
+
+    def column(self, kind: str) -> str:
+        """Name of its `mae` or `rmse` in JSON and CSV."""
+        return f"{self.name}_{kind}_{self.unit_name}"
+
+
+QUANTITIES = (
+    Quantity("energy", "energy", "meV/atom", "meV_per_atom", "energy_structures", "with energy", 1),
+    Quantity("forces", "force", "meV/A", "meV_per_A", "force_components", "components", 1),
+    Quantity("stress", "stress", "meV/A^3", "meV_per_A3", "stress_structures", "with stress", 2),
+)
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Errors of a group of structures; None for a quantity without labels."""
 
     structures: int
     atoms: int
-    energy: float | None
-    """meV per atom; mean over structures."""
-    forces: float | None
-    """meV/A; mean over force components."""
-    force_components: int
-    stress: float | None
-    """meV/A^3; mean over the six independent components."""
-    stress_structures: int
+    energy: ErrorSize | None
+    """meV per atom, over structures."""
+    forces: ErrorSize | None
+    """meV/A, over force components."""
+    stress: ErrorSize | None
+    """meV/A^3, over the six independent components; the count is that of the structures."""
+
+    def of(self, quantity: Quantity) -> ErrorSize | None:
+        """Errors in one quantity."""
+        size: ErrorSize | None = getattr(self, quantity.field)
+        return size
 
     def as_dict(self) -> dict[str, Any]:
         """A JSON object whose names carry the units."""
-        names = {
-            "energy": "energy_mae_meV_per_atom",
-            "forces": "force_mae_meV_per_A",
-            "stress": "stress_mae_meV_per_A3",
-        }
-        return {names.get(name, name): value for name, value in asdict(self).items()}
+        content: dict[str, Any] = {"structures": self.structures, "atoms": self.atoms}
+        for quantity in QUANTITIES:
+            size = self.of(quantity)
+            content[quantity.column("mae")] = size.mae if size else None
+            content[quantity.column("rmse")] = size.rmse if size else None
+            content[quantity.count_name] = size.count if size else 0
+        return content
 
 
 def compare(prediction: Prediction, batch: Batch, heads: Sequence[str]) -> list[Comparison]:
@@ -103,30 +146,32 @@ def _arrays(values: torch.Tensor) -> list[np.ndarray]:
 def errors(comparisons: Sequence[Comparison]) -> Errors:
     """Errors of at least one comparison."""
     energies = [
-        abs(item.energy[1] - item.energy[0]) / item.n_atoms
+        np.array([(item.energy[1] - item.energy[0]) / item.n_atoms])
         for item in comparisons
         if item.energy is not None
     ]
     forces = [
-        np.abs(item.forces[1] - item.forces[0]).ravel()
-        for item in comparisons
-        if item.forces is not None
+        (item.forces[1] - item.forces[0]).ravel() for item in comparisons if item.forces is not None
     ]
     upper = np.triu_indices(3)
     stresses = [
-        np.abs(item.stress[1] - item.stress[0])[upper]
-        for item in comparisons
-        if item.stress is not None
+        (item.stress[1] - item.stress[0])[upper] for item in comparisons if item.stress is not None
     ]
     return Errors(
         structures=len(comparisons),
         atoms=sum(item.n_atoms for item in comparisons),
-        energy=1e3 * float(np.mean(energies)) if energies else None,
-        forces=1e3 * float(np.concatenate(forces).mean()) if forces else None,
-        force_components=sum(map(len, forces)),
-        stress=1e3 * float(np.concatenate(stresses).mean()) if stresses else None,
-        stress_structures=len(stresses),
+        energy=_size(energies, len(energies)),
+        forces=_size(forces, sum(map(len, forces))),
+        stress=_size(stresses, len(stresses)),
     )
+
+
+def _size(differences: Sequence[np.ndarray], count: int) -> ErrorSize | None:
+    """Errors in thousandths of the unit of the differences; None if there are none."""
+    if not differences:
+        return None
+    values = 1e3 * np.concatenate(differences)
+    return ErrorSize(float(np.abs(values).mean()), float(np.sqrt(np.mean(values**2))), count)
 
 
 def group_by_head(item: Comparison) -> tuple[str, ...]:
@@ -140,10 +185,21 @@ def group_by_type(item: Comparison) -> tuple[str, ...]:
 
 
 def grouped(
-    comparisons: Sequence[Comparison], key: Callable[[Comparison], Key]
+    comparisons: Iterable[Comparison], key: Callable[[Comparison], Key]
 ) -> dict[Key, Errors]:
     """Errors by group, in the order in which the groups first appear."""
     groups: dict[Key, list[Comparison]] = {}
     for item in comparisons:
         groups.setdefault(key(item), []).append(item)
     return {name: errors(members) for name, members in groups.items()}
+
+
+def by_head_and_type(comparisons: Sequence[Comparison]) -> dict[str, dict[str, Any]]:
+    """A JSON object of all errors: per head, and in its `config_types` per configuration type."""
+    content: dict[str, dict[str, Any]] = {
+        head: {**each.as_dict(), "config_types": {}}
+        for (head,), each in grouped(comparisons, group_by_head).items()
+    }
+    for (head, config_type), each in grouped(comparisons, group_by_type).items():
+        content[head]["config_types"][config_type] = each.as_dict()
+    return content

@@ -1,9 +1,10 @@
-"""Parity plots: predictions against labels, a column of panels per head."""
+"""Parity plots: predictions against labels, a row of panels per head."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,87 +15,172 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from mhff.evaluate.errors import Comparison, errors
+from mhff.evaluate.errors import QUANTITIES, Comparison, Quantity, errors
 from mhff.files import write_atomically
 
 COLOURS = ("#2a6f97", "#c1666b", "#5b8e55", "#b58a2c", "#6d597a", "#4f5d75")
+"""Colours of heads."""
+PANEL_SIZE = 3.3
+"""Width and height of a panel, inches."""
+DOTS_PER_INCH = 160
 STYLE: Any = {
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.titleweight": "bold",
+    "svg.fonttype": "none",
+    "svg.hashsalt": "mhff",
 }
+"""Style of all figures; text stays text in SVG, and the same figure gives the same file."""
+
+
+@dataclass(frozen=True)
+class Points:
+    """Structures that are drawn in one colour."""
+
+    comparisons: Sequence[Comparison]
+    colour: str
+    label: str = ""
+    """What they are, for the legend."""
+
+    def of_head(self, head: str) -> Points:
+        """Those of one head."""
+        members = [item for item in self.comparisons if item.head == head]
+        return Points(members, self.colour, self.label)
 
 
 def parity_plot(comparisons: Sequence[Comparison], path: Path) -> None:
-    """Write a PNG: energies per atom above, force components below, one column per head.
-
-    Energies are relative to a fit by composition; see `_relative_energies`.
-    """
+    """Write a picture: SVG or PDF if `path` ends so, else PNG; each head has its colour."""
     heads = list(dict.fromkeys(item.head for item in comparisons))
+    points = [
+        Points(comparisons, COLOURS[row % len(COLOURS)]).of_head(head)
+        for row, head in enumerate(heads)
+    ]
+    kind = path.suffix.removeprefix(".").lower()
+    write_atomically(
+        path, picture(parity_figure(points), kind if kind in ("svg", "pdf") else "png")
+    )
+
+
+def picture(figure: Figure, kind: str) -> bytes:
+    """The content of a file of this kind: png, svg or pdf."""
+    content = io.BytesIO()
+    dated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(3.4 * len(heads) + 0.4, 6.8), layout="constrained")
+        figure.savefig(content, format=kind, dpi=DOTS_PER_INCH, metadata=dated.get(kind))
+    return content.getvalue()
+
+
+def parity_figure(points: Sequence[Points]) -> Figure:
+    """Energies per atom, force and stress components, with labels of each in columns.
+
+    Energies are relative to a fit by composition; see `_energies`.
+    """
+    comparisons = [item for each in points for item in each.comparisons]
+    heads = list(dict.fromkeys(item.head for item in comparisons))
+    columns = [each for each in QUANTITIES if errors(comparisons).of(each) is not None]
+    with mpl.rc_context(STYLE):
+        size = (PANEL_SIZE * len(columns) + 0.2, PANEL_SIZE * len(heads) + 0.2)
+        figure = Figure(figsize=size, layout="constrained")
         FigureCanvasAgg(figure)
-        axes = figure.subplots(2, len(heads), squeeze=False)
-        for column, head in enumerate(heads):
-            members = [item for item in comparisons if item.head == head]
-            colour = COLOURS[column % len(COLOURS)]
-            axes[0, column].set_title(head)
-            _energy_panel(axes[0, column], members, colour)
-            _force_panel(axes[1, column], members, colour)
-        content = io.BytesIO()
-        figure.savefig(content, format="png", dpi=160)
-    write_atomically(path, content.getvalue())
+        axes = figure.subplots(len(heads), len(columns), squeeze=False)
+        for row, head in enumerate(heads):
+            of_head = [each.of_head(head) for each in points]
+            for column, quantity in enumerate(columns):
+                _panel(axes[row, column], quantity, [each for each in of_head if each.comparisons])
+            axes[row, 0].set_title(head, loc="left")
+    return figure
 
 
-def _energy_panel(axes: Axes, members: Sequence[Comparison], colour: str) -> None:
-    members = [item for item in members if item.energy is not None]
-    if not members:
+def _panel(axes: Axes, quantity: Quantity, points: Sequence[Points]) -> None:
+    """One scatter plot of labels and predictions with its diagonal."""
+    series = VALUES[quantity.field]([each.comparisons for each in points])
+    drawn = [(each, pairs) for each, pairs in zip(points, series, strict=True) if pairs.size]
+    if not drawn:
         axes.set_axis_off()
         return
-    mean = errors(members)
-    caption = f"MAE {mean.energy:.1f} meV/atom\n{mean.structures} structures"
-    _panel(axes, _relative_energies(members), colour, caption)
-    axes.set(xlabel="reference energy minus composition fit, eV/atom", ylabel="predicted, eV/atom")
+    everything = np.concatenate([pairs.ravel() for _, pairs in drawn])
+    low = float(everything.min())
+    high = float(everything.max())
+    margin = 0.05 * (high - low) or 1.0
+    limits = (low - margin, high + margin)
+    axes.plot(limits, limits, color="#999999", linewidth=0.8, zorder=1)
+    for each, (labels, predictions) in drawn:
+        size = errors(each.comparisons).of(quantity)
+        name = f"{each.label}: " if each.label else ""
+        legend = (
+            f"{name}MAE {size.mae:.{quantity.digits}f} {typeset(quantity.unit)}" if size else name
+        )
+        dots: Any = {"s": 11, "color": each.colour, "alpha": 0.5, "linewidths": 0}
+        axes.scatter(labels, predictions, **dots, rasterized=True, label=legend, zorder=2)
+    axes.set(xlim=limits, ylim=limits, aspect="equal")
+    axes.set(xlabel=f"reference {AXES[quantity.field]}", ylabel=f"predicted {AXES[quantity.field]}")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(5))
+        axis.label.set_fontsize(8)
+    legend_style: Any = {"fontsize": 7.5, "frameon": False, "handletextpad": 0.1}
+    axes.legend(loc="upper left", borderaxespad=0.1, **legend_style)
 
 
-def _force_panel(axes: Axes, members: Sequence[Comparison], colour: str) -> None:
-    mean = errors(members)
-    if mean.forces is None:
-        axes.set_axis_off()
-        return
-    pairs = [item.forces for item in members if item.forces is not None]
-    labels = np.concatenate([label.ravel() for label, _ in pairs])
-    predictions = np.concatenate([prediction.ravel() for _, prediction in pairs])
-    caption = f"MAE {mean.forces:.0f} meV/Å\n{mean.force_components} components"
-    _panel(axes, (labels, predictions), colour, caption)
-    axes.set(xlabel="reference force component, eV/Å", ylabel="predicted, eV/Å")
+def typeset(unit: str) -> str:
+    """A unit with the letter Å and raised digits."""
+    return unit.replace("A^3", "Å³").replace("/A", "/Å")
 
 
-def _relative_energies(members: Sequence[Comparison]) -> tuple[np.ndarray, np.ndarray]:
+def _energies(groups: Sequence[Sequence[Comparison]]) -> list[np.ndarray]:
     """Energies per atom, eV, minus a least-squares fit of the labels by composition.
 
     Total energies differ by hundreds of eV between compositions, which would hide every error.
     """
+    kept = [[item for item in group if item.energy is not None] for group in groups]
+    members = [item for group in kept for item in group]
+    if not members:
+        return [np.empty((2, 0)) for _ in groups]
     n_species = max(item.species.max() for item in members) + 1
     counts = np.array([np.bincount(item.species, minlength=n_species) for item in members])
     n_atoms = counts.sum(1, keepdims=True)
     energies = np.array([item.energy for item in members]) / n_atoms
     fractions = counts / n_atoms
-    fit = fractions @ np.linalg.lstsq(fractions, energies[:, 0])[0]
-    return energies[:, 0] - fit, energies[:, 1] - fit
+    relative = energies - (fractions @ np.linalg.lstsq(fractions, energies[:, 0])[0])[:, None]
+    return np.split(relative.T, np.cumsum([len(group) for group in kept])[:-1], axis=1)
 
 
-def _panel(axes: Axes, pairs: tuple[np.ndarray, np.ndarray], colour: str, caption: str) -> None:
-    """One scatter plot of labels and predictions with its diagonal."""
-    labels, predictions = pairs
-    low = min(labels.min(), predictions.min())
-    high = max(labels.max(), predictions.max())
-    margin = 0.05 * (high - low) or 1.0
-    limits = (low - margin, high + margin)
-    axes.plot(limits, limits, color="#999999", linewidth=0.8, zorder=1)
-    axes.scatter(labels, predictions, s=11, color=colour, alpha=0.5, linewidths=0, zorder=2)
-    axes.set(xlim=limits, ylim=limits, aspect="equal")
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(MaxNLocator(5))
-    axes.text(0.04, 0.96, caption, transform=axes.transAxes, va="top", fontsize=8)
+def _forces(groups: Sequence[Sequence[Comparison]]) -> list[np.ndarray]:
+    """Force components, eV/A: labels and predictions."""
+    return [
+        np.hstack(
+            [np.empty((2, 0)), *(np.reshape(item.forces, (2, -1)) for item in group if item.forces)]
+        )
+        for group in groups
+    ]
+
+
+def _stresses(groups: Sequence[Sequence[Comparison]]) -> list[np.ndarray]:
+    """Six stress components per structure, meV/A^3: labels and predictions."""
+    upper = np.triu_indices(3)
+    return [
+        np.hstack(
+            [
+                np.empty((2, 0)),
+                *(
+                    1e3 * np.array([stress[upper] for stress in item.stress])
+                    for item in group
+                    if item.stress
+                ),
+            ]
+        )
+        for group in groups
+    ]
+
+
+VALUES: dict[str, Callable[[Sequence[Sequence[Comparison]]], list[np.ndarray]]] = {
+    "energy": _energies,
+    "forces": _forces,
+    "stress": _stresses,
+}
+"""Labels and predictions `[2, n]` of groups of structures, by quantity."""
+AXES: Mapping[str, str] = {
+    "energy": "energy minus composition fit, eV/atom",
+    "forces": "force component, eV/Å",
+    "stress": "stress component, meV/Å³",
+}

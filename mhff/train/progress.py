@@ -8,7 +8,7 @@ from lightning.pytorch import Callback, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from mhff.evaluate.errors import Errors
+from mhff.evaluate.errors import QUANTITIES, Errors
 from mhff.train.module import TrainingModule
 
 
@@ -59,8 +59,10 @@ class ProgressReport(Callback):
 
 
 def _errors(errors: Errors) -> str:
+    """The mean absolute errors in energy and forces."""
     parts = [
-        *([] if errors.energy is None else [f"{errors.energy:.1f} meV/atom"]),
-        *([] if errors.forces is None else [f"{errors.forces:.1f} meV/A"]),
+        f"{size.mae:.{quantity.digits}f} {quantity.unit}"
+        for quantity in QUANTITIES[:2]
+        if (size := errors.of(quantity)) is not None
     ]
     return ", ".join(parts) or "without labels"

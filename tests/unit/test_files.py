@@ -161,13 +161,13 @@ def compile_over_input(path: Path) -> None:
 def plot_over_data(path: Path) -> None:
     from mhff.cli.evaluate import evaluate
 
-    evaluate("mini", str(path), plot=path)
+    evaluate("mini", [path], plot=path)
 
 
 def plot_over_model(path: Path) -> None:
     from mhff.cli.evaluate import evaluate
 
-    evaluate(str(path), "data.extxyz", plot=path)
+    evaluate(str(path), [Path(__file__)], plot=path)
 
 
 def train_over_data(path: Path) -> None:

@@ -10,7 +10,7 @@ from mhff.data.batch import Batch
 from mhff.data.split import PARTS, Part
 from mhff.evaluate.errors import Errors, group_by_head, grouped
 from mhff.evaluate.evaluation import evaluate_samples
-from mhff.evaluate.table import markdown
+from mhff.evaluate.table import error_table
 from mhff.evaluator import EagerEvaluator
 from mhff.files import write_atomically
 from mhff.modelfile import Model, load
@@ -53,8 +53,9 @@ def _errors(evaluator: EagerEvaluator, samples: Sequence[Batch]) -> dict[tuple[s
 
 def _markdown(name: str, errors: ErrorsByPart) -> str:
     title = f"# Errors of {name}"
-    meaning = (
-        "Mean absolute errors, each with the number of structures, atoms or components behind it."
-    )
-    sections = [f"## {part}\n\n{markdown(rows, ['head'])}" for part, rows in errors.items()]
+    meaning = "Errors, with the numbers of structures, atoms and components behind them."
+    sections = [
+        f"## {part}\n\n{error_table(rows, ['head']).brief().markdown()}"
+        for part, rows in errors.items()
+    ]
     return "\n\n".join([title, meaning, "\n".join(sections)])

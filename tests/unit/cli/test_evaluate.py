@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from collections.abc import Callable
@@ -58,9 +59,58 @@ def test_the_command_completes_heads_and_prints_json(
     assert content["loose"]["stress_structures"] == 0
 
 
+def test_several_sources_and_a_csv_file(
+    mhff: Here, model: Path, data: Path, tmp_path: Path
+) -> None:
+    """A file, a folder and a pattern that all name the same file count it once."""
+    expected = json.loads(output_of(mhff("eval", model, data, "--json")))
+    sources = [data, tmp_path, tmp_path / "b*.extxyz"]
+    (tmp_path / "loose.extxyz").unlink()
+    (tmp_path / "tight.extxyz").unlink()
+    table = tmp_path / "errors.csv"
+    assert json.loads(output_of(mhff("eval", model, *sources, "--json"))) == expected
+    assert f"wrote {table}" in output_of(mhff("eval", model, *sources, "--csv", table))
+    with table.open() as stream:
+        rows = {(row["head"], row["config_type"]): row for row in csv.DictReader(stream)}
+    assert set(rows) == {("loose", "cell"), ("tight", "bare"), ("tight", "cell")}
+    for (head, config_type), row in rows.items():
+        for name, value in expected[head]["config_types"][config_type].items():
+            assert row[name] == ("" if value is None else str(value))
+    assert rows["tight", "cell"]["force_rmse_meV_per_A"] > ""
+
+
+def test_labels_under_different_names_in_two_files(
+    mhff: Here, model: Path, data: Path, tmp_path: Path
+) -> None:
+    frames = read(write_data(tmp_path, "tight", N_CELLS, seed=1), "2:")
+    for frame in frames:
+        frame.info["head"] = "tight"
+    one = json.loads(output_of(mhff("eval", model, tmp_path / "tight.extxyz", "--json")))
+    write(tmp_path / "a.traj", [relabelled(frame) for frame in frames])
+    both = mhff(
+        "eval", model, tmp_path / "tight.extxyz", tmp_path / "a.traj", "--head", "t", "--json"
+    )
+    assert "no REF_energy in" in both.stderr
+    found = json.loads(both.stdout)["tight"]
+    assert found["structures"] == 2 * one["tight"]["structures"]
+    assert_close(found["force_mae_meV_per_A"], one["tight"]["force_mae_meV_per_A"], WRITTEN)
+
+
+@pytest.mark.parametrize("name", ["p.svg", "p.pdf", "p.png"])
+def test_pictures_of_each_kind(
+    mhff: Here, model: Path, data: Path, tmp_path: Path, name: str
+) -> None:
+    output_of(mhff("eval", model, data, "--plot", tmp_path / name))
+    content = (tmp_path / name).read_bytes()
+    kinds = {"p.svg": b"<svg", "p.pdf": b"%PDF", "p.png": b"\x89PNG"}
+    assert kinds[name] in content[:2000]
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        (["nowhere*"], "no file matches 'nowhere\\*'; check the pattern"),
+        (["--csv", "x.csv", "--plot", "x.csv"], "--plot and --csv name the same file"),
         (["--head", "x"], "unknown head 'x': this model has the heads loose, tight"),
         (
             ["--energy-key", "E"],

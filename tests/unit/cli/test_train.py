@@ -46,7 +46,7 @@ def test_a_run_and_the_same_command_again(mhff: Here, config: Path) -> None:
     said = output_of(mhff("train", config))
     assert "head loose: 12 structures" in said
     assert re.search(r"epoch +1, validation errors:  loose \d", said)
-    assert "mean absolute errors, train" in said
+    assert "errors, train" in said
     assert "epoch 3" not in said
     model = config.parent / "run/tiny.mhff"
     assert said.endswith(f"wrote {model}, errors.md and errors.json beside it\n")
@@ -76,7 +76,7 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(mhff: Here, config: Path) 
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", "is not a training configuration: expected the sections name, model, heads"),
+        ("", "is not a training configuration: expected the sections name, start_from, model"),
         ("heads: [", "is not valid YAML"),
         ("heads: {a: {files: [nowhere.xyz]}}", "no file '.*nowhere.xyz'"),
         ("heads: {a: {files: [config.yaml]}}", "cannot read structures from '.*config.yaml'"),

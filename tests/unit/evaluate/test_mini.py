@@ -40,7 +40,7 @@ def held_out(head: str) -> list[Comparison]:
 def test_the_committed_error_table(head: str) -> None:
     found = errors(held_out(head)).as_dict()
     committed = json.loads((ROOT / "examples/mini/errors.json").read_text())["test"][head]
-    assert found.keys() == committed.keys()
+    assert found.keys() >= committed.keys()
     for key, value in committed.items():
         assert found[key] == (
             None if value is None else pytest.approx(value, rel=SINGLE_PRECISION_ERRORS)
@@ -60,7 +60,7 @@ def test_the_committed_error_table(head: str) -> None:
 def test_the_bar_for_molecules() -> None:
     force_error = errors(held_out("molecules")).forces
     assert force_error is not None
-    assert force_error <= MAX_FORCE_ERROR
+    assert force_error.mae <= MAX_FORCE_ERROR
 
 
 def test_heads_elements_and_size() -> None:
