@@ -25,6 +25,8 @@ FOLDER = cache_folder() / "benchmarks"
 SYMMETRIX = "symmetrix-xl==0.1.1"
 HEADS = {"mp": "materials", "mh1": "omat_pbe"}
 """Heads that are measured, by shape."""
+SHAPES = (*HEADS, "small")
+"""Shapes of random models; `small`, the bundled model's, is trained only."""
 COMPARED = (("mp", "float32"), ("mp", "float64"), ("mh1", "float32"))
 """Shapes and precisions that are compared with peers."""
 PYTHON_PEERS = tuple(name for name, peer in PEERS.items() if "python" in peer.engines)
@@ -43,10 +45,10 @@ def install() -> None:
 def make_models() -> None:
     """Random models of mace-torch, and imported."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    if not all((FOLDER / f"{shape}.model").exists() for shape in HEADS):
+    if not all((FOLDER / f"{shape}.model").exists() for shape in SHAPES):
         script = ROOT / "benchmarks" / "write_models.py"
         subprocess.run([PYTHON, "-W", "ignore", script, FOLDER], check=True)
-    for shape in HEADS:
+    for shape in SHAPES:
         import_model(FOLDER / f"{shape}.model").model.save(FOLDER / f"{shape}.mhff")
 
 

@@ -13,6 +13,7 @@ from statistics import median
 from openmm_table import openmm_sections
 from readme_table import README_CASES, Object, insert, interval, speed_tables
 from readme_table import markdown as table
+from training_table import training_sections
 
 from mhff_bench.report_table import markdown
 from mhff_bench.statistics import ratio
@@ -27,6 +28,8 @@ THREADED = {
 """Cases with one and two threads, by model and precision."""
 MEMORY_CASES = ("mp-float32", "mp-float64", "mh1-float32", "mp-float32-sizes", "mh1-float32-sizes")
 SCALING_CASES = ("mp-float32-sizes", "mini-engines")
+OTHERS = ("programs", "parts", "ranks", "training")
+"""Results of scripts other than `run.py`."""
 SMALL = 64
 """Number of atoms from which memory per atom is shown."""
 SCALING = (512, 4096)
@@ -205,10 +208,8 @@ def ways(report: Object) -> str:
     return table(["atoms", *next(iter(report["seconds"].values()))], rows)
 
 
-def results_document(
-    reports: dict[str, Object], found: Object | None, parts: Object | None, ranks: Object | None
-) -> str:
-    """The text of `results/README.md`."""
+def results_document(reports: dict[str, Object], others: dict[str, Object]) -> str:
+    """The text of `results/README.md`; `others` are the reports of programs of their own."""
     cases = ", ".join(f"`{case}`" for case in README_CASES)
     lines = [
         "# Results\n",
@@ -228,15 +229,16 @@ def results_document(
         "## Two threads\n",
         gains(reports),
     ]
-    if found:
+    lines += training_sections(others.get("training"))
+    if found := others.get("programs"):
         lines += ["## Programs\n", *programs(found)]
-    if parts:
+    if parts := others.get("parts"):
         where = (
             f"Bulk MgO, {parts['atoms']} atoms, one thread; {parts['date']}, torch "
             f"{parts['torch']}; `parts.py`.\n"
         )
         lines += ["## Where the time goes\n", where, *shares(parts)]
-    if ranks:
+    if ranks := others.get("ranks"):
         about = ranks["machine"]
         where = (
             "The bundled model in float32, MgO at constant energy: milliseconds per step, and how "
@@ -255,10 +257,8 @@ def results_document(
 def documents(folder: Path) -> dict[Path, str]:
     """The documents that follow from the results in a folder, by path."""
     reports = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
-    found = reports.pop("programs", None)
-    parts = reports.pop("parts", None)
-    ranks = reports.pop("ranks", None)
-    texts = {folder / "README.md": results_document(reports, found, parts, ranks)}
+    others = {name: reports.pop(name) for name in OTHERS if name in reports}
+    texts = {folder / "README.md": results_document(reports, others)}
     if folder == RESULTS:
         texts[README] = insert(README.read_text(), speed_tables(reports))
     return texts

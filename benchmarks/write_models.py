@@ -1,4 +1,4 @@
-"""Writes `mp.model` and `mh1.model`, random models of these shapes, with mace-torch.
+"""Writes `mp.model`, `mh1.model` and `small.model`, random models of shapes, with mace-torch.
 
     .venv-peer/bin/python benchmarks/write_models.py FOLDER
 
@@ -83,7 +83,19 @@ MH1 = COMMON | {
     "use_agnostic_product": True,
 }
 """Shape of mace-mh-1, with five elements."""
-SHAPES = {"mp": (MP, torch.float64), "mh1": (MH1, torch.float32)}
+SMALL = MP | {
+    "hidden_irreps": o3.Irreps("64x0e+64x1o"),
+    "edge_irreps": o3.Irreps("32x0e+32x1o"),
+    "use_edge_irreps_first": True,
+    "r_max": 4.5,
+    "avg_num_neighbors": 16.0,
+}
+"""Shape of the bundled model."""
+SHAPES = {
+    "mp": (MP, torch.float64),
+    "mh1": (MH1, torch.float32),
+    "small": (SMALL, torch.float64),
+}
 """Models and the precision of their files."""
 
 
@@ -174,12 +186,14 @@ def output_of(part: torch.nn.Module, model: torch.nn.Module, atoms: Atoms) -> to
 
 
 def main() -> None:
-    """Write all models into a folder."""
+    """Write the models that a folder lacks."""
     folder = Path(sys.argv[1])
     torch.set_num_threads(1)
     atoms = bulk("MgO", "rocksalt", a=4.21, cubic=True)
     atoms.rattle(0.05, seed=1)
     for name, (options, dtype) in SHAPES.items():
+        if (folder / f"{name}.model").exists():
+            continue
         model = random_model(options, dtype)
         calibrate(model, atoms)
         torch.save(model.requires_grad_(True), folder / f"{name}.model")

@@ -136,7 +136,7 @@ def _time(
             f"{len(atoms)} atoms, preparing {entrant.contender.label} (what is not in a cache yet "
             "is compiled, which can take minutes)"
         )
-        energies.append(entrant.worker.ask("prepare", request)["energy"])
+        energies.append(entrant.worker.ask("prepare", request)["value"])
     say(f"{len(atoms)} atoms, taking turns")
     check_energies(taking_part, energies, len(atoms))
     times = take_turns(

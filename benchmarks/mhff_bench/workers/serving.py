@@ -3,7 +3,7 @@
 | request             | answer                                                             |
 |---------------------|--------------------------------------------------------------------|
 | {"open": options}   | {"about": {...}}: versions and settings                            |
-| {"prepare": system} | {"energy": eV}, after one evaluation of the system                 |
+| {"prepare": system} | {"value": ...}, after one step: energy, eV, or the loss of a batch   |
 | {"run": n}          | {"wall": s, "cpu": s, "adapter": s} of n steps, after an untimed one |
 | {"memory": "start"} | {"bytes": held now}; from here on the peak is recorded             |
 | {"memory": "peak"}  | {"bytes": most held since the start}                               |
@@ -35,7 +35,11 @@ class Contender(Protocol):
     """Versions and settings worth knowing."""
 
     def prepare(self, system: dict[str, Any]) -> float:
-        """Evaluate a system (numbers, positions in A, cell, pbc) once; its energy, eV."""
+        """Take one step with a system (numbers, positions in A, cell, pbc); its energy, eV.
+
+        In training a system is a batch (`mhff_bench.batches`), and the value is its loss before
+        the step.
+        """
         ...
 
     def run(self, n_steps: int) -> float | None:
@@ -71,7 +75,7 @@ def serve(open_contender: Callable[[dict[str, Any]], Contender]) -> None:
 
 def _answer(contender: Contender, name: str, value: Any) -> dict[str, Any]:
     if name == "prepare":
-        return {"energy": contender.prepare(value)}
+        return {"value": contender.prepare(value)}
     if name == "run":
         return timed(contender, value)
     if value == "start":

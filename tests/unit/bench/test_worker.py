@@ -54,7 +54,7 @@ def keeping(tmp_path: Path) -> Contender:
 def test_a_worker_answers(keeping: Contender) -> None:
     with keeping.start() as worker:
         assert worker.about == {"tuned": "yes"}
-        assert worker.ask("prepare", as_request(Atoms("H2"))) == {"energy": 2e6}
+        assert worker.ask("prepare", as_request(Atoms("H2"))) == {"value": 2e6}
         assert set(worker.ask("run", 3)) == {"wall", "cpu", "adapter"}
 
 
