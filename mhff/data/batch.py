@@ -16,7 +16,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import chain
 from typing import Any, Protocol
@@ -138,9 +138,3 @@ def join(batches: Sequence[Batch]) -> Batch:
         config_types=tuple(chain.from_iterable(batch.config_types for batch in batches)),
         **{name: torch.cat([each[name] for each in tensors]) for name in tensors[0]},
     )
-
-
-def in_batches(samples: Sequence[Batch], batch_size: int) -> Iterator[Batch]:
-    """The samples in their order, `batch_size` at a time."""
-    for start in range(0, len(samples), batch_size):
-        yield join(samples[start : start + batch_size])

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mhff.capabilities import Capabilities
-from mhff.data.batch import Batch, in_batches, sample
+from mhff.data.batch import Batch, sample
+from mhff.data.loading import in_batches
 from mhff.data.reading import LabelledStructure
 from mhff.errors import MHFFError, listing, located
 from mhff.evaluate.errors import Comparison, compare

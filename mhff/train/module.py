@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule
 
-from mhff.data.batch import Batch, in_batches
+from mhff.data.batch import Batch
+from mhff.data.loading import load_batches
 from mhff.errors import MHFFError
 from mhff.evaluate.errors import Comparison, Errors, compare, grouped
 from mhff.evaluate.prediction import Prediction, predict
@@ -33,7 +34,9 @@ class Batches:
         return -(-len(self.order) // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        return in_batches([self.samples[index] for index in self.order], self.batch_size)
+        starts = range(0, len(self.order), self.batch_size)
+        members = [self.order[start : start + self.batch_size] for start in starts]
+        return load_batches(self.samples, members)
 
 
 def shuffled(n: int, seed: int, epoch: int) -> list[int]:

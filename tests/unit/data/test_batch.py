@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 from labelled import write_data
 
-from mhff.data.batch import in_batches, sample
+from mhff.data.batch import sample
+from mhff.data.loading import in_batches
 from mhff.data.reading import read_structures
 from mhff.model.config import ModelConfig
 

@@ -1,0 +1,85 @@
+"""Work in other processes whose results come in order, however many processes there are."""
+
+from __future__ import annotations
+
+import copyreg
+import gc
+import io
+import pickle
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from mhff.errors import MHFFError
+
+Argument = TypeVar("Argument")
+Result = TypeVar("Result")
+PREFETCH = 4
+"""Results that each process keeps ready."""
+
+
+def ordered(
+    function: Callable[[Argument], Result], arguments: Sequence[Argument], n_workers: int
+) -> Iterator[Result]:
+    """`function` of every argument, in their order, computed ahead by `n_workers` processes.
+
+    The results do not depend on the number of processes; with 0 the caller computes them itself.
+    Raises the MHFFError that `function` raises.
+    """
+    if n_workers == 0:
+        yield from map(function, arguments)
+        return
+    loader = DataLoader(
+        _Calls(function, arguments),
+        batch_size=None,
+        num_workers=min(n_workers, max(len(arguments), 1)),
+        prefetch_factor=PREFETCH,
+        collate_fn=_as_it_is,
+        worker_init_fn=_start,
+    )
+    for content in loader:
+        result = pickle.loads(content)
+        if isinstance(result, MHFFError):
+            raise result
+        yield result
+
+
+class _Calls(Dataset[bytes]):
+    """The results as bytes: tensors would travel in shared memory, which containers limit."""
+
+    def __init__(self, function: Callable[[Any], Any], arguments: Sequence[Any]) -> None:
+        self.function = function
+        self.arguments = arguments
+
+    def __len__(self) -> int:
+        return len(self.arguments)
+
+    def __getitem__(self, index: int) -> bytes:
+        try:
+            return _packed(self.function(self.arguments[index]))
+        except MHFFError as error:  # torch would put a traceback into the sentence
+            return _packed(MHFFError(str(error)))
+
+
+def _packed(result: Any) -> bytes:
+    """A result as bytes; tensors as arrays, which is ten times as fast as torch's own way."""
+    stream = io.BytesIO()
+    pickler = pickle.Pickler(stream, pickle.HIGHEST_PROTOCOL)
+    pickler.dispatch_table = copyreg.dispatch_table | {torch.Tensor: _as_array}
+    pickler.dump(result)
+    return stream.getvalue()
+
+
+def _as_array(tensor: torch.Tensor) -> tuple[Callable[..., torch.Tensor], tuple[Any, ...]]:
+    return torch.from_numpy, (tensor.numpy(),)
+
+
+def _as_it_is(content: Any) -> Any:
+    return content
+
+
+def _start(_: int) -> None:
+    """Leave what the parent has alone: collecting garbage would copy it page by page."""
+    gc.freeze()

@@ -1,0 +1,52 @@
+"""Worker processes: the order of results, errors, and processes that end."""
+
+from __future__ import annotations
+
+import multiprocessing
+
+import pytest
+import torch
+
+from mhff.data.workers import ordered
+from mhff.errors import MHFFError
+
+
+def square(number: int) -> int:
+    if number < 0:
+        raise MHFFError(f"expected a positive number, got {number}")
+    return number * number
+
+
+@pytest.mark.parametrize("n_workers", [0, 1, 2])
+def test_results_come_in_order(n_workers: int) -> None:
+    assert list(ordered(square, range(20), n_workers)) == [n * n for n in range(20)]
+    assert list(ordered(square, [], n_workers)) == []
+
+
+@pytest.mark.parametrize("n_workers", [0, 2])
+def test_a_sentence_stays_a_sentence(n_workers: int) -> None:
+    """And comes after the results before it."""
+    results = ordered(square, [1, 2, -3, 4], n_workers)
+    assert [next(results), next(results)] == [1, 4]
+    with pytest.raises(MHFFError, match=r"^expected a positive number, got -3$"):
+        next(results)
+
+
+def numbers(dtype: torch.dtype) -> torch.Tensor:
+    return torch.arange(6).reshape(2, 3).to(dtype)
+
+
+def test_tensors_arrive_as_they_are() -> None:
+    dtypes = [torch.float64, torch.float32, torch.int64, torch.bool]
+    for dtype, found in zip(dtypes, ordered(numbers, dtypes, 2), strict=True):
+        assert found.dtype == dtype
+        assert torch.equal(found, numbers(dtype))
+        found.zero_()  # they can be written to
+
+
+def test_processes_end_with_their_reader() -> None:
+    results = ordered(square, range(1000), 2)
+    next(results)
+    assert len(multiprocessing.active_children()) == 2
+    results.close()
+    assert multiprocessing.active_children() == []
