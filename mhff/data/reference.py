@@ -1,4 +1,4 @@
-"""Reference energies (E0s) of a head: from isolated atoms, given, or by least squares."""
+"""Reference energies (E0s) of a head: of isolated atoms, given, fitted, or re-estimated."""
 
 from __future__ import annotations
 
@@ -118,16 +118,39 @@ def fitted(
             f"({first_with(missing[0], structures)} is not one), so least squares cannot "
             "give their E0s; add structures, or give e0s as energies by element"
         )
-    symbols = [item.atoms.get_chemical_symbols() for item in train]
-    fractions = np.array([[each.count(e) / len(each) for e in elements] for each in symbols])
     totals = np.array([item.energy for item in train], dtype=np.float64)
     per_atom = totals / [len(item.atoms) for item in train]
-    E0s, _, rank, _ = np.linalg.lstsq(fractions, per_atom, rcond=1e-9)
-    null_space = np.linalg.svd(fractions)[2][rank:]
+    energies, undetermined = _least_squares(train, per_atom, elements)
+    return ReferenceEnergies(energies, E0sKind.LEAST_SQUARES, undetermined)
+
+
+def reestimated(
+    E0s: Mapping[str, float], train: Sequence[LabelledStructure], errors: np.ndarray
+) -> ReferenceEnergies:
+    """E0s changed by what fits a model's errors best, so that they begin without an offset.
+
+    `errors`: label minus the prediction with these E0s, eV per atom, of each training structure. Of
+    all solutions the one with the smallest changes: E0s of elements that no training structure has
+    stay as they are.
+    """
+    changes, undetermined = _least_squares(train, errors, tuple(E0s))
+    energies = {element: energy + changes[element] for element, energy in E0s.items()}
+    found = elements_of(train)
+    open_ones = tuple(element for element in undetermined if element in found)
+    return ReferenceEnergies(energies, E0sKind.REESTIMATED, open_ones)
+
+
+def _least_squares(
+    structures: Sequence[LabelledStructure], per_atom: np.ndarray, elements: Sequence[str]
+) -> tuple[dict[str, float], tuple[str, ...]]:
+    """Energies by element with the sums `per_atom`, and the elements that these leave open."""
+    symbols = [item.atoms.get_chemical_symbols() for item in structures]
+    fractions = np.array([[each.count(e) / len(each) for e in elements] for each in symbols])
+    energies, _, rank, _ = np.linalg.lstsq(fractions, per_atom, rcond=1e-9)
+    null_space = np.linalg.svd(np.linalg.qr(fractions, mode="r"))[2][rank:]
     is_open = np.abs(null_space).max(axis=0, initial=0.0) > NOT_DETERMINED
     undetermined = tuple(e for e, each in zip(elements, is_open, strict=True) if each)
-    energies = dict(zip(elements, E0s.tolist(), strict=True))
-    return ReferenceEnergies(energies, E0sKind.LEAST_SQUARES, undetermined)
+    return dict(zip(elements, energies.tolist(), strict=True)), undetermined
 
 
 def kinds_differ(kinds: Mapping[str, E0sKind]) -> list[str]:

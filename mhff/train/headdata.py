@@ -114,17 +114,18 @@ def read_source(
     """The structures that a head's filter accepts, isolated atoms included, and notes.
 
     `place` is the section of `source`. Raises MHFFError for what `label_frames` and `select`
-    refuse, labels that no structure has, and structures of another head.
+    refuse, structures of another head and, if they are used, labels that no structure has.
     """
     setting = key_setting(place)
     structures: list[LabelledStructure] = []
     for path in source.files:
-        read = label_frames(read_frames(path), source.keys, setting, path)
+        read = label_frames(read_frames(path), source.read_keys, setting, path)
         _check_heads(read, name, place, settings.sources)
         structures += read
     with located(f"head '{name}'"):
-        wanted = sorted({"energy", "forces", *source.keys.chosen})
-        check_found(structures, wanted, source.keys, setting)
+        if source.needs_labels:
+            wanted = sorted({"energy", "forces", *source.keys.chosen})
+            check_found(structures, wanted, source.keys, setting)
         check_config_types(structures, source)
         return select(structures, source, settings.data)
 

@@ -40,6 +40,8 @@ class Preparation(NamedTuple):
     """All heads, in the order of their columns, as the model records them."""
     samples: dict[Part, list[Batch]]
     network: MACE
+    notes: tuple[str, ...] = ()
+    """Sentences for the user."""
 
 
 def prepare_from_scratch(settings: Settings) -> Preparation:

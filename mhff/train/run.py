@@ -23,6 +23,7 @@ from mhff.model.acceleration import use_kernels
 from mhff.model.mace import MACE
 from mhff.modelfile import Model
 from mhff.quiet import quiet
+from mhff.train.finetune import prepare_fine_tuning
 from mhff.train.fingerprint import Fingerprint, differences, fingerprint
 from mhff.train.headdata import HeadData, with_files
 from mhff.train.module import TrainingModule
@@ -31,6 +32,7 @@ from mhff.train.progress import ProgressReport
 from mhff.train.recorder import CHECKPOINT, LOG, Recorder, read_progress
 from mhff.train.report.files import REPORT_FILES, ErrorsByPart, write_report
 from mhff.train.settings import Settings
+from mhff.train.start import Start
 from mhff.train.trainer import make_trainer
 
 
@@ -43,11 +45,19 @@ class Run:
         self.settings = settings
         self.folder = settings.run.out
         self.check_outputs(file for each in settings.sources.values() for file in each.files)
-        prepared = prepare_from_scratch(settings)
+        self.start: Start | None = (
+            None if settings.start_from is None else Start(settings.start_from, settings.run)
+        )
+        prepared = (
+            prepare_from_scratch(settings)
+            if self.start is None
+            else prepare_fine_tuning(settings, self.start)
+        )
         self.heads: list[HeadData] = prepared.heads
         self.records: tuple[Head, ...] = prepared.records
         self.samples: dict[Part, list[Batch]] = prepared.samples
         self.network: MACE = prepared.network
+        self.notes: tuple[str, ...] = prepared.notes
 
     @property
     def model_file(self) -> Path:
@@ -88,6 +98,7 @@ class Run:
     def summary(self) -> list[str]:
         """Lines for the user about the data of each head, and about labels that are not used."""
         lines = [line for head in self.heads for line in head.summary(self.network.config)]
+        lines += self.notes
         lines += kinds_differ({head.name: head.e0s_kind for head in self.records})
         if not self.samples["valid"]:
             lines.append("no structures to validate with: the latest model is kept, not the best")
@@ -109,7 +120,9 @@ class Run:
 
     def fingerprint(self) -> Fingerprint:
         """What decides the result: see `mhff.train.fingerprint`."""
-        return fingerprint(self.settings, {head.name: head.checksums for head in self.heads})
+        checksums = {head.name: head.checksums for head in self.heads}
+        start = None if self.start is None else self.start.checksum
+        return fingerprint(self.settings, checksums, start)
 
     def continuation(self) -> list[str]:
         """A line about the checkpoint to continue from, if there is one.
