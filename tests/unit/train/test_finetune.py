@@ -1,0 +1,307 @@
+"""Fine-tuning begins as the start model, and heads go on, begin as old ones or are left out."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from ase import Atoms
+from ase.io import read, write
+from labelled import E0S, write_data
+from models import random_model
+from rich.console import Console
+from tolerances import ROUNDING, SAME_NUMBERS, assert_close
+
+from mhff.errors import MHFFError
+from mhff.evaluate.evaluation import evaluate_samples
+from mhff.evaluator import EagerEvaluator
+from mhff.heads import Head, Heads
+from mhff.modelfile import Model, load
+from mhff.train.loss import loss
+from mhff.train.module import TrainingModule
+from mhff.train.run import Run
+from mhff.train.settings import Settings, read_settings
+
+OLD = ("loose", "other")
+SMALL: dict[str, Any] = {
+    "elements": ("H", "O"),
+    "heads": OLD,
+    "n_channels": 4,
+    "n_edge_channels": 4,
+    "l_max": 2,
+    "r_max": 3.0,
+}
+N_CELLS = 16
+
+
+def save_start(folder: Path, **changes: Any) -> Model:
+    """A random start model with the level of theory of head `loose` and others."""
+    made = random_model("mh1", **(SMALL | changes))
+    reference = made.network.reference_energies
+    reference.E0s[:] = torch.randn(reference.E0s.shape, dtype=torch.float64) * 5 - 10
+    heads = [
+        Head(name=name, level_of_theory=f"theory {name}", e0s_kind="isolated", elements=("O",))
+        for name in made.heads.names
+    ]
+    model = Model(made.network.double(), Heads(heads))
+    model.save(folder / "start.mhff")
+    return model
+
+
+def configure(folder: Path, start: dict[str, Any] | None = None, **changes: Any) -> Settings:
+    """Settings that fine-tune a random model to a new head `tight` with labelled data."""
+    if not (folder / "start.mhff").exists():
+        save_start(folder, **(start or {}))
+    for seed, head in enumerate(E0S):
+        if not (folder / f"{head}.extxyz").exists():
+            write_data(folder, head, N_CELLS, seed)
+    content: dict[str, Any] = {
+        "name": "tuned",
+        "start_from": "start.mhff",
+        "heads": {"tight": {"files": ["tight.extxyz"], "start_from": "loose"}},
+        "data": {"valid": 0.2, "test": 0.2},
+        "optimiser": {"learning_rate": 0.01, "ema_decay": 0.9},
+        "run": {"out": "run", "epochs": 2, "batch_size": 4, "dtype": "float64", "kernels": False},
+    }
+    for section, values in changes.items():
+        if isinstance(values, dict):
+            merged = content.get(section, {}) | values
+            values = {key: value for key, value in merged.items() if value is not None}
+        content[section] = values
+    (folder / "config.yaml").write_text(yaml.safe_dump(content))
+    return read_settings(folder / "config.yaml")
+
+
+def train(settings: Settings) -> tuple[Run, str]:
+    """A run from start to end, and what it says."""
+    run, screen = Run(settings), io.StringIO()
+    run.train(Console(file=screen, width=1000))
+    return run, screen.getvalue()
+
+
+REPLAY = {"loose": {"files": ["loose.extxyz"]}}
+
+
+def test_old_heads_begin_with_their_energies(tmp_path: Path) -> None:
+    run = Run(configure(tmp_path, replay=REPLAY))
+    start = load(tmp_path / "start.mhff").network
+    assert run.network.config.heads == ("loose", "other", "tight")
+    for sample in run.samples["train"]:
+        expected = start(sample.graph).detach()
+        assert_close(run.network(sample.graph).detach()[:, :2], expected, SAME_NUMBERS)
+
+
+def test_a_new_head_begins_as_the_one_it_names(tmp_path: Path) -> None:
+    """Re-estimated E0s differ from the old head's by the same energy in every structure."""
+    heads = {"tight": {"files": ["tight.extxyz"], "start_from": "other", "e0s": "reestimated"}}
+    run = Run(configure(tmp_path, heads=heads))
+    for sample in run.samples["train"]:
+        energies = run.network(sample.graph).detach()
+        differences = energies[:, 2] - energies[:, 1]
+        for species in (0, 1):
+            of_element = differences[sample.graph.species == species]
+            assert_close(of_element, of_element[:1].expand_as(of_element), ROUNDING)
+    reference = run.network.reference_energies
+    assert (reference.scale[2], reference.shift[2]) == (reference.scale[1], reference.shift[1])
+
+
+def energy_errors(run: Run, head: str) -> np.ndarray:
+    """Prediction minus label, eV per atom, of the training structures."""
+    model = Model(run.network, Heads([Head(name=name) for name in run.network.config.heads]))
+    found = evaluate_samples(EagerEvaluator(model), run.samples["train"])
+    return np.array([(item.energy[1] - item.energy[0]) / 4 for item in found if item.head == head])
+
+
+@pytest.mark.parametrize(
+    "e0s", ["isolated", "least_squares", "reestimated", {"H": -3.0, "O": -31.0}]
+)
+def test_a_new_head_begins_without_a_mean_error(tmp_path: Path, e0s: Any) -> None:
+    head = {"files": ["tight.extxyz"], "start_from": "loose", "e0s": e0s}
+    run = Run(configure(tmp_path, heads={"tight": head}))
+    assert abs(energy_errors(run, "tight").mean()) < 1e-9
+    kind = run.model().heads[2].e0s_kind
+    assert kind == ("given" if isinstance(e0s, dict) else e0s)
+    E0s = run.network.reference_energies.E0s[2].tolist()
+    if e0s == "isolated":
+        assert E0s == list(E0S["tight"].values())
+    if isinstance(e0s, dict):
+        assert E0s == list(e0s.values())
+
+
+def test_the_kind_of_reestimated_energies_is_said_and_stored(tmp_path: Path) -> None:
+    head = {"files": ["tight.extxyz"], "start_from": "loose", "e0s": "reestimated"}
+    run, said = train(configure(tmp_path, heads={"tight": head}))
+    assert "head tight: E0s re-estimated against the start model, eV: H " in said
+    assert "the compositions do not determine the E0s of H, O one by one" in said
+    assert load(run.model_file).heads[2].e0s_kind == "reestimated"
+    assert "E0s of different kinds (loose: isolated, other: isolated, tight: reestimated)" in said
+
+
+def test_an_old_head_that_learns_more_keeps_its_E0s(tmp_path: Path) -> None:
+    heads = {"tight": None, "loose": {"files": ["loose.extxyz"], "domain": "cells"}}
+    run = Run(configure(tmp_path, heads=heads))
+    start = load(tmp_path / "start.mhff")
+    assert run.network.config.heads == OLD
+    E0s = run.network.reference_energies.E0s
+    assert torch.equal(E0s, start.network.reference_energies.E0s)
+    loose, other = run.model().heads
+    assert (loose.level_of_theory, loose.domain) == ("theory loose", "cells")
+    assert loose.elements == ("H", "O")
+    assert other == start.heads[1]
+
+
+def test_heads_that_do_not_stay(tmp_path: Path) -> None:
+    run, said = train(configure(tmp_path, keep_heads=[]))
+    model = load(run.model_file)
+    assert model.heads.names == ("tight",)
+    assert "naive" not in said
+    run = Run(configure(tmp_path, keep_heads=["other"]))
+    start = load(tmp_path / "start.mhff").network
+    sample = run.samples["train"][0]
+    actual = run.network(sample.graph).detach()[:, 0]
+    assert_close(actual, start(sample.graph).detach()[:, 1], SAME_NUMBERS)
+
+
+def test_replay_changes_the_loss_and_its_weight_has_an_effect(tmp_path: Path) -> None:
+    """The gradient of a batch's replayed structures is proportional to their weight."""
+    gradients = {}
+    for weight in (1.0, 3.0):
+        replay = {"loose": {"files": ["loose.extxyz"], "weight": weight}}
+        run = Run(configure(tmp_path, replay=replay))
+        module = TrainingModule(run.network, run.settings, run.samples["train"], [])
+        replayed = next(item for item in run.samples["train"] if item.head == 0)
+        module.training_step(replayed, 0).backward()
+        gradients[weight] = run.network.node_embedding.weight.grad
+    assert gradients[1.0].abs().max() > 0
+    assert_close(gradients[3.0], 3 * gradients[1.0], ROUNDING)
+    assert not any(
+        item.head == 0 for item in Run(configure(tmp_path, replay={"loose": None})).samples["train"]
+    )
+
+
+def test_naive_fine_tuning_is_named_once(tmp_path: Path) -> None:
+    _, said = train(configure(tmp_path, run={"epochs": 1}))
+    assert said.count("naive fine-tuning for loose, other: nothing keeps these heads in place") == 1
+    _, said = train(configure(tmp_path, replay=REPLAY, run={"epochs": 1, "out": "replayed"}))
+    assert "naive fine-tuning for other: nothing keeps these heads" in said
+
+
+def test_labels_of_the_start_model_leave_no_loss_at_first(tmp_path: Path) -> None:
+    """Energies, forces and stresses; the files have no labels at all."""
+    configure(tmp_path)
+    frames = [frame for frame in read(tmp_path / "loose.extxyz", ":") if len(frame) > 1]
+    bare = [Atoms(f.numbers, f.positions, cell=f.cell, pbc=True) for f in frames]
+    write(tmp_path / "bare.extxyz", bare, format="extxyz")
+    replay = {"loose": {"files": ["bare.extxyz"], "labels": "model"}}
+    run = Run(configure(tmp_path, replay=replay))
+    module = TrainingModule(run.network, run.settings, [], [])
+    replayed = [item for part in run.samples.values() for item in part if item.head == 0]
+    assert len(replayed) == N_CELLS
+    for sample in replayed:
+        assert sample.has_forces.all()
+        assert sample.has_stress.all()
+        prediction = module._predict(sample, training=False)
+        assert float(loss(prediction, sample, run.settings.loss)) < 1e-18
+
+
+def test_structures_with_weight_zero_are_only_measured(tmp_path: Path) -> None:
+    replay = {"loose": {"files": ["loose.extxyz"], "weight": 0.0}}
+    run, said = train(configure(tmp_path, replay=replay))
+    assert not any(item.head == 0 for item in run.samples["train"])
+    assert any(item.head == 0 for item in run.samples["valid"])
+    assert "head loose: not replayed (weight 0), only measured, with labels of the files" in said
+    assert "naive fine-tuning for loose, other" in said
+
+
+def test_an_interrupted_run_continues_and_refuses_another_start(tmp_path: Path) -> None:
+    run, _ = train(configure(tmp_path, replay=REPLAY))
+    first = configure(tmp_path, replay=REPLAY, run={"epochs": 1, "out": "run"})
+    save_start(tmp_path, seed=5)
+    with pytest.raises(MHFFError, match=r"holds another run \(.*start_from was [0-9a-f]{64}, now"):
+        Run(first).train(Console(file=io.StringIO()))
+    assert run.model().provenance["settings"]["start_from"] == run.start.checksum
+
+
+MISTAKES: list[tuple[dict[str, Any], str]] = [
+    (
+        {"heads": {"tight": {"files": ["tight.extxyz"]}}},
+        r"heads\.tight: a new head begins as a head of the start model, which has loose, other; "
+        "name one with start_from",
+    ),
+    (
+        {"heads": {"tight": {"files": ["tight.extxyz"], "start_from": "losse"}}},
+        r"heads\.tight\.start_from: unknown head 'losse'; the nearest is loose, and the start "
+        "model has loose, other; choose one of them",
+    ),
+    (
+        {"heads": {"loose": {"files": ["loose.extxyz"], "start_from": "other"}}},
+        r"heads\.loose\.start_from: this head of the start model goes on as it is; remove it, or",
+    ),
+    (
+        {"heads": {"loose": {"files": ["loose.extxyz"], "e0s": "isolated"}}},
+        r"heads\.loose\.e0s: this head of the start model keeps its E0s; remove it, or give",
+    ),
+    (
+        {"replay": {"new": {"files": ["loose.extxyz"]}}},
+        r"replay\.new: unknown head 'new'; the start model has loose, other; choose one",
+    ),
+    ({"keep_heads": ["lose"]}, "keep_heads: unknown head 'lose'; the nearest is loose, and"),
+    (
+        {"keep_heads": ["other"], "replay": REPLAY},
+        r"replay\.loose: keep_heads leaves this head out; add it there",
+    ),
+    (
+        {"keep_heads": ["other"], "heads": {"loose": {"files": ["loose.extxyz"]}}},
+        r"heads\.loose: keep_heads leaves this head out; add it there, or rename the new head",
+    ),
+    ({"start_from": "gone.mhff"}, r"start_from: no file '.*gone\.mhff': give a model file"),
+    ({"start_from": "loose.extxyz"}, r"start_from: '.*loose\.extxyz'"),
+    (
+        {"replay": {"loose": {"files": ["nothing.extxyz"]}}},
+        r"replay\.loose\.files: no file '.*nothing\.extxyz'",
+    ),
+    (
+        {"replay": {"other": {"files": ["loose.extxyz"]}}},
+        r"structure 1 of .*loose\.extxyz' belongs to head 'loose', but the file is listed under "
+        r"head 'other'; .* set replay\.other\.keys\.head to null",
+    ),
+    (
+        {"replay": {"loose": {"files": ["iron.extxyz"]}}},
+        r"replay\.loose: structure 1 of .*iron\.extxyz' has Fe, which the start model does not "
+        r"know: its elements are H, O; leave out structures with Fe by filter\.elements, or train from",
+    ),
+    (
+        {"heads": {"tight": {"files": ["iron.extxyz"], "start_from": "loose"}}},
+        r"head 'tight': structure 1 of .*iron\.extxyz' has Fe, which the start model does not know",
+    ),
+    (
+        {"replay": {"loose": {"files": ["noforces.extxyz"]}}},
+        r"none of the \d+ structures has forces under 'REF_forces'; set "
+        r"replay\.loose\.keys\.forces to its name, or to null to go without",
+    ),
+    (
+        {"replay": {"loose": {"files": ["water.extxyz"], "draw": "chemistry"}}},
+        r"replay\.loose: there are no structures to train on in .*water\.extxyz",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "sentence"), MISTAKES)
+def test_mistakes(tmp_path: Path, changes: dict[str, Any], sentence: str) -> None:
+    labels = {"REF_energy": 1.0, "REF_forces": np.zeros((2, 3))}
+    iron = Atoms("FeO", positions=[(0, 0, 0), (0, 0, 1.5)], info={"REF_energy": 1.0})
+    iron.arrays["REF_forces"] = labels["REF_forces"]
+    configure(tmp_path)
+    write(tmp_path / "iron.extxyz", [iron], format="extxyz")
+    frames = read(tmp_path / "loose.extxyz", ":")
+    write(tmp_path / "water.extxyz", frames[:2], format="extxyz")
+    for frame in frames:
+        frame.arrays.pop("REF_forces", None)
+    write(tmp_path / "noforces.extxyz", frames, format="extxyz")
+    with pytest.raises(MHFFError, match=sentence):
+        Run(configure(tmp_path, **changes))
