@@ -27,18 +27,17 @@ def read_replay(
     """
     source = settings.replay[name]
     place = f"replay.{name}"
-    needs_labels = source.labels == "file"
-    structures, notes = read_source(name, source, place, start.heads.names, needs_labels)
+    structures, notes = read_source(name, source, place, settings)
     with located(place):
         start.check_elements(structures)
         found = start.statistics(name, start.model.elements)
-        if needs_labels:
+        if source.needs_labels:
             structures, sentences = judge(structures, found.reference.energies, settings)
             notes += sentences
         whole = divide(structures, settings)
         parts = _drawn(whole, source, start, chemistry, settings.run.seed)
         notes.append(_describe(whole, parts, source))
-        if not needs_labels:
+        if not source.needs_labels:
             parts = {part: start.labelled(items, name) for part, items in parts.items()}
     return HeadData(name, source, found, parts, checksums(source), place, tuple(notes))
 
@@ -81,7 +80,7 @@ def _nothing(
 
 def _describe(whole: Parts, parts: Parts, source: ReplaySettings) -> str:
     """A sentence about how many structures are replayed, and with which labels."""
-    labels = "the files" if source.labels == "file" else "the start model"
+    labels = "the files" if source.needs_labels else "the start model"
     if source.weight == 0:
         return f"not replayed (weight 0), only measured, with labels of {labels}"
     used = len(parts["train"])

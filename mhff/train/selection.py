@@ -25,7 +25,9 @@ def select(
     if data.suspicious == "keep":
         refuse_not_finite(structures, "data.suspicious: leave_out leaves them out")
     finite = [item for item in structures if not item.not_finite]
-    labelled = [item for item in finite if item.is_labelled or item.is_isolated_atom]
+    labelled = finite
+    if source.needs_labels:
+        labelled = [item for item in finite if item.is_labelled or item.is_isolated_atom]
     accepted = [item for item in labelled if source.filter.accepts(item)]
     notes = []
     if len(finite) < len(structures):

@@ -63,6 +63,16 @@ class SourceSettings(Section):
     config_weights: dict[str, Annotated[float, Field(ge=0)]] = Field(default={})
     """Further factors of the weight, by `config_type`; 1 for those left out."""
 
+    @property
+    def needs_labels(self) -> bool:
+        """Whether the labels of the files are used."""
+        return True
+
+    @property
+    def read_keys(self) -> Keys:
+        """The names of the labels that are read."""
+        return self.keys
+
 
 class HeadSettings(SourceSettings):
     """One level of theory and its data."""

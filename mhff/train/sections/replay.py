@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from mhff.data.keys import Keys
 from mhff.train.sections.heads import SourceSettings
 
 
@@ -24,6 +25,26 @@ class ReplaySettings(SourceSettings):
     """
     number: int | None = Field(default=None, ge=1)
     """Training structures to draw, and the most for validation and test each, drawn at random."""
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether the labels of the files are used."""
+        return self.labels == "file"
+
+    @property
+    def read_keys(self) -> Keys:
+        """The names of the labels that are read: none but the state's if the model labels."""
+        unused = dict.fromkeys(("energy", "forces", "stress", "virials"))
+        return self.keys if self.needs_labels else self.keys.model_copy(update=unused)
+
+    @model_validator(mode="after")
+    def _filter_needs_labels(self) -> ReplaySettings:
+        if not self.needs_labels and self.filter.max_force is not None:
+            raise ValueError(
+                "labels: model ignores the forces of the files, which filter.max_force needs; "
+                "remove one"
+            )
+        return self
 
     @model_validator(mode="after")
     def _number_goes_with_draw(self) -> ReplaySettings:
