@@ -1,12 +1,11 @@
 """A worker that trains a network of ours: `python -m mhff_bench.training_worker`.
 
-A step is that of `mhff train` without Lightning: the loss of energies, forces and stress, the
-gradients of all weights, clipping, AdamW, the moving average.
+A step is that of `mhff train`: the loss of energies, forces and stress, the gradients of all
+weights, clipping, AdamW, the moving average.
 """
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,14 +15,14 @@ from mhff.data.batch import join, sample
 from mhff.data.reading import LabelledStructure
 from mhff.engines import atoms_of
 from mhff.errors import MHFFError
-from mhff.evaluate.prediction import predict
 from mhff.files import kernel_folder
 from mhff.model.acceleration import use_kernels
-from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.modelfile import load
-from mhff.train.loss import loss
-from mhff.train.optimiser import MovingAverage, build_optimiser
-from mhff.train.sections.optimisation import LossSettings, OptimiserSettings
+from mhff.train.processes import Processes
+from mhff.train.sampling import Sampling
+from mhff.train.sections.loss import Weights
+from mhff.train.settings import Settings
+from mhff.train.trainer import Trainer
 from mhff_bench.workers.serving import serve
 
 
@@ -33,24 +32,30 @@ class Training:
     def __init__(self, options: dict[str, Any]) -> None:
         """`options`: model, dtype, threads, kernels, settings of loss and optimiser."""
         torch.set_num_threads(options["threads"])
+        cpu = torch.device("cpu")
         network = load(options["model"]).network.to(dtype=getattr(torch, options["dtype"]))
-        self.network = network.requires_grad_(True)
+        network.requires_grad_(True)
         if options["kernels"]:
-            reason = use_kernels(network, torch.device("cpu"), kernel_folder())
+            reason = use_kernels(network, cpu, kernel_folder())
             if reason:
                 raise MHFFError(f"training runs in plain torch, {reason}")
-        self.loss = LossSettings(**options["loss"])
-        settings = OptimiserSettings(**options["optimiser"])
-        self.clip = settings.gradient_clip
-        self.optimiser = build_optimiser(network, settings)
-        self.average = MovingAverage(network, settings.ema_decay)
-        self.weights = list(network.parameters())
+        settings = Settings.model_validate(
+            {
+                "heads": {"any": {"files": ["none"]}},
+                "loss": options["loss"],
+                "optimiser": options["optimiser"],
+                "schedule": {"kind": "constant", "warm_up": 0},
+            }
+        )
+        one_step = Sampling([1], [1.0], temperature=1.0, seed=0)
+        self.trainer = Trainer(network, settings, one_step, [], [], Processes(cpu))
         self.about = {"torch": torch.__version__}
 
     def prepare(self, system: dict[str, Any]) -> float:
         """See `serving.Contender`."""
-        samples = [sample(labelled(each), self.network.config) for each in system["structures"]]
-        self.batch = join(samples).to("cpu", self.network.dtype)
+        network = self.trainer.network
+        samples = [sample(labelled(each), network.config) for each in system["structures"]]
+        self.batch = join(samples).to("cpu", network.dtype)
         return float(self.step())
 
     def run(self, n_steps: int) -> None:
@@ -60,15 +65,7 @@ class Training:
 
     def step(self) -> torch.Tensor:
         """One step; the loss before it."""
-        self.optimiser.zero_grad(set_to_none=True)
-        evaluate = partial(energies_and_edge_gradients, self.network, training=True)
-        prediction = predict(evaluate, self.batch, len(self.network.config.heads))
-        value = loss(prediction, self.batch, self.loss)
-        value.backward()
-        torch.nn.utils.clip_grad_norm_(self.weights, self.clip)
-        self.optimiser.step()
-        self.average.update()
-        return value.detach()
+        return self.trainer.take_step([self.batch])[: len(Weights._fields)].sum()
 
 
 def labelled(structure: dict[str, Any]) -> LabelledStructure:

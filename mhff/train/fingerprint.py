@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from mhff.train.settings import Settings
 
 Fingerprint = dict[str, Any]
-NOT_DECISIVE = ("out", "device", "kernels")
+NOT_DECISIVE = ("out", "device", "kernels", "accumulate", "checkpoint_minutes")
 """Settings of the section `run` that do not change the result beyond rounding."""
 
 

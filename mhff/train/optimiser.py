@@ -1,8 +1,15 @@
-"""AdamW, its learning-rate schedule, and the moving average of the weights."""
+"""How a network's weights change in a step: Adam, its learning rate, the average of the weights.
+
+In mixed precision the network computes in float32, but what is added up over thousands of steps is
+kept in float64: the weights that the optimiser changes, its moments, and the moving average. Late
+in a run a step changes a weight by less than the rounding of float32, 6e-8 of its size, and the
+average takes in 1 - `ema_decay` of a change that is small already.
+"""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -10,7 +17,13 @@ from torch import nn
 
 from mhff.model.layers import ElementLinear, PackedLinear
 from mhff.model.product import Product
+from mhff.train.schedule import Schedule
 from mhff.train.sections.optimiser import OptimiserSettings
+
+KINDS: Mapping[str, Callable[..., torch.optim.Optimizer]] = {
+    "adamw": torch.optim.AdamW,
+    "adam": torch.optim.Adam,
+}
 
 
 def decayed_parameters(network: nn.Module) -> list[nn.Parameter]:
@@ -24,67 +37,120 @@ def decayed_parameters(network: nn.Module) -> list[nn.Parameter]:
     return list(found.values())
 
 
-def build_optimiser(network: nn.Module, settings: OptimiserSettings) -> torch.optim.AdamW:
-    """AdamW with two groups: with weight decay (`decayed_parameters`) and without."""
-    decayed = decayed_parameters(network)
-    chosen = {id(parameter) for parameter in decayed}
-    others = [parameter for parameter in network.parameters() if id(parameter) not in chosen]
-    groups = [
-        {"params": decayed, "weight_decay": settings.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, amsgrad=True, fused=True)
-
-
-def learning_rate_factor(step: int, steps: int, warm_up: float) -> float:
-    """Factor of the learning rate: linear for `warm_up` steps, then half a cosine to zero."""
-    if step < warm_up:
-        return (step + 1) / (warm_up + 1)
-    progress = (step - warm_up) / max(steps - warm_up, 1)
-    return 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
-
-
 class MovingAverage:
-    """Exponential moving average of a network's parameters.
+    """Exponential moving average of weights.
 
     The decay starts smaller, at (1 + n) / (10 + n) after n updates, so that the random initial
     weights are soon forgotten.
     """
 
-    def __init__(self, network: nn.Module, decay: float) -> None:
+    def __init__(self, weights: Sequence[torch.Tensor], decay: float) -> None:
         self.decay = decay
         self.updates = 0
-        self.parameters = list(network.parameters())
-        self.averages = [parameter.detach().clone() for parameter in self.parameters]
+        self.weights = [each.detach() for each in weights]
+        self.averages = [each.clone() for each in self.weights]
 
-    @torch.no_grad()
     def update(self) -> None:
         """Add the present weights."""
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
-        torch._foreach_lerp_(
-            self.averages, [parameter.detach() for parameter in self.parameters], 1 - decay
-        )
+        torch._foreach_lerp_(self.averages, self.weights, 1 - decay)
 
-    def to(self, device: torch.device) -> None:
-        """Move the averages to the device of the weights."""
-        self.averages = [average.to(device) for average in self.averages]
-
-    @torch.no_grad()
-    def swap(self) -> None:
-        """Exchange the network's weights with the averages."""
-        for parameter, average in zip(self.parameters, self.averages, strict=True):
-            kept = parameter.detach().clone()
-            parameter.copy_(average)
-            average.copy_(kept)
-
-    def state_dict(self) -> dict[str, Any]:
+    def state(self) -> dict[str, Any]:
         """Content for a checkpoint."""
-        return {"updates": self.updates, "averages": [average.clone() for average in self.averages]}
+        return {"updates": self.updates, "averages": self.averages}
 
-    @torch.no_grad()
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state(self, state: dict[str, Any]) -> None:
         """Continue from a checkpoint."""
         self.updates = int(state["updates"])
-        for average, value in zip(self.averages, state["averages"], strict=True):
-            average.copy_(value)
+        _copy(state["averages"], self.averages)
+
+
+class Updater:
+    """Changes the trained weights of a network from their gradients, step by step."""
+
+    def __init__(
+        self, network: nn.Module, settings: OptimiserSettings, schedule: Schedule, mixed: bool
+    ) -> None:
+        self.settings = settings
+        self.schedule = schedule
+        self.mixed = mixed
+        self.steps = 0
+        self.parameters = [each for each in network.parameters() if each.requires_grad]
+        self.masters = [nn.Parameter(p.detach().double()) if mixed else p for p in self.parameters]
+        """What the optimiser changes; the parameters themselves, unless the precision is mixed."""
+        self.average = MovingAverage(self.masters, settings.ema_decay)
+        self.optimiser = self._optimiser({id(each) for each in decayed_parameters(network)})
+
+    def _optimiser(self, decayed: set[int]) -> torch.optim.Optimizer:
+        """Adam with two groups of weights: with weight decay and without."""
+        pairs = list(zip(self.parameters, self.masters, strict=True))
+        groups = [
+            {
+                "params": [master for own, master in pairs if (id(own) in decayed) == decays],
+                "weight_decay": self.settings.weight_decay if decays else 0.0,
+            }
+            for decays in (True, False)
+        ]
+        make = KINDS[self.settings.kind]
+        return make(groups, lr=self.settings.learning_rate, amsgrad=True, fused=True)
+
+    @property
+    def learning_rate(self) -> float:
+        """Learning rate of the next step."""
+        return self.settings.learning_rate * self.schedule.factor(self.steps)
+
+    def update(self) -> torch.Tensor:
+        """Take a step with the parameters' gradients, which are used up; returns their norm."""
+        clip = self.settings.gradient_clip
+        norm = nn.utils.clip_grad_norm_(self.parameters, float("inf") if clip is None else clip)
+        if self.mixed:
+            for own, master in zip(self.parameters, self.masters, strict=True):
+                master.grad = None if own.grad is None else own.grad.double()
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.learning_rate
+        self.optimiser.step()
+        self.optimiser.zero_grad()
+        if self.mixed:
+            _copy(self.masters, self.parameters)
+            for own in self.parameters:
+                own.grad = None
+        self.average.update()
+        self.steps += 1
+        return norm.double()
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Give the network the averaged weights for a while."""
+        kept = [each.detach().clone() for each in self.parameters]
+        _copy(self.average.averages, self.parameters)
+        try:
+            yield
+        finally:
+            _copy(kept, self.parameters)
+
+    def state(self) -> dict[str, Any]:
+        """Content for a checkpoint."""
+        return {
+            "steps": self.steps,
+            "masters": [each.detach() for each in self.masters],
+            "optimiser": self.optimiser.state_dict(),
+            "average": self.average.state(),
+            "schedule": self.schedule.state(),
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Continue from a checkpoint."""
+        self.steps = state["steps"]
+        _copy(state["masters"], self.masters)
+        _copy(state["masters"], self.parameters)
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.average.load_state(state["average"])
+        self.schedule.load_state(state["schedule"])
+
+
+@torch.no_grad()
+def _copy(sources: Sequence[torch.Tensor], targets: Sequence[torch.Tensor]) -> None:
+    """Copy numbers, which are rounded if the targets have fewer digits."""
+    for source, target in zip(sources, targets, strict=True):
+        target.copy_(source)

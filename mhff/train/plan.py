@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+from collections.abc import Sequence
 from statistics import median
 from time import perf_counter
 
@@ -14,8 +15,10 @@ from mhff.data.statistics import elements_of
 from mhff.errors import listing
 from mhff.model.mace import MACE
 from mhff.train.headdata import HeadData
-from mhff.train.module import TrainingModule, shuffled
+from mhff.train.processes import connect
 from mhff.train.run import Run
+from mhff.train.sampling import batches, shares
+from mhff.train.trainer import Trainer
 
 TIMED_STEPS = 3
 """Steps that are timed, after one step on the largest batch."""
@@ -64,32 +67,29 @@ def _cost(run: Run) -> list[str]:
     """Memory and time of the run, from steps on its own batches."""
     size = run.settings.run.batch_size
     samples = run.samples["train"]
+    trainer = run.trainer(connect(run.settings.run.device))
     largest = sorted(samples, key=lambda item: item.graph.edge_index.shape[1])[-size:]
-    order = shuffled(len(samples), run.settings.run.seed, 0)
-    starts = range(0, len(samples), size)
-    timed = starts[:TIMED_STEPS]
-    batches = [join([samples[i] for i in order[start : start + size]]) for start in timed]
-    device = torch.device(run.settings.run.device)
-    module = TrainingModule(run.network, run.settings, samples, []).to(device)
-    _step(module, join(largest), device)
-    seconds = median(_step(module, batch, device) for batch in batches)
-    n_steps = len(starts) * run.settings.run.epochs
+    _step(trainer, largest)
+    timed = batches(trainer.sampling.order(0), size)[:TIMED_STEPS]
+    seconds = median(_step(trainer, [samples[number] for number in batch]) for batch in timed)
+    n_steps = trainer.n_steps
     return [
-        f"memory: {_memory(device):.2f} GiB in the largest batch, {len(largest)} structures",
-        f"time: {n_steps} steps ({run.settings.run.epochs} epochs of {len(starts)}), "
+        f"memory: {_memory(trainer.processes.device):.2f} GiB in the largest batch, {len(largest)} "
+        "structures",
+        f"time: {n_steps} steps ({run.settings.run.epochs} epochs of {trainer.steps_per_epoch}), "
         f"{_duration(seconds)} each, about {_duration(seconds * n_steps)} without validation",
     ]
 
 
-def _step(module: TrainingModule, batch: Batch, device: torch.device) -> float:
+def _step(trainer: Trainer, samples: Sequence[Batch]) -> float:
     """Time of one step's loss and gradients, s; the gradients are discarded."""
     start = perf_counter()
-    moved = batch.to(device, module.network.dtype)
-    module.training_step(moved, 0).backward()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    numbers = shares(range(len(samples)), 0, 1, trainer.settings.run.accumulate)
+    trainer.gradients([join([samples[number] for number in part]) for part in numbers])
+    if trainer.processes.device.type == "cuda":
+        torch.cuda.synchronize(trainer.processes.device)
     seconds = perf_counter() - start
-    module.zero_grad(set_to_none=True)
+    trainer.network.zero_grad(set_to_none=True)
     return seconds
 
 

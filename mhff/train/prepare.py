@@ -18,7 +18,6 @@ from mhff.errors import MHFFError, listing, located
 from mhff.heads import Head
 from mhff.model.config import ModelConfig
 from mhff.model.mace import MACE
-from mhff.options import Precision
 from mhff.train.headdata import HeadData, Statistics, checksums, divide, read_source
 from mhff.train.sections.heads import HeadSettings
 from mhff.train.sections.loss import LossSettings
@@ -50,7 +49,7 @@ def prepare_from_scratch(settings: Settings) -> Preparation:
         read_head(name, settings, partial(statistics, head))
         for name, head in settings.heads.items()
     ]
-    dtype = Precision(settings.run.dtype).dtype
+    dtype = settings.run.precision.dtype
     config = settings.architecture(all_elements(heads, settings))
     samples = make_samples(heads, config, settings.loss, dtype)
     if settings.neighbours_follow_from_data:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from lightning.pytorch import Callback, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from mhff.evaluate.errors import QUANTITIES, Errors
-from mhff.train.module import TrainingModule
+from mhff.train.trainer import Observer, Trainer
 
 
-class ProgressReport(Callback):
+class ProgressReport(Observer):
     """A bar over all steps of the run; above it, each head's validation errors after each epoch."""
 
     def __init__(self, console: Console) -> None:
@@ -25,37 +22,33 @@ class ProgressReport(Callback):
         self.console = console
         self.bar = Progress(*columns, *times, console=console)
 
-    def on_train_start(self, trainer: Trainer, module: TrainingModule) -> None:  # type: ignore[override]
+    def started(self, trainer: Trainer) -> None:
         """Start the bar at the step where the run starts or continues."""
-        epochs = module.settings.run.epochs
-        done = trainer.global_step
-        total = len(module.train_dataloader()) * epochs
-        self.task = self.bar.add_task(
-            f"epoch {min(trainer.current_epoch + 1, epochs)}", total=total, completed=done
-        )
+        self.task = self.bar.add_task(_epoch(trainer), total=trainer.n_steps)
         self.bar.start()
+        self.stepped(trainer)
 
-    def on_train_batch_end(self, *_: Any) -> None:
+    def stepped(self, trainer: Trainer) -> None:
         """Advance by one step."""
-        self.bar.advance(self.task)
+        self.bar.update(self.task, completed=trainer.updater.steps)
 
-    def on_train_epoch_end(self, trainer: Trainer, module: TrainingModule) -> None:  # type: ignore[override]
-        """Show the number of the next epoch, if there is one."""
-        following = min(trainer.current_epoch + 2, module.settings.run.epochs)
-        self.bar.update(self.task, description=f"epoch {following}")
-
-    def on_validation_end(self, trainer: Trainer, module: TrainingModule) -> None:  # type: ignore[override]
-        """Print each head's validation errors."""
-        parts = [f"{head} {_errors(errors)}" for head, errors in module.validation_errors().items()]
+    def epoch_ended(self, trainer: Trainer) -> None:
+        """Print each head's validation errors, and show the number of the next epoch."""
+        parts = [f"{head} {_errors(errors)}" for head, errors in trainer.errors.items()]
         self.console.print(
-            f"epoch {trainer.current_epoch + 1:4d}, validation errors:  {';  '.join(parts)}",
+            f"epoch {trainer.epoch:4d}, validation errors:  {';  '.join(parts)}",
             highlight=False,
             soft_wrap=True,
         )
+        self.bar.update(self.task, description=_epoch(trainer))
 
-    def teardown(self, trainer: Trainer, module: Any, stage: str) -> None:
+    def stopped(self, trainer: Trainer) -> None:
         """Stop the bar, however the run ends."""
         self.bar.stop()
+
+
+def _epoch(trainer: Trainer) -> str:
+    return f"epoch {min(trainer.epoch + 1, trainer.settings.run.epochs)}"
 
 
 def _errors(errors: Errors) -> str:

@@ -1,21 +1,24 @@
-"""Files that a run writes after every epoch: checkpoint, best model so far, log."""
+"""Files that a run writes while it trains: checkpoint, best model so far, log.
+
+Each file is written whole. The checkpoint comes last: a run that ends between two files repeats the
+epoch, and writes the same model again.
+"""
 
 from __future__ import annotations
 
+import io
 import json
-import math
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 from typing import Any, NamedTuple
 
 import torch
-from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import Checkpoint
 
 from mhff.errors import MHFFError
 from mhff.files import write_atomically
 from mhff.train.fingerprint import Fingerprint
-from mhff.train.module import TrainingModule
+from mhff.train.trainer import Observer, Trainer
 
 CHECKPOINT = "last.ckpt"
 """The file that a run continues from."""
@@ -23,62 +26,77 @@ LOG = "epochs.jsonl"
 """One line of losses and errors per epoch."""
 
 
-class Progress(NamedTuple):
-    """The progress of a run at a checkpoint."""
+class Checkpoint(NamedTuple):
+    """A run's identity and its state."""
 
     fingerprint: Fingerprint
-    n_epochs: int
+    state: dict[str, Any]
+    finished: bool
+
+    @property
+    def n_epochs(self) -> int:
+        """Complete epochs."""
+        return int(self.state["epoch"])
+
+    @property
+    def n_steps(self) -> int:
+        """Steps of the present epoch."""
+        return int(self.state["step"])
+
+    def save(self, path: Path) -> None:
+        """Write the checkpoint."""
+        content = io.BytesIO()
+        torch.save(self._asdict(), content)
+        write_atomically(path, content.getvalue())
 
 
-def read_progress(checkpoint: Path) -> Progress:
-    """The run that a checkpoint belongs to; raises MHFFError if it cannot be read."""
+def read_checkpoint(path: Path) -> Checkpoint:
+    """The content of a checkpoint; raises MHFFError if it cannot be read."""
     try:
-        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        return Progress(content["fingerprint"], len(content["history"]))
+        return Checkpoint(**torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:  # torch's reader may raise any exception
         raise MHFFError(
-            f"cannot continue from '{checkpoint}', which is damaged or not a checkpoint of mhff; "
+            f"cannot continue from '{path}', which is damaged or not a checkpoint of mhff; "
             "start anew with --restart, or choose another run.out"
         ) from error
 
 
-class Recorder(Checkpoint):
+class Recorder(Observer):
     """Writes the log, the checkpoint, and the model if its validation loss is the lowest so far.
 
-    Each file is written whole. Without validation structures the latest model is the best one.
-    Lightning calls a `Checkpoint` after the module's own hooks, so the epoch is already in the
-    module's history.
+    Without validation structures the latest model is the best one.
     """
 
     def __init__(
-        self, folder: Path, fingerprint: dict[str, Any], save_model: Callable[[], None]
+        self, folder: Path, fingerprint: Fingerprint, save_model: Callable[[], None]
     ) -> None:
         """`fingerprint` identifies the run; `save_model` writes the network's current weights."""
         self.folder = folder
         self.fingerprint = fingerprint
         self.save_model = save_model
-        self.best = math.inf
+        self.written = monotonic()
+        """When the last checkpoint was written, s."""
 
-    def on_train_epoch_end(self, trainer: Trainer, module: TrainingModule) -> None:  # type: ignore[override]
+    def started(self, trainer: Trainer) -> None:
+        """Count the minutes from now on."""
+        self.written = monotonic()
+
+    def stepped(self, trainer: Trainer) -> None:
+        """Write a checkpoint if the last one is old."""
+        if monotonic() - self.written >= 60 * trainer.settings.run.checkpoint_minutes:
+            trainer.check_finite()
+            self._save_checkpoint(trainer)
+
+    def epoch_ended(self, trainer: Trainer) -> None:
         """Write the files of an epoch."""
-        value = module.history[-1]["valid_loss"]
-        if value is None or value < self.best:
-            self.best = self.best if value is None else value
-            module.average.swap()
-            self.save_model()
-            module.average.swap()
-        write_atomically(
-            self.folder / LOG, "".join(f"{json.dumps(line)}\n" for line in module.history).encode()
-        )
-        unfinished = self.folder / f".{CHECKPOINT}"
-        trainer.save_checkpoint(unfinished)
-        unfinished.replace(self.folder / CHECKPOINT)
+        if trainer.is_best:
+            with trainer.updater.averaged():
+                self.save_model()
+        log = "".join(f"{json.dumps(line)}\n" for line in trainer.history)
+        write_atomically(self.folder / LOG, log.encode())
+        self._save_checkpoint(trainer)
 
-    def on_save_checkpoint(self, trainer: Trainer, module: Any, checkpoint: dict[str, Any]) -> None:
-        """Add the run's fingerprint and its lowest validation loss."""
-        checkpoint["fingerprint"] = self.fingerprint
-        checkpoint["best"] = self.best
-
-    def on_load_checkpoint(self, trainer: Trainer, module: Any, checkpoint: dict[str, Any]) -> None:
-        """Continue with the lowest validation loss so far."""
-        self.best = checkpoint["best"]
+    def _save_checkpoint(self, trainer: Trainer) -> None:
+        checkpoint = Checkpoint(self.fingerprint, trainer.state(), trainer.finished)
+        checkpoint.save(self.folder / CHECKPOINT)
+        self.written = monotonic()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback
 from rich.console import Console
 
 from mhff import __version__
@@ -22,18 +20,18 @@ from mhff.heads import Head, Heads
 from mhff.model.acceleration import use_kernels
 from mhff.model.mace import MACE
 from mhff.modelfile import Model
-from mhff.quiet import quiet
 from mhff.train.finetune import prepare_fine_tuning
 from mhff.train.fingerprint import Fingerprint, differences, fingerprint
 from mhff.train.headdata import HeadData, with_files
-from mhff.train.module import TrainingModule
 from mhff.train.prepare import prepare_from_scratch
+from mhff.train.processes import Processes, connect
 from mhff.train.progress import ProgressReport
-from mhff.train.recorder import CHECKPOINT, LOG, Recorder, read_progress
+from mhff.train.recorder import CHECKPOINT, LOG, Recorder, read_checkpoint
 from mhff.train.report.files import REPORT_FILES, ErrorsByPart, write_report
+from mhff.train.sampling import Sampling
 from mhff.train.settings import Settings
 from mhff.train.start import Start
-from mhff.train.trainer import make_trainer
+from mhff.train.trainer import Observer, Trainer
 
 
 class Run:
@@ -76,22 +74,48 @@ class Run:
 
         Raises MHFFError if the folder holds another run, unless `restart`.
         """
+        processes = connect(self.settings.run.device)
+        try:
+            self._train(processes, console, restart)
+        finally:
+            processes.close()
+
+    def _train(self, processes: Processes, console: Console, restart: bool) -> None:
+        self.network.load_state_dict(processes.same(self.network.state_dict()))
+        trainer = self.trainer(processes)
+        own = self._begin(console, restart) if processes.is_main else None
+        state = processes.same(own)
+        if state is not None:
+            trainer.load_state(state)
+        if not processes.is_main:
+            self.use_kernels()
+        trainer.fit(self._observers(console) if processes.is_main else [])
+
+    def trainer(self, processes: Processes) -> Trainer:
+        """The training loop at its start."""
+        run = self.settings.run
+        sampling = Sampling(
+            [len(head.parts["train"]) for head in self.heads],
+            [head.settings.repeats for head in self.heads],
+            run.sampling_temperature,
+            run.seed,
+        )
+        train = self.samples["train"]
+        valid = self.samples["valid"]
+        return Trainer(self.network, self.settings, sampling, train, valid, processes)
+
+    def _begin(self, console: Console, restart: bool) -> dict[str, Any] | None:
+        """Tell the user what is to happen; returns the state to continue from."""
         self.folder.mkdir(parents=True, exist_ok=True)
         checkpoint = self.folder / CHECKPOINT
         if restart:
             checkpoint.unlink(missing_ok=True)
         for line in (*self.continuation(), *self.summary(), self.use_kernels()):
             console.print(line, soft_wrap=True, highlight=False, markup=False)
-        module = TrainingModule(
-            self.network, self.settings, self.samples["train"], self.samples["valid"]
-        )
-        with quiet("lightning.pytorch", "lightning.fabric"), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module=r"lightning\..*")
-            trainer = make_trainer(self.settings, self._callbacks(console))
-            trainer.fit(module, ckpt_path=checkpoint if checkpoint.is_file() else None)
+        return read_checkpoint(checkpoint).state if checkpoint.is_file() else None
 
-    def _callbacks(self, console: Console) -> list[Callback]:
-        """What reports on the run and writes its files after every epoch."""
+    def _observers(self, console: Console) -> list[Observer]:
+        """What reports on the run and writes its files."""
         recorder = Recorder(self.folder, self.fingerprint(), self._save_best)
         return [ProgressReport(console), recorder]
 
@@ -132,18 +156,19 @@ class Run:
         checkpoint = self.folder / CHECKPOINT
         if not checkpoint.is_file():
             return []
-        stored = read_progress(checkpoint)
+        stored = read_checkpoint(checkpoint)
         changed = differences(stored.fingerprint, self.fingerprint())
         if changed:
             raise MHFFError(
                 f"'{self.folder}' holds another run ({'; '.join(changed)}): restore the "
                 "configuration, choose another run.out, or start anew with --restart"
             )
-        if stored.n_epochs >= self.settings.run.epochs:
+        if stored.finished:
             return [f"the run in {self.folder} is finished; --restart starts it anew"]
+        steps = f" and {stored.n_steps} steps" if stored.n_steps else ""
         return [
             f"continuing from {checkpoint}, which has {stored.n_epochs} of "
-            f"{self.settings.run.epochs} epochs"
+            f"{self.settings.run.epochs} epochs{steps}"
         ]
 
     def model(self) -> Model:

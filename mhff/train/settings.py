@@ -21,6 +21,7 @@ from mhff.train.sections.loss import LossSettings
 from mhff.train.sections.optimiser import OptimiserSettings
 from mhff.train.sections.replay import ReplaySettings
 from mhff.train.sections.run import RunSettings
+from mhff.train.sections.schedule import ScheduleSettings
 from mhff.yamlfile import Section, mistakes, read_yaml, with_known_keys, with_mistakes
 
 Source = TypeVar("Source", bound=SourceSettings)
@@ -46,6 +47,7 @@ class Settings(Section):
     data: DataSettings = DataSettings()
     loss: LossSettings = LossSettings()
     optimiser: OptimiserSettings = OptimiserSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
     run: RunSettings = RunSettings()
 
     @model_validator(mode="wrap")
@@ -54,6 +56,17 @@ class Settings(Section):
         """Report mistakes between sections together with those inside them."""
         found = inconsistencies(content) if isinstance(content, Mapping) else ()
         return with_mistakes(found, lambda: build(content))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _preset_of_the_optimiser(cls, content: Any) -> Any:
+        """A run with `start_from` has the optimiser's defaults for fine-tuning."""
+        if not isinstance(content, dict) or content.get("start_from") is None:
+            return content
+        optimiser = content.get("optimiser", {})
+        if not isinstance(optimiser, dict):
+            return content
+        return content | {"optimiser": {"preset": "fine_tuning"} | optimiser}
 
     @field_validator("freeze")
     @classmethod

@@ -23,7 +23,6 @@ from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.model.mace import MACE
 from mhff.model.transfer import weights_with_heads
 from mhff.modelfile import Model, assemble, from_bytes, model_path
-from mhff.options import Precision
 from mhff.train.headdata import Statistics
 from mhff.train.sections.run import RunSettings
 
@@ -40,7 +39,7 @@ class Start:
         self.checksum = sha256(content)
         self.batch_size = run.batch_size
         self.device = torch.device(run.device)
-        self.dtype = Precision(run.dtype).dtype
+        self.dtype = run.precision.dtype
         self.network: MACE = copy.deepcopy(self.model.network).to(self.device, self.dtype)
         if run.kernels:
             use_kernels(self.network, self.device, kernel_folder())

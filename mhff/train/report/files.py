@@ -14,7 +14,6 @@ from mhff.evaluate.table import error_table
 from mhff.evaluator import EagerEvaluator
 from mhff.files import write_atomically
 from mhff.modelfile import Model, load
-from mhff.options import Precision
 from mhff.train.settings import Settings
 
 JSON = "errors.json"
@@ -34,7 +33,7 @@ def write_report(
     They go to the files of the report and to the model's provenance.
     """
     model = load(model_file)
-    evaluator = EagerEvaluator(model, settings.run.device, Precision(settings.run.dtype))
+    evaluator = EagerEvaluator(model, settings.run.device, settings.run.precision)
     errors = {part: _errors(evaluator, samples[part]) for part in PARTS if samples[part]}
     content = {
         part: {head: each.as_dict() for (head,), each in rows.items()}

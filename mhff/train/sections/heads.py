@@ -62,6 +62,8 @@ class SourceSettings(Section):
     """Weights of the terms where these structures need others than the section `loss` gives."""
     config_weights: dict[str, Annotated[float, Field(ge=0)]] = Field(default={})
     """Further factors of the weight, by `config_type`; 1 for those left out."""
+    repeats: float = Field(default=1.0, gt=0)
+    """How often an epoch sees each structure; see `mhff.train.sampling`."""
 
     @property
     def needs_labels(self) -> bool:

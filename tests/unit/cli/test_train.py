@@ -76,7 +76,7 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(mhff: Here, config: Path) 
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", "is not a training configuration: expected the sections name, start_from, model"),
+        ("", "is not a training configuration: expected the sections name, model, start_from"),
         ("heads: [", "is not valid YAML"),
         ("heads: {a: {files: [nowhere.xyz]}}", "no file '.*nowhere.xyz'"),
         ("heads: {a: {files: [config.yaml]}}", "cannot read structures from '.*config.yaml'"),

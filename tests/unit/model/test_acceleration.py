@@ -38,10 +38,10 @@ from mhff.ops.cpu.build import build
 from mhff.ops.cpu.contraction import KernelContraction
 from mhff.ops.cpu.convolution import KernelConvolution
 from mhff.ops.cpu.library import load
-from mhff.train.module import TrainingModule
-from mhff.train.recorder import CHECKPOINT
+from mhff.train.recorder import CHECKPOINT, Recorder
 from mhff.train.run import Run
 from mhff.train.settings import read_settings
+from mhff.train.trainer import Trainer
 
 NAMES = ("mh1", "mp", "three_layers", "density")
 SINGLE = "mh1"
@@ -327,16 +327,17 @@ def test_a_run_with_kernels_is_the_run_without(tmp_path: Path) -> None:
     assert "the network runs in plain torch, as asked" in said
     assert fast.fingerprint() == plain.fingerprint()
     weights, expected = (
-        torch.load(of.folder / CHECKPOINT, weights_only=True)["state_dict"] for of in (fast, plain)
+        torch.load(of.folder / CHECKPOINT, weights_only=True)["state"]["network"]
+        for of in (fast, plain)
     )
     assert weights.keys() == expected.keys()
     for name, value in expected.items():
         assert_close_to_scale(weights[name], value, OF_A_RUN)
 
 
-def interrupt_second_epoch(module: TrainingModule) -> None:
+def interrupt_second_epoch(recorder: Recorder, trainer: Trainer) -> None:
     """A power cut."""
-    if module.current_epoch == 1:
+    if trainer.epoch == 1:
         raise InterruptedError
 
 
@@ -344,7 +345,7 @@ def test_a_run_without_kernels_continues_with_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(TrainingModule, "on_train_epoch_start", interrupt_second_epoch)
+        patch.setattr(Recorder, "stepped", interrupt_second_epoch)
         with pytest.raises(InterruptedError):
             run(tmp_path, kernels=False)
     _, said = run(tmp_path, kernels=True)

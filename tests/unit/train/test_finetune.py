@@ -23,7 +23,7 @@ from mhff.evaluator import EagerEvaluator
 from mhff.heads import Head, Heads
 from mhff.modelfile import Model, load
 from mhff.train.loss import loss
-from mhff.train.module import TrainingModule
+from mhff.train.processes import Processes
 from mhff.train.run import Run
 from mhff.train.settings import Settings, read_settings
 
@@ -173,9 +173,8 @@ def test_replay_changes_the_loss_and_its_weight_has_an_effect(tmp_path: Path) ->
     for weight in (1.0, 3.0):
         replay = {"loose": {"files": ["loose.extxyz"], "weight": weight}}
         run = Run(configure(tmp_path, replay=replay))
-        module = TrainingModule(run.network, run.settings, run.samples["train"], [])
         replayed = next(item for item in run.samples["train"] if item.head == 0)
-        module.training_step(replayed, 0).backward()
+        run.trainer(Processes(torch.device("cpu"))).gradients([replayed])
         gradients[weight] = run.network.node_embedding.weight.grad
     assert gradients[1.0].abs().max() > 0
     assert_close(gradients[3.0], 3 * gradients[1.0], ROUNDING)
@@ -200,13 +199,13 @@ def test_labels_of_the_start_model_leave_no_loss_at_first(tmp_path: Path) -> Non
     write(tmp_path / "bare.extxyz", bare, format="extxyz")
     replay = {"loose": {"files": ["bare.extxyz"], "labels": "model"}}
     run = Run(configure(tmp_path, replay=replay))
-    module = TrainingModule(run.network, run.settings, [], [])
+    trainer = run.trainer(Processes(torch.device("cpu")))
     replayed = [item for part in run.samples.values() for item in part if item.head == 0]
     assert len(replayed) == N_CELLS
     for sample in replayed:
         assert sample.has_forces.all()
         assert sample.has_stress.all()
-        prediction = module._predict(sample, training=False)
+        prediction = trainer.predict(sample, training=False)
         assert float(loss(prediction, sample, run.settings.loss)) < 1e-18
 
 

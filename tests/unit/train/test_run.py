@@ -16,7 +16,6 @@ import yaml
 from ase import Atoms
 from ase.io import read, write
 from labelled import E0S, write_data
-from lightning.pytorch import Callback
 from rich.console import Console
 from tolerances import FINITE_DIFFERENCES, assert_close
 
@@ -25,6 +24,7 @@ from mhff.errors import MHFFError
 from mhff.modelfile import load
 from mhff.train.run import Run
 from mhff.train.settings import Settings, read_settings
+from mhff.train.trainer import Observer, Trainer
 
 MODEL = {
     "distance_transform": "none",
@@ -64,22 +64,22 @@ def configure(folder: Path, **changes: dict[str, Any]) -> Settings:
     return read_settings(folder / "config.yaml")
 
 
-class StopAfter(Callback):
+class StopAfter(Observer):
     """An interruption: raised before the third epoch's checkpoint is written."""
 
     def __init__(self, epoch: int) -> None:
         self.epoch = epoch
 
-    def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
-        if trainer.current_epoch == self.epoch:
+    def stepped(self, trainer: Trainer) -> None:
+        if trainer.epoch == self.epoch:
             raise InterruptedError("power cut")
 
 
 class InterruptedRun(Run):
     """A run that the power cut hits in the middle of its last epoch."""
 
-    def _callbacks(self, console: Console) -> list[Any]:
-        return [*super()._callbacks(console), StopAfter(2)]
+    def _observers(self, console: Console) -> list[Observer]:
+        return [*super()._observers(console), StopAfter(2)]
 
 
 @pytest.fixture(scope="module")
@@ -188,8 +188,8 @@ def test_the_best_model_has_the_averaged_weights(finished: Run) -> None:
     losses = [line["valid_loss"] for line in history(finished)]
     assert min(losses) == losses[-1], "choose another seed: the last epoch should be the best"
     saved = dict(load(finished.model_file).network.named_parameters())
-    raw = {name.removeprefix("network."): value for name, value in checkpoint["state_dict"].items()}
-    averages = dict(zip(saved, checkpoint["average"]["averages"], strict=True))
+    raw = checkpoint["state"]["network"]
+    averages = dict(zip(saved, checkpoint["state"]["updater"]["average"]["averages"], strict=True))
     for name, value in saved.items():
         assert torch.equal(value, averages[name])
     assert any(not torch.equal(averages[name], raw[name]) for name in saved)
