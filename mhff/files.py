@@ -18,6 +18,8 @@ import platformdirs
 from mhff.errors import MHFFError
 
 StrPath = str | os.PathLike[str]
+UNFINISHED = ".mhff-"
+"""Beginning of the names of files that are being written."""
 
 
 def sha256(content: bytes | bytearray | memoryview) -> str:
@@ -70,6 +72,12 @@ def check_output(path: StrPath, inputs: Iterable[StrPath] = (), option: str = "-
         raise MHFFError(f"cannot write '{target}' ({reason}); choose another place with {option}")
 
 
+def remove_unfinished(folder: Path) -> None:
+    """Remove what writers left in a folder that ended in the middle of `write_atomically`."""
+    for path in folder.glob(f"{UNFINISHED}*"):
+        path.unlink(missing_ok=True)
+
+
 def cache_folder() -> Path:
     """The user's cache, for everything that mhff can make again."""
     return Path(platformdirs.user_cache_dir("mhff"))
@@ -88,7 +96,7 @@ def artefact_folder() -> Path:
 def _replace(target: Path, content: bytes) -> None:
     """Write a temporary file beside `target` and rename it."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".mhff-{secrets.token_hex(8)}")
+    temporary = target.with_name(f"{UNFINISHED}{secrets.token_hex(8)}")
     try:
         with temporary.open("xb") as stream:
             stream.write(content)

@@ -38,9 +38,11 @@ def train(
             "'mhff[train]'"
         ) from error
     from mhff.train.plan import plan
+    from mhff.train.processes import launched_rank
     from mhff.train.settings import read_settings
 
-    console = Console()
+    is_main = launched_rank() == 0
+    console = Console(quiet=not is_main)
     run = Run(read_settings(config))
     run.check_outputs([Path(config)])
     if dry_run:
@@ -49,6 +51,8 @@ def train(
             console.print(line, soft_wrap=True, highlight=False, markup=False)
         return
     run.train(console, restart)
+    if not is_main:
+        return
     for part, rows in run.report().items():
         error_table(rows, ["head"]).brief().show(console, f"errors, {part}")
     console.print(

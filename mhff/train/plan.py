@@ -15,7 +15,7 @@ from mhff.data.statistics import elements_of
 from mhff.errors import listing
 from mhff.model.mace import MACE
 from mhff.train.headdata import HeadData
-from mhff.train.processes import connect
+from mhff.train.processes import Processes, single_device
 from mhff.train.run import Run
 from mhff.train.sampling import batches, shares
 from mhff.train.trainer import Trainer
@@ -67,7 +67,7 @@ def _cost(run: Run) -> list[str]:
     """Memory and time of the run, from steps on its own batches."""
     size = run.settings.run.batch_size
     samples = run.samples["train"]
-    trainer = run.trainer(connect(run.settings.run.device))
+    trainer = run.trainer(Processes(single_device(run.settings.run.device)))
     largest = sorted(samples, key=lambda item: item.graph.edge_index.shape[1])[-size:]
     _step(trainer, largest)
     timed = batches(trainer.sampling.order(0), size)[:TIMED_STEPS]

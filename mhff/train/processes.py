@@ -123,7 +123,7 @@ def connect(device: str) -> Processes:
     Raises MHFFError for a GPU that is missing, or that several processes would share.
     """
     if not dist.is_torchelastic_launched() and _srun_tasks() == 1:
-        return Processes(_single_device(device))
+        return Processes(single_device(device))
     return _connected(device)
 
 
@@ -139,9 +139,9 @@ def _connected(device: str) -> Processes:
             "pip install 'mhff[train]'"
         ) from error
     by_torchrun = dist.is_torchelastic_launched()
-    environment = TorchElasticEnvironment() if by_torchrun else SLURMEnvironment(auto_requeue=False)
     on_node = int(os.environ["LOCAL_WORLD_SIZE"]) if by_torchrun else _srun_tasks_per_node()
     _check_devices(device, on_node)
+    environment = TorchElasticEnvironment() if by_torchrun else SLURMEnvironment(auto_requeue=False)
     with quiet("lightning.fabric", "lightning.pytorch"):
         fabric = Fabric(
             accelerator=torch.device(device).type,
@@ -154,7 +154,8 @@ def _connected(device: str) -> Processes:
     return ConnectedProcesses(fabric.device)
 
 
-def _single_device(device: str) -> torch.device:
+def single_device(device: str) -> torch.device:
+    """The device of a single process; raises MHFFError if it is missing."""
     chosen = torch.device(device)
     if chosen.type == "cuda" and not torch.cuda.is_available():
         raise MHFFError(
@@ -171,7 +172,7 @@ def _single_device(device: str) -> torch.device:
 
 def _check_devices(device: str, on_node: int) -> None:
     """Raise MHFFError unless each of a node's processes can have a device of its own."""
-    chosen = _single_device(device)
+    chosen = single_device(device)
     if chosen.index is not None and on_node > 1:
         raise MHFFError(
             f"run.device is {device}, one device for {on_node} processes; set run.device to "
@@ -191,12 +192,13 @@ def _srun_tasks() -> int:
 
 
 def _srun_tasks_per_node() -> int:
-    """Tasks on each node; raises MHFFError if the nodes have different numbers."""
+    """Tasks on each node; raises MHFFError if srun was not told, for then nodes may differ."""
     tasks = _srun_tasks()
     nodes = int(os.environ.get("SLURM_STEP_NUM_NODES", "1"))
-    if tasks % nodes:
+    on_node = os.environ.get("SLURM_NTASKS_PER_NODE")
+    if on_node is None or int(on_node) * nodes != tasks:
         raise MHFFError(
             f"srun started {tasks} tasks on {nodes} nodes; give --ntasks-per-node, so that every "
             "node has the same number"
         )
-    return tasks // nodes
+    return int(on_node)

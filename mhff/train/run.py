@@ -15,7 +15,7 @@ from mhff.data.batch import Batch
 from mhff.data.reference import kinds_differ
 from mhff.data.split import Part
 from mhff.errors import MHFFError
-from mhff.files import check_output, kernel_folder
+from mhff.files import check_output, kernel_folder, remove_unfinished
 from mhff.heads import Head, Heads
 from mhff.model.acceleration import use_kernels
 from mhff.model.mace import MACE
@@ -107,6 +107,7 @@ class Run:
     def _begin(self, console: Console, restart: bool) -> dict[str, Any] | None:
         """Tell the user what is to happen; returns the state to continue from."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        remove_unfinished(self.folder)
         checkpoint = self.folder / CHECKPOINT
         if restart:
             checkpoint.unlink(missing_ok=True)

@@ -58,7 +58,12 @@ class Trainer:
         valid: Sequence[Batch],
         processes: Processes,
     ) -> None:
-        """`sampling` numbers the samples of `train`."""
+        """`sampling` numbers the samples of `train`.
+
+        Raises MHFFError for settings that need structures to validate with if there are none.
+        """
+        if not valid:
+            _check_without_validation(settings)
         self.network = network.to(processes.device)
         self.settings = settings
         self.sampling = sampling
@@ -237,6 +242,20 @@ class Trainer:
         self._sums.copy_(state["sums"])
         self.network.load_state_dict(state["network"])
         self.updater.load_state(state["updater"])
+
+
+def _check_without_validation(settings: Settings) -> None:
+    """Raise MHFFError for settings that follow the validation loss."""
+    asked = {
+        "schedule.kind: plateau": settings.schedule.kind == "plateau",
+        f"run.patience: {settings.run.patience}": settings.run.patience is not None,
+    }
+    needed = [setting for setting, is_set in asked.items() if is_set]
+    if needed:
+        raise MHFFError(
+            f"{' and '.join(needed)} follow the validation loss, but there are no structures to "
+            "validate with; set data.valid to a fraction, or remove the setting"
+        )
 
 
 def _interleaved(found: Sequence[Sequence[list[Comparison]]]) -> list[Comparison]:
