@@ -27,6 +27,15 @@ def sha256(content: bytes | bytearray | memoryview) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def sha256_of_file(path: StrPath) -> str:
+    """SHA-256 of a file that may be larger than memory; raises MHFFError if it cannot be read."""
+    try:
+        with open(path, "rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise MHFFError(f"cannot read '{path}' ({error.strerror}); check the path") from error
+
+
 def read_file(path: StrPath) -> bytes:
     """Content of a file; raises MHFFError if it cannot be read."""
     try:

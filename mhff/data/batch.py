@@ -105,6 +105,7 @@ def sample(
     `weights` are those of energy, forces and stress in the loss. Raises MHFFError, naming the
     structure, for elements, a geometry, a charge or a spin that the model cannot take.
     """
+    structure = structure.load()
     with located(structure.place):
         state = state_of(structure.atoms, model.state_embeddings, default_state)
         graph = graph_from_atoms(structure.atoms, model.elements, model.r_max, state)

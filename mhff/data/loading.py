@@ -1,4 +1,4 @@
-"""Batches of samples, made ahead of their use by worker processes."""
+"""Batches of samples, made ahead of their use by worker processes if the samples are streamed."""
 
 from __future__ import annotations
 
@@ -6,25 +6,24 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from mhff.data.batch import Batch, join
+from mhff.data.streaming import StreamedSamples
 from mhff.data.workers import ordered
 
 
-def load_batches(
-    samples: Sequence[Batch], members: Sequence[Sequence[int]], n_workers: int = 0
-) -> Iterator[Batch]:
+def load_batches(samples: Sequence[Batch], members: Sequence[Sequence[int]]) -> Iterator[Batch]:
     """A batch of the samples with each of these lists of indices, in order.
 
-    The samples may be a list, or made on demand as in `mhff.data.streaming`; then `n_workers`
-    processes make them ahead. The batches are the same with any number of processes.
+    The batches are the same with any number of worker processes.
     """
+    n_workers = samples.n_workers if isinstance(samples, StreamedSamples) else 0
     return ordered(partial(_batch, samples), members, n_workers)
 
 
-def in_batches(samples: Sequence[Batch], batch_size: int, n_workers: int = 0) -> Iterator[Batch]:
+def in_batches(samples: Sequence[Batch], batch_size: int) -> Iterator[Batch]:
     """The samples in their order, `batch_size` at a time."""
     starts = range(0, len(samples), batch_size)
     members = [range(start, min(start + batch_size, len(samples))) for start in starts]
-    return load_batches(samples, members, n_workers)
+    return load_batches(samples, members)
 
 
 def _batch(samples: Sequence[Batch], members: Sequence[int]) -> Batch:

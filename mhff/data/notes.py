@@ -33,7 +33,7 @@ def unused_state(
     for quantity, key, default in zip(
         QUANTITIES, STATE_LABELS.values(), DEFAULT_STATE, strict=True
     ):
-        count = sum(item.atoms.info.get(key, default) != default for item in structures)
+        count = sum(dict(item.state).get(key, default) != default for item in structures)
         if count and quantity not in taken:
             sentences.append(
                 f"{count} of {len(structures)} structures have a {words[quantity]} other "

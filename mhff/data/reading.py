@@ -5,23 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import ase.db
-import ase.io
 import numpy as np
 from ase import Atoms
-from ase.io.formats import filetype
+from ase.data import chemical_symbols
 from ase.stress import voigt_6_to_full_3x3_stress
 
+from mhff.data.frames import open_frames
+from mhff.data.identity import fraction
 from mhff.data.keys import DEFAULT_SETTING, Keys, KeySetting
 from mhff.data.labels import Labels
 from mhff.errors import MHFFError, listing, shortened
 from mhff.state import CHARGE_KEY, SPIN_KEY
 
-LMDB_SUFFIX = ".aselmdb"
-DATABASES = ("db", "json")
-"""Formats of ASE's databases."""
 ISOLATED_ATOM = "IsolatedAtom"
 """`config_type` of the single atoms whose energies are the E0s."""
 LABELS = ("energy", "forces", "stress", "virials", "charge", "spin")
@@ -29,6 +25,9 @@ STRESS_AGREEMENT = 1e-3
 """Tolerance on stress against virials of one structure, relative and in eV/A^3."""
 STATE_LABELS = {"charge": CHARGE_KEY, "spin": SPIN_KEY}
 """Entries of `atoms.info` that hold the state, by label."""
+
+Composition = tuple[tuple[str, int], ...]
+State = tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True)
@@ -58,12 +57,62 @@ class LabelledStructure:
     @property
     def is_labelled(self) -> bool:
         """Whether there is anything to learn from it."""
-        return any(each is not None for each in (self.energy, self.forces, self.stress))
+        return self.energy is not None or self.largest_force is not None or self.has_stress
 
     @property
     def is_isolated_atom(self) -> bool:
         """Whether this is a reference atom, not a structure to train on."""
-        return self.config_type == ISOLATED_ATOM and len(self.atoms) == 1
+        return self.config_type == ISOLATED_ATOM and self.n_atoms == 1
+
+    @property
+    def n_atoms(self) -> int:
+        """Number of atoms."""
+        return len(self.atoms)
+
+    @property
+    def composition(self) -> Composition:
+        """Chemical symbols and the number of atoms of each."""
+        numbers, counts = np.unique(self.atoms.numbers, return_counts=True)
+        return tuple(
+            (chemical_symbols[number], count)
+            for number, count in zip(numbers.tolist(), counts.tolist(), strict=True)
+        )
+
+    @property
+    def elements(self) -> frozenset[str]:
+        """Chemical symbols."""
+        return frozenset(symbol for symbol, _ in self.composition)
+
+    @property
+    def state(self) -> State:
+        """Charge and spin, as far as the file has them, by their keys in `atoms.info`."""
+        return tuple(self.atoms.info.items())
+
+    @property
+    def largest_force(self) -> float | None:
+        """Length of the largest force on an atom, eV/A; None if forces are not labelled."""
+        if self.forces is None:
+            return None
+        return float(np.linalg.norm(self.forces, axis=1).max())
+
+    @property
+    def squared_forces(self) -> float | None:
+        """Sum of the squared force components, eV^2/A^2; None if forces are not labelled."""
+        return None if self.forces is None else float((self.forces**2).sum())
+
+    @property
+    def has_stress(self) -> bool:
+        """Whether the stress is labelled."""
+        return self.stress is not None
+
+    @property
+    def fraction(self) -> float:
+        """Its place in the split: see `mhff.data.identity`."""
+        return 0.0 if self.not_finite else fraction(self.atoms)
+
+    def load(self) -> LabelledStructure:
+        """The structure with everything in memory."""
+        return self
 
 
 def read_structures(
@@ -73,57 +122,18 @@ def read_structures(
 
     Raises one MHFFError for all structures that hold NaN or infinity.
     """
-    structures = label_frames(read_frames(path), keys or Keys(), setting, path)
+    structures = label_frames(open_frames(path), keys or Keys(), setting, path)
     refuse_not_finite(structures, "leave them out")
     return structures
 
 
 def read_frames(path: str | Path) -> list[Atoms]:
     """All frames of a file; raises MHFFError for a missing, unreadable or empty file."""
-    if not Path(path).is_file():
-        raise MHFFError(f"no file '{path}': expected structures in extended XYZ; check the path")
-    try:
-        frames = _frames(Path(path))
-    except MHFFError:
-        raise
-    except Exception as error:  # ASE's readers may raise any exception
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise MHFFError(
-            f"cannot read structures from '{path}' ({reason}); expected extended XYZ or another "
-            "format that ASE reads"
-        ) from error
-    if not frames:
-        raise MHFFError(f"'{path}' holds no structures; expected at least one")
-    return frames
-
-
-def _frames(path: Path) -> list[Atoms]:
-    if path.suffix == LMDB_SUFFIX:
-        return _rows(_lmdb(path))
-    kind = filetype(str(path))
-    if kind in DATABASES:  # ase.io.read leaves out what users add to a row
-        return _rows(ase.db.connect(path, type=kind, serial=True))
-    return list(ase.io.iread(str(path), ":", do_not_split_by_at_sign=True))
-
-
-def _rows(database: Any) -> list[Atoms]:
-    with database:
-        return [row.toatoms(add_additional_information=True) for row in database.select()]
-
-
-def _lmdb(path: Path) -> Any:
-    """A database in LMDB, the format of OMat24, OMol25 and OC20, which ASE reads with a plug-in."""
-    try:
-        return ase.db.connect(path, type="aselmdb", readonly=True, use_lock_file=False)
-    except ModuleNotFoundError as error:
-        raise MHFFError(
-            f"'{path}' needs {error.name}, which is not installed; get it with pip install "
-            "'mhff[aselmdb]'"
-        ) from error
+    return list(open_frames(path))
 
 
 def label_frames(
-    frames: Sequence[Atoms], keys: Keys, setting: KeySetting, path: str | Path
+    frames: Iterable[Atoms], keys: Keys, setting: KeySetting, path: str | Path
 ) -> list[LabelledStructure]:
     """Structures and labels of the frames of a file.
 
@@ -131,9 +141,13 @@ def label_frames(
     labels under another name or of the wrong shape. NaN and infinity are recorded in `not_finite`.
     """
     return [
-        _labelled(frame, keys, setting, f"structure {number} of '{path}'")
-        for number, frame in enumerate(frames, start=1)
+        label_frame(frame, keys, setting, place(path, index)) for index, frame in enumerate(frames)
     ]
+
+
+def place(path: str | Path, index: int) -> str:
+    """A structure in words; `index` counts from 0."""
+    return f"structure {index + 1} of '{path}'"
 
 
 def refuse_not_finite(structures: Iterable[LabelledStructure], advice: str) -> None:
@@ -168,8 +182,8 @@ def check_found(
             )
 
 
-def _labelled(frame: Atoms, keys: Keys, setting: KeySetting, place: str) -> LabelledStructure:
-    """One frame."""
+def label_frame(frame: Atoms, keys: Keys, setting: KeySetting, place: str) -> LabelledStructure:
+    """Structure and labels of one frame; see `label_frames`."""
     _check_atoms(frame, place)
     labels = Labels(frame, keys, setting, place)
     values = {label: labels.find(label) for label in LABELS}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
@@ -11,7 +12,7 @@ import numpy as np
 from ase.data import atomic_numbers
 from pydantic import BeforeValidator
 
-from mhff.data.reading import LabelledStructure
+from mhff.data.reading import Composition, LabelledStructure
 from mhff.data.statistics import check_E0s, elements_of, first_with, isolated_energies
 from mhff.errors import MHFFError, listing
 from mhff.heads import E0sKind
@@ -119,7 +120,7 @@ def fitted(
             "give their E0s; add structures, or give e0s as energies by element"
         )
     totals = np.array([item.energy for item in train], dtype=np.float64)
-    per_atom = totals / [len(item.atoms) for item in train]
+    per_atom = totals / [item.n_atoms for item in train]
     energies, undetermined = _least_squares(train, per_atom, elements)
     return ReferenceEnergies(energies, E0sKind.LEAST_SQUARES, undetermined)
 
@@ -143,10 +144,18 @@ def reestimated(
 def _least_squares(
     structures: Sequence[LabelledStructure], per_atom: np.ndarray, elements: Sequence[str]
 ) -> tuple[dict[str, float], tuple[str, ...]]:
-    """Energies by element with the sums `per_atom`, and the elements that these leave open."""
-    symbols = [item.atoms.get_chemical_symbols() for item in structures]
-    fractions = np.array([[each.count(e) / len(each) for e in elements] for each in symbols])
-    energies, _, rank, _ = np.linalg.lstsq(fractions, per_atom, rcond=1e-9)
+    """Energies by element with the sums `per_atom`, and the elements that these leave open.
+
+    Structures of one composition make one equation, with their number as its weight.
+    """
+    groups: dict[Composition, list[int]] = defaultdict(list)
+    for index, item in enumerate(structures):
+        groups[item.composition].append(index)
+    weights = np.sqrt([len(members) for members in groups.values()])
+    counts = np.array([[dict(each).get(e, 0) for e in elements] for each in groups], dtype=float)
+    fractions = weights[:, None] * counts / counts.sum(axis=1, keepdims=True)
+    means = weights * [per_atom[members].mean() for members in groups.values()]
+    energies, _, rank, _ = np.linalg.lstsq(fractions, means, rcond=1e-9)
     null_space = np.linalg.svd(np.linalg.qr(fractions, mode="r"))[2][rank:]
     is_open = np.abs(null_space).max(axis=0, initial=0.0) > NOT_DETERMINED
     undetermined = tuple(e for e, each in zip(elements, is_open, strict=True) if each)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import fsum, sqrt
 
 import numpy as np
 from ase.data import atomic_numbers
@@ -19,7 +20,7 @@ def isolated_energies(structures: Sequence[LabelledStructure]) -> dict[str, floa
     E0s: dict[str, float] = {}
     for structure in structures:
         if structure.is_isolated_atom and structure.energy is not None:
-            symbol = structure.atoms.get_chemical_symbols()[0]
+            symbol = structure.composition[0][0]
             if E0s.setdefault(symbol, structure.energy) != structure.energy:
                 raise MHFFError(
                     f"two isolated {symbol} atoms have the energies {E0s[symbol]} and "
@@ -32,9 +33,8 @@ def elements_of(structures: Sequence[LabelledStructure]) -> tuple[str, ...]:
     """Elements of the structures that are not isolated atoms, in ascending atomic number."""
     found = {
         symbol
-        for item in structures
-        if not item.is_isolated_atom
-        for symbol in item.atoms.get_chemical_symbols()
+        for composition in {item.composition for item in structures if not item.is_isolated_atom}
+        for symbol, _ in composition
     }
     return tuple(sorted(found, key=lambda symbol: atomic_numbers[symbol]))
 
@@ -42,9 +42,7 @@ def elements_of(structures: Sequence[LabelledStructure]) -> tuple[str, ...]:
 def first_with(element: str, structures: Sequence[LabelledStructure]) -> str:
     """The place of the first structure with an element that is not an isolated atom."""
     return next(
-        item.place
-        for item in structures
-        if element in item.atoms.get_chemical_symbols() and not item.is_isolated_atom
+        item.place for item in structures if element in item.elements and not item.is_isolated_atom
     )
 
 
@@ -66,8 +64,8 @@ def interaction_energy_per_atom(
     """(E - sum of E0s) / N, eV; None if the energy is not labelled."""
     if structure.energy is None:
         return None
-    symbols = structure.atoms.get_chemical_symbols()
-    return (structure.energy - sum(E0s[symbol] for symbol in symbols)) / len(symbols)
+    reference = sum(count * E0s[symbol] for symbol, count in structure.composition)
+    return (structure.energy - reference) / structure.n_atoms
 
 
 def energy_shift(structures: Sequence[LabelledStructure], E0s: Mapping[str, float]) -> float:
@@ -82,6 +80,7 @@ def energy_shift(structures: Sequence[LabelledStructure], E0s: Mapping[str, floa
 
 def force_scale(structures: Sequence[LabelledStructure]) -> float:
     """Root mean square of the force components, eV/A; 1 without forces or if all are zero."""
-    forces = [structure.forces for structure in structures if structure.forces is not None]
-    rms = float(np.sqrt(np.mean(np.concatenate(forces) ** 2))) if forces else 0.0
-    return rms or 1.0
+    labelled = [item for item in structures if item.squared_forces is not None]
+    total = fsum(item.squared_forces or 0.0 for item in labelled)
+    n_components = sum(3 * item.n_atoms for item in labelled)
+    return sqrt(total / max(n_components, 1)) or 1.0

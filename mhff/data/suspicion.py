@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
 from ase.units import GPa
 
-from mhff.data.reading import LabelledStructure
+from mhff.data.reading import Composition, LabelledStructure
 from mhff.data.statistics import interaction_energy_per_atom
 
 MAX_FORCE = 100.0
@@ -18,6 +18,9 @@ MAX_INTERACTION = 20.0
 """Largest plausible distance of the energy per atom from the mean of the E0s, eV."""
 MIN_PAIRS = 10
 """Pairs of similar structures that a judgement on stresses needs."""
+MAX_OF_A_COMPOSITION = 200
+MAX_JUDGED = 5000
+"""Structures among which pairs are sought; the first ones, so that large sets are judged soon."""
 MIN_CORRELATION = 0.8
 """Correlation of stress work and energies above which their ratio has a meaning."""
 MIN_STRAIN = 5e-3
@@ -49,10 +52,8 @@ def _of_one(structure: LabelledStructure, E0s: Mapping[str, float]) -> Iterable[
     interaction = interaction_energy_per_atom(structure, E0s)
     if interaction is not None and abs(interaction) > MAX_INTERACTION:
         yield f"{structure.place}: energy {interaction:.1f} eV/atom from the sum of the E0s"
-    if structure.forces is not None:
-        largest = float(np.linalg.norm(structure.forces, axis=1).max())
-        if largest > MAX_FORCE:
-            yield f"{structure.place}: force of {largest:.1f} eV/A on an atom"
+    if (structure.largest_force or 0.0) > MAX_FORCE:
+        yield f"{structure.place}: force of {structure.largest_force:.1f} eV/A on an atom"
 
 
 def stress_suspicion(structures: Sequence[LabelledStructure]) -> str | None:
@@ -86,12 +87,27 @@ def _similar(
 ) -> Iterable[tuple[LabelledStructure, LabelledStructure]]:
     """Neighbours in volume among the periodic structures with the same atoms in the same order."""
     groups: dict[bytes, list[LabelledStructure]] = defaultdict(list)
-    for item in structures:
-        complete = not any(each is None for each in (item.energy, item.forces, item.stress))
-        if complete and item.atoms.pbc.all():
+    for item in _judged(structures):
+        if item.atoms.pbc.all():
             groups[item.atoms.numbers.tobytes()].append(item)
     for group in groups.values():
         yield from pairwise(sorted(group, key=lambda item: item.atoms.get_volume()))
+
+
+def _judged(structures: Sequence[LabelledStructure]) -> Iterable[LabelledStructure]:
+    """Completely labelled structures, loaded: not too many of each composition or altogether."""
+    labelled = (
+        item
+        for item in structures
+        if item.has_stress and item.largest_force is not None and item.energy is not None
+    )
+    numbers: Counter[Composition] = Counter()
+    for item in labelled:
+        numbers[item.composition] += 1
+        if numbers[item.composition] <= MAX_OF_A_COMPOSITION:
+            yield item.load()
+        if numbers.total() >= MAX_JUDGED:
+            return
 
 
 def _work(first: LabelledStructure, second: LabelledStructure) -> tuple[float, float] | None:

@@ -45,8 +45,4 @@ def farthest_points(points: np.ndarray, number: int) -> list[int]:
 
 def with_elements(structures: Structures, elements: Collection[str]) -> list[LabelledStructure]:
     """The structures that have only these elements."""
-    return [
-        structure
-        for structure in structures
-        if set(structure.atoms.get_chemical_symbols()) <= set(elements)
-    ]
+    return [structure for structure in structures if structure.elements <= set(elements)]

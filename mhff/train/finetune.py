@@ -17,8 +17,8 @@ from mhff.train.prepare import (
     Preparation,
     Structures,
     describe,
-    make_samples,
     read_head,
+    samples_of,
     set_statistics,
 )
 from mhff.train.replay import read_replay
@@ -40,7 +40,7 @@ def prepare_fine_tuning(settings: Settings, start: Start) -> Preparation:
     for head in heads:
         if head.name not in start.heads.names:
             set_statistics(network, head)
-    samples = make_samples(heads, network.config, settings.loss, start.dtype)
+    samples = samples_of(heads, network.config, settings, start.dtype)
     records = tuple(_record(name, heads, settings, start) for name in sources)
     return Preparation(heads, records, samples, network, at_risk(sources, heads))
 
@@ -84,7 +84,7 @@ class Beginning:
             return np.zeros(0)
         predicted = self.start.energies(labelled, self.source)
         labels = np.array([item.energy for item in labelled])
-        return (labels - predicted) / [len(item.atoms) for item in labelled]
+        return (labels - predicted) / [item.n_atoms for item in labelled]
 
 
 def _mean(values: dict[str, float], symbols: Sequence[str]) -> float:

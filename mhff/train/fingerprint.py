@@ -11,8 +11,11 @@ from pydantic import ValidationError
 from mhff.train.settings import Settings
 
 Fingerprint = dict[str, Any]
-NOT_DECISIVE = ("out", "device", "kernels", "accumulate", "checkpoint_minutes")
-"""Settings of the section `run` that do not change the result beyond rounding."""
+NOT_DECISIVE = {
+    "run": ("out", "device", "kernels", "accumulate", "checkpoint_minutes"),
+    "data": ("streaming", "workers"),
+}
+"""Settings by section that do not change the result beyond rounding."""
 
 
 def fingerprint(
@@ -23,8 +26,9 @@ def fingerprint(
     `checksums`: those of the data by head and file name; `start`: that of the start model.
     """
     content = settings.model_dump(mode="json")
-    for name in NOT_DECISIVE:
-        del content["run"][name]
+    for section, names in NOT_DECISIVE.items():
+        for name in names:
+            del content[section][name]
     content["start_from"] = start
     for head, files in checksums.items():
         section = "heads" if head in content["heads"] else "replay"

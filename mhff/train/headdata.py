@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
-from mhff.data.keys import KeySetting
+from mhff.data.frames import open_frames
+from mhff.data.keys import Keys, KeySetting
 from mhff.data.notes import unread_labels, unused_state
-from mhff.data.reading import LabelledStructure, check_found, label_frames, read_frames
+from mhff.data.reading import LabelledStructure, check_found, label_frames
 from mhff.data.reference import ReferenceEnergies
 from mhff.data.sources import find_files, identities
 from mhff.data.split import PARTS, Part, split
 from mhff.data.statistics import elements_of
+from mhff.data.stored import read_stored
 from mhff.errors import MHFFError, listing, located
-from mhff.files import read_file, sha256
+from mhff.files import sha256_of_file
 from mhff.model.config import ModelConfig
 from mhff.train.sections.heads import SourceSettings
 from mhff.train.selection import select
@@ -63,8 +66,8 @@ class HeadData:
         parts = listing(f"{len(self.parts[part])} {part}" for part in PARTS)
         labels = {
             "energies": sum(item.energy is not None for item in self.structures),
-            "forces": sum(item.forces is not None for item in self.structures),
-            "stress": sum(item.stress is not None for item in self.structures),
+            "forces": sum(item.largest_force is not None for item in self.structures),
+            "stress": sum(item.has_stress for item in self.structures),
         }
         counts = listing(f"{count} with {label}" for label, count in labels.items())
         notes = [
@@ -119,7 +122,7 @@ def read_source(
     setting = key_setting(place)
     structures: list[LabelledStructure] = []
     for path in source.files:
-        read = label_frames(read_frames(path), source.read_keys, setting, path)
+        read = _read(path, source.read_keys, setting, settings)
         _check_heads(read, name, place, settings.sources)
         structures += read
     with located(f"head '{name}'"):
@@ -128,6 +131,16 @@ def read_source(
             check_found(structures, wanted, source.keys, setting)
         check_config_types(structures, source)
         return select(structures, source, settings.data)
+
+
+def _read(
+    path: Path, keys: Keys, setting: KeySetting, settings: Settings
+) -> Sequence[LabelledStructure]:
+    """The structures of a file: in memory, or in their files if those of the run are large."""
+    files = [path for each in settings.sources.values() for path in each.files]
+    if settings.data.streams(files):
+        return read_stored(path, keys, setting, settings.data.n_workers)
+    return label_frames(open_frames(path), keys, setting, path)
 
 
 def divide(
@@ -144,7 +157,7 @@ def divide(
 def checksums(source: SourceSettings) -> dict[str, str]:
     """sha256 of each file's content, by its name in `identities`."""
     files = identities(source.files)
-    return {identity: sha256(read_file(path)) for identity, path in files.items()}
+    return {identity: sha256_of_file(path) for identity, path in files.items()}
 
 
 def key_setting(place: str) -> KeySetting:

@@ -12,6 +12,7 @@ import torch
 from mhff.data.batch import Batch, join
 from mhff.data.split import PARTS
 from mhff.data.statistics import elements_of
+from mhff.data.streaming import inspect
 from mhff.errors import listing
 from mhff.model.mace import MACE
 from mhff.train.headdata import HeadData
@@ -68,7 +69,8 @@ def _cost(run: Run) -> list[str]:
     size = run.settings.run.batch_size
     samples = run.samples["train"]
     trainer = run.trainer(Processes(single_device(run.settings.run.device)))
-    largest = sorted(samples, key=lambda item: item.graph.edge_index.shape[1])[-size:]
+    n_edges = inspect(samples)[:, 1]
+    largest = [samples[number] for number in n_edges.argsort(kind="stable")[-size:]]
     _step(trainer, largest)
     timed = batches(trainer.sampling.order(0), size)[:TIMED_STEPS]
     seconds = median(_step(trainer, [samples[number] for number in batch]) for batch in timed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from mhff.data.reading import LabelledStructure
 from mhff.data.reference import reference_energies
 from mhff.data.split import PARTS, Part
 from mhff.data.statistics import elements_of, energy_shift, first_with, force_scale
+from mhff.data.streaming import inspect, make_samples
 from mhff.errors import MHFFError, listing, located
 from mhff.heads import Head
 from mhff.model.config import ModelConfig
@@ -37,7 +38,7 @@ class Preparation(NamedTuple):
     """The heads that have data."""
     records: tuple[Head, ...]
     """All heads, in the order of their columns, as the model records them."""
-    samples: dict[Part, list[Batch]]
+    samples: dict[Part, Sequence[Batch]]
     network: MACE
     notes: tuple[str, ...] = ()
     """Sentences for the user."""
@@ -51,7 +52,7 @@ def prepare_from_scratch(settings: Settings) -> Preparation:
     ]
     dtype = settings.run.precision.dtype
     config = settings.architecture(all_elements(heads, settings))
-    samples = make_samples(heads, config, settings.loss, dtype)
+    samples = samples_of(heads, config, settings, dtype)
     if settings.neighbours_follow_from_data:
         neighbours = mean_neighbours(samples["train"])
         config = config.model_copy(update={"avg_num_neighbors": neighbours})
@@ -128,28 +129,47 @@ def all_elements(heads: Sequence[HeadData], settings: Settings) -> tuple[str, ..
     return tuple(chosen)
 
 
-def make_samples(
-    heads: Sequence[HeadData], config: ModelConfig, loss: LossSettings, dtype: torch.dtype
-) -> dict[Part, list[Batch]]:
+def samples_of(
+    heads: Sequence[HeadData], config: ModelConfig, settings: Settings, dtype: torch.dtype
+) -> dict[Part, Sequence[Batch]]:
     """Graphs and labels of every part, head after head, floats in `dtype`.
 
     Raises MHFFError, naming file and structure, for geometries, charges and spins that a model of
     this architecture cannot take.
     """
 
-    def of_head(head: HeadData, part: Part) -> Iterator[Batch]:
-        column = config.heads.index(head.name)
-        for structure in head.parts[part]:
-            weights = weights_of(structure, head.settings, loss)
-            yield sample(structure, config, column, weights).to("cpu", dtype)
+    makers = [SampleMaker(head, config, settings.loss, dtype) for head in heads]
+    return {
+        part: make_samples(
+            [(head.parts[part], maker) for head, maker in zip(heads, makers, strict=True)],
+            settings.data.n_workers,
+        )
+        for part in PARTS
+    }
 
-    return {part: [each for head in heads for each in of_head(head, part)] for part in PARTS}
+
+class SampleMaker:
+    """Makes the samples of a head; may be sent to another process."""
+
+    def __init__(
+        self, head: HeadData, config: ModelConfig, loss: LossSettings, dtype: torch.dtype
+    ) -> None:
+        self.column = config.heads.index(head.name)
+        self.source = head.settings
+        self.config = config
+        self.loss = loss
+        self.dtype = dtype
+
+    def __call__(self, structure: LabelledStructure) -> Batch:
+        """The sample of a structure."""
+        weights = weights_of(structure, self.source, self.loss)
+        return sample(structure, self.config, self.column, weights).to("cpu", self.dtype)
 
 
 def mean_neighbours(samples: Sequence[Batch]) -> float:
     """Edges per atom; 1 if there are no edges."""
-    edges = sum(item.graph.edge_index.shape[1] for item in samples)
-    return edges / sum(item.graph.n_local for item in samples) or 1.0
+    n_atoms, n_edges, _ = inspect(samples).sum(axis=0)
+    return float(n_edges / n_atoms) or 1.0
 
 
 def set_statistics(network: MACE, head: HeadData) -> None:

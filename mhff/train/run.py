@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from mhff.modelfile import Model
 from mhff.train.finetune import prepare_fine_tuning
 from mhff.train.fingerprint import Fingerprint, differences, fingerprint
 from mhff.train.headdata import HeadData, with_files
+from mhff.train.overlap import overlaps
 from mhff.train.prepare import prepare_from_scratch
 from mhff.train.processes import Processes, connect
 from mhff.train.progress import ProgressReport
@@ -53,9 +54,9 @@ class Run:
         )
         self.heads: list[HeadData] = prepared.heads
         self.records: tuple[Head, ...] = prepared.records
-        self.samples: dict[Part, list[Batch]] = prepared.samples
+        self.samples: dict[Part, Sequence[Batch]] = prepared.samples
         self.network: MACE = prepared.network
-        self.notes: tuple[str, ...] = prepared.notes
+        self.notes: tuple[str, ...] = (*prepared.notes, *overlaps(self.heads, self.samples))
 
     @property
     def model_file(self) -> Path:

@@ -107,7 +107,7 @@ class Start:
                     "forces": forces[index].numpy(),
                     "stress": next(stress).numpy() if has_stress else None,
                 }
-                labelled.append(replace(structures[len(labelled)], **labels))
+                labelled.append(replace(structures[len(labelled)].load(), **labels))
         return labelled
 
     @torch.no_grad()
@@ -144,5 +144,6 @@ class Start:
 
 def _with_stress(structure: LabelledStructure) -> LabelledStructure:
     """The structure with some stress if it is periodic in three directions, else with none."""
-    stress = np.zeros((3, 3)) if structure.atoms.pbc.all() else None
-    return replace(structure, stress=stress)
+    loaded = structure.load()
+    stress = np.zeros((3, 3)) if loaded.atoms.pbc.all() else None
+    return replace(loaded, stress=stress)

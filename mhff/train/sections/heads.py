@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 from ase.data import atomic_numbers
 from pydantic import Field, field_validator
 
@@ -29,14 +28,11 @@ class FilterSettings(Section):
 
     def accepts(self, structure: LabelledStructure) -> bool:
         """Whether a structure is used."""
-        forces = structure.forces
-        symbols = structure.atoms.get_chemical_symbols()
+        largest_force = structure.largest_force or 0.0
         refused = (
-            self.elements is not None and not set(symbols) <= set(self.elements),
-            self.max_atoms is not None and len(symbols) > self.max_atoms,
-            self.max_force is not None
-            and forces is not None
-            and np.linalg.norm(forces, axis=1).max() > self.max_force,
+            self.elements is not None and not structure.elements <= set(self.elements),
+            self.max_atoms is not None and structure.n_atoms > self.max_atoms,
+            self.max_force is not None and largest_force > self.max_force,
         )
         return structure.is_isolated_atom or not any(refused)
 

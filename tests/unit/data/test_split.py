@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from labelled import labelled_frame
 from structures import rattled_bulk, triclinic
 
+from mhff.data.identity import fraction
 from mhff.data.reading import LabelledStructure, read_structures
-from mhff.data.split import PARTS, fraction, part_of, split
+from mhff.data.split import PARTS, part_of, split
 
 MANY = 2000
 H_ATOM, BULK = 0.062259, 0.895914

@@ -12,56 +12,22 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import yaml
 from ase import Atoms
-from ase.io import read, write
-from labelled import E0S, write_data
+from ase.io import read
+from labelled import E0S
 from rich.console import Console
+from tiny_run import N_CELLS, configure, edit, history, quiet
 from tolerances import FINITE_DIFFERENCES, assert_close
 
 from mhff.calculator import MHFFCalculator
 from mhff.errors import MHFFError
 from mhff.modelfile import load
 from mhff.train.run import Run
-from mhff.train.settings import Settings, read_settings
+from mhff.train.settings import read_settings
 from mhff.train.trainer import Observer, Trainer
 
-MODEL = {
-    "distance_transform": "none",
-    "n_channels": 8,
-    "n_edge_channels": 4,
-    "l_max": 2,
-    "r_max": 3.0,
-    "n_radial": 6,
-    "radial_mlp": [16],
-    "readout_width": 4,
-}
-N_CELLS = 24
 STEP = 1e-4
 """Strain of the finite differences."""
-
-
-def quiet() -> Console:
-    return Console(file=io.StringIO())
-
-
-def configure(folder: Path, **changes: dict[str, Any]) -> Settings:
-    """Settings of a tiny run with two heads on data in `folder`."""
-    for seed, head in enumerate(E0S):
-        if not (folder / f"{head}.extxyz").exists():
-            write_data(folder, head, N_CELLS, seed)
-    content: dict[str, Any] = {
-        "name": "tiny",
-        "model": MODEL,
-        "heads": {head: {"files": [f"{head}.extxyz"]} for head in E0S},
-        "data": {"valid": 0.2, "test": 0.2},
-        "optimiser": {"learning_rate": 0.02, "ema_decay": 0.9},
-        "run": {"out": "run", "epochs": 3, "batch_size": 4, "dtype": "float64", "seed": 3},
-    }
-    for section, values in changes.items():
-        content[section] = content.get(section, {}) | values
-    (folder / "config.yaml").write_text(yaml.safe_dump(content))
-    return read_settings(folder / "config.yaml")
 
 
 class StopAfter(Observer):
@@ -89,10 +55,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
     run.train(quiet())
     run.report()
     return run
-
-
-def history(run: Run) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (run.folder / "epochs.jsonl").read_text().splitlines()]
 
 
 def test_the_kind_of_E0s_is_stored_with_each_head(tmp_path: Path) -> None:  # noqa: N802
@@ -246,11 +208,6 @@ def test_a_run_without_validation_keeps_the_latest(tmp_path: Path) -> None:
         "training must not touch the global random state"
     )
     assert np.array_equal(np.random.get_state()[1], numpy_before)
-
-
-def edit(folder: Path, head: str, change: Any) -> None:
-    frames = read(folder / f"{head}.extxyz", ":")
-    write(folder / f"{head}.extxyz", change(frames), format="extxyz")
 
 
 def without_forces(frame: Atoms, name: str | None = None) -> Atoms:
