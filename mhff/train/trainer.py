@@ -253,8 +253,8 @@ def _check_without_validation(settings: Settings) -> None:
     needed = [setting for setting, is_set in asked.items() if is_set]
     if needed:
         raise MHFFError(
-            f"{' and '.join(needed)} follow the validation loss, but there are no structures to "
-            "validate with; set data.valid to a fraction, or remove the setting"
+            f"expected structures to validate with, for {' and '.join(needed)}, got none; set "
+            "data.valid to a fraction, or remove the setting"
         )
 
 

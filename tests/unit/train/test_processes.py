@@ -12,31 +12,14 @@ from typing import Any
 
 import pytest
 import torch
-import yaml
 from command_line import MHFF
-from labelled import E0S, write_data
+from tiny_runs import configure
 
 from mhff.errors import MHFFError
 from mhff.modelfile import load
 from mhff.train import processes
 from mhff.train.processes import connect
 
-SETTINGS: dict[str, Any] = {
-    "name": "tiny",
-    "model": {
-        "interaction": "residual",
-        "apply_cutoff": True,
-        "n_channels": 4,
-        "n_edge_channels": 4,
-        "l_max": 1,
-        "correlation": 2,
-        "r_max": 3.0,
-        "radial_mlp": [4],
-    },
-    "heads": {head: {"files": [f"{head}.extxyz"]} for head in E0S},
-    "data": {"valid": 0.3},
-    "run": {"epochs": 3, "batch_size": 5, "dtype": "float64", "kernels": False},
-}
 SAME_CURVE = 1e-6
 """Relative difference of losses between one and two processes, in float64: a promise."""
 MAX_SECONDS = 300
@@ -57,17 +40,6 @@ def fails(self, parts):
 trainer.Trainer.take_step = fails
 main()
 """
-
-
-def configure(folder: Path, out: str, **run: Any) -> Path:
-    """A configuration whose last batch has fewer structures than there are processes."""
-    for seed, head in enumerate(E0S):
-        if not (folder / f"{head}.extxyz").exists():
-            write_data(folder, head, 14, seed)
-    content = {**SETTINGS, "run": {**SETTINGS["run"], **run, "out": out}}
-    path = folder / f"{out}.yaml"
-    path.write_text(yaml.safe_dump(content))
-    return path
 
 
 def environment(**changes: object) -> dict[str, str]:
@@ -145,7 +117,7 @@ def assert_same_runs(one: Path, two: Path) -> None:
 @pytest.mark.slow
 def test_two_processes_of_torchrun_train_as_one_does(tmp_path: Path) -> None:
     one, two = finish(
-        start([MHFF, "train", configure(tmp_path, "one", accumulate=2)]),
+        start([MHFF, "train", configure(tmp_path, "one", run={"accumulate": 2})]),
         by_torchrun(configure(tmp_path, "two")),
     )
     assert (one[0], two[0]) == (0, 0), one[2] + two[2]
@@ -159,7 +131,7 @@ def test_two_processes_of_torchrun_train_as_one_does(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_error_of_one_ends_both_and_one_process_continues(tmp_path: Path) -> None:
-    config = configure(tmp_path, "out", checkpoint_minutes=0)
+    config = configure(tmp_path, "out", run={"checkpoint_minutes": 0})
     port = free_port()
     command = [sys.executable, "-c", FAILS_IN_SECOND, "train", config]
     first, second = finish(*(by_srun(command, rank, port) for rank in (0, 1)))
@@ -181,7 +153,7 @@ def test_a_single_process_loads_neither_mpi_nor_lightning(tmp_path: Path) -> Non
         "try: main()\n"
         "finally: print(sorted(set(sys.modules) & {'mpi4py', 'lightning'}))\n"
     )
-    config = configure(tmp_path, "out", epochs=1)
+    config = configure(tmp_path, run={"epochs": 1})
     command = [sys.executable, "-c", code, "train", config]
     (done,) = finish(start(command, SLURM_NTASKS=4, SLURM_PROCID=0, SLURM_JOB_ID=1))
     assert done[0] == 0, done[2]
