@@ -162,7 +162,8 @@ class PairNetwork(nn.Module):
         `radial [E, n_radial]`; `source`, `target` `[n_elements, n_element]`; `sender`, `receiver`
         `[E]`: their species.
         """
-        of_radial, of_source, of_target = self.weights[0].split(self.split, dim=1)
+        first, *others = self.weights
+        of_radial, of_source, of_target = first.split(self.split, dim=1)
         of_sender = source @ of_source.T
         of_receiver = target @ of_target.T + self.biases[0]
         x = (
@@ -170,7 +171,7 @@ class PairNetwork(nn.Module):
             + of_sender.index_select(0, sender)
             + of_receiver.index_select(0, receiver)
         )
-        for norm, weight, bias in zip(self.norms, self.weights[1:], self.biases[1:], strict=True):
+        for norm, weight, bias in zip(self.norms, others, self.biases[1:], strict=True):
             x = functional.linear(functional.silu(norm(x)), weight, bias)
         return x
 

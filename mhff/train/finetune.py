@@ -11,8 +11,10 @@ from mhff.data.reference import reestimated, reference_energies
 from mhff.data.statistics import elements_of
 from mhff.errors import MHFFError, listing
 from mhff.heads import E0sKind, Head
+from mhff.train.frozen import freeze
 from mhff.train.headdata import HeadData, Statistics
 from mhff.train.inheritance import inherited_heads
+from mhff.train.lora import add_low_rank_changes
 from mhff.train.prepare import (
     Preparation,
     Structures,
@@ -40,6 +42,9 @@ def prepare_fine_tuning(settings: Settings, start: Start) -> Preparation:
     for head in heads:
         if head.name not in start.heads.names:
             set_statistics(network, head)
+    freeze(network, settings.freeze)
+    if settings.lora is not None:
+        add_low_rank_changes(network, settings.lora, settings.run.seed)
     samples = samples_of(heads, network.config, settings, start.dtype)
     records = tuple(_record(name, heads, settings, start) for name in sources)
     return Preparation(heads, records, samples, network, at_risk(sources, heads))

@@ -15,6 +15,7 @@ from mhff.data.statistics import elements_of
 from mhff.data.streaming import inspect
 from mhff.errors import listing
 from mhff.model.mace import MACE
+from mhff.train.frozen import describe_trained
 from mhff.train.headdata import HeadData
 from mhff.train.processes import Processes, single_device
 from mhff.train.run import Run
@@ -51,16 +52,12 @@ def _statistics(head: HeadData) -> str:
 
 
 def _model(network: MACE) -> list[str]:
-    """Elements and numbers of weights."""
+    """Elements, and numbers of weights."""
     config = network.config
-    weights = [each for each in network.parameters() if each.requires_grad]
-    trained = sum(each.numel() for each in weights)
-    frozen = sum(each.numel() for each in network.parameters()) - trained
     return [
         f"model: elements {listing(config.elements)}; r_max {config.r_max:g} A; "
         f"{config.avg_num_neighbors:.1f} neighbours per atom",
-        f"trained: {trained:,} weights of all layers; frozen: {frozen:,} weights, and the E0s, "
-        "scale and shift of each head",
+        *describe_trained(network),
     ]
 
 

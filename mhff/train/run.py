@@ -19,10 +19,11 @@ from mhff.files import check_output, kernel_folder, remove_unfinished
 from mhff.heads import Head, Heads
 from mhff.model.acceleration import use_kernels
 from mhff.model.mace import MACE
-from mhff.modelfile import Model
+from mhff.modelfile import Model, assemble
 from mhff.train.finetune import prepare_fine_tuning
 from mhff.train.fingerprint import Fingerprint, differences, fingerprint
 from mhff.train.headdata import HeadData, with_files
+from mhff.train.lora import merged_weights
 from mhff.train.overlap import overlaps
 from mhff.train.prepare import prepare_from_scratch
 from mhff.train.processes import Processes, connect
@@ -174,8 +175,11 @@ class Run:
         ]
 
     def model(self) -> Model:
-        """The network as it is, as a model."""
-        return Model(self.network, Heads(self.records), self.provenance())
+        """The network as it is, as a model; low-rank changes are merged into its weights."""
+        network = self.network
+        weights = merged_weights(network)
+        heads = Heads(self.records)
+        return assemble(network.config, network.constants, weights, heads, self.provenance())
 
     def provenance(self) -> dict[str, Any]:
         """Record of the model's origin."""

@@ -26,6 +26,7 @@ from mhff.train.loss import loss
 from mhff.train.processes import Processes
 from mhff.train.run import Run
 from mhff.train.settings import Settings, read_settings
+from mhff.train.trainer import Observer, Trainer
 
 OLD = ("loose", "other")
 SMALL: dict[str, Any] = {
@@ -225,6 +226,92 @@ def test_an_interrupted_run_continues_and_refuses_another_start(tmp_path: Path) 
     with pytest.raises(MHFFError, match=r"holds another run \(.*start_from was [0-9a-f]{64}, now"):
         Run(first).train(Console(file=io.StringIO()))
     assert run.model().provenance["settings"]["start_from"] == run.start.checksum
+
+
+class Interrupted(Run):
+    """A run that is stopped in the middle of its second epoch."""
+
+    def _observers(self, console: Console) -> list[Observer]:
+        return [*super()._observers(console), PowerCut()]
+
+
+class PowerCut(Observer):
+    """An interruption in the second epoch."""
+
+    def stepped(self, trainer: Trainer) -> None:
+        if trainer.epoch == 1:
+            raise InterruptedError("power cut")
+
+
+LORA = {"lora": {"rank": 2}, "freeze": ["interactions.0"], "replay": REPLAY}
+
+
+def test_a_run_with_lora_continues_to_the_same_weights(tmp_path: Path) -> None:
+    unbroken, _ = train(configure(tmp_path, **LORA))
+    settings = configure(tmp_path, **LORA, run={"out": "broken"})
+    with pytest.raises(InterruptedError):
+        Interrupted(settings).train(Console(file=io.StringIO()))
+    resumed, said = train(settings)
+    assert "which has 1 of 2 epochs" in said
+    actual = load(resumed.model_file).network.state_dict()
+    for name, value in load(unbroken.model_file).network.state_dict().items():
+        assert torch.equal(actual[name], value), name
+
+
+def test_what_lora_and_freeze_change(tmp_path: Path) -> None:
+    """The model has merged weights, and those of frozen parts are the start model's."""
+    run, _ = train(configure(tmp_path, **LORA))
+    start = load(tmp_path / "start.mhff").network.state_dict()
+    tuned = load(run.model_file).network.state_dict()
+    same = {name for name, value in start.items() if torch.equal(value, tuned[name])}
+    assert "layers.1.interaction.linear_up.weights.0" not in same
+    assert "layers.0.product.linear.weights.0" not in same
+    assert {name for name in start if name.startswith("layers.0.interaction.")} <= same
+    assert {"node_embedding.weight", "layers.1.product.weights"} <= same
+    assert start.keys() == tuned.keys()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("changes", [{}, LORA, {"freeze": ["products", "interactions.1"]}])
+def test_kernels_give_the_same_gradients(tmp_path: Path, changes: dict[str, Any]) -> None:
+    gradients = []
+    start = {"n_channels": 8, "n_edge_channels": 8}
+    for kernels in (False, True):
+        run = Run(configure(tmp_path, start, **changes, run={"kernels": kernels}))
+        said = run.use_kernels()
+        if kernels and "plain torch" in said:
+            pytest.skip(said)
+        trainer = run.trainer(Processes(torch.device("cpu")))
+        trainer.gradients(run.samples["train"][:2])
+        gradients.append([each.grad for each in trainer.updater.parameters])
+    for plain, fast in zip(*gradients, strict=True):
+        assert_close(fast, plain, ROUNDING)
+
+
+def test_a_foundation_model_with_six_heads_learns_a_seventh(tmp_path: Path) -> None:
+    """As an imported mace-mh-1: its architecture, small, with elements that the data lack."""
+    heads = (
+        "matpes_r2scan",
+        "mp_pbe_refit_add",
+        "spice_wB97M",
+        "oc20_usemppbe",
+        "omol",
+        "omat_pbe",
+    )
+    start = {"heads": heads, "elements": ("H", "He", "C", "O", "Fe")}
+    new = {"files": ["tight.extxyz"], "start_from": "omat_pbe", "e0s": "reestimated"}
+    replay = {"omol": {"files": ["loose.extxyz"], "labels": "model", "keys": {"head": None}}}
+    settings = configure(tmp_path, start, heads={"tight": new}, replay=replay)
+    run, said = train(settings)
+    model = load(run.model_file)
+    assert model.heads.names == (*heads, "tight")
+    old = load(tmp_path / "start.mhff")
+    energies = model.network.reference_energies.E0s
+    assert torch.equal(energies[:6], old.network.reference_energies.E0s)
+    absent = [1, 2, 4]
+    assert torch.equal(energies[6, absent], energies[5, absent])
+    assert "head omol: " in said
+    assert "with labels of the start model" in said
 
 
 MISTAKES: list[tuple[dict[str, Any], str]] = [
