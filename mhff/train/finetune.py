@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from mhff.data.reading import LabelledStructure
 from mhff.data.reference import reestimated, reference_energies
 from mhff.data.statistics import elements_of
 from mhff.errors import MHFFError, listing
@@ -79,7 +80,7 @@ class Beginning:
             return inherited._replace(reference=reestimated(before, labelled, errors))
         reference = reference_energies(self.settings.e0s, structures, train)
         changes = {element: reference.energies[element] - before[element] for element in before}
-        offsets = errors - [_mean(changes, item.atoms.get_chemical_symbols()) for item in labelled]
+        offsets = errors - [_mean(changes, item) for item in labelled]
         shift = inherited.shift + (float(offsets.mean()) if labelled else 0.0)
         return Statistics(reference, inherited.scale, shift)
 
@@ -92,8 +93,9 @@ class Beginning:
         return (labels - predicted) / [item.n_atoms for item in labelled]
 
 
-def _mean(values: dict[str, float], symbols: Sequence[str]) -> float:
-    return float(np.mean([values[symbol] for symbol in symbols]))
+def _mean(values: Mapping[str, float], structure: LabelledStructure) -> float:
+    """Mean over the atoms of a structure."""
+    return sum(values[e] * count for e, count in structure.composition) / structure.n_atoms
 
 
 def _record(name: str, heads: Sequence[HeadData], settings: Settings, start: Start) -> Head:

@@ -94,7 +94,10 @@ class Start:
     def labelled(
         self, structures: Sequence[LabelledStructure], head: str
     ) -> list[LabelledStructure]:
-        """The structures with the model's energies and forces, and stresses of periodic ones."""
+        """The structures with the model's energies and forces, and stresses of periodic ones.
+
+        They are in memory, also those that were in their files.
+        """
         evaluate = partial(energies_and_edge_gradients, self.network)
         labelled: list[LabelledStructure] = []
         for batch in self._batches(structures, self.heads.index(head)):
@@ -136,7 +139,7 @@ class Start:
         """Batches whose stress counts as labelled where there is one: in periodic structures."""
         for start in range(0, len(structures), self.batch_size):
             samples = [
-                sample(_with_stress(structure), self.network.config, column)
+                sample(_with_stress(structure.load()), self.network.config, column)
                 for structure in structures[start : start + self.batch_size]
             ]
             yield join(samples).to(self.device, self.dtype)
