@@ -52,7 +52,9 @@ def configure(folder: Path, **changes: dict[str, Any]) -> Settings:
 
 
 def history(run: Run) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (run.folder / "epochs.jsonl").read_text().splitlines()]
+    """The records of the epochs, without their times."""
+    lines = (run.folder / "epochs.jsonl").read_text().splitlines()
+    return [json.loads(line) | {"seconds": None} for line in lines]
 
 
 def edit(folder: Path, head: str, change: Any) -> None:

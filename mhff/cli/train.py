@@ -53,10 +53,13 @@ def train(
     run.train(console, restart)
     if not is_main:
         return
-    for part, rows in run.report().items():
+    report = run.report()
+    for part, rows in report.by_head.items():
         error_table(rows, ["head"]).brief().show(console, f"errors, {part}")
+    if report.before:
+        report.forgetting().brief().show(console, "heads of the start model, before and after")
     console.print(
-        f"wrote {run.model_file}, errors.md and errors.json beside it",
+        f"wrote {run.model_file}, report.html, report.json and report.csv beside it",
         soft_wrap=True,
         highlight=False,
         markup=False,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from mhff.capabilities import Capabilities
 from mhff.data.batch import Batch, sample
@@ -18,9 +18,14 @@ BATCH_SIZE = 8
 
 def evaluate_samples(evaluator: Evaluator, samples: Sequence[Batch]) -> list[Comparison]:
     """Comparisons, in order, of samples made for the evaluator's elements, cutoff and heads."""
+    return evaluate_batches(evaluator, in_batches(samples, BATCH_SIZE))
+
+
+def evaluate_batches(evaluator: Evaluator, batches: Iterable[Batch]) -> list[Comparison]:
+    """Comparisons, in order, of the structures of batches made for the evaluator."""
     can = evaluator.capabilities
     comparisons: list[Comparison] = []
-    for batch in in_batches(samples, BATCH_SIZE):
+    for batch in batches:
         moved = batch.to(can.device, can.dtype)
         prediction = predict(evaluator.evaluate, moved, len(can.heads))
         comparisons += compare(prediction, batch, can.heads.names)

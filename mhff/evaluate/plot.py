@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -148,29 +148,27 @@ def _energies(groups: Sequence[Sequence[Comparison]]) -> list[np.ndarray]:
 def _forces(groups: Sequence[Sequence[Comparison]]) -> list[np.ndarray]:
     """Force components, eV/A: labels and predictions."""
     return [
-        np.hstack(
-            [np.empty((2, 0)), *(np.reshape(item.forces, (2, -1)) for item in group if item.forces)]
-        )
+        _joined(np.reshape(item.forces, (2, -1)) for item in group if item.forces is not None)
         for group in groups
     ]
 
 
 def _stresses(groups: Sequence[Sequence[Comparison]]) -> list[np.ndarray]:
     """Six stress components per structure, meV/A^3: labels and predictions."""
-    upper = np.triu_indices(3)
+    rows, columns = np.triu_indices(3)
     return [
-        np.hstack(
-            [
-                np.empty((2, 0)),
-                *(
-                    1e3 * np.array([stress[upper] for stress in item.stress])
-                    for item in group
-                    if item.stress
-                ),
-            ]
+        _joined(
+            1e3 * np.array(item.stress)[:, rows, columns]
+            for item in group
+            if item.stress is not None
         )
         for group in groups
     ]
+
+
+def _joined(pairs: Iterable[np.ndarray]) -> np.ndarray:
+    """Labels and predictions side by side, `[2, n]`."""
+    return np.hstack([np.empty((2, 0)), *pairs])
 
 
 VALUES: dict[str, Callable[[Sequence[Sequence[Comparison]]], list[np.ndarray]]] = {

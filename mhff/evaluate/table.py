@@ -32,6 +32,8 @@ class Column:
     digits: int | None = None
     """Decimals of numbers for people; None for text and whole numbers."""
     is_text: bool = False
+    signed: bool = False
+    """Whether positive numbers have a sign."""
     usual: str | None = None
     """Name of another column that has the same values unless there is something to say."""
 
@@ -39,7 +41,10 @@ class Column:
         """A value for people."""
         if value is None:
             return "-"
-        return str(value) if self.digits is None else f"{value:.{self.digits}f}"
+        if self.digits is None or isinstance(value, str):
+            return str(value)
+        rounded = round(value, self.digits) + 0.0  # never -0
+        return f"{rounded:{'+' if self.signed and rounded else ''}.{self.digits}f}"
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,12 @@ def read_checkpoint(path: Path) -> Checkpoint:
         ) from error
 
 
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """The records of all epochs; none without a log."""
+    lines = path.read_text().splitlines() if path.is_file() else []
+    return [json.loads(line) for line in lines]
+
+
 class Recorder(Observer):
     """Writes the log, the checkpoint, and the model if its validation loss is the lowest so far.
 
@@ -76,10 +82,17 @@ class Recorder(Observer):
         self.save_model = save_model
         self.written = monotonic()
         """When the last checkpoint was written, s."""
+        self.epoch_began = monotonic()
+        """When the present epoch began, or went on after an interruption, s."""
+        self.seconds: list[float | None] = []
+        """Time of each epoch; it stays out of the checkpoint, which two equal runs share."""
 
     def started(self, trainer: Trainer) -> None:
-        """Count the minutes from now on."""
+        """Count the minutes from now on; take over the times of the epochs that are done."""
+        logged = {line["epoch"]: line["seconds"] for line in read_log(self.folder / LOG)}
+        self.seconds = [logged.get(epoch + 1) for epoch in range(trainer.epoch)]
         self.written = monotonic()
+        self.epoch_began = monotonic()
 
     def stepped(self, trainer: Trainer) -> None:
         """Write a checkpoint if the last one is old."""
@@ -92,7 +105,12 @@ class Recorder(Observer):
         if trainer.is_best:
             with trainer.updater.averaged():
                 self.save_model()
-        log = "".join(f"{json.dumps(line)}\n" for line in trainer.history)
+        self.seconds.append(monotonic() - self.epoch_began)
+        self.epoch_began = monotonic()
+        log = "".join(
+            f"{json.dumps(line | {'seconds': seconds})}\n"
+            for line, seconds in zip(trainer.history, self.seconds, strict=True)
+        )
         write_atomically(self.folder / LOG, log.encode())
         self._save_checkpoint(trainer)
 

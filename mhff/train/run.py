@@ -28,8 +28,9 @@ from mhff.train.overlap import overlaps
 from mhff.train.prepare import prepare_from_scratch
 from mhff.train.processes import Processes, connect
 from mhff.train.progress import ProgressReport
-from mhff.train.recorder import CHECKPOINT, LOG, Recorder, read_checkpoint
-from mhff.train.report.files import REPORT_FILES, ErrorsByPart, write_report
+from mhff.train.recorder import CHECKPOINT, LOG, Recorder, read_checkpoint, read_log
+from mhff.train.report.content import Finished, Report
+from mhff.train.report.writing import REPORT_FILES, write_report
 from mhff.train.sampling import Sampling
 from mhff.train.settings import Settings
 from mhff.train.start import Start
@@ -192,6 +193,13 @@ class Run:
     def _save_best(self) -> None:
         self.model().save(self.model_file)
 
-    def report(self) -> ErrorsByPart:
-        """Errors of the best model; written as `mhff.train.report` says."""
-        return write_report(self.model_file, self.settings, self.samples)
+    def report(self) -> Report:
+        """The report on the best model; also written, as `mhff.train.report` says."""
+        finished = Finished(
+            self.settings,
+            self.samples,
+            history=read_log(self.folder / LOG),
+            notes=self.summary(),
+            start=None if self.start is None else self.start.model,
+        )
+        return write_report(finished, self.model_file)

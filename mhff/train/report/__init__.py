@@ -1,1 +1,1 @@
-"""The report of a run: the errors of its best model, written to files and into the model."""
+"""The report of a run: the errors of its best model, its curves, its card; as HTML, JSON, CSV."""

@@ -49,7 +49,7 @@ def test_a_run_and_the_same_command_again(mhff: Here, config: Path) -> None:
     assert "errors, train" in said
     assert "epoch 3" not in said
     model = config.parent / "run/tiny.mhff"
-    assert said.endswith(f"wrote {model}, errors.md and errors.json beside it\n")
+    assert said.endswith(f"wrote {model}, report.html, report.json and report.csv beside it\n")
     assert load(model).heads.names == ("loose",)
     assert "is finished; --restart starts it anew" in output_of(mhff("train", config))
     assert "is finished" not in output_of(mhff("train", config, "--restart"))

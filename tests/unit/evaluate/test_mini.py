@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mhff.data.reading import read_structures
 from mhff.data.split import split
-from mhff.evaluate.errors import Comparison, errors
+from mhff.evaluate.errors import Comparison, by_head_and_type, errors
 from mhff.evaluate.evaluation import evaluate_structures
 from mhff.evaluator import EagerEvaluator
 from mhff.modelfile import load, model_path
@@ -25,6 +26,7 @@ MAX_FORCE_ERROR = 85.0
 """meV/A, on held-out molecules."""
 SINGLE_PRECISION_ERRORS = 1e-4
 """The table comes from a float32 evaluation, in batches of other structures (relative)."""
+TABLE = (ROOT / "examples/mini/README.md").read_text()
 HEADS = ("materials", "surfaces", "molecules")
 
 
@@ -38,23 +40,31 @@ def held_out(head: str) -> list[Comparison]:
 
 @pytest.mark.parametrize("head", HEADS)
 def test_the_committed_error_table(head: str) -> None:
-    found = errors(held_out(head)).as_dict()
-    committed = json.loads((ROOT / "examples/mini/errors.json").read_text())["test"][head]
-    assert found.keys() >= committed.keys()
-    for key, value in committed.items():
-        assert found[key] == (
-            None if value is None else pytest.approx(value, rel=SINGLE_PRECISION_ERRORS)
-        ), key
-    row = next(
-        line
-        for line in (ROOT / "examples/mini/errors.md").read_text().split("## test")[1].splitlines()
-        if head in line
-    )
-    assert (
-        f"| {committed['structures']} | {committed['atoms']} | "
-        f"{committed['energy_mae_meV_per_atom']:.1f} " in row
-    )
+    found = by_head_and_type(held_out(head))[head]
+    committed = json.loads((ROOT / "examples/mini/report.json").read_text())["errors"]["test"][head]
+    assert_same_errors(found.pop("config_types"), committed.pop("config_types"))
+    assert_same_errors({head: found}, {head: committed})
     assert load("mini").provenance["errors"]["test"][head] == committed
+    row = next(line for line in TABLE.splitlines() if line.startswith(f"| {head} |"))
+    assert [cell.strip() for cell in row.strip("|").split("|")] == [
+        head,
+        str(committed["structures"]),
+        f"{committed['energy_mae_meV_per_atom']:.1f}",
+        f"{committed['energy_rmse_meV_per_atom']:.1f}",
+        f"{committed['force_mae_meV_per_A']:.1f}",
+        f"{committed['force_rmse_meV_per_A']:.1f}",
+    ]
+
+
+def assert_same_errors(
+    found: dict[str, dict[str, Any]], committed: dict[str, dict[str, Any]]
+) -> None:
+    assert found.keys() == committed.keys()
+    for group, values in committed.items():
+        assert found[group].keys() == values.keys()
+        for key, value in values.items():
+            expected = value and pytest.approx(value, rel=SINGLE_PRECISION_ERRORS)
+            assert found[group][key] == expected, (group, key)
 
 
 def test_the_bar_for_molecules() -> None:

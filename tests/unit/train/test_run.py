@@ -158,7 +158,7 @@ def test_the_best_model_has_the_averaged_weights(finished: Run) -> None:
 
 
 def test_the_table_counts_what_is_behind_it(finished: Run) -> None:
-    content = json.loads((finished.folder / "errors.json").read_text())
+    content = json.loads((finished.folder / "report.json").read_text())["errors"]
     total = sum(content[part]["loose"]["structures"] for part in content)
     assert total == N_CELLS
     row = content["train"]["loose"]
@@ -167,11 +167,11 @@ def test_the_table_counts_what_is_behind_it(finished: Run) -> None:
         12 * row["structures"],
         row["structures"],
     )
-    text = (finished.folder / "errors.md").read_text()
-    assert (
-        f"| loose | {row['structures']} | {row['atoms']} | {row['energy_mae_meV_per_atom']:.1f} |"
-        in text
-    )
+    page = (finished.folder / "report.html").read_text()
+    found = re.search(r">loose</td><td[^>]*>train</td><td>(\d+)</td><td>(\d+)</td>", page)
+    assert found
+    assert [int(each) for each in found.groups()] == [row["structures"], row["atoms"]]
+    assert json.loads((finished.folder / "epochs.jsonl").read_text().splitlines()[0])["seconds"] > 0
 
 
 def strained(atoms: Atoms, i: int, j: int, strain: float) -> Atoms:
@@ -203,7 +203,7 @@ def test_a_run_without_validation_keeps_the_latest(tmp_path: Path) -> None:
     run.train(quiet())
     assert history(run)[0]["valid_loss"] is None
     assert "no structures to validate with: the latest model is kept" in run.summary()[-1]
-    assert set(run.report()) == {"train", "test"}
+    assert set(run.report().by_head) == {"train", "test"}
     assert torch.equal(torch.get_rng_state(), before), (
         "training must not touch the global random state"
     )

@@ -36,7 +36,9 @@ def trained(config: Path) -> Run:
 
 
 def history(run: Run) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (run.folder / "epochs.jsonl").read_text().splitlines()]
+    """The records of the epochs, without their times."""
+    lines = (run.folder / "epochs.jsonl").read_text().splitlines()
+    return [json.loads(line) | {"seconds": None} for line in lines]
 
 
 def checkpoint(run: Run) -> dict[str, Any]:
