@@ -77,16 +77,24 @@ class Geometry:
         """Vectors from atoms' images in the cell to the atoms, `[n, 3]`, A."""
         return self.images @ self.lattice
 
+    def is_like(self, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -> bool:
+        """Whether another geometry has as many atoms, in the same cell."""
+        return (
+            len(positions) == len(self.positions)
+            and cell.tobytes() == self._cell_bytes
+            and pbc.tobytes() == self._pbc_bytes
+        )
+
     def motion_to(self, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -> Motion | None:
         """The way to another geometry.
 
         None for another number of atoms, other periodic directions, or quite another cell; where
         directions are open, any other cell, because nothing says how it was deformed.
         """
+        if self.is_like(positions, cell, pbc):
+            return self._motion(positions - self.positions, 1.0, self.lattice)
         if len(positions) != len(self.positions) or pbc.tobytes() != self._pbc_bytes:
             return None
-        if cell.tobytes() == self._cell_bytes:
-            return self._motion(positions - self.positions, 1.0, self.lattice)
         if not (pbc.all() and np.isfinite(cell).all() and np.linalg.det(cell)):
             return None
         basis = np.rint(cell @ self.inverse)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from numbers import Real
 
 import numpy as np
@@ -13,12 +14,14 @@ import torch
 from mhff.errors import MHFFError
 from mhff.motion import Geometry
 from mhff.neighbours import MIN_DISTANCE, check_distances, neighbour_pairs
-from mhff.ops.lists import NearPairs, near_pairs
+from mhff.ops.lists import REFERENCE, ListOperators
 
 MAX_TRAJECTORIES = 16
 """Number of trajectories whose lists are kept while their steps alternate."""
 KEPT_SEARCHES = 2
 """Number of searches that a list keeps: after a step that is taken back, the earlier one holds."""
+INNER_SKIN = 0.25
+"""Part of the skin with which pairs are picked from those of a search, to serve several steps."""
 
 Edges = tuple[torch.Tensor, torch.Tensor]
 
@@ -28,7 +31,8 @@ class VerletList:
 
     The list holds every edge until an atom has moved by about half the skin since the search;
     `mhff.motion` has the criterion, which allows for a cell that deforms. The first search has no
-    skin, because single structures do not benefit from one.
+    skin, because single structures do not benefit from one. From the pairs of a search those with
+    a quarter of the skin are picked, which serve until atoms have moved by an eighth of it.
 
     Threads may share a list: each call works on one search from beginning to end.
     """
@@ -38,19 +42,19 @@ class VerletList:
         r_max: float,
         skin: float,
         device: torch.device | str = "cpu",
-        near: NearPairs = near_pairs,
+        operators: ListOperators = REFERENCE,
     ) -> None:
-        """`near` picks the edges among the pairs: `mhff.ops.lists.near_pairs` or a kernel."""
+        """`operators` in plain torch, or kernels for tensors on the CPU."""
         self.r_max = r_max
         self.skin = skin
         self.device = device
-        self.near = near
+        self.operators = operators
         self.n_builds = 0
         self._searches: tuple[_Search, ...] = ()
         """The one that was used last comes first."""
 
     def edges(self, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -> Edges:
-        """`edge_vectors [E, 3]`, float64 unless `near` is a kernel, and `edge_index [2, E]`.
+        """`edge_vectors [E, 3]`, float64 unless kernels make them, and `edge_index [2, E]`.
 
         Edges are sorted by receiver, and both are on the device. `mhff.neighbours.neighbour_list`
         describes the arguments, and what raises MHFFError.
@@ -62,18 +66,20 @@ class VerletList:
         search = _search(Geometry(positions, cell, pbc), self.r_max, skin, self.device)
         self.n_builds += 1
         self._searches = (search, *self._searches[: KEPT_SEARCHES - 1])
-        return self._edges(search, positions, search.geometry.lattice, None)
+        edges = self._edges(search, positions, cell, pbc)
+        assert edges is not None  # a search holds where it was made
+        return edges
 
     def known_edges(self, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -> Edges | None:
         """The same without a search; None if no list holds there."""
         searches = self._searches
         for search in searches:
-            motion = search.geometry.motion_to(positions, cell, pbc)
-            if motion is not None and motion.skin_needed(self.r_max) <= search.skin:
+            edges = self._edges(search, positions, cell, pbc)
+            if edges is not None:
                 if search is not searches[0]:
                     others = [other for other in searches if other is not search]
                     self._searches = (search, *others)
-                return self._edges(search, positions, motion.lattice, motion.crossings)
+                return edges
         return None
 
     def _continues(self, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -> bool:
@@ -84,61 +90,131 @@ class VerletList:
         return motion is not None and abs(motion.stretch - 1) * self.r_max <= self.skin
 
     def _edges(
-        self,
-        search: _Search,
-        positions: np.ndarray,
-        lattice: np.ndarray,
-        crossings: np.ndarray | None,
-    ) -> Edges:
-        """Edges at positions where a search holds; `lattice` and `crossings` as in `Motion`."""
-        geometry = search.geometry
-        offsets = geometry.offsets
-        shifts = search.shifts
-        if lattice is not geometry.lattice:
-            offsets = geometry.images @ lattice
-            shifts = torch.from_numpy(search.images @ lattice).to(self.device)
-        if crossings is not None:
-            offsets = offsets + crossings @ lattice
-        where = torch.from_numpy(positions - offsets).to(self.device)
-        vectors, index, n_too_close = self.near(
-            where, search.pairs, shifts, self.r_max, MIN_DISTANCE
+        self, search: _Search, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray
+    ) -> Edges | None:
+        """Edges from the pairs of a search; None if it does not hold."""
+        where = torch.from_numpy(np.ascontiguousarray(positions)).to(self.device)
+        known = search.selection
+        settled = known is not None and known.geometry.is_like(positions, cell, pbc)
+        if known is not None and settled:
+            edges = self._near(known, where)
+            if edges is not None:
+                return edges
+        selection = self._select(search, where, Geometry(positions, cell, pbc), settled)
+        if selection is None:
+            return None
+        search.selection = selection
+        return self._near(selection, where)
+
+    def _select(
+        self, search: _Search, where: torch.Tensor, geometry: Geometry, settled: bool
+    ) -> _Selection | None:
+        """Pairs for the next steps from this geometry; None if the search does not hold there.
+
+        All of them unless the cell is `settled`: a barostat may take it back at the next step.
+        """
+        motion = search.geometry.motion_to(geometry.positions, geometry.cell, geometry.pbc)
+        if motion is None:
+            return None
+        spare = (search.skin - motion.skin_needed(self.r_max)) / motion.stretch
+        if not spare >= 0:
+            return None
+        images = search.images
+        if motion.crossings is not None:
+            images = images - motion.crossings[search.atoms.cpu()]
+        shifts = torch.from_numpy(images @ motion.lattice).to(self.device)
+        pairs = search.senders, search.begin
+        inner = 0.0
+        if settled:
+            inner = min(spare, INNER_SKIN * search.skin)
+            pairs = self.operators.near_pairs(
+                where, search.atoms, shifts, *pairs, self.r_max + inner
+            )
+        return _Selection(geometry, where.clone(), search.atoms, shifts, *pairs, inner / 2)
+
+    def _near(self, selection: _Selection, where: torch.Tensor) -> Edges | None:
+        """Edges from selected pairs; None if these no longer hold every edge."""
+        vectors, index, checks = self.operators.near_edges(
+            where,
+            selection.before,
+            selection.atoms,
+            selection.shifts,
+            selection.senders,
+            selection.begin,
+            self.r_max,
+            MIN_DISTANCE,
+            selection.limit,
         )
+        holds, n_too_close = checks.tolist()
+        if not holds:
+            return None
         if n_too_close:
-            sender, receiver, image = search.pairs
-            apart = where[receiver] - where[sender] - shifts[image]
-            check_distances(torch.linalg.vector_norm(apart, dim=1), sender, receiver)
+            check_distances(torch.linalg.vector_norm(vectors, dim=1), *index)
         return vectors, index
 
 
 @dataclass(frozen=True)
-class _Search:
-    """The pairs that one search found.
+class _Selection:
+    """Those pairs of a search that matter to the next steps in one cell."""
 
-    They are pairs of the atoms' images in the cell.
-    """
+    geometry: Geometry
+    """The geometry in which they were selected."""
+    before: torch.Tensor
+    """Its positions `[n, 3]`, A."""
+    atoms: torch.Tensor
+    """See `_Search`."""
+    shifts: torch.Tensor
+    """Vectors from the atoms to the points, `[n_points, 3]`, A."""
+    senders: torch.Tensor
+    """See `_Search`."""
+    begin: torch.Tensor
+    """See `_Search`."""
+    limit: float
+    """How far atoms may move, A."""
+
+
+@dataclass
+class _Search:
+    """The pairs that one search found: points near the images of the atoms in the cell."""
 
     geometry: Geometry
     skin: float
-    pairs: torch.Tensor
-    """Sender, receiver and image of the sender, `[3, P]`, int32."""
+    atoms: torch.Tensor
+    """The atom of which each point is an image, `[n_points]`; the images in the cell come first."""
     images: np.ndarray
-    """By how many lattice vectors each image is shifted, `[n_images, n_periodic]`."""
-    shifts: torch.Tensor
-    """The same in the cell of the search, `[n_images, 3]`, A."""
+    """Lattice vectors from the atom to each point, `[n_points, n_periodic]`."""
+    senders: torch.Tensor
+    """The sending point of each pair, `[P]`."""
+    begin: torch.Tensor
+    """Where the pairs of each receiver begin and end, `[n + 1]`."""
+    selection: _Selection | None = None
+    """The latest."""
 
 
 def _search(geometry: Geometry, r_max: float, skin: float, device: torch.device | str) -> _Search:
     """All pairs within `r_max` + `skin`."""
+    n_atoms = len(geometry.positions)
     inside = geometry.positions - geometry.offsets
     sender, receiver, shifts = neighbour_pairs(inside, geometry.cell, geometry.pbc, r_max + skin)
-    pairs = np.zeros((3, len(sender)), dtype=np.int32)
-    pairs[0] = sender
-    pairs[1] = receiver
+    image = np.zeros(len(sender), dtype=np.int64)
     images = np.zeros((1, 0))
     for shift in shifts:
-        pairs[2], images = _numbered(pairs[2], images, shift)
-    vectors = torch.from_numpy(images @ geometry.lattice).to(device)
-    return _Search(geometry, skin, torch.from_numpy(pairs).to(device), images, vectors)
+        image, images = _numbered(image, images, shift)
+    atoms, image_of_point, senders = _points(sender, image, images, n_atoms)
+    indices = atoms.astype(np.int32), senders.astype(np.int32)
+    begin = np.zeros(n_atoms + 1, dtype=np.int64)
+    np.bincount(receiver, minlength=n_atoms).cumsum(out=begin[1:])
+    atoms_of_points, senders_of_pairs, begins = (
+        torch.from_numpy(array).to(device) for array in (*indices, begin)
+    )
+    return _Search(
+        geometry,
+        skin,
+        atoms_of_points,
+        images[image_of_point] - geometry.images[atoms],
+        senders_of_pairs,
+        begins,
+    )
 
 
 def _numbered(
@@ -156,6 +232,26 @@ def _numbered(
     return image * len(along) + (shift - lowest), np.column_stack([known, new])
 
 
+def _points(
+    sender: np.ndarray, image: np.ndarray, images: np.ndarray, n_atoms: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Atom and image of each point `[n_points]`, and the sending point of each pair `[P]`.
+
+    First come the atoms in the cell, then the images of atoms that pairs need.
+    """
+    home = int(np.flatnonzero((images == 0).all(axis=1))[0])
+    needed = np.zeros((len(images), n_atoms), dtype=bool)
+    needed[image, sender] = True
+    needed[home] = False
+    other_images, other_atoms = np.nonzero(needed)
+    numbers = np.empty(needed.shape, dtype=np.int64)
+    numbers[home] = np.arange(n_atoms)
+    numbers[needed] = n_atoms + np.arange(len(other_atoms))
+    atoms = np.concatenate([np.arange(n_atoms), other_atoms])
+    image_of_point = np.concatenate([np.full(n_atoms, home), other_images])
+    return atoms, image_of_point, numbers[image, sender]
+
+
 class VerletLists:
     """Edges along several trajectories of the same atoms, if steps do not say which one is theirs.
 
@@ -169,13 +265,12 @@ class VerletLists:
         r_max: float,
         skin: float,
         device: torch.device | str = "cpu",
-        near: NearPairs = near_pairs,
+        operators: ListOperators = REFERENCE,
     ) -> None:
         """See `VerletList`."""
         self.r_max = r_max
         self.skin = skin
-        self.device = device
-        self.near = near
+        self._new_list = partial(VerletList, r_max, skin, device, operators)
         self._trajectories: list[_Trajectory] = []
         """The one with the latest step comes first."""
         self._lock = threading.Lock()
@@ -191,7 +286,7 @@ class VerletLists:
         else:
             trajectory = self._continued(trajectories, positions, cell, pbc)
             edges = trajectory.neighbours.edges(positions, cell, pbc)
-        trajectory.latest = Geometry(positions, cell, pbc)
+        trajectory.latest = (positions.copy(), cell, pbc)
         with self._lock:
             others = [other for other in self._trajectories if other is not trajectory]
             self._trajectories = [trajectory, *others][: MAX_TRAJECTORIES if self.skin else 1]
@@ -208,22 +303,19 @@ class VerletLists:
         nearest = self.skin
         found = None
         for trajectory in trajectories:
-            motion = trajectory.latest.motion_to(positions, cell, pbc)
+            motion = Geometry(*trajectory.latest).motion_to(positions, cell, pbc)
             if motion is not None and motion.skin_needed(self.r_max) <= nearest:
                 nearest = motion.skin_needed(self.r_max)
                 found = trajectory
-        return found or _Trajectory(
-            VerletList(self.r_max, self.skin, self.device, self.near),
-            Geometry(positions, cell, pbc),
-        )
+        return found or _Trajectory(self._new_list(), (positions, cell, pbc))
 
 
 @dataclass
 class _Trajectory:
-    """A list, and the geometry of its latest step."""
+    """A list, and positions, cell and periodic directions of its latest step."""
 
     neighbours: VerletList
-    latest: Geometry
+    latest: tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def check_skin(skin: float, default: float) -> None:

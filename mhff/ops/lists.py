@@ -1,4 +1,4 @@
-"""Two operators of an engine that leaves neighbour lists to mhff: edges of a list, forces on atoms.
+"""Operators of an engine that leaves neighbour lists to mhff: edges of a list, forces on atoms.
 
 Plain torch serves all devices. Libraries of kernels have the same in C++ (`cpu/include/lists.h`),
 which saves several milliseconds in each step of 2000 atoms.
@@ -13,61 +13,127 @@ import torch
 from mhff.ops.registration import find
 
 
+class NearEdges(Protocol):
+    """Signature of `near_edges`: the function itself, or a kernel."""
+
+    def __call__(
+        self,
+        positions: torch.Tensor,
+        before: torch.Tensor,
+        atoms: torch.Tensor,
+        shifts: torch.Tensor,
+        senders: torch.Tensor,
+        begin: torch.Tensor,
+        r_max: float,
+        r_min: float,
+        limit: float,
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """See `near_edges`."""
+        ...
+
+
 class NearPairs(Protocol):
     """Signature of `near_pairs`: the function itself, or a kernel."""
 
     def __call__(
         self,
         positions: torch.Tensor,
-        pairs: torch.Tensor,
+        atoms: torch.Tensor,
         shifts: torch.Tensor,
+        senders: torch.Tensor,
+        begin: torch.Tensor,
         r_max: float,
-        r_min: float,
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """See `near_pairs`."""
         ...
 
 
-class AtomForces(Protocol):
-    """Signature of `atom_forces`: the function itself, or a kernel."""
+class ResultsOfEdges(Protocol):
+    """Signature of `results_of_edges`: the function itself, or a kernel."""
 
     def __call__(
-        self, edge_gradients: torch.Tensor, edge_index: torch.Tensor, n_atoms: int
-    ) -> torch.Tensor:
-        """See `atom_forces`."""
+        self,
+        edge_gradients: torch.Tensor,
+        edge_index: torch.Tensor,
+        node_energies: torch.Tensor,
+        head_weights: torch.Tensor,
+        energy_unit: float,
+        force_unit: float,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `results_of_edges`."""
         ...
 
 
 class ListOperators(NamedTuple):
     """What a simulation needs before and after each evaluation."""
 
+    near_edges: NearEdges
     near_pairs: NearPairs
-    atom_forces: AtomForces
+    results_of_edges: ResultsOfEdges
+
+
+def near_edges(
+    positions: torch.Tensor,
+    before: torch.Tensor,
+    atoms: torch.Tensor,
+    shifts: torch.Tensor,
+    senders: torch.Tensor,
+    begin: torch.Tensor,
+    r_max: float,
+    r_min: float,
+    limit: float,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Edge vectors `[E, 3]` and edge index `[2, E]` of the pairs within `r_max`, in their order.
+
+    Positions `[n, 3]`, float64, now and when the pairs were picked. Points are images of atoms:
+    point p lies at `positions[atoms[p]] + shifts[p]`, and the first n points are the n atoms, each
+    in the image that receives. `senders [P]` are the points of the pairs, those of receiver i from
+    `begin[i]` to `begin[i + 1]`. Indices are int32, `begin [n + 1]` is int64.
+
+    The third result, `[2]`, int64, says whether no atom has moved by more than `limit`, without
+    which there are no edges, and how many pairs are closer than `r_min`. Kernels give edge vectors
+    in the precision of their program.
+    """
+    squares = (positions - before).square().sum(1)
+    holds = not len(squares) or bool(squares.amax() <= limit * limit)
+    kept = begin if holds else torch.zeros_like(begin)
+    receivers, vectors = _pairs(positions, atoms, shifts, senders, kept)
+    distances = torch.linalg.vector_norm(vectors, dim=1)
+    inside = torch.nonzero(distances < r_max).squeeze(1)
+    sending = atoms.index_select(0, senders.index_select(0, inside)).to(torch.int64)
+    n_too_close = (distances < r_min).sum()
+    checks = torch.stack([n_too_close.new_tensor(int(holds)), n_too_close])
+    index = torch.stack([sending, receivers.index_select(0, inside)])
+    return vectors.index_select(0, inside), index, checks
 
 
 def near_pairs(
     positions: torch.Tensor,
-    pairs: torch.Tensor,
+    atoms: torch.Tensor,
     shifts: torch.Tensor,
+    senders: torch.Tensor,
+    begin: torch.Tensor,
     r_max: float,
-    r_min: float,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Edge vectors `[E, 3]` and edge index `[2, E]` of the pairs within `r_max`, in their order.
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """`senders` and `begin` of the pairs within `r_max`; arguments as in `near_edges`."""
+    receivers, vectors = _pairs(positions, atoms, shifts, senders, begin)
+    inside = torch.nonzero(torch.linalg.vector_norm(vectors, dim=1) < r_max).squeeze(1)
+    counts = torch.bincount(receivers.index_select(0, inside), minlength=len(begin) - 1)
+    return senders.index_select(0, inside), torch.cat([begin[:1], counts.cumsum(0)])
 
-    `positions [n, 3]`, float64; `pairs [3, P]`, int32: sender, receiver and image of the sender, a
-    row of `shifts [n_images, 3]`, float64. The third result, `[1]`, is the number of pairs closer
-    than `r_min`. Kernels give edge vectors in the precision of their program.
-    """
-    sender, receiver, image = pairs
-    vectors = (
-        positions.index_select(0, receiver)
-        - positions.index_select(0, sender)
-        - shifts.index_select(0, image)
-    )
-    distances = torch.linalg.vector_norm(vectors, dim=1)
-    inside = torch.nonzero(distances < r_max).squeeze(1)
-    index = pairs[:2].index_select(1, inside).to(torch.int64)
-    return vectors.index_select(0, inside), index, (distances < r_min).sum().reshape(1)
+
+def _pairs(
+    positions: torch.Tensor,
+    atoms: torch.Tensor,
+    shifts: torch.Tensor,
+    senders: torch.Tensor,
+    begin: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Receivers `[P]`, and vectors from senders to receivers `[P, 3]`."""
+    points = positions.index_select(0, atoms) + shifts
+    receivers = torch.repeat_interleave(begin.diff())
+    sent = points.index_select(0, senders[: len(receivers)])
+    return receivers, points.index_select(0, receivers) - sent
 
 
 def sum_forces(
@@ -79,17 +145,31 @@ def sum_forces(
     return sent.index_add(0, edge_index[1], -edge_gradients)
 
 
-def atom_forces(
-    edge_gradients: torch.Tensor, edge_index: torch.Tensor, n_atoms: int
-) -> torch.Tensor:
-    """Forces `[n_atoms, 3]`, float64, of gradients in the precision of the program."""
-    return sum_forces(edge_gradients.to(torch.float64), edge_index, n_atoms)
+def results_of_edges(
+    edge_gradients: torch.Tensor,
+    edge_index: torch.Tensor,
+    node_energies: torch.Tensor,
+    head_weights: torch.Tensor,
+    energy_unit: float,
+    force_unit: float,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Forces `[n, 3]` and two totals `[2]`, float64, in the engine's units.
+
+    The totals are the energy, and a sum that is finite only if all `edge_gradients [E, 3]` are,
+    which have the precision of the program. `node_energies` and `head_weights` `[n, n_heads]`. The
+    units are those of the program, in the engine's.
+    """
+    n_atoms = node_energies.shape[0]
+    gradients = edge_gradients.to(torch.float64) * force_unit
+    energy = (head_weights * node_energies).sum() * energy_unit
+    totals = torch.stack([energy, gradients.sum()])
+    return sum_forces(gradients, edge_index, n_atoms), totals
 
 
-REFERENCE = ListOperators(near_pairs, atom_forces)
-"""Both in plain torch, for any device."""
+REFERENCE = ListOperators(near_edges, near_pairs, results_of_edges)
+"""All in plain torch, for any device."""
 
 
 def library_list_operators(namespace: str) -> ListOperators:
-    """Both of a library of kernels that has been loaded; for tensors on the CPU."""
-    return ListOperators(find(namespace, "near_pairs"), find(namespace, "atom_forces"))
+    """Those of a library of kernels that has been loaded; for tensors on the CPU."""
+    return ListOperators(*(find(namespace, name) for name in ListOperators._fields))

@@ -30,6 +30,11 @@ SPLINE = ("float r_min", "float r_max", "int n_intervals")
 MAPS = ("maps", "transposed")
 """The linear map after a convolution, packed, and its transpose."""
 
+PAIRS = ("atoms", "shifts", "senders", "begin", "float r_max")
+"""Points, the pairs of a list among them, and a radius (`mhff.ops.lists`)."""
+RESULTS = ("edge_gradients", "edge_index", "node_energies", "head_weights")
+"""What an evaluation gives, its edges, and the weights of its heads."""
+
 Suffix = Callable[[str], Call]
 Gradients = Mapping[str, Any]
 
@@ -263,10 +268,11 @@ COMMON = {
         "", ("x", "packed", "int n"), 1, lambda x: x.x.new_empty(x.x.shape[0], x.n)
     ),
     "multiply_pack": Operator("", ("matrix",), 1, None),
-    "near_pairs": Operator(
-        "", ("positions", "pairs", "shifts", "float r_max", "float r_min"), 3, None
+    "near_edges": Operator(
+        "", ("positions", "before", *PAIRS, "float r_min", "float limit"), 3, None
     ),
-    "atom_forces": Operator("", ("edge_gradients", "edge_index", "int n_atoms"), 1, None),
+    "near_pairs": Operator("", ("positions", *PAIRS), 2, None),
+    "results_of_edges": Operator("", (*RESULTS, "float energy_unit", "float force_unit"), 2, None),
     "edges_of_pairs": Operator(
         "", ("rij", "senders", "receivers", "rows", "positions", "positions_before"), 3, None
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 
@@ -20,6 +21,14 @@ KJ_PER_MOL_PER_EV = (
 ).value_in_unit(unit.kilojoule_per_mole)
 """kJ/mol in one eV per particle, from OpenMM's own constants."""
 ANGSTROM_PER_NM = (1.0 * unit.nanometer).value_in_unit(unit.angstrom)
+
+FORCE_UNIT = KJ_PER_MOL_PER_EV * ANGSTROM_PER_NM
+"""kJ/mol/nm in one eV/A."""
+
+OPEN = np.zeros(3, bool)
+PERIODIC = np.ones(3, bool)
+
+Box = Sequence[Sequence[float]]
 
 
 class Adapter:
@@ -41,31 +50,36 @@ class Adapter:
         self.device = device
         self.graph = _without_edges(self.symbols, capabilities.elements, state, device)
         self.operators = evaluator.list_operators()
-        self.neighbours = VerletLists(capabilities.r_max, skin, device, self.operators.near_pairs)
+        self.neighbours = VerletLists(capabilities.r_max, skin, device, self.operators)
+        self._cell: tuple[Box | None, np.ndarray] = (None, np.zeros((3, 3)))
+        """The box of the latest step, nm, and the same in A."""
         self._head_weights: tuple[tuple[float, ...], torch.Tensor] = ((), torch.empty(0))
         """Those of the latest step, one for each head, and a row of them for each atom."""
         self._extrapolations = _extrapolations(evaluator, self.symbols)
         """Warnings not yet given, by index of the head."""
 
     def evaluate(
-        self, positions: np.ndarray, box: np.ndarray | None, head_weights: tuple[float, ...]
+        self, positions: np.ndarray, box: Box | None, head_weights: tuple[float, ...]
     ) -> tuple[float, np.ndarray]:
         """Energy, kJ/mol, and forces `[n, 3]`, kJ/mol/nm, float64.
 
-        `positions [n, 3]` and box vectors `[3, 3]` (rows; None if not periodic) in nm;
+        `positions [n, 3]` and three box vectors (None if not periodic) in nm;
         `head_weights [n_heads]`, used as given. Raises MHFFError for another number of atoms and
         for an energy or force that is not a finite number.
         """
         weights = self._weights(head_weights)
         node_energies, edge_gradients, index = self._evaluate(positions, box, weights)
         self.warn_of_extrapolation(head_weights)
-        energy = float(torch.vdot(weights.view(-1), node_energies.view(-1)))
-        n_atoms = len(self.symbols)
-        atomic_forces = self.operators.atom_forces(edge_gradients, index, n_atoms).cpu().numpy()
-        check_finite(energy, atomic_forces)
-        return energy * KJ_PER_MOL_PER_EV, atomic_forces * (KJ_PER_MOL_PER_EV * ANGSTROM_PER_NM)
+        results = self.operators.results_of_edges(
+            edge_gradients, index, node_energies, weights, KJ_PER_MOL_PER_EV, FORCE_UNIT
+        )
+        forces = results[0].cpu().numpy()
+        energy, all_forces = results[1].tolist()
+        if not math.isfinite(energy + all_forces):
+            check_finite(energy / KJ_PER_MOL_PER_EV, forces / FORCE_UNIT)
+        return energy, forces
 
-    def head_energies(self, positions: np.ndarray, box: np.ndarray | None) -> np.ndarray:
+    def head_energies(self, positions: np.ndarray, box: Box | None) -> np.ndarray:
         """Energy of each head alone, `[n_heads]`, kJ/mol, float64, from one evaluation.
 
         Arguments and errors are those of `evaluate`.
@@ -79,7 +93,7 @@ class Adapter:
         return energies * KJ_PER_MOL_PER_EV
 
     def _evaluate(
-        self, positions: np.ndarray, box: np.ndarray | None, weights: torch.Tensor
+        self, positions: np.ndarray, box: Box | None, weights: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Node energies, edge gradients (see `Evaluator.evaluate`) and edge index."""
         if len(positions) != len(self.symbols):
@@ -87,8 +101,11 @@ class Adapter:
                 f"this mhff force was made for {len(self.symbols)} particles, but OpenMM passed "
                 f"{len(positions)}; make it again"
             )
-        cell = np.zeros((3, 3)) if box is None else box * ANGSTROM_PER_NM
-        pbc = np.full(3, box is not None)
+        known, cell = self._cell
+        if known != box:
+            cell = np.zeros((3, 3)) if box is None else np.array(box) * ANGSTROM_PER_NM
+            self._cell = (box, cell)
+        pbc = OPEN if box is None else PERIODIC
         vectors, index = self.neighbours.edges(positions * ANGSTROM_PER_NM, cell, pbc)
         graph = self.graph.with_edges(vectors, index)
         return *self.evaluator.evaluate(graph, weights), index

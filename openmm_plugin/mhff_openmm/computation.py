@@ -8,7 +8,7 @@ is loaded at the first call.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mhff.errors import MHFFError
@@ -57,8 +57,7 @@ class MHFFComputation:
 
     def __call__(self, state: openmm.State) -> tuple[float, np.ndarray]:
         """Energy, kJ/mol, and forces `[n, 3]`, kJ/mol/nm; see `evaluate`."""
-        # _value is in OpenMM's own unit, nm; converting units costs more than the list
-        return self.evaluate(state, lambda: state.getPositions(asNumpy=True)._value)
+        return self.evaluate(state, lambda: _positions(state))
 
     def evaluate(
         self, state: openmm.State, positions: Callable[[], np.ndarray]
@@ -85,13 +84,13 @@ class MHFFComputation:
     ) -> tuple[float, np.ndarray]:
         import torch
 
+        head_weights = self.parameters.weights(state.getParameters())
+        box = state.getPeriodicBoxVectors()._value if self.periodic else None
+        adapter = self._adapter or self.load()
         with torch.inference_mode(False):  # a caller's inference mode would forbid gradients
-            head_weights = self.parameters.weights(state.getParameters())
-            box = state.getPeriodicBoxVectors(asNumpy=True)._value if self.periodic else None
-            adapter = self._adapter or self.load()
             return adapter.evaluate(positions(), box, head_weights)
 
-    def head_energies(self, positions: np.ndarray, box: np.ndarray) -> np.ndarray:
+    def head_energies(self, positions: np.ndarray, box: Sequence[Sequence[float]]) -> np.ndarray:
         """Energy of each head alone, kJ/mol, at positions `[n, 3]` and box vectors, nm."""
         import torch
 
@@ -107,6 +106,16 @@ class MHFFComputation:
         evaluator = load_program(self.program, file)
         self._adapter = Adapter(evaluator, symbols, self.state, self.skin)
         return self._adapter
+
+
+def _positions(state: openmm.State) -> np.ndarray:
+    """Positions `[n, 3]`, nm, without units, which take longer than the list of neighbours."""
+    import numpy as np
+    import openmm
+
+    positions = np.empty((state._getNumParticles(), 3))
+    state._getVectorAsNumpy(openmm.State.Positions, positions)
+    return positions
 
 
 class TensorComputation:

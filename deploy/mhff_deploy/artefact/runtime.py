@@ -65,7 +65,8 @@ class ArtefactEvaluator(Evaluator):
         """See `Evaluator.evaluate`."""
         self.check(graph, head_weights)
         inputs = program_inputs(graph, head_weights, self.device, self.dtype)
-        with self._one_at_a_time, torch.no_grad():
+        with self._one_at_a_time, torch.no_grad(), torch._C._AutoDispatchBelowAutograd():
+            # kernels' derivatives are registered in Python, and torch would ask them at every call
             return self.program(*inputs)
 
     def pair_operators(self, device: torch.device) -> PairOperators:

@@ -96,12 +96,11 @@ def _head_map(parameters: Parameters) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _list_operators(namespace: str) -> tuple[torch.fx.GraphModule, torch.fx.GraphModule]:
-    """`near_pairs` and `atom_forces` (`mhff.ops.lists`) of a library, as modules for a script."""
-    tensor = torch.Tensor
+    """`near_edges` and `results_of_edges` of a library (`mhff.ops.lists`), as modules."""
     library = getattr(torch.ops, namespace)
     return (
-        _as_module(library.near_pairs, (tensor, tensor, tensor, float, float)),
-        _as_module(library.atom_forces, (tensor, tensor, int)),
+        _as_module(library.near_edges, (*[torch.Tensor] * 6, *[float] * 3)),
+        _as_module(library.results_of_edges, (*[torch.Tensor] * 4, *[float] * 2)),
     )
 
 

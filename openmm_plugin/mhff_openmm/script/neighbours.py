@@ -15,8 +15,8 @@ ATOMS_IN_A_PIECE = 2048
 
 def find_pairs(
     positions: torch.Tensor, lattice: torch.Tensor, reach: float, periodic: bool
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Sender and receiver of pairs within `reach`, `[2, P]`, and images S of senders, `[P, 3]`.
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Points as in `find_images`, then receiver and sending point of pairs within `reach`, `[P]`.
 
     `positions [n, 3]` and `lattice [3, 3]` (rows) in A, float64. The lattice matters only if
     `periodic`. Pairs are sorted by receiver.
@@ -28,10 +28,8 @@ def find_pairs(
     if periodic:
         atom, shifts = find_images(positions, lattice, reach)
         points = positions.index_select(0, atom) + shifts @ lattice
-    receiver, point = find_close_points(points, n_atoms, reach)
-    sender = atom.index_select(0, point)
-    images = shifts.index_select(0, point) - shifts.index_select(0, receiver)
-    return torch.stack([sender, receiver]), images
+    receiver, sender = find_close_points(points, n_atoms, reach)
+    return atom, shifts, receiver, sender
 
 
 def find_images(
@@ -67,20 +65,6 @@ def find_images(
         shifts[:, direction] += number
         fractions[:, direction] += number
     return atom, shifts
-
-
-def number_images(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The different rows `[n_images, 3]` of images `[P, 3]`, and which one each pair has, `[P]`."""
-    if images.size(0) == 0:
-        return images, torch.zeros(0, dtype=torch.int64, device=images.device)
-    whole = images.to(torch.int64)
-    lowest = whole.amin(0)
-    extents = whole.amax(0) - lowest + 1
-    above = whole - lowest
-    codes = (above[:, 0] * extents[1] + above[:, 1]) * extents[2] + above[:, 2]
-    known, which = torch.unique(codes, return_inverse=True)
-    first = torch.zeros_like(known).scatter_(0, which, torch.arange(which.size(0)).to(which))
-    return images.index_select(0, first), which
 
 
 def find_close_points(

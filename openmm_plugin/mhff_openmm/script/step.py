@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from mhff.neighbours import MARGIN, MIN_DISTANCE
-from mhff_openmm.script.neighbours import find_pairs, number_images
+from mhff_openmm.script.neighbours import find_pairs
 
 
 class Step(nn.Module):
@@ -37,13 +37,14 @@ class Step(nn.Module):
     ) -> None:
         """Take a program and everything that is the same at each step.
 
-        `programs`: a compiled one, and the operators of `mhff.ops.lists`; `inputs`: species, ghost
-        plan and state; `subset`: indices of the atoms, or None for all of them; `head_map`: offset
-        `[n_heads]` and matrix `[n_heads, n_parameters]` that turn the parameters into head weights;
-        `lengths`: r_max and skin, A; `units`: kJ/mol per eV and A per nm.
+        `programs`: a compiled one, `near_edges` and `results_of_edges` of `mhff.ops.lists`;
+        `inputs`: species, ghost plan and state; `subset`: indices of the atoms, or None for all of
+        them; `head_map`: offset `[n_heads]` and matrix `[n_heads, n_parameters]` that turn the
+        parameters into head weights; `lengths`: r_max and skin, A; `units`: kJ/mol per eV and A per
+        nm.
         """
         super().__init__()
-        self.program, self.near_pairs, self.atom_forces = programs
+        self.program, self.near_edges, self.results_of_edges = programs
         species, plan, state = inputs
         self.register_buffer("species", species)
         self.register_buffer("plan", plan)
@@ -59,8 +60,10 @@ class Step(nn.Module):
         self.margin = 1.0 + MARGIN
         self.n_searches = 0
         nothing = torch.zeros(0, 3, dtype=torch.float64, device=species.device)
-        self.pairs = torch.zeros(3, 0, dtype=torch.int32, device=species.device)
+        self.points = torch.zeros(0, dtype=torch.int32, device=species.device)
         self.images = nothing
+        self.senders = torch.zeros(0, dtype=torch.int32, device=species.device)
+        self.begin = torch.zeros(1, dtype=torch.int64, device=species.device)
         self.searched_at = nothing
         self.searched_in = nothing
 
@@ -85,9 +88,11 @@ class Step(nn.Module):
             vectors, index, self.species, rows, self.plan, self.state
         )
         energy = (weights * node_energies.sum(0)).sum() * self.energy_unit
-        forces = self.atom_forces(gradients, index, here.size(0))
+        force_unit = self.energy_unit * self.length_unit
+        forces, _ = self.results_of_edges(
+            gradients, index, node_energies, rows, self.energy_unit, force_unit
+        )
         self.check_finite(energy, forces)
-        forces = forces * (self.energy_unit * self.length_unit)
         if not self.acts_on_all:
             forces = torch.zeros_like(positions).to(forces).index_copy(0, self.subset, forces)
         return energy, forces
@@ -99,11 +104,19 @@ class Step(nn.Module):
         if not self.pairs_hold(positions, lattice, periodic):
             self.search(positions, lattice, periodic)
         shifts = self.images @ lattice
-        vectors, index, too_close = self.near_pairs(
-            positions, self.pairs, shifts, self.r_max, self.min_distance
+        vectors, index, checks = self.near_edges(
+            positions,
+            positions,  # whether atoms have moved too far is known
+            self.points,
+            shifts,
+            self.senders,
+            self.begin,
+            self.r_max,
+            self.min_distance,
+            0.0,
         )
-        if bool(too_close > 0):
-            self.refuse(positions, shifts)
+        if bool(checks[1] > 0):
+            self.refuse(vectors, index)
         return vectors, index
 
     def pairs_hold(self, positions: torch.Tensor, lattice: torch.Tensor, periodic: bool) -> bool:
@@ -134,21 +147,21 @@ class Step(nn.Module):
                 "expected finite positions and cell, got NaN or infinity; check the structure"
             )
         reach = (self.r_max + self.skin) * self.margin
-        index, images = find_pairs(positions, lattice, reach, periodic)
-        self.images, which = number_images(images)
-        self.pairs = torch.cat([index, which.unsqueeze(0)]).to(torch.int32)
+        atoms, self.images, receivers, senders = find_pairs(positions, lattice, reach, periodic)
+        counts = torch.bincount(receivers, minlength=positions.size(0))
+        self.points = atoms.to(torch.int32)
+        self.senders = senders.to(torch.int32)
+        self.begin = torch.cat([torch.zeros_like(counts[:1]), torch.cumsum(counts, 0)])
         self.searched_at = positions
         self.searched_in = lattice
         self.n_searches += 1
 
-    def refuse(self, positions: torch.Tensor, shifts: torch.Tensor) -> None:
+    def refuse(self, vectors: torch.Tensor, index: torch.Tensor) -> None:
         """Raise ValueError, naming two atoms that coincide."""
-        pairs = self.pairs.to(torch.int64)
-        between = positions.index_select(0, pairs[1]) - positions.index_select(0, pairs[0])
-        distances = torch.linalg.vector_norm(between - shifts.index_select(0, pairs[2]), dim=1)
+        distances = torch.linalg.vector_norm(vectors, dim=1)
         first = int(distances.argmin())
         raise ValueError(
-            f"atoms {int(pairs[0, first])} and {int(pairs[1, first])} (or periodic images of them) "
+            f"atoms {int(index[0, first])} and {int(index[1, first])} (or periodic images of them) "
             f"coincide: they are {float(distances[first])} A apart; move or remove one of them"
         )
 

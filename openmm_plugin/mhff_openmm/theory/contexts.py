@@ -58,7 +58,7 @@ class ContextForce:
         """Energy `[n_heads]` of each head alone, kJ/mol, at the positions and box of a State."""
         # _value is in OpenMM's own unit, nm
         positions = state.getPositions(asNumpy=True)._value
-        box = state.getPeriodicBoxVectors(asNumpy=True)._value
+        box = state.getPeriodicBoxVectors()._value
         own = positions[list(self.particles)] if self.particles else positions
         return self.computation.head_energies(own, box)
 

@@ -55,8 +55,8 @@ PAIR = np.array([[0.0, 0, 0], [0, 0, 0.15]])
 """Two atoms 1.5 A apart, nm."""
 
 
-@pytest.mark.parametrize("box", [None, 0.5 * np.eye(3)])
-def test_energy_and_forces_in_openmms_units(box: np.ndarray | None) -> None:
+@pytest.mark.parametrize("box", [None, (0.5 * np.eye(3)).tolist()])
+def test_energy_and_forces_in_openmms_units(box: list[list[float]] | None) -> None:
     energy, forces = adapter().evaluate(PAIR, box, (1.0, 0.0))
     assert energy == pytest.approx(SPRING * 1.5**2 * KJ_PER_MOL_PER_EV)
     pull = 2 * SPRING * 1.5 * KJ_PER_MOL_PER_EV * ANGSTROM_PER_NM
