@@ -24,6 +24,7 @@ from mhff.train.finetune import prepare_fine_tuning
 from mhff.train.fingerprint import Fingerprint, differences, fingerprint
 from mhff.train.headdata import HeadData, with_files
 from mhff.train.lora import merged_weights
+from mhff.train.mixture import describe_mixture
 from mhff.train.overlap import overlaps
 from mhff.train.prepare import prepare_from_scratch
 from mhff.train.processes import Processes, connect
@@ -45,10 +46,11 @@ class Run:
         settings = with_files(settings)
         self.settings = settings
         self.folder = settings.run.out
-        self.check_outputs(file for each in settings.sources.values() for file in each.files)
+        files = [file for each in settings.sources.values() for file in each.files]
         self.start: Start | None = (
             None if settings.start_from is None else Start(settings.start_from, settings.run)
         )
+        self.check_outputs([*files, *([] if self.start is None else [self.start.path])])
         prepared = (
             prepare_from_scratch(settings)
             if self.start is None
@@ -96,16 +98,19 @@ class Run:
 
     def trainer(self, processes: Processes) -> Trainer:
         """The training loop at its start."""
-        run = self.settings.run
-        sampling = Sampling(
-            [len(head.parts["train"]) for head in self.heads],
-            [head.settings.repeats for head in self.heads],
-            run.sampling_temperature,
-            run.seed,
-        )
         train = self.samples["train"]
         valid = self.samples["valid"]
-        return Trainer(self.network, self.settings, sampling, train, valid, processes)
+        return Trainer(self.network, self.settings, self.sampling, train, valid, processes)
+
+    @property
+    def sampling(self) -> Sampling:
+        """How often an epoch sees the training structures of each head."""
+        return Sampling(
+            [len(head.parts["train"]) for head in self.heads],
+            [head.settings.repeats for head in self.heads],
+            self.settings.run.sampling_temperature,
+            self.settings.run.seed,
+        )
 
     def _begin(self, console: Console, restart: bool) -> dict[str, Any] | None:
         """Tell the user what is to happen; returns the state to continue from."""
@@ -126,6 +131,7 @@ class Run:
     def summary(self) -> list[str]:
         """Lines for the user about the data of each head, and about labels that are not used."""
         lines = [line for head in self.heads for line in head.summary(self.network.config)]
+        lines += describe_mixture(self.heads, self.sampling)
         lines += self.notes
         lines += kinds_differ({head.name: head.e0s_kind for head in self.records})
         if not self.samples["valid"]:
@@ -184,11 +190,12 @@ class Run:
 
     def provenance(self) -> dict[str, Any]:
         """Record of the model's origin."""
-        return {
+        own = {
             "made_by": f"mhff train (mhff {__version__}, torch {torch.__version__})",
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "settings": self.fingerprint(),
         }
+        return own if self.start is None else {**own, "ancestors": self.start.lineage()}
 
     def _save_best(self) -> None:
         self.model().save(self.model_file)

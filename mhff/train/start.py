@@ -6,6 +6,7 @@ import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,9 +34,9 @@ class Start:
     def __init__(self, name: str, run: RunSettings) -> None:
         """`name`: a model file or a bundled model; raises MHFFError if it cannot be read."""
         with located("start_from"):
-            path = model_path(name)
-            content = read_file(path)
-            self.model: Model = from_bytes(content, str(path))
+            self.path = model_path(name)
+            content = read_file(self.path)
+            self.model: Model = from_bytes(content, str(self.path))
         self.checksum = sha256(content)
         self.batch_size = run.batch_size
         self.device = torch.device(run.device)
@@ -48,6 +49,12 @@ class Start:
     def heads(self) -> Heads:
         """Its heads."""
         return self.model.heads
+
+    def lineage(self) -> list[dict[str, Any]]:
+        """Provenance of the model and of those it came from, the latest first."""
+        own = {"sha256": self.checksum, **self.model.provenance}
+        ancestors = own.pop("ancestors", [])
+        return [own, *(ancestors if isinstance(ancestors, list) else [])]
 
     def statistics(self, head: str, elements: Sequence[str]) -> Statistics:
         """E0s of these elements, scale and shift of a head."""

@@ -9,83 +9,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import yaml
 from ase import Atoms
 from ase.io import read, write
-from labelled import E0S, write_data
-from models import random_model
+from labelled import E0S
 from rich.console import Console
 from tolerances import ROUNDING, SAME_NUMBERS, assert_close
+from tuned_runs import OLD, REPLAY, configure, save_start, train
 
 from mhff.errors import MHFFError
 from mhff.evaluate.evaluation import evaluate_samples
 from mhff.evaluator import EagerEvaluator
 from mhff.heads import Head, Heads
 from mhff.modelfile import Model, load
-from mhff.train.loss import loss
 from mhff.train.processes import Processes
 from mhff.train.run import Run
-from mhff.train.settings import Settings, read_settings
 from mhff.train.trainer import Observer, Trainer
-
-OLD = ("loose", "other")
-SMALL: dict[str, Any] = {
-    "elements": ("H", "O"),
-    "heads": OLD,
-    "n_channels": 4,
-    "n_edge_channels": 4,
-    "l_max": 2,
-    "r_max": 3.0,
-}
-N_CELLS = 16
-
-
-def save_start(folder: Path, **changes: Any) -> Model:
-    """A random start model with the level of theory of head `loose` and others."""
-    made = random_model("mh1", **(SMALL | changes))
-    reference = made.network.reference_energies
-    reference.E0s[:] = torch.randn(reference.E0s.shape, dtype=torch.float64) * 5 - 10
-    heads = [
-        Head(name=name, level_of_theory=f"theory {name}", e0s_kind="isolated", elements=("O",))
-        for name in made.heads.names
-    ]
-    model = Model(made.network.double(), Heads(heads))
-    model.save(folder / "start.mhff")
-    return model
-
-
-def configure(folder: Path, start: dict[str, Any] | None = None, **changes: Any) -> Settings:
-    """Settings that fine-tune a random model to a new head `tight` with labelled data."""
-    if not (folder / "start.mhff").exists():
-        save_start(folder, **(start or {}))
-    for seed, head in enumerate(E0S):
-        if not (folder / f"{head}.extxyz").exists():
-            write_data(folder, head, N_CELLS, seed)
-    content: dict[str, Any] = {
-        "name": "tuned",
-        "start_from": "start.mhff",
-        "heads": {"tight": {"files": ["tight.extxyz"], "start_from": "loose"}},
-        "data": {"valid": 0.2, "test": 0.2},
-        "optimiser": {"learning_rate": 0.01, "ema_decay": 0.9},
-        "run": {"out": "run", "epochs": 2, "batch_size": 4, "dtype": "float64", "kernels": False},
-    }
-    for section, values in changes.items():
-        if isinstance(values, dict):
-            merged = content.get(section, {}) | values
-            values = {key: value for key, value in merged.items() if value is not None}
-        content[section] = values
-    (folder / "config.yaml").write_text(yaml.safe_dump(content))
-    return read_settings(folder / "config.yaml")
-
-
-def train(settings: Settings) -> tuple[Run, str]:
-    """A run from start to end, and what it says."""
-    run, screen = Run(settings), io.StringIO()
-    run.train(Console(file=screen, width=1000))
-    return run, screen.getvalue()
-
-
-REPLAY = {"loose": {"files": ["loose.extxyz"]}}
 
 
 def test_old_heads_begin_with_their_energies(tmp_path: Path) -> None:
@@ -168,22 +106,6 @@ def test_heads_that_do_not_stay(tmp_path: Path) -> None:
     assert_close(actual, start(sample.graph).detach()[:, 1], SAME_NUMBERS)
 
 
-def test_replay_changes_the_loss_and_its_weight_has_an_effect(tmp_path: Path) -> None:
-    """The gradient of a batch's replayed structures is proportional to their weight."""
-    gradients = {}
-    for weight in (1.0, 3.0):
-        replay = {"loose": {"files": ["loose.extxyz"], "weight": weight}}
-        run = Run(configure(tmp_path, replay=replay))
-        replayed = next(item for item in run.samples["train"] if item.head == 0)
-        run.trainer(Processes(torch.device("cpu"))).gradients([replayed])
-        gradients[weight] = run.network.node_embedding.weight.grad
-    assert gradients[1.0].abs().max() > 0
-    assert_close(gradients[3.0], 3 * gradients[1.0], ROUNDING)
-    assert not any(
-        item.head == 0 for item in Run(configure(tmp_path, replay={"loose": None})).samples["train"]
-    )
-
-
 def test_naive_fine_tuning_is_named_once(tmp_path: Path) -> None:
     _, said = train(configure(tmp_path, run={"epochs": 1}))
     assert said.count("naive fine-tuning for loose, other: nothing keeps these heads in place") == 1
@@ -191,32 +113,26 @@ def test_naive_fine_tuning_is_named_once(tmp_path: Path) -> None:
     assert "naive fine-tuning for other: nothing keeps these heads" in said
 
 
-def test_labels_of_the_start_model_leave_no_loss_at_first(tmp_path: Path) -> None:
-    """Energies, forces and stresses; the files have no labels at all."""
-    configure(tmp_path)
-    frames = [frame for frame in read(tmp_path / "loose.extxyz", ":") if len(frame) > 1]
-    bare = [Atoms(f.numbers, f.positions, cell=f.cell, pbc=True) for f in frames]
-    bare[0].info["energy"] = 7.0  # another level of theory's, which does not matter
-    write(tmp_path / "bare.extxyz", bare, format="extxyz")
-    replay = {"loose": {"files": ["bare.extxyz"], "labels": "model"}}
-    run = Run(configure(tmp_path, replay=replay))
-    trainer = run.trainer(Processes(torch.device("cpu")))
-    replayed = [item for part in run.samples.values() for item in part if item.head == 0]
-    assert len(replayed) == N_CELLS
-    for sample in replayed:
-        assert sample.has_forces.all()
-        assert sample.has_stress.all()
-        prediction = trainer.predict(sample, training=False)
-        assert float(loss(prediction, sample, run.settings.loss)) < 1e-18
+def test_the_lineage_of_a_model(tmp_path: Path) -> None:
+    first, _ = train(configure(tmp_path, run={"epochs": 1}))
+    changes = {
+        "heads": {"tight": {"files": ["tight.extxyz"]}},
+        "run": {"epochs": 1, "out": "second"},
+    }
+    settings = configure(tmp_path, start_from="run/tuned.mhff", **changes)
+    settings = settings.model_copy(
+        update={"heads": {"tight": settings.heads["tight"].model_copy(update={"start_from": None})}}
+    )
+    second, _ = train(settings)
+    ancestors = load(second.model_file).provenance["ancestors"]
+    assert len(ancestors) == 2
+    assert ancestors[0]["settings"] == first.fingerprint()
+    assert ancestors[1] == {"sha256": first.start.checksum}
 
 
-def test_structures_with_weight_zero_are_only_measured(tmp_path: Path) -> None:
-    replay = {"loose": {"files": ["loose.extxyz"], "weight": 0.0}}
-    run, said = train(configure(tmp_path, replay=replay))
-    assert not any(item.head == 0 for item in run.samples["train"])
-    assert any(item.head == 0 for item in run.samples["valid"])
-    assert "head loose: not replayed (weight 0), only measured, with labels of the files" in said
-    assert "naive fine-tuning for loose, other" in said
+def test_the_start_model_is_not_overwritten(tmp_path: Path) -> None:
+    with pytest.raises(MHFFError, match=r"cannot write '.*start\.mhff' \(it is an input"):
+        Run(configure(tmp_path, name="start", run={"out": "."}))
 
 
 def test_an_interrupted_run_continues_and_refuses_another_start(tmp_path: Path) -> None:

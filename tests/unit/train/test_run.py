@@ -291,7 +291,7 @@ def test_the_labels_are_counted(tmp_path: Path) -> None:
     settings = configure(tmp_path)
     edit(tmp_path, "loose", lambda frames: [*frames[:-1], charged(without_forces(frames[-1]))])
     lines = Run(settings).summary()
-    assert len(lines) == 5
+    assert len(lines) == 6
     assert re.fullmatch(
         r"head loose: 24 structures \(\d+ train, \d+ valid, \d+ test\), 24 with energies, "
         "23 with forces, 24 with stress",
