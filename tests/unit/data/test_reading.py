@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.constraints import FixAtoms
 from ase.io import write
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -246,6 +247,73 @@ def test_the_key_of_the_energy_alone_is_not_enough(tmp_path: Path) -> None:
         read_structures(path, Keys(energy="energy"), SETTING)
     (structure,) = read_structures(path, Keys(energy="energy", forces="forces"), SETTING)
     assert structure.forces.tolist() == np.ones((len(atoms), 3)).tolist()
+
+
+PLAIN = (
+    "2\nProperties=species:S:1:pos:R:3:{prefix}forces:R:3 {prefix}energy=-1.5 "
+    '{prefix}stress="1 2 3 2 4 5 3 5 6" Lattice="5 0 0 0 5 0 0 0 5" pbc="T T T"\n'
+    "H 0 0 0 1 2 3\nO 1 0 0 -1 -2 -3\n"
+    '2\nProperties=species:S:1:pos:R:3 Lattice="5 0 0 0 5 0 0 0 5" {prefix}energy=-2.5\n'
+    "H 0 0 0\nO 1 0 0\n"
+    "2\nProperties=species:S:1:pos:R:3:{prefix}forces:R:3\nH 0 0 0 1 2 3\nO 1 0 0 -1 -2 -3\n"
+)
+"""Frames with all labels, the energy alone, and forces alone."""
+
+
+@pytest.mark.parametrize("prefix", ["", "REF_", "dft_"])
+def test_any_prefix_gives_the_same(tmp_path: Path, prefix: str) -> None:
+    """ASE moves energy, forces and stress without a prefix to a calculator."""
+    path = tmp_path / "a.xyz"
+    path.write_text(PLAIN.format(prefix=prefix))
+    names = {label: f"{prefix}{label}" for label in ("energy", "forces", "stress")}
+    found = read_structures(path, Keys(**names), SETTING)
+    assert [item.energy for item in found] == [-1.5, -2.5, None]
+    forces = [[1, 2, 3], [-1, -2, -3]]
+    assert [None if f is None else f.tolist() for f in (item.forces for item in found)] == [
+        forces,
+        None,
+        forces,
+    ]
+    assert found[0].stress.tolist() == [[1, 2, 3], [2, 4, 5], [3, 5, 6]]
+    assert [item.has_stress for item in found] == [True, False, False]
+
+
+@pytest.mark.parametrize("prefix", ["", "dft_"])
+def test_default_names_do_not_fit_other_files(tmp_path: Path, prefix: str) -> None:
+    path = tmp_path / "a.xyz"
+    path.write_text(PLAIN.format(prefix=prefix))
+    with pytest.raises(
+        MHFFError,
+        match=rf"no energy under 'REF_energy' in structure 1 of .*, which has {prefix}energy.*; "
+        r"set heads\.a\.keys\.energy to its name",
+    ):
+        read_structures(path, setting=SETTING)
+
+
+@pytest.mark.parametrize("name", ["virials", "virial", "dft_virial"])
+def test_virials_under_any_name(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "a.xyz"
+    lattice = 'Lattice="2 0 0 0 2 0 0 0 2"'
+    path.write_text(
+        f'1\n{lattice} energy=1 {name}="8 0 0 0 16 0 0 0 24"\nH 0 0 0\n'
+        f"1\n{lattice} energy=1\nH 0 0 0\n"
+    )
+    keys = Keys(energy="energy", forces=None, virials=name)
+    first, second = read_structures(path, keys, SETTING)
+    np.testing.assert_allclose(first.stress, np.diag([-1.0, -2, -3]), rtol=1e-14)
+    assert second.stress is None
+
+
+def test_forces_are_those_of_the_file_in_spite_of_constraints(tmp_path: Path) -> None:
+    """ASE's get_forces is zero for fixed atoms, as those in the slabs of OC20."""
+    atoms = rattled_bulk()
+    forces = np.ones((len(atoms), 3))
+    atoms.calc = SinglePointCalculator(atoms, energy=-1.0, forces=forces)
+    atoms.set_constraint(FixAtoms([0, 1]))
+    for name in ("a.traj", "a.db"):
+        write(tmp_path / name, atoms)
+        (structure,) = read_structures(tmp_path / name, ASE_LABELS, SETTING)
+        np.testing.assert_array_equal(structure.forces, forces, name)
 
 
 def test_numbers_of_other_shapes_are_not_mistaken_for_labels(tmp_path: Path) -> None:
