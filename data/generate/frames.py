@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms
 from ase.data import covalent_radii
-from ase.io import write
+from ase.io import iread, write
 
 MAX_FORCE = 20.0
 """Largest force component of a frame, eV/A; others are left out."""
@@ -40,6 +42,58 @@ def labelled_frame(
     return frame
 
 
+def read_arguments(description: str, *heads: str) -> Namespace:
+    """The arguments that the labelling scripts share; `head` if there are several."""
+    parser = ArgumentParser(description=description)
+    if heads:
+        parser.add_argument("head", choices=heads)
+    parser.add_argument("seed", type=int, help="seed of the structures drawn; names the output")
+    parser.add_argument("seconds", type=float, help="time after which no more is begun")
+    parser.add_argument("folder", type=Path, help="folder of the output")
+    parser.add_argument(
+        "--candidates",
+        type=Path,
+        help="label the structures of this file (candidates.py) instead of drawing some",
+    )
+    return parser.parse_args()
+
+
+def label_until(
+    seconds: float,
+    output: Path,
+    structures: Iterator[tuple[int, Atoms]],
+    label: Callable[[Atoms], Atoms],
+) -> None:
+    """Label numbered structures until the time is over, and append the frames to a file."""
+    start = time.time()
+    for number, atoms in structures:
+        if time.time() - start > seconds:
+            return
+        frame = report(number, atoms.info["config_type"], atoms, lambda atoms=atoms: label(atoms))
+        if frame is not None:
+            frame.info["number"] = number
+            append_frame(output, frame)
+
+
+def drawn(draw: Callable[[], tuple[str, Atoms]]) -> Iterator[tuple[int, Atoms]]:
+    """Numbered structures without end."""
+    number = 0
+    while True:
+        number += 1
+        name, atoms = draw()
+        atoms.info["config_type"] = name
+        yield number, atoms
+
+
+def candidates(path: Path, output: Path) -> Iterator[tuple[int, Atoms]]:
+    """The structures of a file, behind those that the output has already."""
+    done = [frame.info["number"] for frame in iread(output, ":")] if output.exists() else []
+    last = max(done, default=0)
+    for number, atoms in enumerate(iread(path, ":"), start=1):
+        if number > last:
+            yield number, atoms
+
+
 def append_frame(path: Path, frame: Atoms) -> None:
     """Add a frame to the end of a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,8 +109,9 @@ def separated(atoms: Atoms) -> bool:
 
 
 def without_mean_force(frame: Atoms) -> Atoms:
-    """The frame with the mean force, which is noise, subtracted."""
+    """The frame with the mean force, which is noise, subtracted, and without its number."""
     cleaned = frame.copy()
+    cleaned.info.pop("number", None)
     cleaned.arrays["REF_forces"] = frame.arrays["REF_forces"] - frame.arrays["REF_forces"].mean(0)
     return cleaned
 

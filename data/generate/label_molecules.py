@@ -2,25 +2,22 @@
 
 Geometries come from GFN2-xTB dynamics.
 
-    python label_molecules.py SEED SECONDS FOLDER
+    python label_molecules.py SEED SECONDS FOLDER [--candidates FILE]
 
 Appends raw frames to FOLDER/molecules-SEED.extxyz until the time is over; `merge.py` adds them to
-the data. Needs pyscf, pyscf-dispersion, tblite and ase from PyPI, and OMP_NUM_THREADS=1 in the
-environment (one run per core).
+the data. With --candidates the structures of FILE are labelled in their order, and a second run
+goes on behind the last one. Needs pyscf, pyscf-dispersion, tblite and ase from PyPI, and
+OMP_NUM_THREADS=1 in the environment (one run per core).
 """
 
 from __future__ import annotations
-
-import argparse
-import time
-from pathlib import Path
 
 import numpy as np
 from ase import Atoms, units
 from ase.build import molecule
 from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
-from frames import append_frame, labelled_frame, report
+from frames import candidates, drawn, label_until, labelled_frame, read_arguments
 from levels import MOLECULAR_LEVEL, molecular_energy, molecular_forces
 
 # those that are twice in the list are drawn twice as often
@@ -114,31 +111,31 @@ def shaken(atoms: Atoms, rng: np.random.Generator) -> Atoms:
     return atoms
 
 
-def label(name: str, atoms: Atoms, rng: np.random.Generator) -> Atoms:
-    """Labelled frame of a structure drawn, shaken first."""
-    atoms = shaken(atoms, rng)
-    energy, field = molecular_energy(atoms)
+def label(atoms: Atoms) -> Atoms:
+    """Labelled frame of a structure; `unpaired` electrons, if any, as its `info` says."""
+    unpaired = int(atoms.info.get("unpaired", 0))
+    energy, field = molecular_energy(atoms, unpaired)
     forces = molecular_forces(field)
     if np.abs(forces).max() > MAX_FORCE:
         raise RuntimeError(f"force component above {MAX_FORCE} eV/A")
-    return labelled_frame(atoms, "molecules", MOLECULAR_LEVEL, name, energy, forces)
+    more = {"spin": unpaired + 1} if unpaired else {}
+    name = atoms.info["config_type"]
+    return labelled_frame(atoms, "molecules", MOLECULAR_LEVEL, name, energy, forces, **more)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Label molecules and clusters.")
-    parser.add_argument("seed", type=int)
-    parser.add_argument("seconds", type=float)
-    parser.add_argument("folder", type=Path)
-    arguments = parser.parse_args()
-    rng, start, count = np.random.default_rng(arguments.seed), time.time(), 0
-    while time.time() - start < arguments.seconds:
+    arguments = read_arguments("Label molecules and clusters.")
+    output = arguments.folder / f"molecules-{arguments.seed}.extxyz"
+    rng = np.random.default_rng(arguments.seed)
+
+    def draw_shaken() -> tuple[str, Atoms]:
         name, atoms = draw(rng)
-        frame = report(
-            count + 1, name, atoms, lambda name=name, atoms=atoms: label(name, atoms, rng)
-        )
-        if frame is not None:
-            append_frame(arguments.folder / f"molecules-{arguments.seed}.extxyz", frame)
-            count += 1
+        return name, shaken(atoms, rng)
+
+    structures = (
+        candidates(arguments.candidates, output) if arguments.candidates else drawn(draw_shaken)
+    )
+    label_until(arguments.seconds, output, structures, label)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,22 @@
 """Label bulk crystals (PBE) or MgO and Mg slabs with adsorbates (RPBE) with GPAW.
 
-    python label_periodic.py {materials|surfaces} SEED SECONDS FOLDER
+    python label_periodic.py {materials|surfaces} SEED SECONDS FOLDER [--candidates FILE]
 
 Appends raw frames to FOLDER/HEAD-SEED.extxyz until the time is over; `merge.py` adds them to the
-data. Needs GPAW 22.8 with its PAW data sets (Debian: gpaw, gpaw-data). k-points are Gamma-centred.
+data. With --candidates the structures of FILE are labelled in their order, and a second run goes on
+behind the last one. Needs GPAW 22.8 with its PAW data sets (Debian: gpaw, gpaw-data). k-points are
+Gamma-centred.
 """
 
 from __future__ import annotations
 
-import argparse
-import time
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 from ase import Atoms
 from ase.build import bulk, hcp0001, molecule, surface
 from ase.spacegroup import crystal
-from frames import append_frame, labelled_frame, report, separated
+from frames import candidates, drawn, label_until, labelled_frame, read_arguments, separated
 from levels import FUNCTIONALS, periodic_calculator, periodic_level
 
 K_INSULATOR, K_METAL, K_METAL_SLAB = 8.4, 18.0, 16.0
@@ -107,13 +107,18 @@ def perturbed(atoms: Atoms, sigma: float, strain: float, rng: np.random.Generato
     return atoms
 
 
-def k_points(atoms: Atoms, length: float) -> tuple[int, ...]:
-    """Divisions along each lattice vector."""
-    return tuple(max(1, int(np.ceil(length / edge))) for edge in atoms.cell.lengths())
+def k_points(head: str, name: str, atoms: Atoms) -> tuple[int, ...]:
+    """Divisions along each lattice vector; one across a slab."""
+    if head == "materials":
+        length = K_METAL if name in METALS else K_INSULATOR
+    else:
+        length = K_METAL_SLAB if name.startswith("Mg0001") else K_INSULATOR
+    divisions = [max(1, int(np.ceil(length / edge))) for edge in atoms.cell.lengths()]
+    return tuple(divisions) if head == "materials" else (divisions[0], divisions[1], 1)
 
 
-def draw_material(rng: np.random.Generator) -> tuple[str, Atoms, tuple[int, ...]]:
-    """Name, structure and k-points of a strained and rattled crystal."""
+def draw_material(rng: np.random.Generator) -> tuple[str, Atoms]:
+    """Name and structure of a strained and rattled crystal."""
     choices = prototypes()
     weights = np.array([weight for _, weight in choices.values()], dtype=float)
     name = str(rng.choice(list(choices), p=weights / weights.sum()))
@@ -126,7 +131,7 @@ def draw_material(rng: np.random.Generator) -> tuple[str, Atoms, tuple[int, ...]
         )
         if separated(atoms):
             break
-    return name, atoms, k_points(atoms, K_METAL if name in METALS else K_INSULATOR)
+    return name, atoms
 
 
 def draw_slab(oxide: bool, rng: np.random.Generator) -> Atoms:
@@ -148,8 +153,8 @@ def adsorb(slab: Atoms, name: str, top: float, rng: np.random.Generator) -> None
     slab.extend(adsorbate)
 
 
-def draw_surface(rng: np.random.Generator) -> tuple[str, Atoms, tuple[int, ...]]:
-    """Name, structure and k-points of a rattled slab with a molecule above it, or with none."""
+def draw_surface(rng: np.random.Generator) -> tuple[str, Atoms]:
+    """Name and structure of a rattled slab with a molecule above it, or with none."""
     while True:
         oxide = bool(rng.random() < 0.95)
         slab = draw_slab(oxide, rng)
@@ -163,12 +168,13 @@ def draw_surface(rng: np.random.Generator) -> tuple[str, Atoms, tuple[int, ...]]
         slab.cell[2] = [0, 0, np.ptp(height) + 2 * HALF_VACUUM]
         slab.pbc = True
         if separated(slab) and len(slab) <= MAX_SLAB_ATOMS:
-            k = k_points(slab, K_INSULATOR if oxide else K_METAL_SLAB)
-            return f"{'MgO100' if oxide else 'Mg0001'}_{adsorbate}", slab, (k[0], k[1], 1)
+            return f"{'MgO100' if oxide else 'Mg0001'}_{adsorbate}", slab
 
 
-def label(head: str, name: str, atoms: Atoms, k: tuple[int, ...]) -> Atoms:
-    """Labelled frame of a structure drawn."""
+def label(head: str, atoms: Atoms) -> Atoms:
+    """Labelled frame of a structure."""
+    name = atoms.info["config_type"]
+    k = k_points(head, name, atoms)
     atoms.calc = periodic_calculator(head, kpts={"size": k, "gamma": True})
     energy = atoms.get_potential_energy(force_consistent=True)
     more = {"kpts": " ".join(map(str, k)), "REF_stress": atoms.get_stress()}
@@ -178,25 +184,17 @@ def label(head: str, name: str, atoms: Atoms, k: tuple[int, ...]) -> Atoms:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Label crystals or slabs.")
-    parser.add_argument("head", choices=list(FUNCTIONALS))
-    parser.add_argument("seed", type=int)
-    parser.add_argument("seconds", type=float)
-    parser.add_argument("folder", type=Path)
-    arguments = parser.parse_args()
-    draw = draw_material if arguments.head == "materials" else draw_surface
-    rng, start, count = np.random.default_rng(arguments.seed), time.time(), 0
-    while time.time() - start < arguments.seconds:
-        name, atoms, k = draw(rng)
-        frame = report(
-            count + 1,
-            name,
-            atoms,
-            lambda name=name, atoms=atoms, k=k: label(arguments.head, name, atoms, k),
-        )
-        if frame is not None:
-            append_frame(arguments.folder / f"{arguments.head}-{arguments.seed}.extxyz", frame)
-            count += 1
+    arguments = read_arguments("Label crystals or slabs.", *FUNCTIONALS)
+    head = arguments.head
+    output = arguments.folder / f"{head}-{arguments.seed}.extxyz"
+    draw = draw_material if head == "materials" else draw_surface
+    rng = np.random.default_rng(arguments.seed)
+    structures = (
+        candidates(arguments.candidates, output)
+        if arguments.candidates
+        else drawn(partial(draw, rng))
+    )
+    label_until(arguments.seconds, output, structures, partial(label, head))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """Add raw frames to a data set: apply the limits, subtract the mean force, skip duplicates.
 
-    python merge.py RAW.extxyz [RAW.extxyz ...] DATA.extxyz
+    python merge.py [RAW.extxyz ...] DATA.extxyz
 
-DATA.extxyz is written whole; frames already in it stay as they are. New frames do not move old ones
-between training and test sets: which part of the split a frame belongs to depends on the frame
-alone.
+DATA.extxyz is written whole; frames already in it stay as they are, but for the energies and
+stresses of periodic sets, which are corrected for the basis (`basis.py`). New frames do not move
+old ones between training and test sets: which part of the split a frame belongs to depends on the
+frame alone.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 import ase.io
 import numpy as np
 from ase import Atoms
+from basis import with_smooth_basis
 from frames import fault, without_mean_force
 
 
@@ -39,12 +41,14 @@ def merge(raw: list[Atoms], present: list[Atoms]) -> list[Atoms]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Add raw frames to a data set.")
-    parser.add_argument("raw", nargs="+", type=Path)
+    parser.add_argument("raw", nargs="*", type=Path)
     parser.add_argument("data", type=Path)
     arguments = parser.parse_args()
     present = ase.io.read(arguments.data, ":") if arguments.data.exists() else []
     raw = [frame for path in arguments.raw for frame in ase.io.read(path, ":")]
-    merged = merge(raw, present)
+    merged = [
+        with_smooth_basis(frame) if frame.pbc.all() else frame for frame in merge(raw, present)
+    ]
     unfinished = arguments.data.with_suffix(".unfinished")
     ase.io.write(unfinished, merged, format="extxyz")
     os.replace(unfinished, arguments.data)
