@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
 from numbers import Real
+from typing import cast
 
 import numpy as np
 import torch
@@ -16,8 +14,6 @@ from mhff.motion import Geometry
 from mhff.neighbours import MIN_DISTANCE, check_distances, neighbour_pairs
 from mhff.ops.lists import REFERENCE, ListOperators
 
-MAX_TRAJECTORIES = 16
-"""Number of trajectories whose lists are kept while their steps alternate."""
 KEPT_SEARCHES = 2
 """Number of searches that a list keeps: after a step that is taken back, the earlier one holds."""
 INNER_SKIN = 0.25
@@ -66,9 +62,8 @@ class VerletList:
         search = _search(Geometry(positions, cell, pbc), self.r_max, skin, self.device)
         self.n_builds += 1
         self._searches = (search, *self._searches[: KEPT_SEARCHES - 1])
-        edges = self._edges(search, positions, cell, pbc)
-        assert edges is not None  # a search holds where it was made
-        return edges
+        # a search holds where it was made
+        return cast(Edges, self._edges(search, positions, cell, pbc))
 
     def known_edges(self, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -> Edges | None:
         """The same without a search; None if no list holds there."""
@@ -250,72 +245,6 @@ def _points(
     atoms = np.concatenate([np.arange(n_atoms), other_atoms])
     image_of_point = np.concatenate([np.full(n_atoms, home), other_images])
     return atoms, image_of_point, numbers[image, sender]
-
-
-class VerletLists:
-    """Edges along several trajectories of the same atoms, if steps do not say which one is theirs.
-
-    Any list that holds will do. If none does, a step continues the trajectory whose latest step is
-    nearest, if a list made there would hold; otherwise it begins a new one. A wrong guess costs a
-    search and never an edge. Threads may share this object.
-    """
-
-    def __init__(
-        self,
-        r_max: float,
-        skin: float,
-        device: torch.device | str = "cpu",
-        operators: ListOperators = REFERENCE,
-    ) -> None:
-        """See `VerletList`."""
-        self.r_max = r_max
-        self.skin = skin
-        self._new_list = partial(VerletList, r_max, skin, device, operators)
-        self._trajectories: list[_Trajectory] = []
-        """The one with the latest step comes first."""
-        self._lock = threading.Lock()
-
-    def edges(self, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -> Edges:
-        """See `VerletList.edges`."""
-        with self._lock:
-            trajectories = tuple(self._trajectories)
-        for trajectory in trajectories:
-            edges = trajectory.neighbours.known_edges(positions, cell, pbc)
-            if edges is not None:
-                break
-        else:
-            trajectory = self._continued(trajectories, positions, cell, pbc)
-            edges = trajectory.neighbours.edges(positions, cell, pbc)
-        trajectory.latest = (positions.copy(), cell, pbc)
-        with self._lock:
-            others = [other for other in self._trajectories if other is not trajectory]
-            self._trajectories = [trajectory, *others][: MAX_TRAJECTORIES if self.skin else 1]
-        return edges
-
-    def _continued(
-        self,
-        trajectories: Iterable[_Trajectory],
-        positions: np.ndarray,
-        cell: np.ndarray,
-        pbc: np.ndarray,
-    ) -> _Trajectory:
-        """The trajectory that this step continues, or a new one."""
-        nearest = self.skin
-        found = None
-        for trajectory in trajectories:
-            motion = Geometry(*trajectory.latest).motion_to(positions, cell, pbc)
-            if motion is not None and motion.skin_needed(self.r_max) <= nearest:
-                nearest = motion.skin_needed(self.r_max)
-                found = trajectory
-        return found or _Trajectory(self._new_list(), (positions, cell, pbc))
-
-
-@dataclass
-class _Trajectory:
-    """A list, and positions, cell and periodic directions of its latest step."""
-
-    neighbours: VerletList
-    latest: tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def check_skin(skin: float, default: float) -> None:

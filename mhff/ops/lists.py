@@ -6,70 +6,19 @@ which saves several milliseconds in each step of 2000 atoms.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 
-from mhff.ops.registration import find
-
-
-class NearEdges(Protocol):
-    """Signature of `near_edges`: the function itself, or a kernel."""
-
-    def __call__(
-        self,
-        positions: torch.Tensor,
-        before: torch.Tensor,
-        atoms: torch.Tensor,
-        shifts: torch.Tensor,
-        senders: torch.Tensor,
-        begin: torch.Tensor,
-        r_max: float,
-        r_min: float,
-        limit: float,
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """See `near_edges`."""
-        ...
-
-
-class NearPairs(Protocol):
-    """Signature of `near_pairs`: the function itself, or a kernel."""
-
-    def __call__(
-        self,
-        positions: torch.Tensor,
-        atoms: torch.Tensor,
-        shifts: torch.Tensor,
-        senders: torch.Tensor,
-        begin: torch.Tensor,
-        r_max: float,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """See `near_pairs`."""
-        ...
-
-
-class ResultsOfEdges(Protocol):
-    """Signature of `results_of_edges`: the function itself, or a kernel."""
-
-    def __call__(
-        self,
-        edge_gradients: torch.Tensor,
-        edge_index: torch.Tensor,
-        node_energies: torch.Tensor,
-        head_weights: torch.Tensor,
-        energy_unit: float,
-        force_unit: float,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """See `results_of_edges`."""
-        ...
+from mhff.ops.registration import Call, find
 
 
 class ListOperators(NamedTuple):
-    """What a simulation needs before and after each evaluation."""
+    """What a simulation needs around each evaluation; see the functions of the same names."""
 
-    near_edges: NearEdges
-    near_pairs: NearPairs
-    results_of_edges: ResultsOfEdges
+    near_edges: Call
+    near_pairs: Call
+    results_of_edges: Call
 
 
 def near_edges(

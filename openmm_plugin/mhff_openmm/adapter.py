@@ -14,7 +14,7 @@ from mhff.atoms import species_indices
 from mhff.errors import MHFFError
 from mhff.evaluator import Evaluator, check_finite
 from mhff.graph import Graph, graph_without_edges
-from mhff.verlet import VerletLists
+from mhff.trajectories import VerletLists
 
 KJ_PER_MOL_PER_EV = (
     1.0 * unit.AVOGADRO_CONSTANT_NA * unit.elementary_charge * unit.volt
