@@ -12,7 +12,7 @@ from mhff.train.settings import Settings
 
 Fingerprint = dict[str, Any]
 NOT_DECISIVE = {
-    "run": ("out", "device", "kernels", "accumulate", "checkpoint_minutes"),
+    "run": ("out", "device", "kernels", "accumulate", "checkpoint_minutes", "loggers", "wandb"),
     "data": ("streaming", "workers"),
 }
 """Settings by section that do not change the result beyond rounding."""

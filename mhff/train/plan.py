@@ -15,6 +15,7 @@ from mhff.data.statistics import elements_of
 from mhff.data.streaming import inspect
 from mhff.errors import listing
 from mhff.model.mace import MACE
+from mhff.train.durations import in_words
 from mhff.train.frozen import describe_trained
 from mhff.train.headdata import HeadData
 from mhff.train.processes import Processes, single_device
@@ -24,7 +25,6 @@ from mhff.train.trainer import Trainer
 
 TIMED_STEPS = 3
 """Steps that are timed, after one step on the largest batch."""
-SECONDS_PER_UNIT = {"days": 86400.0, "h": 3600.0, "min": 60.0, "s": 1.0}
 GIB = 2.0**30
 
 
@@ -76,7 +76,7 @@ def _cost(run: Run) -> list[str]:
         f"memory: {_memory(trainer.processes.device):.2f} GiB in the largest batch, {len(largest)} "
         "structures",
         f"time: {n_steps} steps ({run.settings.run.epochs} epochs of {trainer.steps_per_epoch}), "
-        f"{_duration(seconds)} each, about {_duration(seconds * n_steps)} without validation",
+        f"{in_words(seconds)} each, about {in_words(seconds * n_steps)} without validation",
     ]
 
 
@@ -97,8 +97,3 @@ def _memory(device: torch.device) -> float:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / GIB
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / GIB
-
-
-def _duration(seconds: float) -> str:
-    unit = next((unit for unit, each in SECONDS_PER_UNIT.items() if seconds >= each), "s")
-    return f"{seconds / SECONDS_PER_UNIT[unit]:.2g} {unit}"

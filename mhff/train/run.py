@@ -23,6 +23,7 @@ from mhff.modelfile import Model, assemble
 from mhff.train.finetune import prepare_fine_tuning
 from mhff.train.fingerprint import Fingerprint, differences, fingerprint
 from mhff.train.headdata import HeadData, with_files
+from mhff.train.loggers import LOGGERS, check_installed
 from mhff.train.lora import merged_weights
 from mhff.train.mixture import describe_mixture
 from mhff.train.overlap import overlaps
@@ -43,6 +44,7 @@ class Run:
 
     def __init__(self, settings: Settings) -> None:
         """Read the data and build the network; raises MHFFError if either is impossible."""
+        check_installed(settings.run.loggers)
         settings = with_files(settings)
         self.settings = settings
         self.folder = settings.run.out
@@ -125,8 +127,10 @@ class Run:
 
     def _observers(self, console: Console) -> list[Observer]:
         """What reports on the run and writes its files."""
-        recorder = Recorder(self.folder, self.fingerprint(), self._save_best)
-        return [ProgressReport(console), recorder]
+        fingerprint = self.fingerprint()
+        recorder = Recorder(self.folder, fingerprint, self._save_best)
+        loggers = [LOGGERS[name](self.settings, fingerprint) for name in self.settings.run.loggers]
+        return [*loggers, ProgressReport(console), recorder]  # a logger may refuse to start
 
     def summary(self) -> list[str]:
         """Lines for the user about the data of each head, and about labels that are not used."""

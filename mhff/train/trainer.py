@@ -97,6 +97,11 @@ class Trainer:
         return self.steps_per_epoch * self.settings.run.epochs
 
     @property
+    def train_loss(self) -> float:
+        """Mean loss over the steps of the present epoch so far; one step at least."""
+        return float(self._sums[:-1].sum() / self.step)
+
+    @property
     def is_best(self) -> bool:
         """Whether the last epoch has the lowest validation loss, or is the latest without one."""
         return self.stagnant == 0

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from mhff.options import Precision
+from mhff.train.sections.loggers import LoggerName, WandbSettings
 from mhff.yamlfile import Section
 
 
@@ -31,6 +32,9 @@ class RunSettings(Section):
     """mixed: the network in float32; its weights, their average and the optimiser in float64."""
     kernels: bool = True
     """Whether training runs in compiled kernels, on CPUs with a C++ compiler."""
+    loggers: tuple[LoggerName, ...] = ()
+    """Programs that draw curves while the run trains."""
+    wandb: WandbSettings = WandbSettings()
     checkpoint_minutes: float = Field(default=10.0, ge=0)
     """Minutes after which a checkpoint is written inside an epoch; one follows each epoch, too."""
 
