@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import NamedTuple
 
@@ -56,26 +56,26 @@ def freeze(network: MACE, names: Sequence[str]) -> None:
 
 def describe_trained(network: MACE) -> list[str]:
     """Sentences about which parts are trained and frozen, with their numbers of weights."""
-    trained = dict(_counts(network, requires_grad=True))
-    frozen = dict(_counts(network, requires_grad=False))
+    trained = _counts(network, requires_grad=True)
+    frozen = _counts(network, requires_grad=False)
     return [
-        f"trained: {sum(trained.values()):,} weights, of {_named(trained)}",
-        f"frozen: {sum(frozen.values()):,} weights, of {_named(frozen)}; and the E0s, scale and "
-        "shift of each head",
+        f"trained: {_named(trained)}",
+        f"frozen: {_named(frozen)}, and the E0s, scale and shift of each head",
     ]
 
 
-def _counts(network: MACE, requires_grad: bool) -> Iterator[tuple[str, int]]:
-    """Parts and their numbers of weights that are trained, or that are frozen; none without any."""
+def _counts(network: MACE, requires_grad: bool) -> dict[str, int]:
+    """Numbers of weights that are trained, or that are frozen, of the parts that have any."""
     totals: dict[str, int] = {}
     for part in parts_of(network):
         weights = [each for each in part.module.parameters() if each.requires_grad == requires_grad]
         totals[part.name] = totals.get(part.name, 0) + sum(each.numel() for each in weights)
-    return ((name, count) for name, count in totals.items() if count)
+    return {name: count for name, count in totals.items() if count}
 
 
 def _named(counts: dict[str, int]) -> str:
-    return listing(f"{name} {count:,}" for name, count in counts.items())
+    parts = listing(f"{name} {count:,}" for name, count in counts.items())
+    return f"{sum(counts.values()):,} weights" + (f" ({parts})" if counts else "")
 
 
 def _unknown(name: str, names: Sequence[str]) -> str:
