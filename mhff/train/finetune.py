@@ -16,6 +16,7 @@ from mhff.train.frozen import freeze
 from mhff.train.headdata import HeadData, Statistics
 from mhff.train.inheritance import inherited_heads
 from mhff.train.lora import add_low_rank_changes
+from mhff.train.predictor import Predictor
 from mhff.train.prepare import (
     Preparation,
     Structures,
@@ -33,20 +34,22 @@ from mhff.train.start import Start
 def prepare_fine_tuning(settings: Settings, start: Start) -> Preparation:
     """Data and a network that begins as the start model; raises MHFFError for what cannot be."""
     sources = inherited_heads(settings, start.heads.names)
+    predictor = Predictor(start.model, settings.run)
     heads = [
-        read_head(name, settings, Beginning(start, name, sources[name], head).statistics)
+        read_head(name, settings, Beginning(start, predictor, name, sources[name], head).statistics)
         for name, head in settings.heads.items()
     ]
     chemistry = elements_of([item for head in heads for item in head.structures])
-    heads += [read_replay(name, settings, start, chemistry) for name in settings.replay]
-    network = start.network_with_heads(sources)
+    heads += [read_replay(name, settings, start, predictor, chemistry) for name in settings.replay]
+    dtype = settings.run.precision.dtype
+    network = start.network_with_heads(sources).to(dtype=dtype)
     for head in heads:
         if head.name not in start.heads.names:
             set_statistics(network, head)
     freeze(network, settings.freeze)
     if settings.lora is not None:
         add_low_rank_changes(network, settings.lora, settings.run.seed)
-    samples = samples_of(heads, network.config, settings, start.dtype)
+    samples = samples_of(heads, network.config, settings, dtype)
     records = tuple(_record(name, heads, settings, start) for name in sources)
     return Preparation(heads, records, samples, network, at_risk(sources, heads))
 
@@ -56,6 +59,7 @@ class Beginning:
     """How a head in the section `heads` begins."""
 
     start: Start
+    predictor: Predictor
     name: str
     source: str
     """The head of the start model that it goes on from; its own name if it is an old head."""
@@ -88,7 +92,7 @@ class Beginning:
         """Energy label minus the start model's prediction, eV per atom."""
         if not labelled:
             return np.zeros(0)
-        predicted = self.start.energies(labelled, self.source)
+        predicted = self.predictor.energies(labelled, self.source)
         labels = np.array([item.energy for item in labelled])
         return (labels - predicted) / [item.n_atoms for item in labelled]
 

@@ -9,6 +9,7 @@ from mhff.data.split import Part
 from mhff.errors import MHFFError, listing, located
 from mhff.train.draw import at_random, farthest, with_elements
 from mhff.train.headdata import HeadData, checksums, divide, read_source
+from mhff.train.predictor import Predictor
 from mhff.train.sections.replay import ReplaySettings
 from mhff.train.selection import judge
 from mhff.train.settings import Settings
@@ -18,7 +19,7 @@ Parts = dict[Part, list[LabelledStructure]]
 
 
 def read_replay(
-    name: str, settings: Settings, start: Start, chemistry: Collection[str]
+    name: str, settings: Settings, start: Start, predictor: Predictor, chemistry: Collection[str]
 ) -> HeadData:
     """Read, divide, draw and label the replayed structures of a head.
 
@@ -35,15 +36,19 @@ def read_replay(
             structures, sentences = judge(structures, found.reference.energies, settings)
             notes += sentences
         whole = divide(structures, settings)
-        parts = _drawn(whole, source, start, chemistry, settings.run.seed)
+        parts = _drawn(whole, source, predictor, chemistry, settings.run.seed)
         notes.append(_describe(whole, parts, source))
         if not source.needs_labels:
-            parts = {part: start.labelled(items, name) for part, items in parts.items()}
+            parts = {part: predictor.labelled(items, name) for part, items in parts.items()}
     return HeadData(name, source, found, parts, checksums(source), place, tuple(notes))
 
 
 def _drawn(
-    whole: Parts, source: ReplaySettings, start: Start, chemistry: Collection[str], seed: int
+    whole: Parts,
+    source: ReplaySettings,
+    predictor: Predictor,
+    chemistry: Collection[str],
+    seed: int,
 ) -> Parts:
     """The structures that are used; training structures as asked, the others at random."""
     parts = {part: at_random(items, source.number, seed) for part, items in whole.items()}
@@ -56,7 +61,7 @@ def _drawn(
     if not train:
         raise MHFFError(_nothing(whole, source, chemistry))
     if source.draw == "farthest" and source.number is not None:
-        train = farthest(train, source.number, start.descriptors)
+        train = farthest(train, source.number, predictor.descriptors)
     else:
         train = at_random(train, source.number, seed)
     parts["train"] = train

@@ -50,7 +50,7 @@ class Run:
         self.folder = settings.run.out
         files = [file for each in settings.sources.values() for file in each.files]
         self.start: Start | None = (
-            None if settings.start_from is None else Start(settings.start_from, settings.run)
+            None if settings.start_from is None else Start(settings.start_from)
         )
         self.check_outputs([*files, *([] if self.start is None else [self.start.path])])
         prepared = (

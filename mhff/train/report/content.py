@@ -35,6 +35,8 @@ UNKNOWN = -1
 """Column of a head that the start model does not have."""
 MAX_TRAINING_STRUCTURES = 50_000
 """Training structures in a report."""
+MIN_RATIO = 1e-3
+"""Ratio of errors before and after, below which the labels are the start model's predictions."""
 START = "start"
 TRAINED = "trained"
 
@@ -212,6 +214,7 @@ def _changes(before: Errors, after: Errors) -> list[Value]:
         if old is None or new is None:
             values += [None, None, None]
         else:
-            change = 100 * (new.mae / old.mae - 1) if old.mae else None
+            means_something = old.mae > MIN_RATIO * new.mae
+            change = 100 * (new.mae / old.mae - 1) if means_something else None
             values += [old.mae, new.mae, change]
     return values

@@ -17,6 +17,7 @@ from tuned_runs import N_CELLS, configure, train
 from mhff.data.reading import LabelledStructure
 from mhff.errors import MHFFError
 from mhff.train.loss import loss
+from mhff.train.predictor import Predictor
 from mhff.train.processes import Processes
 from mhff.train.run import Run
 
@@ -58,7 +59,7 @@ def test_labels_of_the_start_model_leave_no_loss_at_first(tmp_path: Path) -> Non
 
 def descriptors(run: Run, structures: list[LabelledStructure]) -> np.ndarray:
     assert run.start is not None
-    return run.start.descriptors(structures)
+    return Predictor(run.start.model, run.settings.run).descriptors(structures)
 
 
 def test_farthest_structures_are_spread_more_than_random_ones(tmp_path: Path) -> None:
@@ -151,3 +152,16 @@ def test_structures_with_weight_zero_are_only_measured(tmp_path: Path) -> None:
     assert any(item.head == 0 for item in run.samples["valid"])
     assert "head loose: not replayed (weight 0), only measured, with labels of the files" in said
     assert "naive fine-tuning for loose, other" in said
+
+
+def test_forgetting_is_no_ratio_where_the_labels_are_the_start_models(tmp_path: Path) -> None:
+    for labels in ("file", "model"):
+        loose = {"files": ["loose.extxyz"], "labels": labels}
+        out = {"out": labels, "epochs": 1, "dtype": "float32"}
+        run, _ = train(configure(tmp_path, replay={"loose": loose}, run=out))
+        table = run.report().forgetting()
+        names = [column.name for column in table.columns]
+        rows = [dict(zip(names, row, strict=True)) for row in table.rows]
+        assert {row["head"] for row in rows} == {"loose"}
+        assert all((row["force_change"] is None) == (labels == "model") for row in rows)
+        assert all(row["force_after"] > 0 for row in rows)
