@@ -140,10 +140,10 @@ class VerletList:
             MIN_DISTANCE,
             selection.limit,
         )
-        holds, n_too_close = checks.tolist()
+        holds, too_close = checks.tolist()
         if not holds:
             return None
-        if n_too_close:
+        if too_close:
             check_distances(torch.linalg.vector_norm(vectors, dim=1), *index)
         return vectors, index
 

@@ -40,7 +40,7 @@ def near_edges(
     `begin[i]` to `begin[i + 1]`. Indices are int32, `begin [n + 1]` is int64.
 
     The third result, `[2]`, int64, says whether no atom has moved by more than `limit`, without
-    which there are no edges, and how many pairs are closer than `r_min`. Kernels give edge vectors
+    which there are no edges, and whether pairs are closer than `r_min`. Kernels give edge vectors
     in the precision of their program.
     """
     squares = (positions - before).square().sum(1)
@@ -50,8 +50,8 @@ def near_edges(
     distances = torch.linalg.vector_norm(vectors, dim=1)
     inside = torch.nonzero(distances < r_max).squeeze(1)
     sending = atoms.index_select(0, senders.index_select(0, inside)).to(torch.int64)
-    n_too_close = (distances < r_min).sum()
-    checks = torch.stack([n_too_close.new_tensor(int(holds)), n_too_close])
+    too_close = (distances < r_min).any()
+    checks = torch.stack([torch.full_like(too_close, holds), too_close]).to(torch.int64)
     index = torch.stack([sending, receivers.index_select(0, inside)])
     return vectors.index_select(0, inside), index, checks
 

@@ -2,6 +2,7 @@
 // (mhff/ops/lists.py).
 #pragma once
 #include <algorithm>
+#include <limits>
 #include <numeric>
 
 #include "tensors.h"
@@ -20,7 +21,7 @@ struct ListOperators {
     const Points points(in);
     const bool holds = within(read<double>(in.positions, 3 * n_atoms), before, n_atoms, in.limit);
     const Pairs pairs(in, holds ? n_atoms : 0);
-    const Found found(in, points, pairs, in.r_min);
+    const Found found(in, points, pairs);
 
     const int64_t n_edges = found.count();
     Output<Real> vectors(in.senders, {n_edges, 3});
@@ -33,7 +34,7 @@ struct ListOperators {
       receiver[e] = atom;
     });
     checks.data[0] = holds;
-    checks.data[1] = found.n_too_close;
+    checks.data[1] = found.closest < in.r_min * in.r_min;
     return {vectors.tensor, index.tensor, checks.tensor};
   }
 
@@ -41,7 +42,7 @@ struct ListOperators {
   static std::tuple<Tensor, Tensor> near_pairs(const In& in) {
     const Points points(in);
     const Pairs pairs(in, in.positions.size(0));
-    const Found found(in, points, pairs, 0.0);
+    const Found found(in, points, pairs);
     Output<int32_t> senders(in.senders, {found.count()});
     Output<int64_t> begin(in.begin, {pairs.n_receivers + 1});
     found.each([&](int64_t e, int64_t, int32_t point) { senders.data[e] = point; });
@@ -138,31 +139,34 @@ struct ListOperators {
     const Pairs& pairs;
     Output<int32_t> senders;
     std::vector<int64_t> begin;
-    int64_t n_too_close;
+    double closest;  // squared
 
     template <class In>
-    Found(const In& in, const Points& points, const Pairs& all, double r_min)
+    Found(const In& in, const Points& points, const Pairs& all)
         : pairs(all), senders(in.senders, {in.senders.size(0)}), begin(all.n_receivers + 1, 0) {
-      const double longest = in.r_max * in.r_max, shortest = r_min * r_min;
-      std::vector<int32_t> too_close(pairs.n_receivers, 0);
+      const double longest = in.r_max * in.r_max;
+      constexpr double infinite = std::numeric_limits<double>::infinity();
+      std::vector<double> least(pairs.n_receivers, infinite);
       parallel(pairs.n_receivers, [&](int64_t first, int64_t last) {
         for (int64_t atom = first; atom < last; ++atom) {
           const Point here = points[atom];
-          int64_t at = pairs.begin[atom], close = 0;
+          int64_t at = pairs.begin[atom];
+          double smallest = infinite;
           for (int64_t p = pairs.begin[atom]; p < pairs.begin[atom + 1]; ++p) {
             const Point between = here - points[pairs.senders[p]];
             const Point squares = between * between;
             const double square = squares[0] + squares[1] + squares[2];
             senders.data[at] = pairs.senders[p];
             at += square < longest;
-            close += square < shortest;
+            smallest = square < smallest ? square : smallest;
           }
           begin[atom + 1] = at - pairs.begin[atom];
-          too_close[atom] = close;
+          least[atom] = smallest;
         }
       });
       std::partial_sum(begin.begin(), begin.end(), begin.begin());
-      n_too_close = std::accumulate(too_close.begin(), too_close.end(), int64_t(0));
+      closest = std::accumulate(least.begin(), least.end(), infinite,
+                                [](double a, double b) { return std::min(a, b); });
     }
 
     int64_t count() const { return begin.back(); }
