@@ -13,6 +13,7 @@ import torch
 
 from mhff.data.batch import join, sample
 from mhff.data.reading import LabelledStructure
+from mhff.data.weights import Weights
 from mhff.engines import atoms_of
 from mhff.errors import MHFFError
 from mhff.files import kernel_folder
@@ -20,7 +21,6 @@ from mhff.model.acceleration import use_kernels
 from mhff.modelfile import load
 from mhff.train.processes import Processes
 from mhff.train.sampling import Sampling
-from mhff.train.sections.loss import Weights
 from mhff.train.settings import Settings
 from mhff.train.trainer import Trainer
 from mhff_bench.workers.serving import serve

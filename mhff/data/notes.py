@@ -1,4 +1,4 @@
-"""Sentences for the user about labels that a file has but the model does not use."""
+"""Sentences for the user about labels that the model does not use, and about weights in files."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from mhff.data.keys import KeySetting
 from mhff.data.reading import STATE_LABELS, LabelledStructure
+from mhff.data.weights import OF_ALL_TERMS, OF_TERMS, Weights
+from mhff.errors import listing
 from mhff.graph import DEFAULT_STATE
 from mhff.model.config import StateEmbedding
 from mhff.model.state import QUANTITIES
@@ -21,6 +23,13 @@ def unread_labels(structures: Sequence[LabelledStructure], setting: KeySetting) 
         f"total charge or the spin multiplicity, name it with {settings}"
         for name, count in counts.items()
     ]
+
+
+def weighted(structures: Sequence[LabelledStructure]) -> list[str]:
+    """A sentence about structures that bring weights along."""
+    count = sum(item.weights != Weights() for item in structures)
+    names = listing((OF_ALL_TERMS, *OF_TERMS))
+    return [f"{count} structures have weights of their own ({names})"] if count else []
 
 
 def unused_state(

@@ -15,6 +15,7 @@ from mhff.data.frames import open_frames
 from mhff.data.identity import fraction
 from mhff.data.keys import DEFAULT_SETTING, Keys, KeySetting
 from mhff.data.labels import Labels
+from mhff.data.weights import Weights, own_weights
 from mhff.errors import MHFFError, listing, shortened
 from mhff.state import CHARGE_KEY, SPIN_KEY
 
@@ -53,6 +54,8 @@ class LabelledStructure:
     """Names of entries that look like a charge or spin but are not read as one."""
     not_finite: tuple[str, ...] = ()
     """Names of labels, or positions or cell, that hold NaN or infinity: not to be used."""
+    weights: Weights = Weights()
+    """Factors of its weights in the loss, from the file."""
 
     @property
     def is_labelled(self) -> bool:
@@ -203,6 +206,7 @@ def label_frame(frame: Atoms, keys: Keys, setting: KeySetting, place: str) -> La
         found=frozenset(found),
         unread=tuple(labels.similar("charge") + labels.similar("spin")),
         not_finite=not_finite,
+        weights=own_weights(labels.values, place),
     )
     if structure.energy is None:
         labels.refuse_other_names("energy")

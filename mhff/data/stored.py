@@ -17,6 +17,7 @@ from ase import Atoms
 from mhff.data.frames import Frames, open_frames
 from mhff.data.keys import Keys, KeySetting
 from mhff.data.reading import Composition, LabelledStructure, State, label_frame, place
+from mhff.data.weights import Weights
 from mhff.data.workers import ordered
 
 CHUNK = 256
@@ -54,6 +55,20 @@ class Summary(NamedTuple):
     found: frozenset[str]
     unread: tuple[str, ...]
     not_finite: tuple[str, ...]
+    weights: Weights
+
+
+OFTEN_EQUAL = (
+    "composition",
+    "state",
+    "head",
+    "config_type",
+    "found",
+    "unread",
+    "not_finite",
+    "weights",
+)
+"""What many structures share, so that it is kept once."""
 
 
 class _Remembered:
@@ -86,6 +101,7 @@ class StoredStructure(LabelledStructure):
     found: Any = _Remembered()
     unread: Any = _Remembered()
     not_finite: Any = _Remembered()
+    weights: Any = _Remembered()
 
     def __init__(self, source: Source, index: int, summary: Summary) -> None:
         object.__setattr__(self, "source", source)
@@ -155,6 +171,5 @@ def _summary(structure: LabelledStructure) -> Summary:
 
 def _shared(summary: Summary, known: dict[Hashable, Any]) -> Summary:
     """The summary, with one object for all structures that have the same composition, ..."""
-    names = ("composition", "state", "head", "config_type", "found", "unread", "not_finite")
-    values = {name: getattr(summary, name) for name in names}
+    values = {name: getattr(summary, name) for name in OFTEN_EQUAL}
     return summary._replace(**{name: known.setdefault(v, v) for name, v in values.items()})

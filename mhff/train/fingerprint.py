@@ -54,9 +54,17 @@ def completed(stored: Fingerprint) -> Fingerprint:
 
 
 def differences(stored: Fingerprint, now: Fingerprint) -> list[str]:
-    """Changes since a fingerprint was stored, one phrase per setting."""
+    """Changes since a fingerprint was stored, one phrase per setting.
+
+    A run may become longer or shorter, unless its learning rate depends on the length.
+    """
     before = _flat(completed(stored))
     after = _flat(now)
+    length = ["run.patience"]
+    if after["schedule.kind"] != "cosine":
+        length.append("run.epochs")
+    for key in length:
+        after[key] = before.get(key, after[key])
     return [
         f"{key} was {before.get(key, 'absent')}, now {after.get(key, 'absent')}"
         for key in sorted(before.keys() | after.keys())

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from mhff.data.frames import open_frames
 from mhff.data.keys import Keys, KeySetting
-from mhff.data.notes import unread_labels, unused_state
+from mhff.data.notes import unread_labels, unused_state, weighted
 from mhff.data.reading import LabelledStructure, check_found, label_frames
 from mhff.data.reference import ReferenceEnergies
 from mhff.data.sources import find_files, identities
@@ -74,6 +74,7 @@ class HeadData:
             *self.notes,
             *unread_labels(self.structures, key_setting(self.place)),
             *unused_state(self.structures, config.state_embeddings),
+            *weighted(self.structures),
         ]
         return [
             f"head {self.name}: {len(self.structures)} structures ({parts}), {counts}",

@@ -28,7 +28,10 @@ def describe_mixture(heads: Sequence[HeadData], sampling: Sampling) -> list[str]
 def _mean_weight(head: HeadData) -> float:
     """Mean weight of the training structures in the loss, relative to the terms' own weights."""
     train = head.parts["train"]
-    factors = [head.settings.config_weights.get(item.config_type, 1.0) for item in train]
+    factors = [
+        head.settings.config_weights.get(item.config_type, 1.0) * sum(item.weights) / 3
+        for item in train
+    ]
     return head.settings.weight * sum(factors) / max(len(factors), 1)
 
 

@@ -18,7 +18,8 @@ import torch
 from mhff.errors import MHFFError
 from mhff.files import write_atomically
 from mhff.train.fingerprint import Fingerprint
-from mhff.train.trainer import Observer, Trainer
+from mhff.train.sections.run import RunSettings
+from mhff.train.trainer import Observer, Trainer, is_finished
 
 CHECKPOINT = "last.ckpt"
 """The file that a run continues from."""
@@ -31,12 +32,15 @@ class Checkpoint(NamedTuple):
 
     fingerprint: Fingerprint
     state: dict[str, Any]
-    finished: bool
 
     @property
     def n_epochs(self) -> int:
         """Complete epochs."""
         return int(self.state["epoch"])
+
+    def is_finished(self, run: RunSettings) -> bool:
+        """Whether a run with these settings ends here."""
+        return is_finished(self.n_epochs, int(self.state["stagnant"]), run)
 
     @property
     def n_steps(self) -> int:
@@ -115,6 +119,6 @@ class Recorder(Observer):
         self._save_checkpoint(trainer)
 
     def _save_checkpoint(self, trainer: Trainer) -> None:
-        checkpoint = Checkpoint(self.fingerprint, trainer.state(), trainer.finished)
+        checkpoint = Checkpoint(self.fingerprint, trainer.state())
         checkpoint.save(self.folder / CHECKPOINT)
         self.written = monotonic()

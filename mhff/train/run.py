@@ -177,7 +177,7 @@ class Run:
                 f"'{self.folder}' holds another run ({'; '.join(changed)}): restore the "
                 "configuration, choose another run.out, or start anew with --restart"
             )
-        if stored.finished:
+        if stored.is_finished(self.settings.run):
             return [f"the run in {self.folder} is finished; --restart starts it anew"]
         steps = f" and {stored.n_steps} steps" if stored.n_steps else ""
         return [

@@ -16,6 +16,7 @@ import torch
 
 from mhff.data.batch import Batch
 from mhff.data.loading import load_batches
+from mhff.data.weights import Weights
 from mhff.errors import MHFFError
 from mhff.evaluate.errors import Comparison, Errors, compare, group_by_head, grouped
 from mhff.evaluate.prediction import Prediction, predict
@@ -26,7 +27,7 @@ from mhff.train.optimiser import Updater
 from mhff.train.processes import Processes
 from mhff.train.sampling import Sampling, batches, shares
 from mhff.train.schedule import Schedule
-from mhff.train.sections.loss import Weights
+from mhff.train.sections.run import RunSettings
 from mhff.train.settings import Settings
 
 
@@ -108,10 +109,8 @@ class Trainer:
 
     @property
     def finished(self) -> bool:
-        """Whether all epochs are done, or the validation loss has not fallen for long enough."""
-        run = self.settings.run
-        patience = math.inf if run.patience is None else run.patience
-        return self.epoch >= run.epochs or self.stagnant >= patience
+        """Whether the run ends here."""
+        return is_finished(self.epoch, self.stagnant, self.settings.run)
 
     def fit(self, observers: Sequence[Observer]) -> None:
         """Train to the end; raises MHFFError if the loss is no longer finite."""
@@ -174,6 +173,7 @@ class Trainer:
         """Validate, and record the epoch."""
         self.check_finite()
         valid_loss = self._validate() if self.valid else None
+        _check_finite(valid_loss or 0.0, self.epoch)
         *terms, norm = (self._sums / self.step).tolist()
         self.history.append(
             {
@@ -198,12 +198,7 @@ class Trainer:
 
     def check_finite(self) -> None:
         """Raise MHFFError if a loss or gradient of the present epoch is not finite."""
-        if not self._sums.isfinite().all():
-            raise MHFFError(
-                f"the loss or its gradient became {float(self._sums.sum())} in epoch "
-                f"{self.epoch + 1}; lower optimiser.learning_rate, or look for wrong labels among "
-                "the structures"
-            )
+        _check_finite(float(self._sums.sum()), self.epoch)
 
     def _validate(self) -> float:
         """Loss of all validation structures; sets `errors` in the main process."""
@@ -247,6 +242,19 @@ class Trainer:
         self._sums.copy_(state["sums"])
         self.network.load_state_dict(state["network"])
         self.updater.load_state(state["updater"])
+
+
+def _check_finite(value: float, epoch: int) -> None:
+    if not math.isfinite(value):
+        raise MHFFError(
+            f"the loss or its gradient became {value} in epoch {epoch + 1}; lower "
+            "optimiser.learning_rate, or look for wrong labels among the structures"
+        )
+
+
+def is_finished(epoch: int, stagnant: int, run: RunSettings) -> bool:
+    """Whether all epochs are done, or the validation loss has not fallen for long enough."""
+    return epoch >= run.epochs or (run.patience is not None and stagnant >= run.patience)
 
 
 def _check_without_validation(settings: Settings) -> None:

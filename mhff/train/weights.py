@@ -1,19 +1,21 @@
-"""The weight of each structure in the loss: of its head, its configuration type, its terms."""
+"""The weights of each structure in the loss: head, configuration type, terms, its own factors."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from mhff.data.reading import LabelledStructure
+from mhff.data.weights import Weights
 from mhff.errors import MHFFError, listing
 from mhff.train.sections.heads import SourceSettings
-from mhff.train.sections.loss import LossSettings, Weights
+from mhff.train.sections.loss import LossSettings
 
 
 def weights_of(structure: LabelledStructure, source: SourceSettings, loss: LossSettings) -> Weights:
     """Weights of a structure's energy, forces and stress."""
     factor = source.weight * source.config_weights.get(structure.config_type, 1.0)
-    return Weights(*(factor * each for each in source.loss.over(loss)))
+    terms = zip(source.loss.over(loss), structure.weights, strict=True)
+    return Weights(*(factor * term * own for term, own in terms))
 
 
 def check_config_types(structures: Sequence[LabelledStructure], source: SourceSettings) -> None:

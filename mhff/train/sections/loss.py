@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from pydantic import Field
 
+from mhff.data.weights import Weights
 from mhff.yamlfile import Section
-
-
-class Weights(NamedTuple):
-    """Weights of the three terms of the loss."""
-
-    energy: float
-    """Per eV, of the energy per atom."""
-    forces: float
-    """Per eV/A."""
-    stress: float
-    """Per eV/A^3."""
 
 
 class LossSettings(Section):

@@ -134,6 +134,16 @@ def test_patience(tmp_path: Path) -> None:
     assert len(history(again)) == 3
 
 
+def test_a_finished_run_becomes_longer(tmp_path: Path) -> None:
+    """With a constant learning rate; with a cosine every step depends on the length."""
+    constant = {"schedule": {"kind": "constant"}}
+    whole = trained(configure(tmp_path, "whole", **constant))
+    trained(configure(tmp_path, run={"epochs": 2}, **constant))
+    longer = trained(configure(tmp_path, run={"patience": 7}, **constant))
+    assert history(longer) == history(whole)
+    assert torch.equal(checkpoint(longer)["sums"], checkpoint(whole)["sums"])
+
+
 def test_a_plateau_lowers_the_learning_rate(tmp_path: Path) -> None:
     schedule = {"kind": "plateau", "patience": 0, "factor": 0.5, "warm_up": 0}
     run = trained(configure(tmp_path, schedule=schedule, optimiser={"learning_rate": 1e-30}))

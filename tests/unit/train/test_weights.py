@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from ase import Atoms
 
 from mhff.data.reading import LabelledStructure
+from mhff.data.weights import Weights
 from mhff.errors import MHFFError
 from mhff.train.sections.heads import HeadSettings
 from mhff.train.sections.loss import LossSettings
@@ -31,6 +33,11 @@ def test_all_factors_multiply() -> None:
     own = head(weight=2.0, loss={"forces": 5.0, "stress": 0.0}, config_weights={"surface": 3.0})
     assert weights_of(SURFACE, own, LOSS) == (6, 30, 0)
     assert weights_of(LIQUID, own, LOSS) == (2, 10, 0)
+
+
+def test_a_structures_own_factors() -> None:
+    own = replace(LIQUID, weights=Weights(3.0, 1.0, 0.5))
+    assert weights_of(own, head(weight=2.0), LOSS) == (6, 20, 100)
 
 
 def test_a_configuration_type_that_no_structure_has() -> None:
