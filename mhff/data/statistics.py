@@ -53,8 +53,8 @@ def check_E0s(E0s: Mapping[str, float], structures: Sequence[LabelledStructure])
         raise MHFFError(
             f"there are structures with {listing(missing)} ({first_with(missing[0], structures)}, "
             f"for example) but reference energies only for {listing(E0s)}; add isolated atoms "
-            "(config_type=IsolatedAtom) to the files, or set e0s to energies by element or to "
-            "least_squares"
+            "(config_type=IsolatedAtom) to the files, or set e0s to energies by element, to "
+            "least_squares or, with start_from, to reestimated"
         )
 
 

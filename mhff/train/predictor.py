@@ -85,7 +85,7 @@ class Predictor:
         return torch.cat(rows).cpu().numpy()
 
     def _node_features(self, batch: Batch) -> torch.Tensor:
-        """Invariant node features, `[n, n_layers * n_channels]`, float64."""
+        """Invariant node features, `[n, n_layers * n_channels]`."""
         graph = batch.graph
         edges, _ = self.network.embed_edges(graph)
         features = self.network.embed_nodes(graph.species, graph.state)
@@ -93,7 +93,7 @@ class Predictor:
         for layer in self.network.layers:
             features, _ = layer(features, graph.species, edges)
             layers.append(features[:, 0])
-        return torch.cat(layers, dim=1).double()
+        return torch.cat(layers, dim=1)
 
     def _batches(self, structures: Sequence[LabelledStructure], column: int = 0) -> Iterator[Batch]:
         """Batches whose stress counts as labelled where there is one: in periodic structures."""

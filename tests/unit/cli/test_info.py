@@ -28,7 +28,12 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
             elements=("O", "Mg"),
             licence="CC-BY-4.0",
         ),
-        Head(name="surfaces", dispersion=True, citation="arXiv:2510.25380"),
+        Head(
+            name="surfaces",
+            dispersion=True,
+            citation="arXiv:2510.25380",
+            e0s_kind=E0sKind.REESTIMATED,
+        ),
         Head(name="molecules", e0s_kind=E0sKind.LEAST_SQUARES),
     ]
     path = tmp_path_factory.mktemp("models") / "M.mhff"
@@ -83,6 +88,7 @@ def test_tables(path: Path, mhff: Here) -> None:
         "epochs=3",
         "nonlinear_residual",
         "least squares",
+        "re-estimated",
     ):
         assert words in out
     for energy in describe(path)["heads"][1]["E0s"].values():
