@@ -12,6 +12,7 @@ import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
@@ -45,8 +46,6 @@ class Frames:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.stamp = _stamp(path)
-        self._process = -1
-        self._reader: Any = None
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -59,29 +58,14 @@ class Frames:
                 "and start again"
             )
         with _readable(self.path, f"structure {index + 1} of '{self.path}'"):
-            return self._read(self.reader, index)
+            return self._read(index)
 
     def __iter__(self) -> Iterator[Atoms]:
         return (self[index] for index in range(len(self)))
 
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_process": -1, "_reader": None}
-
-    @property
-    def reader(self) -> Any:
-        """The open file of this process: a process must not use that of its parent."""
-        if self._process != os.getpid():
-            self._reader = self._open()
-            self._process = os.getpid()
-        return self._reader
-
     @abstractmethod
-    def _open(self) -> Any:
-        """Open the file."""
-
-    @abstractmethod
-    def _read(self, reader: Any, index: int) -> Atoms:
-        """Read a frame from the open file."""
+    def _read(self, index: int) -> Atoms:
+        """Read a frame."""
 
 
 class ExtendedXYZ(Frames):
@@ -95,13 +79,11 @@ class ExtendedXYZ(Frames):
     def __len__(self) -> int:
         return len(self.starts) - 1
 
-    def _open(self) -> Any:
-        return self.path.open("rb")
-
-    def _read(self, reader: Any, index: int) -> Atoms:
-        start = int(self.starts[index])
-        reader.seek(start)
-        text = reader.read(int(self.starts[index + 1]) - start).decode()
+    def _read(self, index: int) -> Atoms:
+        start, end = self.starts[index : index + 2].tolist()
+        with self.path.open("rb") as stream:  # there may be more files than a process may keep open
+            stream.seek(start)
+            text = stream.read(end - start).decode()
         frames: list[Atoms] = list(read_xyz(io.StringIO(text), slice(0, None)))
         return frames[0]
 
@@ -112,16 +94,26 @@ class Rows(Frames):
     def __init__(self, path: Path, connect: Callable[[Path], Any], identifiers: Any) -> None:
         super().__init__(path)
         self.connect = connect
-        self.identifiers = np.array(identifiers(self.reader), dtype=np.int64)
+        self._process = -1
+        self._database: Any = None
+        self.identifiers = np.array(identifiers(self.database), dtype=np.int64)
 
     def __len__(self) -> int:
         return len(self.identifiers)
 
-    def _open(self) -> Any:
-        return self.connect(self.path)
+    @property
+    def database(self) -> Any:
+        """The database in this process, which must not use that of its parent."""
+        if self._process != os.getpid():
+            self._database = self.connect(self.path)
+            self._process = os.getpid()
+        return self._database
 
-    def _read(self, reader: Any, index: int) -> Atoms:
-        row = reader.get(id=int(self.identifiers[index]))
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_process": -1, "_database": None}
+
+    def _read(self, index: int) -> Atoms:
+        row = self.database.get(id=int(self.identifiers[index]))
         frame: Atoms = row.toatoms(add_additional_information=True)
         return frame
 
@@ -131,16 +123,15 @@ class Trajectory(Frames):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self.n_frames = len(self.reader)
+        with TrajectoryReader(path) as reader:
+            self.n_frames = len(reader)
 
     def __len__(self) -> int:
         return self.n_frames
 
-    def _open(self) -> Any:
-        return TrajectoryReader(self.path)
-
-    def _read(self, reader: Any, index: int) -> Atoms:
-        frame: Atoms = reader[index]
+    def _read(self, index: int) -> Atoms:
+        with TrajectoryReader(self.path) as reader:
+            frame: Atoms = reader[index]
         return frame
 
 
@@ -154,12 +145,8 @@ class Loaded(Frames):
     def __len__(self) -> int:
         return len(self.frames)
 
-    def _open(self) -> Any:
-        return self.frames
-
-    def _read(self, reader: Any, index: int) -> Atoms:
-        frame: Atoms = reader[index]
-        return frame
+    def _read(self, index: int) -> Atoms:
+        return self.frames[index]
 
 
 def open_frames(path: str | Path) -> Frames:
@@ -243,6 +230,9 @@ def _close_inherited() -> None:
 
 def _open_lmdb(path: Path) -> Any:
     try:
+        import_module("ase_db_backends")
+        # a damaged file first meets LMDB itself: the plug-in would print a traceback at its end
+        import_module("lmdb").open(str(path), subdir=False, readonly=True, lock=False).close()
         return ase.db.connect(path, type="aselmdb", readonly=True, use_lock_file=False)
     except ModuleNotFoundError as error:
         raise MHFFError(

@@ -9,7 +9,7 @@ import numpy as np
 from ase import Atoms
 
 from mhff.data.keys import Keys, KeySetting
-from mhff.errors import MHFFError, listing
+from mhff.errors import MHFFError, listing, printable
 
 Shape = tuple[int, ...]
 WORDS = {
@@ -80,9 +80,9 @@ class Labels:
         )
 
     def text(self, label: str) -> str | None:
-        """A label that is text."""
+        """A label that is text, without control characters."""
         present = self._present(label)
-        return str(self.values[present[0]]) if present else None
+        return printable(str(self.values[present[0]])) if present else None
 
     def _present(self, label: str) -> list[str]:
         return [name for name in self.keys.names(label) if name in self.values]

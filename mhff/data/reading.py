@@ -16,7 +16,7 @@ from mhff.data.identity import fraction
 from mhff.data.keys import DEFAULT_SETTING, Keys, KeySetting
 from mhff.data.labels import Labels
 from mhff.data.weights import Weights, own_weights
-from mhff.errors import MHFFError, listing, shortened
+from mhff.errors import MHFFError, listing, printable, shortened
 from mhff.state import CHARGE_KEY, SPIN_KEY
 
 ISOLATED_ATOM = "IsolatedAtom"
@@ -201,10 +201,10 @@ def label_frame(frame: Atoms, keys: Keys, setting: KeySetting, place: str) -> La
         forces=values["forces"],
         stress=None if not_finite else _stress(frame, values["stress"], values["virials"], place),
         head=head,
-        config_type=str(labels.values.get("config_type", "unknown")),
+        config_type=printable(str(labels.values.get("config_type", "unknown"))),
         place=place,
         found=frozenset(found),
-        unread=tuple(labels.similar("charge") + labels.similar("spin")),
+        unread=tuple(map(printable, labels.similar("charge") + labels.similar("spin"))),
         not_finite=not_finite,
         weights=own_weights(labels.values, place),
     )

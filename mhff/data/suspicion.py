@@ -62,10 +62,10 @@ def stress_suspicion(structures: Sequence[LabelledStructure]) -> str | None:
     Compares, for pairs of similar structures, the change of the energy that forces leave with the
     work of the mean stress on the strain; None if there are too few pairs to judge.
     """
-    pairs = [work for first, second in _similar(structures) if (work := _work(first, second))]
-    if len(pairs) < MIN_PAIRS:
+    similar = [(pair, work) for pair in _similar(structures) if (work := _work(*pair))]
+    if len(similar) < MIN_PAIRS:
         return None
-    energy, stress = np.array(pairs).T
+    energy, stress = np.array([work for _, work in similar]).T
     norms = np.linalg.norm(energy) * np.linalg.norm(stress)
     if not norms:
         return None
@@ -74,11 +74,13 @@ def stress_suspicion(structures: Sequence[LabelledStructure]) -> str | None:
     if correlation > MIN_CORRELATION:
         for words, factor in FACTORS.items():
             if abs(ratio / factor - 1) < TOLERANCE:
-                wrong = f"the stresses seem to be {words} (from {len(pairs)} pairs of structures)"
+                wrong = f"the stresses seem to be {words} (from {len(similar)} pairs of structures)"
                 return None if factor == 1.0 else wrong
+    first, second = similar[int(np.abs(energy - stress).argmax())][0]
     return (
         f"the stresses contradict the energies: these change by {ratio:.3g} times the work of the "
-        f"stress, with a correlation of {correlation:.2f} ({len(pairs)} pairs of structures)"
+        f"stress, with a correlation of {correlation:.2f} ({len(similar)} pairs of structures), "
+        f"most of all between {first.place} and {second.place}"
     )
 
 

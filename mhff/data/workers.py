@@ -6,7 +6,7 @@ import copyreg
 import gc
 import io
 import pickle
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -26,7 +26,7 @@ def ordered(
     """`function` of every argument, in their order, computed ahead by `n_workers` processes.
 
     The results do not depend on the number of processes; with 0 the caller computes them itself.
-    Raises the MHFFError that `function` raises.
+    Raises the MHFFError that `function` raises, and one for a process that is killed.
     """
     if n_workers == 0:
         yield from map(function, arguments)
@@ -39,11 +39,25 @@ def ordered(
         collate_fn=_as_it_is,
         worker_init_fn=_start,
     )
-    for content in loader:
+    for content in _told(loader):
         result = pickle.loads(content)
         if isinstance(result, MHFFError):
             raise result
         yield result
+
+
+def _told(loader: Iterable[bytes]) -> Iterator[bytes]:
+    """The contents; raises MHFFError if a process is killed, as it is when memory runs out."""
+    try:
+        yield from loader
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        reason = " ".join(str(error).split())
+        raise MHFFError(
+            f"a process that reads structures has ended ({reason}); if memory ran out, lower "
+            "data.workers, or set it to 0"
+        ) from error
 
 
 class _Calls(Dataset[bytes]):

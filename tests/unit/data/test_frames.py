@@ -155,6 +155,15 @@ def test_a_file_that_changes(tmp_path: Path, name: str) -> None:
         found[2]
 
 
+@pytest.mark.parametrize("name", ["a.xyz", "a.traj", "a.json"])
+def test_no_file_stays_open(tmp_path: Path, name: str) -> None:
+    """A set may have more files than a process may keep open."""
+    found = open_frames(save(tmp_path / name))
+    assert len(found[0]) > 0
+    opened = [os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")]
+    assert str((tmp_path / name).resolve()) not in opened
+
+
 def test_a_file_that_disappears(tmp_path: Path) -> None:
     path = save(tmp_path / "a.xyz")
     found = open_frames(path)

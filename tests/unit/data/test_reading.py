@@ -345,14 +345,24 @@ def test_labels_that_no_structure_has() -> None:
         check_found(bare, ["charge"], Keys(), SETTING)
 
 
+def test_text_of_a_file_cannot_steer_a_terminal(tmp_path: Path) -> None:
+    path = tmp_path / "a.xyz"
+    path.write_text('1\nREF_energy=1 config_type="\x1b[2Jbulk" head="a\x07" spin\x1b=1\nH 0 0 0\n')
+    (structure,) = read_structures(path)
+    texts = (structure.config_type, structure.head, *structure.unread)
+    assert texts == ("\\x1b[2Jbulk", "a\\x07", "spin\\x1b")
+
+
 def test_missing_file() -> None:
     with pytest.raises(MHFFError, match=r"no file 'nowhere\.xyz'"):
         read_structures("nowhere.xyz")
 
 
 @pytest.mark.parametrize("content", [b"", b"not a structure\n", b"2\nREF_energy=1\nH 0 0 0\n"])
-@pytest.mark.parametrize("name", ["a.xyz", "a.traj", "a.db", "a.json"])
+@pytest.mark.parametrize("name", ["a.xyz", "a.traj", "a.db", "a.json", "a.aselmdb"])
 def test_empty_and_damaged_files(tmp_path: Path, name: str, content: bytes) -> None:
+    if name == "a.aselmdb":
+        pytest.importorskip("ase_db_backends")
     (tmp_path / name).write_bytes(content)
     with pytest.raises(MHFFError, match=r"holds no structures|cannot read structures") as caught:
         read_structures(tmp_path / name)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
 
 import pytest
 import torch
@@ -44,9 +46,32 @@ def test_tensors_arrive_as_they_are() -> None:
         found.zero_()  # they can be written to
 
 
+def killed_at_three(number: int) -> int:
+    if number == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def test_a_process_that_is_killed() -> None:
+    with pytest.raises(
+        MHFFError, match=r"a process that reads structures has ended .*data\.workers"
+    ):
+        list(ordered(killed_at_three, range(10), 1))
+
+
+def fault(number: int) -> int:
+    return number // 0
+
+
+def test_a_fault_of_ours_is_not_hidden() -> None:
+    with pytest.raises(ZeroDivisionError):
+        list(ordered(fault, range(10), 1))
+
+
 def test_processes_end_with_their_reader() -> None:
+    before = set(multiprocessing.active_children())
     results = ordered(square, range(1000), 2)
     next(results)
-    assert len(multiprocessing.active_children()) == 2
+    assert len(set(multiprocessing.active_children()) - before) == 2
     results.close()
-    assert multiprocessing.active_children() == []
+    assert set(multiprocessing.active_children()) <= before

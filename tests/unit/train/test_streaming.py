@@ -43,7 +43,10 @@ def test_the_same_weights_bit_by_bit(tmp_path: Path, workers: int) -> None:
     for run in (expected, streamed):
         run.train(quiet())
     assert history(streamed) == history(expected)
-    assert streamed.report() == expected.report()
+    for run in (expected, streamed):
+        run.report()
+    tables = [(run.folder / "errors.json").read_text() for run in (expected, streamed)]
+    assert tables[0] == tables[1]
     weights = load(streamed.model_file).network.state_dict()
     for name, value in load(expected.model_file).network.state_dict().items():
         assert torch.equal(weights[name], value), name
