@@ -5,12 +5,14 @@ Imports nothing of mhff but its errors, so that every room can use it.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import platformdirs
@@ -85,6 +87,32 @@ def remove_unfinished(folder: Path) -> None:
     """Remove what writers left in a folder that ended in the middle of `write_atomically`."""
     for path in folder.glob(f"{UNFINISHED}*"):
         path.unlink(missing_ok=True)
+
+
+@contextmanager
+def alone_in(folder: Path, option: str) -> Iterator[None]:
+    """Keep other processes that ask for the same out of a folder, until this one ends.
+
+    File systems without locks let everyone in. Raises MHFFError, which names the setting `option`,
+    if another process is there.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            _lock(descriptor, folder, option)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, folder: Path, option: str) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise MHFFError(
+            f"another process is writing in '{folder}'; wait for its end, or choose another "
+            f"{option}"
+        ) from None
 
 
 def cache_folder() -> Path:

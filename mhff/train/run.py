@@ -15,7 +15,7 @@ from mhff.data.batch import Batch
 from mhff.data.reference import kinds_differ
 from mhff.data.split import Part
 from mhff.errors import MHFFError
-from mhff.files import check_output, kernel_folder, remove_unfinished
+from mhff.files import alone_in, check_output, kernel_folder, remove_unfinished
 from mhff.heads import Head, Heads
 from mhff.model.acceleration import use_kernels
 from mhff.model.mace import MACE
@@ -90,13 +90,15 @@ class Run:
     def _train(self, processes: Processes, console: Console, restart: bool) -> None:
         self.network.load_state_dict(processes.same(self.network.state_dict()))
         trainer = self.trainer(processes)
-        own = self._begin(console, restart) if processes.is_main else None
-        state = processes.same(own)
-        if state is not None:
-            trainer.load_state(state)
         if not processes.is_main:
+            trainer.continue_together(None)
             self.use_kernels()
-        trainer.fit(self._observers(console) if processes.is_main else [])
+            trainer.fit([])
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with alone_in(self.folder, "run.out"):
+            trainer.continue_together(self._begin(console, restart))
+            trainer.fit(self._observers(console))
 
     def trainer(self, processes: Processes) -> Trainer:
         """The training loop at its start."""
@@ -116,7 +118,6 @@ class Run:
 
     def _begin(self, console: Console, restart: bool) -> dict[str, Any] | None:
         """Tell the user what is to happen; returns the state to continue from."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         remove_unfinished(self.folder)
         checkpoint = self.folder / CHECKPOINT
         if restart:

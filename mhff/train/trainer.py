@@ -232,6 +232,12 @@ class Trainer:
             "updater": self.updater.state(),
         }
 
+    def continue_together(self, state: dict[str, Any] | None) -> None:
+        """Continue from the state that the main process has, in all processes."""
+        common = self.processes.same(state)
+        if common is not None:
+            self.load_state(common)
+
     def load_state(self, state: dict[str, Any]) -> None:
         """Continue where a run was when it had this state."""
         self.epoch = state["epoch"]

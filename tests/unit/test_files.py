@@ -13,7 +13,14 @@ from pathlib import Path
 import pytest
 
 from mhff.errors import MHFFError
-from mhff.files import check_output, read_file, sha256, write_atomically
+from mhff.files import (
+    alone_in,
+    check_output,
+    read_file,
+    remove_unfinished,
+    sha256,
+    write_atomically,
+)
 
 CONTENT = b"content"
 
@@ -199,3 +206,23 @@ def test_no_command_overwrites_its_input(tmp_path: Path, command: Callable[[Path
     ):
         command(path)
     assert path.read_bytes() == model_path("mini").read_bytes()
+
+
+def test_only_one_process_writes_in_a_folder(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from mhff.files import alone_in\n"
+        "with alone_in(Path(sys.argv[1]), 'run.out'): print('alone')\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    with alone_in(tmp_path, "run.out"):
+        refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert f"another process is writing in '{tmp_path}'; wait for its end, or" in refused.stderr
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "alone\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
+    for name in (".mhff-0123456789abcdef", ".mine", "model.mhff"):
+        (tmp_path / name).touch()
+    remove_unfinished(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {".mine", "model.mhff"}
