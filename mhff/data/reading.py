@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +73,7 @@ class LabelledStructure:
         """Number of atoms."""
         return len(self.atoms)
 
-    @property
+    @cached_property
     def composition(self) -> Composition:
         """Chemical symbols and the number of atoms of each."""
         numbers, counts = np.unique(self.atoms.numbers, return_counts=True)
@@ -91,7 +92,7 @@ class LabelledStructure:
         """Charge and spin, as far as the file has them, by their keys in `atoms.info`."""
         return tuple(self.atoms.info.items())
 
-    @property
+    @cached_property
     def largest_force(self) -> float | None:
         """Length of the largest force on an atom, eV/A; None if forces are not labelled."""
         if self.forces is None:
