@@ -22,14 +22,17 @@ CONTENT: dict[str, Any] = {
     },
     "heads": {head: {"files": [f"{head}.extxyz"]} for head in E0S},
     "data": {"valid": 0.3},
-    "run": {"epochs": 3, "batch_size": 5, "dtype": "float64", "kernels": False},
+    "run": {"epochs": 3, "batch_size": 6, "dtype": "float64", "kernels": False},
 }
 N_CELLS = 14
 """Structures of each head."""
 
 
 def configure(folder: Path, out: str = "out", **changes: dict[str, Any]) -> Path:
-    """A configuration file; `changes` are keys by section. Its last batch is a small one."""
+    """A configuration file; `changes` are keys by section.
+
+    The last batch of an epoch has a single structure.
+    """
     for seed, head in enumerate(E0S):
         if not (folder / f"{head}.extxyz").exists():
             write_data(folder, head, N_CELLS, seed)

@@ -195,7 +195,7 @@ def test_an_epoch_sees_what_the_settings_say(tmp_path: Path) -> None:
     numbers = [len(head.parts["train"]) for head in run.heads]
     trainer = run.trainer(CPU)
     assert trainer.sampling.counts == (numbers[0], 2 * numbers[1])
-    assert trainer.steps_per_epoch == -(-(numbers[0] + 2 * numbers[1]) // 5)
+    assert trainer.steps_per_epoch == -(-(numbers[0] + 2 * numbers[1]) // 6)
     hot = Run(read_settings(configure(tmp_path, run={"sampling_temperature": 1e9})))
     assert hot.trainer(CPU).sampling.counts == (max(numbers), max(numbers))
 
