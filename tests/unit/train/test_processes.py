@@ -7,18 +7,20 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 from command_line import MHFF
 from tiny_runs import configure
 
 from mhff.errors import MHFFError
 from mhff.modelfile import load
 from mhff.train import processes
-from mhff.train.processes import connect
+from mhff.train.processes import ConnectedProcesses, connect
 
 SAME_CURVE = 1e-6
 """Relative difference of losses between one and two processes, in float64: a promise."""
@@ -187,3 +189,37 @@ def test_nodes_with_different_numbers_of_tasks(
         monkeypatch.setenv(f"SLURM_STEP_NUM_{name}", str(value))
     with pytest.raises(MHFFError, match="srun started 3 tasks on 2 nodes; give --ntasks-per-node"):
         connect("cpu")
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Iterator[ConnectedProcesses]:
+    """A group of one process, with everything that several have."""
+    store = f"file://{tmp_path / 'store'}"
+    dist.init_process_group("gloo", init_method=store, rank=0, world_size=1)
+    group = ConnectedProcesses(torch.device("cpu"))
+    yield group
+    group.close()
+
+
+def test_an_exchange(alone: ConnectedProcesses) -> None:
+    """A gradient that no process has stays None, so that the optimiser leaves its weight alone."""
+    weights = [torch.nn.Parameter(torch.zeros(shape)) for shape in ((2, 3), (), (4,))]
+    weights[0].grad = torch.arange(6.0).reshape(2, 3)
+    weights[1].grad = torch.tensor(0.0)
+    alone.sum_gradients(weights)
+    assert weights[0].grad.tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert weights[1].grad.tolist() == 0
+    assert weights[2].grad is None
+    assert alone.gather({"a": 1}) == [{"a": 1}]
+    assert alone.same("content") == "content"
+
+
+def test_an_exchange_with_a_process_that_has_ended(
+    alone: ConnectedProcesses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(_: torch.Tensor) -> None:
+        raise RuntimeError("Connection closed by peer")
+
+    monkeypatch.setattr(dist, "all_reduce", closed)
+    with pytest.raises(MHFFError, match="another process of this run has ended; its own message"):
+        alone.sum(torch.zeros(1))
