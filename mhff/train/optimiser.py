@@ -20,6 +20,8 @@ from mhff.model.product import Product
 from mhff.train.schedule import Schedule
 from mhff.train.sections.optimiser import OptimiserSettings
 
+MAX_DECAY_IN_FLOAT32 = 0.999
+"""Above it an average in float32 does not follow changes of 1e-4: a step's share is rounded off."""
 KINDS: Mapping[str, Callable[..., torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
     "adam": torch.optim.Adam,
@@ -41,20 +43,23 @@ class MovingAverage:
     """Exponential moving average of weights.
 
     The decay starts smaller, at (1 + n) / (10 + n) after n updates, so that the random initial
-    weights are soon forgotten.
+    weights are soon forgotten. Above `MAX_DECAY_IN_FLOAT32` the averages are in float64.
     """
 
     def __init__(self, weights: Sequence[torch.Tensor], decay: float) -> None:
         self.decay = decay
         self.updates = 0
         self.weights = [each.detach() for each in weights]
-        self.averages = [each.clone() for each in self.weights]
+        self.in_float64 = decay > MAX_DECAY_IN_FLOAT32
+        copies = [each.clone() for each in self.weights]
+        self.averages = [each.double() for each in copies] if self.in_float64 else copies
 
     def update(self) -> None:
         """Add the present weights."""
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
-        torch._foreach_lerp_(self.averages, self.weights, 1 - decay)
+        weights = [each.double() for each in self.weights] if self.in_float64 else self.weights
+        torch._foreach_lerp_(self.averages, weights, 1 - decay)
 
     def state(self) -> dict[str, Any]:
         """Content for a checkpoint."""

@@ -39,6 +39,19 @@ def test_moving_average_by_hand() -> None:
     assert float(average.averages[0]) == pytest.approx(0.15 * 2.8 + 0.85 * 3)
 
 
+@pytest.mark.parametrize("decay", [0.99, 0.99999])
+def test_an_average_follows_small_changes(decay: float) -> None:
+    """By 1e-4, with the share of one step that belongs to the decay."""
+    weight = torch.ones(1)
+    average = MovingAverage([weight], decay)
+    average.updates = 10**9
+    weight.fill_(1 + 1e-4)
+    for _ in range(100):
+        average.update()
+    expected = 1e-4 * (1 - decay**100)
+    assert float(average.averages[0]) - 1 == pytest.approx(expected, rel=0.05)
+
+
 def test_the_network_has_the_averages_for_a_while() -> None:
     network = one_weight()
     steps = updater(network, ema_decay=0.9)
