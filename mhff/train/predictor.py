@@ -18,7 +18,7 @@ from mhff.model.acceleration import use_kernels
 from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.model.mace import MACE
 from mhff.modelfile import Model
-from mhff.train.processes import single_device
+from mhff.train.processes import own_device
 from mhff.train.sections.run import RunSettings
 
 
@@ -29,7 +29,7 @@ class Predictor:
         """Raises MHFFError if the device is missing."""
         self.model = model
         self.run = run
-        self.device = single_device(run.device)
+        self.device = own_device(run.device)
 
     @cached_property
     def network(self) -> MACE:

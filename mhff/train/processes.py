@@ -170,6 +170,17 @@ def single_device(device: str) -> torch.device:
     return chosen
 
 
+def own_device(device: str) -> torch.device:
+    """The device that this process has among those of a run, also before it is connected."""
+    chosen = single_device(device)
+    if chosen.type == "cpu" or chosen.index is not None or launched_rank() == 0:
+        return chosen
+    by_torchrun = dist.is_torchelastic_launched()
+    return torch.device(
+        chosen.type, int(os.environ["LOCAL_RANK" if by_torchrun else "SLURM_LOCALID"])
+    )
+
+
 def _check_devices(device: str, on_node: int) -> None:
     """Raise MHFFError unless each of a node's processes can have a device of its own."""
     chosen = single_device(device)

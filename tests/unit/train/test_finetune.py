@@ -246,6 +246,12 @@ def test_an_imported_model_with_six_heads_learns_a_seventh(
     assert np.abs(energy_errors(tuned, "tight")).mean() < np.abs(before).mean()
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the machine has what is missing here")
+def test_a_device_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(MHFFError, match=r"run\.device is cuda but torch finds no CUDA device"):
+        Run(configure(tmp_path, run={"device": "cuda"}))
+
+
 def test_the_only_head_needs_no_name(tmp_path: Path) -> None:
     heads = {"tight": {"files": ["tight.extxyz"]}}
     run = Run(configure(tmp_path, {"heads": ("loose",)}, heads=heads))

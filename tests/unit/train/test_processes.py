@@ -20,7 +20,7 @@ from tiny_runs import configure
 from mhff.errors import MHFFError
 from mhff.modelfile import load
 from mhff.train import processes
-from mhff.train.processes import ConnectedProcesses, connect
+from mhff.train.processes import ConnectedProcesses, connect, own_device
 
 SAME_CURVE = 1e-6
 """Relative difference of losses between one and two processes, in float64: a promise."""
@@ -223,3 +223,18 @@ def test_an_exchange_with_a_process_that_has_ended(
     monkeypatch.setattr(dist, "all_reduce", closed)
     with pytest.raises(MHFFError, match="another process of this run has ended; its own message"):
         alone.sum(torch.zeros(1))
+
+
+def test_each_process_predicts_on_a_device_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    assert own_device("cuda") == torch.device("cuda")
+    for name, value in {
+        "SLURM_STEP_NUM_TASKS": 8,
+        "SLURM_PROCID": 6,
+        "SLURM_LOCALID": 2,
+    }.items():
+        monkeypatch.setenv(name, str(value))
+    assert own_device("cuda") == torch.device("cuda:2")
+    assert own_device("cuda:1") == torch.device("cuda:1")
+    assert own_device("cpu") == torch.device("cpu")
