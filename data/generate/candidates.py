@@ -36,6 +36,7 @@ from label_periodic import (
 )
 
 from mhff import MHFFCalculator
+from mhff.errors import MHFFError
 
 Drawn = tuple[str, Atoms]
 DRAWN_PER_KEPT = 3
@@ -66,11 +67,14 @@ def moved(head: str, start: Drawn, calculator: MHFFCalculator, rng: np.random.Ge
         atoms, step * units.fs, temperature_K=temperature, friction=0.02 / units.fs, rng=rng
     )
     last = atoms.copy()
-    for _ in range(int(rng.integers(*N_STEPS)) // MAX_ADVANCE):
-        dynamics.run(MAX_ADVANCE)
-        if np.abs(atoms.get_forces()).max() > MAX_FORCE or not separated(atoms):
-            break
-        last = atoms.copy()
+    try:
+        for _ in range(int(rng.integers(*N_STEPS)) // MAX_ADVANCE):
+            dynamics.run(MAX_ADVANCE)
+            if np.abs(atoms.get_forces()).max() > MAX_FORCE or not separated(atoms):
+                break
+            last = atoms.copy()
+    except MHFFError:  # atoms that coincide, for example
+        pass
     return name, last
 
 
@@ -165,7 +169,7 @@ def main() -> None:
     parser.add_argument("models", nargs="+")
     arguments = parser.parse_args()
     head = arguments.head
-    calculators = [MHFFCalculator(name, head=head, form="eager") for name in arguments.models]
+    calculators = [MHFFCalculator(name, head=head) for name in arguments.models]
     make = partial(draw, head, calculators[0], np.random.default_rng(arguments.seed))
     several = len(calculators) > 1
     found: list[tuple[float, Atoms]] = []
@@ -177,8 +181,8 @@ def main() -> None:
             unpaired = {key: atoms.info[key] for key in ("unpaired",) if key in atoms.info}
             candidate.info = {"config_type": name, "disagreement": round(score, 3), **unpaired}
             found.append((score, candidate))
-    found.sort(key=lambda pair: -pair[0])
-    write(arguments.file, [atoms for _, atoms in found[: arguments.number]], format="extxyz")
+            best = sorted(found, key=lambda pair: -pair[0])[: arguments.number]
+            write(arguments.file, [atoms for _, atoms in best], format="extxyz")
     print(f"{arguments.file}: {arguments.number} of {len(found)} structures drawn")
 
 
