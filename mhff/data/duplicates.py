@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from mhff.data.reading import LabelledStructure
@@ -22,15 +22,15 @@ class Occurrence(NamedTuple):
     structure: LabelledStructure
 
 
-def duplicates(found: Mapping[int, Sequence[Occurrence]]) -> list[str]:
-    """Sentences about structures with the same key.
+def duplicates(groups: Iterable[Sequence[Occurrence]]) -> list[str]:
+    """Sentences about groups of structures that are the same.
 
     In different parts they make held-out errors too small, whatever their heads, since the heads
     share their layers. In the training set of one head they count twice.
     """
     leaks: dict[Part, list[str]] = defaultdict(list)
     twice: dict[str, list[str]] = defaultdict(list)
-    for group in found.values():
+    for group in groups:
         train = {item.head: item for item in reversed(group) if item.part == "train"}
         for item in group:
             first = train.get(item.head) or next(iter(train.values()), None)

@@ -11,10 +11,12 @@ from mhff.graph import Graph
 
 DECIMALS = 4
 """Decimals of positions and cell, A, that count: writing and reading a file changes later ones."""
-RANGES = (0.7, 1.3, 2.2)
-"""Decay lengths, A, of the sums over distances that `environment_key` compares."""
-RESOLUTION = 1e-3
-"""Sums that differ by more are those of different structures; distances by about as many A."""
+BIN = 7.3e-3
+"""Width, A, of the bins in which `environment_key` counts distances."""
+OFFSET = 2.71e-3
+"""Shift of the bins, A: distances in ideal crystals must not lie between two, where they round."""
+SAME_DISTANCE = 2e-4
+"""Distances that differ by less are the same, A."""
 
 
 def fraction(atoms: Atoms) -> float:
@@ -30,22 +32,41 @@ def fraction(atoms: Atoms) -> float:
 
 
 def environment_key(graph: Graph) -> int:
-    """A hash, 63 bits, that is the same for structures with the same atoms at the same distances.
+    """A hash, 63 bits, of the atoms and the distances between them; equal for similar structures.
 
     Neither the order of the atoms matters, nor their periodic images, translations, rotations and
     reflections. Distances count as far as the graph has edges, and state and number of atoms do.
+    `same_environments` tells which of those with one key are the same. Rounding in a file moves one
+    distance in a million into another bin, and hides such a copy.
     """
-    species = graph.species.numpy().astype(np.int64)
-    counts = np.bincount(species)
+    counts = np.bincount(graph.species.numpy())
     digest = hashlib.sha256(counts.astype("<i8").tobytes())
     if graph.state is not None:
         digest.update(np.rint(graph.state[0].double().numpy() * 1e3).astype("<i8").tobytes())
-    edges = graph.edge_index.numpy()
-    n_species = len(counts)
-    pairs = species[edges[0]] * n_species + species[edges[1]]
-    distances = np.linalg.norm(graph.edge_vectors.double().numpy(), axis=1)
-    for length in RANGES:
-        weights = np.exp(-distances / length)
-        sums = np.bincount(pairs, weights, n_species**2)
-        digest.update(np.rint(sums / RESOLUTION).astype("<i8").tobytes())
+    pairs, distances = _distances(graph)
+    bins = ((distances + OFFSET) / BIN).astype(np.int64)
+    found, numbers = np.unique(bins * len(counts) ** 2 + pairs, return_counts=True)
+    for values in (found, numbers):
+        digest.update(values.astype("<i8").tobytes())
     return int.from_bytes(digest.digest()[:8], "big") >> 1
+
+
+def same_environments(first: Graph, second: Graph) -> bool:
+    """Whether two graphs with one `environment_key` have the same distances, to `SAME_DISTANCE`."""
+    ordered = []
+    for graph in (first, second):
+        pairs, distances = _distances(graph)
+        ordered.append(distances[np.lexsort((distances, pairs))])
+    if len(ordered[0]) != len(ordered[1]):
+        return False
+    return float(np.abs(ordered[0] - ordered[1]).max(initial=0.0)) < SAME_DISTANCE
+
+
+def _distances(graph: Graph) -> tuple[np.ndarray, np.ndarray]:
+    """For each edge a number for its pair of species, and its length, A."""
+    species = graph.species.numpy().astype(np.int64)
+    sender, receiver = species[graph.edge_index.numpy()]
+    n_species = species.max() + 1
+    return sender * n_species + receiver, np.linalg.norm(
+        graph.edge_vectors.double().numpy(), axis=1
+    )

@@ -23,7 +23,7 @@ def test_held_out_structures_that_are_trained_on() -> None:
         4: [at("a", "test", "a5"), at("a", "test", "a6")],
         5: [at("a", "train", "a7"), at("b", "train", "b7")],
     }
-    valid, test = duplicates(found)
+    valid, test = duplicates(found.values())
     assert re.match(r"2 structures of the test set are also in the training set .*; ", test)
     assert test.endswith("a9 is a1, a3 is a2"), "the same head comes first"
     assert valid.endswith("b4 is a4"), "heads share their layers"
@@ -31,7 +31,7 @@ def test_held_out_structures_that_are_trained_on() -> None:
 
 def test_structures_that_are_trained_on_twice() -> None:
     found = {key: [at("a", "train", f"{key}-{number}") for number in range(3)] for key in range(4)}
-    (sentence,) = duplicates(found)
+    (sentence,) = duplicates(found.values())
     assert sentence == (
         "head a: 8 training structures are there twice: 0-1 is 0-0, 0-2 is 0-0, 1-1 is 1-0, "
         "1-2 is 1-0, 2-1 is 2-0, and 3 more"

@@ -8,7 +8,8 @@ from ase import Atoms
 from ase.build import bulk, molecule
 
 from mhff.atoms import graph_from_atoms
-from mhff.data.identity import environment_key
+from mhff.data.identity import environment_key, same_environments
+from mhff.graph import Graph
 
 ELEMENTS = ("H", "C", "O", "Mg")
 R_MAX = 4.0
@@ -87,6 +88,36 @@ def test_other_structures(make) -> None:  # type: ignore[no-untyped-def]
     keys.add(key(exchanged))
     assert len(keys) == 4
     assert key(make(), (1.0, 2.0)) != key(make(), (0.0, 1.0))
+
+
+def test_small_displacements_in_an_ideal_crystal() -> None:
+    """Sums over distances are the same to second order: such structures counted as duplicates."""
+    keys = set()
+    for seed in range(20):
+        atoms = bulk("MgO", "rocksalt", a=4.25, cubic=True)
+        atoms.rattle(0.01, seed=seed)
+        keys.add(key(atoms))
+    assert len(keys) == 20
+
+
+@pytest.mark.parametrize("a", [4.2, 4.25, 4.212, 4.0])
+def test_ideal_crystals(a: float) -> None:
+    atoms = bulk("MgO", "rocksalt", a=a, cubic=True)
+    for change in (permuted, moved, wrapped, turned):
+        assert key(change(atoms.copy())) == key(atoms)
+
+
+def test_similar_molecules_are_not_the_same() -> None:
+    """Diatomic molecules with one key, whose only distance lies in one bin."""
+
+    def hydrogen(distance: float) -> Graph:
+        atoms = Atoms("H2", [[0, 0, 0], [0, 0, distance]])
+        return graph_from_atoms(atoms, ELEMENTS, R_MAX, None)
+
+    first, near, other = (hydrogen(distance) for distance in (0.7400, 0.7401, 0.7410))
+    assert environment_key(first) == environment_key(near) == environment_key(other)
+    assert same_environments(first, near)
+    assert not same_environments(first, other)
 
 
 def test_single_atoms_of_two_elements() -> None:
