@@ -18,7 +18,7 @@ from mhff.train.headdata import HeadData
 class _Member(NamedTuple):
     occurrence: Occurrence
     number: int
-    """Of its sample in its part."""
+    """Index of its sample in its part."""
 
 
 def overlaps(heads: Sequence[HeadData], samples: Mapping[Part, Sequence[Batch]]) -> list[str]:
