@@ -101,7 +101,8 @@ MEANING = (
 def _forgetting(report: Report) -> str:
     text = _paragraph(
         "Mean absolute errors of the start model and of the trained one for the same structures. "
-        "A positive change means that the run made the head worse."
+        "A positive change means that the run made the head worse. With labels of the start model, "
+        "the error after is how far the head has moved."
     )
     if report.before:
         text += html_table(report.forgetting().brief())
