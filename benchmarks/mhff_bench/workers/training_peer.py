@@ -47,7 +47,8 @@ class Training:
 
     def groups(self, weight_decay: float) -> list[dict[str, Any]]:
         """Parameters with weight decay and without, as in `mace_run_train`."""
-        decayed, others = [], []
+        decayed: list[torch.nn.Parameter] = []
+        others: list[torch.nn.Parameter] = []
         for name, parameter in self.model.named_parameters():
             is_linear = "interactions" in name and "linear.weight" in name
             chosen = is_linear or "skip_tp" in name or "products" in name
