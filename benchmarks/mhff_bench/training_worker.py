@@ -21,6 +21,7 @@ from mhff.model.acceleration import use_kernels
 from mhff.modelfile import load
 from mhff.train.processes import Processes
 from mhff.train.sampling import Sampling
+from mhff.train.sections.loss import OwnWeights
 from mhff.train.settings import Settings
 from mhff.train.trainer import Trainer
 from mhff_bench.workers.serving import serve
@@ -54,7 +55,10 @@ class Training:
     def prepare(self, system: dict[str, Any]) -> float:
         """See `serving.Contender`."""
         network = self.trainer.network
-        samples = [sample(labelled(each), network.config) for each in system["structures"]]
+        weights = OwnWeights().over(self.trainer.settings.loss)
+        samples = [
+            sample(labelled(each), network.config, weights=weights) for each in system["structures"]
+        ]
         self.batch = join(samples).to("cpu", network.dtype)
         return float(self.step())
 

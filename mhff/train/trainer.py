@@ -159,7 +159,7 @@ class Trainer:
         for part in moved:
             prediction = self.predict(part, training=True)
             terms = mean(weighted_sums(prediction, part, self.settings.loss), counts)
-            terms.sum().backward()
+            terms.sum().backward(inputs=self.updater.parameters)  # not by positions
             total = total + terms.detach()
         self.processes.sum_gradients(self.updater.parameters)
         return self.processes.sum(total)
