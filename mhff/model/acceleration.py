@@ -25,14 +25,19 @@ from mhff.model.convolution import Convolution
 from mhff.model.coupling import convolution_paths
 from mhff.model.mace import MACE
 from mhff.model.product import Product
+from mhff.model.radial_tables import RadialTables
 from mhff.ops.contraction import contract_sets_by_operator
 from mhff.ops.convolution import convolution_operator
 from mhff.ops.cpu.build import CompilerError, build, why_not
 from mhff.ops.cpu.contraction import KernelContraction
 from mhff.ops.cpu.convolution import KernelConvolution
 from mhff.ops.cpu.library import load
+from mhff.ops.cpu.look_up import KernelLookUp
 from mhff.ops.registration import Call
-from mhff.ops.shapes import ContractionShape, ConvolutionShape, GeometryShape, Shape
+from mhff.ops.shapes import ContractionShape, ConvolutionShape, GeometryShape, LookUpShape, Shape
+
+LOOK_UP = "look_up"
+"""Name of the operators of radial tables."""
 
 
 def use_operators(network: nn.Module) -> None:
@@ -67,8 +72,20 @@ def use_kernels(network: MACE, device: torch.device, folder: Path) -> str:
 
 
 def install(network: MACE, operators: Mapping[str, Call]) -> None:
-    """Let a network call the operators of its `training_shapes`, made for its present precision."""
+    """Let a network call the operators of its `training_shapes`, made for its present precision.
+
+    In float32 its radial functions come from tables where that is less work; in float64 results are
+    those of plain torch to rounding.
+    """
     dtype = network.dtype
+    network.embed_radial = network.radial_inputs
+    if LOOK_UP in operators:
+        network.embed_radial = RadialTables(
+            network.radial_basis,
+            len(network.config.elements),
+            network.config.radial_of_pairs,
+            lambda spline: KernelLookUp(operators, LOOK_UP, spline),
+        )
     for index, layer in enumerate(network.layers):
         convolution = KernelConvolution(operators, f"convolution_{index}", dtype)
         layer.interaction.convolution.operator = convolution
@@ -81,6 +98,8 @@ def training_shapes(network: MACE) -> dict[str, Shape]:
     for layer in range(network.config.n_layers):
         shapes[f"convolution_{layer}"] = convolution_shape(network, layer, trained=True)
         shapes[f"contraction_{layer}"] = contraction_shape(network, layer, trained=True)
+    if network.dtype == torch.float32:
+        shapes[LOOK_UP] = LookUpShape(network.dtype)
     return shapes
 
 

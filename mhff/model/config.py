@@ -199,6 +199,12 @@ class ModelConfig(BaseModel):
         """Whether any layer normalises its messages by a density."""
         return any(self.block(layer).has_density for layer in range(self.n_layers))
 
+    @property
+    def radial_of_pairs(self) -> bool:
+        """Whether the radial functions depend on the elements of both ends."""
+        is_nonlinear = any(self.block(layer).is_nonlinear for layer in range(self.n_layers))
+        return is_nonlinear or self.distance_transform != "none"
+
     def edge_channels(self, layer: int) -> int:
         """Channels of a layer's messages."""
         if self.n_edge_channels is None or (layer == 0 and not self.first_layer_edge_channels):

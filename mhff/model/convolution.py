@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 import torch
 
@@ -22,6 +23,23 @@ class RadialInputs(NamedTuple):
     envelope: torch.Tensor
     """`[E, 1]`."""
 
+    def evaluate(self, function: Callable[[RadialInputs], torch.Tensor]) -> torch.Tensor:
+        """Values `[E, width]` of a function of these inputs."""
+        return function(self)
+
+
+class Radial(Protocol):
+    """Radial inputs of E edges, or what stands for them in training."""
+
+    @property
+    def species(self) -> torch.Tensor:
+        """`[2, E]`: species index of sender and receiver."""
+        ...
+
+    def evaluate(self, function: Callable[[RadialInputs], torch.Tensor]) -> torch.Tensor:
+        """Values `[E, width]` of a function of the edges' inputs."""
+        ...
+
 
 class Edges(NamedTuple):
     """E edges j -> i; senders are among n_all atoms, receivers among n_local."""
@@ -30,7 +48,7 @@ class Edges(NamedTuple):
     """`[2, E]`: sender, receiver."""
     harmonics: torch.Tensor
     """`[E, (l_max + 1)^2]`."""
-    radial: RadialInputs
+    radial: Radial
     n_local: int
     ghost_plan: torch.Tensor
     """Owners of the ghosts (`mhff.ops.ghosts`)."""

@@ -54,6 +54,7 @@ class Interaction(nn.Module):
         generator: torch.Generator,
     ) -> None:
         super().__init__()
+        self.has_density = config.block(layer).has_density
         # initial features depend on element and structure only, so those of ghosts are known
         self.exchanges = layer > 0
         self.apply_cutoff = config.apply_cutoff
@@ -79,8 +80,8 @@ class Interaction(nn.Module):
         """Weights of the convolution, `[E, paths * edge_channels]`, zero at the cutoff."""
         raise NotImplementedError
 
-    def edge_density(self, radial: RadialInputs) -> torch.Tensor | None:
-        """Density of each edge, tanh(q^2) with a learned q, `[E, 1]`; None without a density."""
+    def edge_density(self, radial: RadialInputs) -> torch.Tensor:
+        """Density of each edge, tanh(q^2) with a learned q, `[E, 1]`, if `has_density`."""
         raise NotImplementedError
 
     def density(self, edge_density: torch.Tensor, edges: Edges) -> torch.Tensor:
@@ -127,8 +128,8 @@ class NonLinearResidualInteraction(Interaction):
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """A `[n_local, (l_max + 1)^2, C]`, and the skip term `[n_local, 2l + 1, C]` of each l."""
         up = self.up(node_feats, edges)
-        messages = self.convolution(up, self.radial_weights(edges.radial), edges)
-        rho = self.density(self.edge_density(edges.radial), edges)
+        messages = self.convolution(up, edges.radial.evaluate(self.radial_weights), edges)
+        rho = self.density(edges.radial.evaluate(self.edge_density), edges)
         norm = self.beta * rho + self.alpha
         normalised = [message / norm for message in self.linear_1(messages)]
         residual = self.linear_res(split_degrees(up[: edges.n_local]))
@@ -200,7 +201,7 @@ class ClassicInteraction(Interaction):
         """
         local = species[: edges.n_local]
         up = self.up(node_feats, edges)
-        messages = self.convolution(up, self.radial_weights(edges.radial), edges)
+        messages = self.convolution(up, edges.radial.evaluate(self.radial_weights), edges)
         norm = self._norm(edges)
         a = [message / norm for message in self.linear(messages)]
         if self.mix is not None:
@@ -212,19 +213,18 @@ class ClassicInteraction(Interaction):
 
     def _norm(self, edges: Edges) -> torch.Tensor | float:
         """Divisor of the messages: rho + 1, or the mean number of neighbours."""
-        edge_density = self.edge_density(edges.radial)
-        if edge_density is None:
+        if not self.has_density:
             return self.avg_num_neighbors
-        return self.density(edge_density, edges) + 1
+        return self.density(edges.radial.evaluate(self.edge_density), edges) + 1
 
     def radial_weights(self, radial: RadialInputs) -> torch.Tensor:
         """See `Interaction.radial_weights`."""
         return self.with_envelope(self.radial_network(radial.basis), radial)
 
-    def edge_density(self, radial: RadialInputs) -> torch.Tensor | None:
+    def edge_density(self, radial: RadialInputs) -> torch.Tensor:
         """See `Interaction.edge_density`."""
         if self.density_network is None:
-            return None
+            raise ValueError("this block has no density")
         return self.with_envelope(torch.tanh(self.density_network(radial.basis) ** 2), radial)
 
 

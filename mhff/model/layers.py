@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import nn
@@ -103,7 +104,10 @@ class ElementEmbedding(nn.Module):
 
 
 class RadialNetwork(nn.Module):
-    """Bias-free network of the classic interactions: x W / sqrt(fan_in), scaled silu in between."""
+    """Bias-free network of the classic interactions: x W / sqrt(fan_in), scaled silu in between.
+
+    It computes in the precision of its input.
+    """
 
     def __init__(
         self,
@@ -119,9 +123,11 @@ class RadialNetwork(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         for layer, weight in enumerate(self.weights):
+            factor = weight.shape[0] ** -0.5
             if layer > 0:
-                x = self.activation(x)
-            x = x @ (weight * weight.shape[0] ** -0.5)
+                x = functional.silu(x)
+                factor *= self.activation.factor  # on the matrix, which is smaller
+            x = x @ (weight.to(x.dtype) * factor)
         return x
 
 
@@ -129,8 +135,11 @@ class PairNetwork(nn.Module):
     """Network of the non-linear interaction: radial basis, source(z_sender), target(z_receiver).
 
     Linear, LayerNorm, silu, ..., Linear. The elements' share of the first layer is computed once
-    per element and gathered.
+    per element and gathered. It computes in the precision of `radial`.
     """
+
+    norms: Any
+    """Each is a `LayerNorm`; torch does not type the elements of a ModuleList."""
 
     def __init__(
         self, n_radial: int, n_element: int, widths: Sequence[int], generator: torch.Generator
@@ -162,17 +171,21 @@ class PairNetwork(nn.Module):
         `radial [E, n_radial]`; `source`, `target` `[n_elements, n_element]`; `sender`, `receiver`
         `[E]`: their species.
         """
+        dtype = radial.dtype
         first, *others = self.weights
-        of_radial, of_source, of_target = first.split(self.split, dim=1)
-        of_sender = source @ of_source.T
-        of_receiver = target @ of_target.T + self.biases[0]
+        of_radial, of_source, of_target = first.to(dtype).split(self.split, dim=1)
+        of_sender = source.to(dtype) @ of_source.T
+        of_receiver = target.to(dtype) @ of_target.T + self.biases[0].to(dtype)
         x = (
             radial @ of_radial.T
             + of_sender.index_select(0, sender)
             + of_receiver.index_select(0, receiver)
         )
         for norm, weight, bias in zip(self.norms, others, self.biases[1:], strict=True):
-            x = functional.linear(functional.silu(norm(x)), weight, bias)
+            normal_x = functional.layer_norm(
+                x, norm.normalized_shape, norm.weight.to(dtype), norm.bias.to(dtype), norm.eps
+            )
+            x = functional.linear(functional.silu(normal_x), weight.to(dtype), bias.to(dtype))
         return x
 
 

@@ -6,7 +6,7 @@ mace-mh-1).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ from mhff.graph import Graph
 from mhff.model.angular import SphericalHarmonics
 from mhff.model.config import ModelConfig
 from mhff.model.constants import model_constants
-from mhff.model.convolution import Edges, RadialInputs
+from mhff.model.convolution import Edges, Radial, RadialInputs
 from mhff.model.interaction import build_interaction
 from mhff.model.layers import ElementEmbedding, normal
 from mhff.model.network import Network
@@ -79,6 +79,7 @@ class MACE(Network):
         self.harmonics = SphericalHarmonics(
             [self.constants[f"harmonics.{l}"] for l in range(2, config.l_max + 1)]
         )
+        self.embed_radial: Callable[[torch.Tensor, torch.Tensor], Radial] = self.radial_inputs
         self.pair_repulsion = ZBLRepulsion(config, self.constants) if config.zbl else None
         self.node_embedding = ElementEmbedding(
             normal((len(config.elements), config.n_channels), generator)
@@ -119,5 +120,9 @@ class MACE(Network):
         r = torch.linalg.vector_norm(graph.edge_vectors, dim=1)
         harmonics = self.harmonics(graph.edge_vectors / r.unsqueeze(-1))
         ends = graph.species.index_select(0, graph.edge_index.flatten()).unflatten(0, (2, -1))
-        radial = RadialInputs(ends, *self.radial_basis(r, ends[0], ends[1]))
+        radial = self.embed_radial(r, ends)
         return Edges(graph.edge_index, harmonics, radial, graph.n_local, graph.ghost_plan), r
+
+    def radial_inputs(self, r: torch.Tensor, ends: torch.Tensor) -> Radial:
+        """Inputs of the radial networks, from distances `[E]` and the species of the ends."""
+        return RadialInputs(ends, *self.radial_basis(r, ends[0], ends[1]))

@@ -14,9 +14,10 @@ import torch
 
 from mhff.ops.flat import split_flat
 from mhff.ops.registration import Call, Inputs, Operator
-from mhff.ops.shapes import ContractionShape, ConvolutionShape, GeometryShape, Shape
+from mhff.ops.shapes import ContractionShape, ConvolutionShape, GeometryShape, LookUpShape, Shape
 from mhff.ops.training_operators import (
     add_to,
+    look_up,
     trained_contraction,
     trained_convolution,
 )
@@ -43,6 +44,8 @@ def operators_of(shape: Shape) -> tuple[Operator, ...]:
     """Operators of a shape in C++."""
     if isinstance(shape, GeometryShape):
         return geometry(shape)
+    if isinstance(shape, LookUpShape):
+        return look_up(shape.dtype)
     if isinstance(shape, ContractionShape):
         return trained_contraction(shape) if shape.trained else contraction(shape)
     if not shape.per_edge:

@@ -26,6 +26,9 @@ PYTHON_TYPES: dict[str, Any] = {
     "float": float,
 }
 
+LEAF = "torch::autograd::AccumulateGrad"
+"""Node of a tensor that no operation made."""
+
 _REGISTERED: dict[str, Any] = {}
 """This process's registrations with torch, by name: libraries, operators, derivatives.
 
@@ -154,15 +157,35 @@ def _describe(name: str, kernel: str, operator: Operator) -> None:
     def differentiate(ctx: Any, *gradients: torch.Tensor | None) -> tuple[Any, ...]:
         x = operator.inputs(_kept(operator, ctx))
         contiguous = [None if g is None else g.contiguous() for g in gradients]
-        needed = frozenset(
-            name
-            for name, wanted in zip(operator.names, ctx.needs_input_grad, strict=True)
-            if (any(wanted) if isinstance(wanted, list) else wanted)
+        found = backward(
+            x, _needed(operator, ctx), lambda suffix: find(namespace, kernel + suffix), *contiguous
         )
-        found = backward(x, needed, lambda suffix: find(namespace, kernel + suffix), *contiguous)
         return tuple(found.get(name) for name in operator.names)
 
     torch.library.register_autograd(name, differentiate, setup_context=setup)
+
+
+def _needed(operator: Operator, ctx: Any) -> frozenset[str]:
+    """Inputs whose gradients are asked for.
+
+    torch counts all that have one. While forces are computed that includes the weights, whose
+    gradients nothing uses, so tensors whose part of the graph this pass leaves out are taken off.
+    """
+    named = dict(zip(operator.names, ctx.needs_input_grad, strict=True))
+    wanted = {name for name, is_wanted in named.items() if _any(is_wanted)}
+    if "Tensor[]" in operator.types.values():
+        return frozenset(wanted)
+    tensors = [name for name, kind in operator.types.items() if kind == "Tensor"]
+    for name, (node, _) in zip(tensors, ctx.next_functions, strict=True):
+        if node is not None and node.name() == LEAF:  # torch does not say of these
+            continue
+        if node is None or not torch._C._will_engine_execute_node(node):
+            wanted.discard(name)
+    return frozenset(wanted)
+
+
+def _any(wanted: bool | list[bool]) -> bool:
+    return any(wanted) if isinstance(wanted, list) else wanted
 
 
 def _keep(operator: Operator, ctx: Any, inputs: tuple[Any, ...]) -> None:

@@ -180,4 +180,12 @@ class ContractionShape:
         return [q for polynomial in self.polynomials for q in polynomial.coefficients()]
 
 
-Shape = GeometryShape | ConvolutionShape | ContractionShape
+@dataclass(frozen=True, eq=False)
+class LookUpShape:
+    """Radial functions from tables of any size, for training."""
+
+    dtype: torch.dtype
+    """Of the values; tables are in float64."""
+
+
+Shape = GeometryShape | ConvolutionShape | ContractionShape | LookUpShape

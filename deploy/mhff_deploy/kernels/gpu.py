@@ -12,7 +12,7 @@ from mhff.ops.flat import split_flat
 from mhff.ops.gpu.module import REGISTERS
 from mhff.ops.gpu.operators import make_contraction, make_convolution, make_geometry, sort_edges
 from mhff.ops.registration import Call
-from mhff.ops.shapes import ConvolutionShape, GeometryShape
+from mhff.ops.shapes import ContractionShape, ConvolutionShape, GeometryShape
 from mhff_deploy.kernels.shapes import network_shapes
 from mhff_deploy.lowering.mixing import message_map
 from mhff_deploy.lowering.radial import RadialTables
@@ -54,7 +54,7 @@ class TritonKernels:
             elif isinstance(shape, ConvolutionShape):
                 operator = make_convolution(shape, tables.spline, dtype, folder, registers)
                 self.convolutions.append(operator)
-            else:
+            elif isinstance(shape, ContractionShape):
                 product = network.layers[len(self.contractions)].product
                 coefficients = product_coefficients(product)
                 operator, packed = make_contraction(shape, coefficients, dtype, folder)

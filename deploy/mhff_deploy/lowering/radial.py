@@ -131,7 +131,7 @@ def tabulate_radial(network: MACE, n_intervals: int) -> RadialTables:
 def table_bytes(network: MACE) -> int:
     """Estimated size of a network's tables in float32."""
     widths = sum(layer.interaction.weight_width for layer in network.layers)
-    n_tables = len(network.config.elements) ** 2 if _depends_on_pair(network) else 1
+    n_tables = len(network.config.elements) ** 2 if network.config.radial_of_pairs else 1
     return int(4 * n_tables * TYPICAL_INTERVALS * widths)
 
 
@@ -140,16 +140,9 @@ def choose_table(table_of: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
     return table_of.flatten().index_select(0, ends[0] * len(table_of) + ends[1])
 
 
-def _depends_on_pair(network: MACE) -> bool:
-    """Whether the radial functions depend on the elements of both ends."""
-    config = network.config
-    is_nonlinear = any(config.block(layer).is_nonlinear for layer in range(config.n_layers))
-    return is_nonlinear or config.distance_transform != "none"
-
-
 def _table_of(network: MACE) -> torch.Tensor:
     n_elements = len(network.config.elements)
-    if _depends_on_pair(network):
+    if network.config.radial_of_pairs:
         return torch.arange(n_elements**2).reshape(n_elements, n_elements)
     return torch.zeros(n_elements, n_elements, dtype=torch.int64)
 
@@ -176,13 +169,13 @@ def _edge_densities(network: MACE) -> Functions:
 
 def _densities(interactions: Iterable[Interaction], inputs: RadialInputs) -> torch.Tensor:
     """Edge densities of the layers that have one, `[E, layers]`; at least one has."""
-    columns = [interaction.edge_density(inputs) for interaction in interactions]
-    return torch.cat([density for density in columns if density is not None], dim=1)
+    columns = [each.edge_density(inputs) for each in interactions if each.has_density]
+    return torch.cat(columns, dim=1)
 
 
 def _every_pair(network: MACE, r: torch.Tensor) -> RadialInputs:
     """All distances for each table, one table after the other."""
-    n_elements = len(network.config.elements) if _depends_on_pair(network) else 1
+    n_elements = len(network.config.elements) if network.config.radial_of_pairs else 1
     every = torch.arange(n_elements)
     sender = every.repeat_interleave(n_elements * len(r))
     receiver = every.repeat_interleave(len(r)).repeat(n_elements)

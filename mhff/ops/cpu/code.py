@@ -15,7 +15,7 @@ from mhff.ops.cpu.polynomial_code import polynomial_code
 from mhff.ops.cpu.training_code import training_code
 from mhff.ops.operators import COMMON, operators_of
 from mhff.ops.registration import Operator
-from mhff.ops.shapes import ContractionShape, ConvolutionShape, GeometryShape, Shape
+from mhff.ops.shapes import ContractionShape, ConvolutionShape, GeometryShape, LookUpShape, Shape
 from mhff.ops.spline import TAPS
 
 REAL = {torch.float32: "float", torch.float64: "double"}
@@ -25,6 +25,7 @@ CPP_TYPES = {"Tensor": "Tensor", "int": "int64_t", "SymInt": "int64_t", "float":
 TRAINING_HEADERS: dict[type[Shape], str] = {
     ContractionShape: "training/contraction.h",
     ConvolutionShape: "training/convolution.h",
+    LookUpShape: "training/look_up.h",
 }
 
 
@@ -90,7 +91,9 @@ def includes(shapes: Mapping[str, Shape]) -> list[str]:
 
 
 def _is_trained(shape: Shape) -> bool:
-    return not isinstance(shape, GeometryShape) and shape.trained
+    if isinstance(shape, (ContractionShape, ConvolutionShape)):
+        return shape.trained
+    return isinstance(shape, LookUpShape)
 
 
 def _common_functions(target: CpuTarget) -> dict[str, tuple[Operator, str]]:
@@ -116,6 +119,8 @@ def _method(name: str, shape: Shape, operator: Operator) -> str:
     """C++ function of a shape's operator."""
     if isinstance(shape, GeometryShape):
         family = "GeometryOperators"
+    elif isinstance(shape, LookUpShape):
+        family = "LookUpOperators"
     elif isinstance(shape, ContractionShape):
         family = "TrainedContractionOperators" if shape.trained else "ContractionOperators"
     elif shape.per_edge:
@@ -150,6 +155,9 @@ def _struct(name: str, shape: Shape, target: CpuTarget) -> str:
     """The struct of a shape; see the concepts in `include/shapes.h`."""
     if isinstance(shape, GeometryShape):
         members = _geometry(shape)
+        lanes = target.register_lanes
+    elif isinstance(shape, LookUpShape):
+        members = []
         lanes = target.register_lanes
     else:
         members = (
