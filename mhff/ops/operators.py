@@ -13,11 +13,11 @@ from typing import Any
 import torch
 
 from mhff.ops.flat import split_flat
+from mhff.ops.look_up_operators import look_up
 from mhff.ops.registration import Call, Inputs, Operator
 from mhff.ops.shapes import ContractionShape, ConvolutionShape, GeometryShape, LookUpShape, Shape
 from mhff.ops.training_operators import (
     add_to,
-    look_up,
     trained_contraction,
     trained_convolution,
 )

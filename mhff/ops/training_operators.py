@@ -11,7 +11,6 @@ import torch
 from mhff.errors import MHFFError
 from mhff.ops.registration import Call, Inputs, Operator
 from mhff.ops.shapes import ContractionShape
-from mhff.ops.spline import TAPS
 
 
 def trained_contraction(shape: ContractionShape) -> tuple[Operator, ...]:
@@ -110,82 +109,6 @@ def trained_convolution(weighted: Sequence[Operator]) -> tuple[Operator, ...]:
         ),
         Operator(
             "_second_of_edges", of_edges, len(results), like_results, _refuse_third_derivative
-        ),
-    )
-
-
-def look_up(dtype: torch.dtype) -> tuple[Operator, ...]:
-    """Values of splines, `mhff.ops.cpu.look_up`: linear in the taps and in the table.
-
-    So the gradients by both are each other's derivatives, of any order. Values are in `dtype`, taps
-    and tables in float64.
-    """
-    knots = ("float r_min", "float per_length")
-
-    def values(x: Inputs) -> torch.Tensor:
-        return x.table.new_empty(x.first.shape[0], x.table.shape[1], dtype=dtype)
-
-    def backward(
-        x: Inputs, needed: frozenset[str], call: Callable[[str], Call], gradient: Any
-    ) -> Mapping[str, Any]:
-        found = {}
-        if "taps" in needed:
-            found["taps"] = call("_by_taps")(gradient, x.first, x.order, x.table)
-        if "table" in needed:
-            found["table"] = call("_by_table")(gradient, x.first, x.order, x.taps, x.table.shape[0])
-        return found
-
-    def of_taps(
-        x: Inputs, needed: frozenset[str], call: Callable[[str], Call], cotangent: Any
-    ) -> Mapping[str, Any]:
-        found = {}
-        if "gradient" in needed:
-            found["gradient"] = call("")(x.first, x.order, cotangent, x.table)
-        if "table" in needed:
-            n_rows = x.table.shape[0]
-            found["table"] = call("_by_table")(x.gradient, x.first, x.order, cotangent, n_rows)
-        return found
-
-    def of_table(
-        x: Inputs, needed: frozenset[str], call: Callable[[str], Call], cotangent: Any
-    ) -> Mapping[str, Any]:
-        found = {}
-        if "gradient" in needed:
-            found["gradient"] = call("")(x.first, x.order, x.taps, cotangent)
-        if "taps" in needed:
-            found["taps"] = call("_by_taps")(x.gradient, x.first, x.order, cotangent)
-        return found
-
-    def of_distances(
-        x: Inputs, needed: frozenset[str], call: Callable[[str], Call], gradient: Any
-    ) -> Mapping[str, Any]:
-        slopes = call("_taps_of")(x.r, x.intervals, x.r_min, x.per_length, x.order + 1)
-        return {"r": (gradient * slopes).sum(1).to(x.r.dtype)}
-
-    def taps(x: Inputs) -> torch.Tensor:
-        return x.gradient.new_empty(x.first.shape[0], TAPS, dtype=torch.float64)
-
-    def table(x: Inputs) -> torch.Tensor:
-        return x.gradient.new_empty(x.n_rows, x.gradient.shape[1], dtype=torch.float64)
-
-    return (
-        Operator("", ("first", "order", "taps", "table"), 1, values, backward),
-        Operator("_by_taps", ("gradient", "first", "order", "table"), 1, taps, of_taps),
-        Operator(
-            "_by_table", ("gradient", "first", "order", "taps", "SymInt n_rows"), 1, table, of_table
-        ),
-        Operator(
-            "_locate",
-            ("r", *knots, "int n_intervals"),
-            1,
-            lambda x: x.r.new_empty(x.r.shape, dtype=torch.int32),
-        ),
-        Operator(
-            "_taps_of",
-            ("r", "intervals", *knots, "int order"),
-            1,
-            lambda x: x.r.new_empty(x.r.shape[0], TAPS, dtype=torch.float64),
-            of_distances,
         ),
     )
 
