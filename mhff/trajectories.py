@@ -37,14 +37,13 @@ class VerletLists:
         self.r_max = r_max
         self.skin = skin
         self._new_list = partial(VerletList, r_max, skin, device, operators)
-        self._trajectories: list[_Trajectory] = []
+        self._trajectories: tuple[_Trajectory, ...] = ()
         """The one with the latest step comes first."""
         self._lock = threading.Lock()
 
     def edges(self, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -> Edges:
-        """See `VerletList.edges`."""
-        with self._lock:
-            trajectories = tuple(self._trajectories)
+        """See `VerletList.edges`; the arrays are kept, and must not change afterwards."""
+        trajectories = self._trajectories
         for trajectory in trajectories:
             edges = trajectory.neighbours.known_edges(positions, cell, pbc)
             if edges is not None:
@@ -52,10 +51,13 @@ class VerletLists:
         else:
             trajectory = self._continued(trajectories, positions, cell, pbc)
             edges = trajectory.neighbours.edges(positions, cell, pbc)
-        trajectory.latest = (positions.copy(), cell, pbc)
+        trajectory.latest = (positions, cell, pbc)
+        if trajectories and trajectory is trajectories[0]:
+            return edges
         with self._lock:
             others = [other for other in self._trajectories if other is not trajectory]
-            self._trajectories = [trajectory, *others][: MAX_TRAJECTORIES if self.skin else 1]
+            kept = (trajectory, *others)
+            self._trajectories = kept[: MAX_TRAJECTORIES if self.skin else 1]
         return edges
 
     def _continued(

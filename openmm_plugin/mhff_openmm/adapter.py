@@ -69,7 +69,8 @@ class Adapter:
         """
         weights = self._weights(head_weights)
         node_energies, edge_gradients, index = self._evaluate(positions, box, weights)
-        self.warn_of_extrapolation(head_weights)
+        if self._extrapolations:
+            self.warn_of_extrapolation(head_weights)
         results = self.operators.results_of_edges(
             edge_gradients, index, node_energies, weights, KJ_PER_MOL_PER_EV, FORCE_UNIT
         )

@@ -87,6 +87,8 @@ class MHFFComputation:
         head_weights = self.parameters.weights(state.getParameters())
         box = state.getPeriodicBoxVectors()._value if self.periodic else None
         adapter = self._adapter or self.load()
+        if not torch.is_inference_mode_enabled():
+            return adapter.evaluate(positions(), box, head_weights)
         with torch.inference_mode(False):  # a caller's inference mode would forbid gradients
             return adapter.evaluate(positions(), box, head_weights)
 

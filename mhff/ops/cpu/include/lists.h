@@ -3,6 +3,7 @@
 #pragma once
 #include <algorithm>
 #include <limits>
+#include <mutex>
 #include <numeric>
 
 #include "tensors.h"
@@ -21,33 +22,37 @@ struct ListOperators {
     const Points points(in);
     const bool holds = within(read<double>(in.positions, 3 * n_atoms), before, n_atoms, in.limit);
     const Pairs pairs(in, holds ? n_atoms : 0);
-    const Found found(in, points, pairs);
-
-    const int64_t n_edges = found.count();
-    Output<Real> vectors(in.senders, {n_edges, 3});
-    Output<int64_t> index(in.senders, {2, n_edges}), checks(in.senders, {2});
-    int64_t *sender = index.data, *receiver = index.data + n_edges;
-    found.each([&](int64_t e, int64_t atom, int32_t point) {
-      const Point between = points[atom] - points[point];
-      for (int k = 0; k < 3; ++k) vectors.data[3 * e + k] = static_cast<Real>(between[k]);
-      sender[e] = points.atoms[point];
-      receiver[e] = atom;
+    Growing<Real> vectors(3 * pairs.count());
+    Growing<int64_t> index(2 * pairs.count());
+    const Found found(pairs, points, in.r_max, [&](int64_t at, int32_t point, Point between) {
+      const auto vector = __builtin_convertvector(between, Vector<Real, 4>);
+      std::memcpy(vectors.data + 3 * at, &vector, 3 * sizeof(Real));
+      index.data[at] = points.atoms[point];
     });
+    found.close_gaps(vectors.data, 3);
+    found.close_gaps(index.data, 1);
+    const int64_t n_edges = found.count();
+    for (int64_t atom = 0; atom < pairs.n_receivers; ++atom)
+      std::fill(index.data + n_edges + found.begin[atom],
+                index.data + n_edges + found.begin[atom + 1], atom);
+    Output<int64_t> checks(in.begin, {2});
     checks.data[0] = holds;
     checks.data[1] = found.closest < in.r_min * in.r_min;
-    return {vectors.tensor, index.tensor, checks.tensor};
+    return {vectors.tensor(in.begin, {n_edges, 3}), index.tensor(in.begin, {2, n_edges}),
+            checks.tensor};
   }
 
   template <class In>
   static std::tuple<Tensor, Tensor> near_pairs(const In& in) {
     const Points points(in);
     const Pairs pairs(in, in.positions.size(0));
-    const Found found(in, points, pairs);
-    Output<int32_t> senders(in.senders, {found.count()});
+    Growing<int32_t> senders(pairs.count());
+    const Found found(pairs, points, in.r_max,
+                      [&](int64_t at, int32_t point, Point) { senders.data[at] = point; });
+    found.close_gaps(senders.data, 1);
     Output<int64_t> begin(in.begin, {pairs.n_receivers + 1});
-    found.each([&](int64_t e, int64_t, int32_t point) { senders.data[e] = point; });
     std::copy(found.begin.begin(), found.begin.end(), begin.data);
-    return {senders.tensor, begin.tensor};
+    return {senders.tensor(in.begin, {found.count()}), begin.tensor};
   }
 
   // Forces in float64, summed in the order of the edges. The terms of a receiver, whose edges lie
@@ -131,55 +136,62 @@ struct ListOperators {
         : n_receivers(n),
           senders(read<int32_t>(in.senders, any_count)),
           begin(read<int64_t>(in.begin, in.positions.size(0) + 1)) {}
+
+    int64_t count() const { return begin[n_receivers]; }
   };
 
-  // The pairs within r_max: their senders, those of each receiver where its pairs begin. Vectors are
-  // computed when their place is known: points lie in the cache, vectors would not.
+  // The pairs within r_max. Each thread writes what it finds from where its first pair would be;
+  // then the gaps between threads are closed.
   struct Found {
-    const Pairs& pairs;
-    Output<int32_t> senders;
+    struct Part {
+      int64_t first, start, count;  // first receiver, and where its pairs begin
+      bool operator<(const Part& other) const { return first < other.first; }
+    };
+    std::vector<Part> parts;
     std::vector<int64_t> begin;
-    double closest;  // squared
+    double closest = std::numeric_limits<double>::infinity();  // squared
 
-    template <class In>
-    Found(const In& in, const Points& points, const Pairs& all)
-        : pairs(all), senders(in.senders, {in.senders.size(0)}), begin(all.n_receivers + 1, 0) {
-      const double longest = in.r_max * in.r_max;
-      constexpr double infinite = std::numeric_limits<double>::infinity();
-      std::vector<double> least(pairs.n_receivers, infinite);
+    // Calls write(place, sender, vector) for each pair; the next one found takes the place of one
+    // that is too far.
+    template <class F>
+    Found(const Pairs& pairs, const Points& points, double r_max, F&& write)
+        : begin(pairs.n_receivers + 1, 0) {
+      std::mutex adding;
       parallel(pairs.n_receivers, [&](int64_t first, int64_t last) {
+        const int64_t start = pairs.begin[first];
+        int64_t at = start;
+        double smallest = std::numeric_limits<double>::infinity();
         for (int64_t atom = first; atom < last; ++atom) {
           const Point here = points[atom];
-          int64_t at = pairs.begin[atom];
-          double smallest = infinite;
+          const int64_t before = at;
           for (int64_t p = pairs.begin[atom]; p < pairs.begin[atom + 1]; ++p) {
-            const Point between = here - points[pairs.senders[p]];
+            const int32_t sender = pairs.senders[p];
+            const Point between = here - points[sender];
             const Point squares = between * between;
             const double square = squares[0] + squares[1] + squares[2];
-            senders.data[at] = pairs.senders[p];
-            at += square < longest;
+            write(at, sender, between);
+            at += square < r_max * r_max;
             smallest = square < smallest ? square : smallest;
           }
-          begin[atom + 1] = at - pairs.begin[atom];
-          least[atom] = smallest;
+          begin[atom + 1] = at - before;
         }
+        const std::lock_guard<std::mutex> lock(adding);
+        parts.push_back({first, start, at - start});
+        closest = std::min(closest, smallest);
       });
+      std::sort(parts.begin(), parts.end());
       std::partial_sum(begin.begin(), begin.end(), begin.begin());
-      closest = std::accumulate(least.begin(), least.end(), infinite,
-                                [](double a, double b) { return std::min(a, b); });
     }
 
     int64_t count() const { return begin.back(); }
 
-    // Calls f(number of the pair among those found, receiver, sender).
-    template <class F>
-    void each(F&& f) const {
-      parallel(pairs.n_receivers, [&](int64_t first, int64_t last) {
-        for (int64_t atom = first; atom < last; ++atom) {
-          const int32_t* sender = senders.data + pairs.begin[atom];
-          for (int64_t e = begin[atom]; e < begin[atom + 1]; ++e) f(e, atom, *sender++);
-        }
-      });
+    template <class T>
+    void close_gaps(T* data, int64_t width) const {
+      int64_t end = 0;
+      for (const Part& part : parts) {
+        std::memmove(data + width * end, data + width * part.start, width * part.count * sizeof(T));
+        end += part.count;
+      }
     }
   };
 };

@@ -58,6 +58,25 @@ struct Output {
   void clear() { std::memset(data, 0, tensor.numel() * sizeof(T)); }
 };
 
+// Kept memory for a result whose size is known only at the end, at most `capacity` numbers.
+template <class T>
+struct Growing {
+  T* data;
+  size_t bytes;
+  explicit Growing(int64_t capacity) : bytes(std::max<size_t>(1, capacity * sizeof(T))) {
+    data = static_cast<T*>(kept_memory().take(bytes));
+  }
+
+  // The result, which takes over the memory; called once.
+  Tensor tensor(const Tensor& like, const Sizes& shape) {
+    Sizes strides(shape.size(), 1);
+    for (size_t i = shape.size() - 1; i > 0; --i) strides[i - 1] = strides[i] * shape[i];
+    return over_memory(data, like, shape, strides, type_of<T>, [block = data, size = bytes](void*) {
+      kept_memory().give_back(block, size);
+    });
+  }
+};
+
 // A result with the shape of a tensor.
 template <class T>
 Output<T> output_like(const Tensor& like) {
