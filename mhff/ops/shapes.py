@@ -185,7 +185,7 @@ class LookUpShape:
     """Radial functions from tables of any size, for training."""
 
     dtype: torch.dtype
-    """Of the values; tables are in float64."""
+    """Type of the values looked up; tables are in float64."""
 
 
 Shape = GeometryShape | ConvolutionShape | ContractionShape | LookUpShape
