@@ -17,6 +17,8 @@ from mhff.interop.torchfile.refusals import DamagedError, ForeignError, quoted
 from mhff.interop.torchfile.tensors import Storages
 from mhff.interop.torchfile.values import MAX_LEVELS, Plain
 
+ARGUMENTS = "arguments"
+"""Attribute of a module that a pickle makes by a call: a tuple."""
 _GENERATED = "torch.fx.graph_module.reduce_graph_module"
 _OF_TORCH = re.compile(
     r"_parameters|_buffers|_modules|_non_persistent_buffers_set|_is_full_backward_hook|_\w+_hooks\w*"
@@ -46,6 +48,10 @@ class LibraryFormat:
     packages: tuple[str, ...] = ()
     """Beginnings of dotted paths of its classes and functions."""
     scripts: Scripts | None = None
+    made_by_calls: frozenset[str] = frozenset()
+    """Classes of modules that a pickle makes anew by a call, of which it holds the arguments."""
+    with_states: frozenset[str] = frozenset()
+    """Classes of plain objects whose states are read."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -133,13 +139,15 @@ class _Reader:
     def __init__(self, archive: Archive, library: LibraryFormat) -> None:
         self._library = library
         self._storages = Storages(archive)
-        self._plain = Plain(self._storages)
+        self._plain = Plain(self._storages, library.with_states)
         self._scripts: dict[int, dict[str, torch.Tensor]] = {}
         self._script_bytes_left = len(archive["data.pkl"])
 
     def module(self, value: object, path: str, level: int = 0) -> ModuleRecord:
         """The module that a record stands for, with all modules below it."""
         self._plain.spend(_COST_OF_MODULE)
+        if isinstance(value, Record) and value.path in self._library.made_by_calls:
+            return self._called(value, path)
         if not isinstance(value, Record) or not isinstance(value.state, Pairs):
             raise _not_a_module(value, path)
         if not value.path or value.args or value.items or value.pairs.items:
@@ -160,6 +168,13 @@ class _Reader:
             not_persistent=frozenset(not_persistent if isinstance(not_persistent, set) else ()),
             script_tensors=self._script_tensors(state),
         )
+
+    def _called(self, value: Record, path: str) -> ModuleRecord:
+        """A module that is made by a call, with its arguments as its only attribute."""
+        if value.state is not None or value.items or value.pairs.items:
+            raise DamagedError("it has a module that is more than a call")
+        arguments = {ARGUMENTS: self._plain(value.args)}
+        return ModuleRecord(path, value.path, arguments, {}, {}, {}, frozenset(), {})
 
     def _attributes(self, state: Mapping[str, Any]) -> dict[str, Any]:
         script = self._library.scripts.attribute if self._library.scripts else None

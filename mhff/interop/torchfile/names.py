@@ -43,7 +43,10 @@ _OTHERS_OF_TORCH = (
     "fx.graph_module.reduce_graph_module",
     "fx._symbolic_trace.Tracer",
 )
-_NUMPY = ("core.multiarray.scalar", "_core.multiarray.scalar", "dtype")
+_NUMPY = (
+    *("core.multiarray.scalar", "_core.multiarray.scalar", "dtype", "ndarray"),
+    *("core.multiarray._reconstruct", "_core.multiarray._reconstruct"),
+)
 _NAMES = frozenset(
     [
         *(f"builtins.{name}" for name in _BUILTINS),

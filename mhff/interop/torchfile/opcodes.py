@@ -186,13 +186,16 @@ def _set_items(machine: _Machine, items: list[Any]) -> None:
         target = target.pairs
     if not isinstance(target, Pairs) or len(items) % 2:
         raise DamagedError(f"its pickle sets keys of {described(target)}")
-    if not all(isinstance(key, _KEYS) for key in items[::2]):
-        raise ForeignError(
-            "has a dictionary whose keys are neither text nor numbers, as models with low-rank "
-            "adapters (LoRA) have",
-            "merge the adapters with the program that made them",
-        )
+    if not all(_is_key(key) for key in items[::2]):
+        raise ForeignError("has a dictionary whose keys are neither text nor numbers")
     target.items.extend(zip(items[::2], items[1::2], strict=True))
+
+
+def _is_key(value: object) -> bool:
+    """Whether a value is a key that a model may have; low-rank adapters have pairs of integers."""
+    if isinstance(value, tuple) and len(value) == 2:
+        return all(type(part) is int for part in value)
+    return isinstance(value, _KEYS)
 
 
 _SET = Global("builtins", "set")

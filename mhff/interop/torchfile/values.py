@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Collection
 from dataclasses import dataclass
+from math import prod
 from typing import Any
+
+import torch
 
 from mhff.interop.torchfile.pickled import Global, Pairs, Record, described
 from mhff.interop.torchfile.refusals import DamagedError, quoted
@@ -15,6 +19,7 @@ MAX_VALUES = 100_000
 MAX_LEVELS = 32
 """Levels of nesting, of values in values and of modules in modules."""
 
+_NUMPY_ARRAYS = ("numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct")
 _NUMPY_SCALARS = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
 _NUMPY_FORMATS = {
     "f8": "<d",
@@ -37,6 +42,8 @@ class Inert:
     """Dotted path of its class or function."""
     args: tuple[Any, ...]
     """Plain arguments."""
+    state: Any = None
+    """Plain state, of classes whose states are read."""
 
     def __repr__(self) -> str:
         return f"<{quoted(self.path)}>"
@@ -45,8 +52,10 @@ class Inert:
 class Plain:
     """Converts values of one pickle to trees of bounded size and depth, without shared parts."""
 
-    def __init__(self, storages: Storages) -> None:
+    def __init__(self, storages: Storages, with_states: Collection[str] = ()) -> None:
+        """`with_states` are dotted paths of the classes whose objects' states are read."""
         self._storages = storages
+        self._with_states = frozenset(with_states)
         self._left = MAX_VALUES
 
     def spend(self, amount: int) -> None:
@@ -112,8 +121,24 @@ class Plain:
                 return self._set(record.items)
             case path, (Record() as dtype, content) if path in _NUMPY_SCALARS:
                 return self._number(dtype, self(content, level + 1))
+            case path, _ if path in _NUMPY_ARRAYS:
+                return self._array(record, level)
         args = self(record.args, level + 1)
-        return Inert(record.path, args)
+        is_read = record.path in self._with_states
+        return Inert(record.path, args, self(record.state, level + 1) if is_read else None)
+
+    def _array(self, record: Record, level: int) -> torch.Tensor:
+        """A numpy array of float64 as a tensor."""
+        match record.args, record.state:
+            case (
+                (Global(path="numpy.ndarray"), (0,), _),
+                (int(), tuple() as shape, Record() as dtype, False, content),
+            ):
+                data = self(content, level + 1)
+                if _number_format(dtype) == "<d" and isinstance(data, bytes):
+                    self.spend(len(data) // 8)
+                    return _filled(data, shape)
+        raise DamagedError("it has a numpy array of an unknown type")
 
     def _encoded(self, text: str) -> bytes:
         """Bytes as protocol 2 writes them."""
@@ -131,9 +156,26 @@ class Plain:
 
     def _number(self, dtype: Record, content: Any) -> Any:
         """A numpy scalar as a Python number."""
-        match dtype.path, dtype.args, dtype.state:
-            case "numpy.dtype", (str() as code, *_), (_, "<" | "|", *_) if code in _NUMPY_FORMATS:
-                layout = struct.Struct(_NUMPY_FORMATS[code])
-                if isinstance(content, bytes) and len(content) == layout.size:
-                    return layout.unpack(content)[0]
+        found = _number_format(dtype)
+        if found is not None:
+            layout = struct.Struct(found)
+            if isinstance(content, bytes) and len(content) == layout.size:
+                return layout.unpack(content)[0]
         raise DamagedError("it has a numpy number of an unknown type")
+
+
+def _number_format(dtype: Record) -> str | None:
+    """Format of `struct` for a number of numpy in the machine's byte order."""
+    match dtype.path, dtype.args, dtype.state:
+        case "numpy.dtype", (str() as code, *_), (_, "<" | "|", *_):
+            return _NUMPY_FORMATS.get(code)
+    return None
+
+
+def _filled(data: bytes, shape: tuple[Any, ...]) -> torch.Tensor:
+    """Numbers of float64 in an array of this shape."""
+    is_shape = len(shape) <= MAX_LEVELS and all(type(n) is int and 0 <= n < 2**31 for n in shape)
+    if not is_shape or prod(shape) * 8 != len(data):
+        raise DamagedError("it has a numpy array whose numbers do not fit its shape")
+    numbers = torch.tensor(struct.unpack(f"<{len(data) // 8}d", data), dtype=torch.float64)
+    return numbers.reshape(shape)

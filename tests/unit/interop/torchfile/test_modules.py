@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -13,11 +14,11 @@ import torch
 from hostile_pickles import honest_tensor, module
 from hypothesis import given
 from hypothesis import strategies as st
-from pickle_opcodes import FALSE, NONE, TRUE, call, dictionary, name, several, text
+from pickle_opcodes import FALSE, NONE, TRUE, call, dictionary, integer, name, several, text
 from stand_in import KIND, CouplingCode, saved, stand_in_model
 from torch_archive import Parts, archive, members
 
-from mhff.interop.torchfile.modules import ModuleRecord, read_model
+from mhff.interop.torchfile.modules import ARGUMENTS, LibraryFormat, ModuleRecord, read_model
 from mhff.interop.torchfile.refusals import DamagedError, RefusedError
 from mhff.interop.torchfile.values import MAX_LEVELS, Inert
 
@@ -157,6 +158,71 @@ def test_values_of_numpy_and_torch(protocol: int) -> None:
     assert found["empty"] == [b"", set(), {}, (), []]
 
 
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_arrays_of_numpy(protocol: int) -> None:
+    part = torch.nn.Module()
+    part.arrays = [np.array(0.5), np.arange(6.0).reshape(2, 3), np.zeros(0)]
+    found = read(saved(part, pickle_protocol=protocol)).attributes
+    for array, expected in zip(found["arrays"], part.arrays, strict=True):
+        assert torch.equal(array, torch.from_numpy(expected))
+
+
+@pytest.mark.parametrize("array", [np.arange(3), np.asfortranarray(np.ones((2, 3)))])
+def test_other_arrays_of_numpy_are_refused(array: np.ndarray) -> None:
+    part = torch.nn.Module()
+    part.array = array
+    with pytest.raises(DamagedError, match="a numpy array of an unknown type"):
+        read(saved(part))
+
+
+class Called(torch.nn.Module):
+    """A module that its pickle makes anew, from an object whose state is its content."""
+
+    def __init__(self, content: Content) -> None:
+        super().__init__()
+        self.content = content
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Called, (self.content, "naive")
+
+
+class Content:
+    """An object with a state."""
+
+    def __init__(self) -> None:
+        self.numbers = (1, 2)
+        self.array = np.ones(2)
+
+
+CALLS = LibraryFormat(
+    packages=(f"{__name__}.",),
+    made_by_calls=frozenset({f"{__name__}.Called"}),
+    with_states=frozenset({f"{__name__}.Content"}),
+)
+
+
+def test_modules_that_are_made_by_calls() -> None:
+    content = bytearray(saved(torch.nn.Sequential(Called(Content()))))
+    found = read_model(content, CALLS).children["0"]
+    assert (found.path, found.class_path) == ("0", f"{__name__}.Called")
+    assert not found.tensors
+    assert not found.children
+    state, method = found.attributes[ARGUMENTS]
+    assert state.path == f"{__name__}.Content"
+    assert state.state["numbers"] == (1, 2)
+    assert torch.equal(state.state["array"], torch.ones(2, dtype=torch.float64))
+    assert method == "naive"
+
+
+def test_states_of_other_classes_are_not_read() -> None:
+    content = bytearray(saved(torch.nn.Sequential(Called(Content()))))
+    plain = dataclasses.replace(CALLS, with_states=frozenset())
+    state, _ = read_model(content, plain).children["0"].attributes[ARGUMENTS]
+    assert state.state is None
+    with pytest.raises(RefusedError, match="where '0' belongs"):
+        read_model(content, dataclasses.replace(CALLS, made_by_calls=frozenset()))
+
+
 PLAIN = st.recursive(
     st.none()
     | st.booleans()
@@ -261,6 +327,18 @@ def test_odd_values_are_refused() -> None:
     ):
         with pytest.raises(DamagedError):
             attribute(opcodes)
+
+
+@pytest.mark.parametrize("shape", [(3,), (2**30, 2**30), (-2,), ()])
+def test_arrays_that_do_not_fit_are_refused(shape: tuple[int, ...]) -> None:
+    dtype = call("numpy dtype", text("f8"), FALSE, TRUE)
+    dtype += several(b"K\3", text("<"), *[NONE] * 6) + b"b"
+    made = call(
+        "numpy.core.multiarray _reconstruct", name("numpy ndarray"), several(b"K\0"), b"C\1b"
+    )
+    state = several(b"K\1", several(*map(integer, shape)), dtype, FALSE, b"C\x10" + bytes(16))
+    with pytest.raises(DamagedError, match="numbers do not fit its shape"):
+        attribute(made + state + b"b")
 
 
 def test_an_honest_tensor_is_read() -> None:

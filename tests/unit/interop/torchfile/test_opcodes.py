@@ -279,6 +279,8 @@ def test_the_memo_is_in_order() -> None:
         (b"N.N", "something follows"),
         (b"\x8a\x09" + b"\xff" * 8 + b"\x01", "integer of 65 bits"),
         (b"}]Ns", "neither text nor numbers"),
+        (b"}K\1K\1K\1\x87Ns", "neither text nor numbers"),
+        (b"}K\1N\x86Ns", "neither text nor numbers"),
         (b"}NNs]NNs", "sets keys of a value of type list"),
         (b"}(NNNu", "sets keys"),
         (b"}(NNe", "appends to a dictionary"),
@@ -317,6 +319,10 @@ def test_depth_costs_no_recursion() -> None:
         found = value_of(opcodes)
         assert found is not None
         del found  # nor does its end
+
+
+def test_a_pair_of_integers_is_a_key() -> None:
+    assert value_of(b"}K\1K\2\x86Ns").items == [((1, 2), None)]
 
 
 def test_nothing_is_hashed() -> None:
