@@ -137,7 +137,12 @@ def numbered(parts: Any) -> Part:
 
 def table(weight: torch.Tensor) -> Part:
     """A linear map of one-hot vectors of the elements."""
-    return Part("e3nn.o3._linear.Linear").holds(weight=weight.flatten())
+    n_elements, channels = weight.shape
+    return Part(
+        "e3nn.o3._linear.Linear",
+        irreps_in=words(natural(n_elements, 0)),
+        irreps_out=words(natural(channels, 0)),
+    ).holds(weight=weight.flatten())
 
 
 def linear(matrices: list[torch.Tensor], n_elements: int = 0) -> Part:

@@ -137,9 +137,15 @@ def _species(case: Case, atoms: Atoms) -> list[int]:
 @lru_cache
 def deviations(name: str) -> tuple[Deviation, ...]:
     """All deviations of a case."""
-    case, numbers, model = CASES[name], references().numbers(name), imported(name)
+    return measured(name, CASES[name], references().numbers(name), imported(name))
+
+
+def measured(
+    name: str, case: Case, numbers: Numbers, model: Model, dtypes: tuple[str, ...] = DTYPES
+) -> tuple[Deviation, ...]:
+    """All deviations of a model from mace-torch's `numbers` for it."""
     found = []
-    for dtype in DTYPES:
+    for dtype in dtypes:
         evaluator = EagerEvaluator(model, precision=Precision(dtype))
         for index, head in enumerate(evaluator.capabilities.heads.names):
             e0s = numbers["float64/E0s"][index]

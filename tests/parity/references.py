@@ -45,7 +45,7 @@ class References:
         return self.folder / "refused" / f"{name}.model"
 
 
-def job(cases: dict[str, Case]) -> str:
+def job(cases: dict[str, Case], **more: object) -> str:
     """The request to the peer, as JSON."""
     described = [
         {
@@ -58,7 +58,7 @@ def job(cases: dict[str, Case]) -> str:
         }
         for name, case in cases.items()
     ]
-    return json.dumps({"cases": described})
+    return json.dumps({"cases": described, **more})
 
 
 def made_by_peer(script: str, task: str) -> Path:

@@ -20,8 +20,6 @@ REASONS = {
     "hidden_above_max_ell": r"hidden_lmax \(2\) cannot exceed l_max \(1\)",
     "hidden_both_parities": "4x0e.4x0o.4x1o.4x1e",
     "hidden_pseudovectors": "4x0e.4x1e",
-    "last_layer_irreps": "interactions.1.hidden_irreps is 4x0e.4x1o",
-    "low_rank_adapters": "keys are neither text nor numbers, as models with low-rank adapters",
     "state_dict": "holds a dictionary",
     "torchscript": "TorchScript",
     "training_checkpoint": "checkpoint",

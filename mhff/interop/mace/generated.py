@@ -9,21 +9,40 @@ import re
 
 import torch
 
+from mhff.interop.mace.irreps import CUE_IRREP, CUE_IRREPS
 from mhff.interop.mace.refusals import expect
 from mhff.interop.torchfile.modules import LibraryFormat, ModuleRecord, Scripts
 
 COUPLING = re.compile(r"_w3j_([0-9])_([0-9])_([0-9])")
 """Name of the coupling tensor of (l1, l2, l3)."""
+CUE_MODULE = "cuequivariance_torch.primitives.segmented_polynomial.SegmentedPolynomial"
+"""The module that evaluates a polynomial of cuequivariance."""
+CUE_OBJECTS = (
+    "cuequivariance.group_theory.irreps_array.irreps.MulIrrep",
+    *(
+        f"cuequivariance.segmented_polynomials.{name}"
+        for name in (
+            "operation.Operation",
+            "path.Path",
+            "segmented_polynomial.SegmentedPolynomial",
+            "segmented_tensor_product.SegmentedTensorProduct",
+        )
+    ),
+)
+"""What such a polynomial consists of."""
 MACE_FORMAT = LibraryFormat(
     packages=(
         "mace.modules.",
         "e3nn.o3.",
         "e3nn.nn.",
         "e3nn.math.",
-        # known, so that the refusal can name them (`parts`)
+        "mace.tools.cg.O3_e3nn",
+        "cuequivariance.",
         "cuequivariance_torch.",
-        "openequivariance.",
+        "openequivariance.",  # known, so that the refusal can name it (`parts`)
     ),
+    made_by_calls=frozenset({CUE_MODULE}),
+    with_states=frozenset({CUE_IRREPS, CUE_IRREP, *CUE_OBJECTS}),
     scripts=Scripts("__codegen__", "_compiled_main_left_right", COUPLING),
 )
 

@@ -1,7 +1,7 @@
 """The import of a mace-torch `.model` file: a `Model` with the same numbers; nothing is run.
 
-`torchfile` reads the file; `architecture`, `constants` and `weights` take the model from it;
-`parts` makes sure that nothing is left over.
+`torchfile` reads the file; `forms` brings its modules to the one form that `architecture`,
+`constants` and `weights` take the model from; `parts` makes sure that nothing is left over.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from mhff.files import StrPath, sha256
 from mhff.heads import Heads
 from mhff.interop.mace.architecture import read_architecture
 from mhff.interop.mace.constants import read_constants
+from mhff.interop.mace.forms import plain_form
 from mhff.interop.mace.generated import MACE_FORMAT
 from mhff.interop.mace.heads import HeadInfo, describe_heads
 from mhff.interop.mace.parts import check_all_used, check_parts
 from mhff.interop.mace.reading import Reading
 from mhff.interop.mace.refusals import UnknownModelError
+from mhff.interop.mace.rewriting import Rewritten
 from mhff.interop.mace.weights import read_weights
 from mhff.interop.torchfile.archive import read_content
 from mhff.interop.torchfile.modules import read_model
@@ -56,13 +58,16 @@ def import_model(path: StrPath, head_info: StrPath | None = None) -> Imported:
         raise MHFFError(f"'{source}' is a model file of mhff already; no import is needed")
     try:
         content = read_content(source)
-        root = read_model(content, MACE_FORMAT)
-        return _import(Reading(root), source, sha256(content), head_info)
+        rewritten = plain_form(read_model(content, MACE_FORMAT))
+        return _import(rewritten, source, sha256(content), head_info)
     except RefusedError as error:
         raise MHFFError(error.sentence(str(source))) from error
 
 
-def _import(reading: Reading, source: Path, checksum: str, head_info: StrPath | None) -> Imported:
+def _import(
+    rewritten: Rewritten, source: Path, checksum: str, head_info: StrPath | None
+) -> Imported:
+    reading = Reading(rewritten.root)
     check_parts(reading)
     config = read_architecture(reading)
     constants = read_constants(reading, config)
@@ -75,10 +80,12 @@ def _import(reading: Reading, source: Path, checksum: str, head_info: StrPath | 
         "sha256_of_file": checksum,
         "class": reading.root.class_path,
     }
+    if rewritten.notes:
+        provenance["changed_at_import"] = "; ".join(rewritten.notes)
     if described.published_as:
         provenance["published_as"] = described.published_as
     model = _assemble(config, constants, weights, described, provenance)
-    return Imported(model, _report(reading, model), _warnings(config))
+    return Imported(model, _report(reading, model, rewritten.notes), _warnings(config))
 
 
 def _assemble(
@@ -102,7 +109,7 @@ def _assemble(
         raise UnknownModelError(" ".join(str(error).split())) from error
 
 
-def _report(reading: Reading, model: Model) -> tuple[str, ...]:
+def _report(reading: Reading, model: Model, notes: tuple[str, ...]) -> tuple[str, ...]:
     config = model.network.config
     n_weights = sum(parameter.numel() for parameter in model.network.parameters())
     blocks = ", ".join(config.block(layer).value for layer in range(config.n_layers))
@@ -115,7 +122,9 @@ def _report(reading: Reading, model: Model) -> tuple[str, ...]:
         f"{correlations}",
         f"{len(config.elements)} elements, cutoff {config.r_max:g} A, heads "
         f"{', '.join(config.heads)}",
-        f"{len(reading.used)} tensors and every coupling tensor taken over; nothing was left out",
+        *notes,
+        f"{len(reading.used)} tensors and every coupling tensor taken over; nothing "
+        f"{'else ' if notes else ''}was left out",
     )
 
 

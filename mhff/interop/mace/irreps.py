@@ -12,11 +12,14 @@ from mhff.interop.torchfile.values import Inert
 Irreps = tuple[tuple[int, int, int], ...]
 """(multiplicity, degree, parity) of each entry; the parity is 1 (even) or -1 (odd)."""
 
+CUE_IRREPS = "cuequivariance.group_theory.irreps_array.irreps.Irreps"
+CUE_IRREP = "mace.tools.cg.O3_e3nn"
+"""mace-torch's class for cuequivariance, with the sign conventions of e3nn."""
 _IRREP = re.compile(r"(?:([0-9]{1,9})x)?([0-9]{1,2})([eo])")
 
 
 def irreps(value: Any) -> Irreps:
-    """Irreps from an Irreps object of e3nn or from a string such as `6x0e+3x1o`.
+    """Irreps from an object of e3nn or cuequivariance, or from a string such as `6x0e+3x1o`.
 
     Raises UnknownModelError for anything else.
     """
@@ -25,6 +28,8 @@ def irreps(value: Any) -> Irreps:
             return _parsed(value)
         case Inert(path="e3nn.o3._irreps.Irreps", args=(tuple() as blocks,)):
             return tuple(_block(block) for block in blocks)
+        case Inert(path=path, state={"_mulirreps": tuple() as blocks}) if path == CUE_IRREPS:
+            return tuple(_block_of_cue(block) for block in blocks)
     raise UnknownModelError(f"it has a value of type {type(value).__name__} where irreps belong")
 
 
@@ -47,6 +52,19 @@ def _block(value: Any) -> tuple[int, int, int]:
         case Inert(args=((int() as count, Inert(args=((int() as degree, int() as parity),))),)):
             return _checked(count, degree, parity)
     raise UnknownModelError("it has irreps that cannot be read")
+
+
+def _block_of_cue(value: Any) -> tuple[int, int, int]:
+    """A block in cuequivariance's form, whose irrep is a class that mace-torch adds."""
+    match value:
+        case Inert(
+            state={
+                "mul": int() as count,
+                "ir": Inert(path=path, state={"l": int() as degree, "p": int() as parity}),
+            }
+        ) if path == CUE_IRREP:
+            return _checked(count, degree, parity)
+    raise UnknownModelError("it has irreps of cuequivariance that cannot be read")
 
 
 def _parsed(text: str) -> Irreps:

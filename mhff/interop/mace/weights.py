@@ -11,7 +11,7 @@ import torch
 
 from mhff.interop.mace.architecture import readout_path
 from mhff.interop.mace.constants import path_orders
-from mhff.interop.mace.irreps import Irreps
+from mhff.interop.mace.linear_maps import weight_blocks
 from mhff.interop.mace.reading import Reading
 from mhff.interop.mace.refusals import expect
 from mhff.model.config import ModelConfig
@@ -103,38 +103,16 @@ def matrices(
         len({output[1:] for output in outputs}) == len(outputs),
         f"{path} has two outputs of one kind",
     )
-    flat = reading.tensor(f"{path}.weight").reshape(-1)
-    blocks = _blocks(flat, inputs, outputs, max(n_elements, 1), path)
+    flat = reading.tensor(f"{path}.weight")
     kinds = [(degree, (-1) ** degree) for degree in range(n_degrees)]
+    blocks: dict[tuple[int, int], list[torch.Tensor]] = {}
+    for (a, _), block in weight_blocks(flat, inputs, outputs, path, max(n_elements, 1)).items():
+        _, degree, parity = inputs[a]
+        blocks.setdefault((degree, parity), []).append(block)
     expect(set(blocks) == set(kinds), f"{path} does not connect the degrees 0 to {n_degrees - 1}")
+    # several inputs of one irrep give several blocks, which stack to one matrix
     stacked = [torch.cat(blocks[kind]).transpose(0, 1) for kind in kinds]
     return [matrix.contiguous() if n_elements else matrix[0].contiguous() for matrix in stacked]
-
-
-def _blocks(
-    flat: torch.Tensor, inputs: Irreps, outputs: Irreps, n_sets: int, path: str
-) -> dict[tuple[int, int], list[torch.Tensor]]:
-    """Blocks `[fan_in, n_sets, fan_out]` of a map's flat weights, by (degree, parity).
-
-    e3nn orders them by input, then by output, for every pair of entries of one irrep. Several
-    inputs of one irrep give several blocks, which stack to one matrix.
-    """
-    blocks: dict[tuple[int, int], list[torch.Tensor]] = {}
-    position = 0
-    for fan_in, degree, parity in inputs:
-        for fan_out, *kind in outputs:
-            if kind != [degree, parity]:
-                continue
-            end = position + fan_in * n_sets * fan_out
-            expect(end <= flat.numel(), f"{path}.weight has {flat.numel()} numbers, but needs more")
-            block = flat[position:end].reshape(fan_in, n_sets, fan_out)
-            blocks.setdefault((degree, parity), []).append(block)
-            position = end
-    expect(
-        position == flat.numel(),
-        f"{path}.weight has {flat.numel()} numbers, but needs {position}",
-    )
-    return blocks
 
 
 def _degrees(name: str, values: list[torch.Tensor]) -> Weights:

@@ -105,6 +105,7 @@ def constructor_arguments(
         "radial_type": options["radial"],
         "heads": heads,
         "embedding_specs": EMBEDDINGS[options["embedding"]],
+        "keep_last_layer_irreps": options.get("keep_last_layer_irreps", False),
         "readout_cls": modules.readout_classes[f"{options['readout'] or 'NonLinear'}ReadoutBlock"],
     }
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from mace import modules
-from mace.modules.lora import inject_lora
 from mace.modules.wrapper_ops import CuEquivarianceConfig
 from random_models import CATEGORICAL, constructor_arguments
 
@@ -55,7 +54,6 @@ LAYOUTS: dict[str, dict[str, Any]] = {
     "attention_block": {
         "interaction_cls": modules.interaction_classes["RealAgnosticAttResidualInteractionBlock"]
     },
-    "last_layer_irreps": {"keep_last_layer_irreps": True},
     "embedding_of_temperature": {
         "embedding_specs": {"elec_temp": CATEGORICAL | {"num_classes": 4, "emb_dim": 3}}
     },
@@ -119,13 +117,6 @@ def cuequivariance_model() -> torch.nn.Module:
     return made
 
 
-def lora_model() -> torch.nn.Module:
-    """A model with low-rank adapters."""
-    made = model()
-    inject_lora(made, rank=2)
-    return made
-
-
 def save_compiled(path: Path) -> None:
     """What the training command writes as `*_compiled.model`."""
     jit.compile(model(num_interactions=1)).save(str(path))
@@ -145,7 +136,6 @@ MODELS: dict[str, Callable[[], torch.nn.Module]] = {
     "dipole_model": dipole_model,
     "energy_dipole_model": energy_dipole_model,
     "cuequivariance_layout": cuequivariance_model,
-    "low_rank_adapters": lora_model,
 }
 FILES: dict[str, Callable[[Path], None]] = {
     "torchscript": save_compiled,
