@@ -19,8 +19,9 @@ from typing import Any
 from mhff.interop.torchfile.pickled import Global, Pairs, PersistentId, Pickled, Record, described
 from mhff.interop.torchfile.refusals import DamagedError, ForeignError, quoted
 
-MAX_OPCODES = 150_000
-"""Published models have about 20 000, because their numbers are not in the pickle."""
+MAX_OPCODES = 500_000
+"""Published models have about 20 000, because their numbers are not in the pickle; with l up to 2
+between layers and cuequivariance's polynomials, 290 000."""
 _MAX_INTEGER_BITS = 64
 # keys of a dictionary; a tuple of shared tuples of shared tuples would take forever to hash
 _KEYS = (str, bytes, int, float, NoneType)
