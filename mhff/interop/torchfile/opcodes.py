@@ -20,8 +20,10 @@ from mhff.interop.torchfile.pickled import Global, Pairs, PersistentId, Pickled,
 from mhff.interop.torchfile.refusals import DamagedError, ForeignError, quoted
 
 MAX_OPCODES = 500_000
-"""Published models have about 20 000, because their numbers are not in the pickle; with l up to 2
-between layers and cuequivariance's polynomials, 290 000."""
+"""Published models have about 20 000, because their numbers are not in the pickle.
+
+Cuequivariance's polynomials take up to 290 000, with l up to 2 between layers.
+"""
 _MAX_INTEGER_BITS = 64
 # keys of a dictionary; a tuple of shared tuples of shared tuples would take forever to hash
 _KEYS = (str, bytes, int, float, NoneType)

@@ -15,8 +15,11 @@ from mhff.interop.torchfile.refusals import DamagedError, quoted
 from mhff.interop.torchfile.tensors import Storages, is_tensor
 
 MAX_VALUES = 200_000
-"""Values that one file may expand to; published models have about 12 000, modules included, and
-with cuequivariance's polynomials up to 110 000."""
+"""Values that one file may expand to.
+
+Published models have about 12 000, modules included, and with cuequivariance's polynomials up to
+110 000.
+"""
 MAX_LEVELS = 32
 """Levels of nesting, of values in values and of modules in modules."""
 
