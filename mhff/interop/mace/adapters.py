@@ -22,6 +22,7 @@ from mhff.interop.mace.rewriting import (
     changed_everywhere,
     moved,
     own_tensor,
+    part,
     with_tensor,
 )
 from mhff.interop.torchfile.modules import ModuleRecord
@@ -65,18 +66,12 @@ def _merged(module: ModuleRecord) -> tuple[int, ModuleRecord]:
     """Rank of an adapter, and the map below it with its change, at the adapter's path."""
     unknown = [name for name in module.attributes if not _KNOWN_SETTINGS.fullmatch(name)]
     expect(not unknown, f"{module.path} has settings that mhff does not know: {some(unknown)}")
-    base = _part(module, "base")
+    base = part(module, "base")
     weight = own_tensor(base, "weight")
     scale = settings.real(module.attributes.get("scaling"), f"{module.path}.scaling")
     rank, delta = _DELTAS[module.class_name](module, base)
     changed = weight.to(torch.float64) + scale * delta.reshape(weight.shape)
     return rank, moved(with_tensor(base, "weight", changed.to(weight.dtype)), module.path)
-
-
-def _part(module: ModuleRecord, name: str) -> ModuleRecord:
-    if name not in module.children:
-        raise UnknownModelError(f"it has no module {module.path}.{name}")
-    return module.children[name]
 
 
 def _only(module: ModuleRecord, tensors: set[str], parts: set[str]) -> None:
@@ -107,10 +102,10 @@ def _dense_delta(module: ModuleRecord, base: ModuleRecord) -> tuple[int, torch.T
     _only(module, set(), {"base", "lora_A", "lora_B"})
     weight = own_tensor(base, "weight")
     expect(weight.dim() == 2, f"{base.path}.weight has {weight.dim()} axes, but needs 2")
-    up = _part(module, "lora_A")
-    down = _part(module, "lora_B")
-    for part in (up, down):
-        _only(part, {"weight"}, set())
+    up = part(module, "lora_A")
+    down = part(module, "lora_B")
+    for factor in (up, down):
+        _only(factor, {"weight"}, set())
     rank = own_tensor(up, "weight").shape[0] if own_tensor(up, "weight").dim() else 0
     first = _double(up, "weight", rank, weight.shape[1])
     second = _double(down, "weight", weight.shape[0], rank)
@@ -124,8 +119,8 @@ def _equivariant_delta(module: ModuleRecord, base: ModuleRecord) -> tuple[int, t
     left to put into the weights is the second's, the rank.
     """
     _only(module, set(), {"base", "lora_A", "lora_B"})
-    up = _part(module, "lora_A")
-    down = _part(module, "lora_B")
+    up = part(module, "lora_A")
+    down = part(module, "lora_B")
     inputs = irreps(base.attributes.get("irreps_in"))
     outputs = irreps(base.attributes.get("irreps_out"))
     middle = irreps(up.attributes.get("irreps_out"))
@@ -135,14 +130,14 @@ def _equivariant_delta(module: ModuleRecord, base: ModuleRecord) -> tuple[int, t
         len(ranks) == 1 and len(set(kinds)) == len(kinds) and min(ranks) > 0,
         f"{up.path} does not give the same number of each irrep",
     )
-    for part, name, expected in (
+    for factor, name, expected in (
         (up, "irreps_in", inputs),
         (down, "irreps_in", middle),
         (down, "irreps_out", outputs),
     ):
-        found = irreps(part.attributes.get(name))
-        expect(found == expected, f"{part.path}.{name} does not fit {base.path}")
-        _only(part, {"weight"}, set())
+        found = irreps(factor.attributes.get(name))
+        expect(found == expected, f"{factor.path}.{name} does not fit {base.path}")
+        _only(factor, {"weight"}, set())
     rank = ranks.pop()
     first = weight_blocks(_double(up, "weight"), inputs, middle, up.path)
     second = weight_blocks(_double(down, "weight"), middle, outputs, down.path)

@@ -15,8 +15,8 @@ import torch
 from mhff.interop.mace import settings
 from mhff.interop.mace.irreps import irreps, natural, words
 from mhff.interop.mace.polynomials import Path, read_terms
-from mhff.interop.mace.refusals import UnknownModelError, expect
-from mhff.interop.mace.rewriting import own_tensor
+from mhff.interop.mace.refusals import expect
+from mhff.interop.mace.rewriting import own_tensor, part
 from mhff.interop.torchfile.modules import ModuleRecord
 
 MAX_NUMBERS = 50_000_000
@@ -80,10 +80,8 @@ def _read(module: ModuleRecord, dim: int, n_degrees: int) -> _Contraction:
     highest = settings.count(
         module.attributes.get("contraction_degree"), f"{place}.contraction_degree"
     )
-    if "f" not in module.children:
-        raise UnknownModelError(f"it has no module {place}.f")
     groups: dict[Group, list[Path]] = {}
-    for term in read_terms(module.children["f"]):
+    for term in read_terms(part(module, "f")):
         order = len(term.operands) - 2
         expect(
             1 <= order <= highest

@@ -18,11 +18,12 @@ from mhff.interop.mace.generated import CUE_MODULE
 from mhff.interop.mace.irreps import Irreps, irreps, words
 from mhff.interop.mace.linear_maps import Blocks, weight_blocks
 from mhff.interop.mace.polynomials import Path, Term, read_terms
-from mhff.interop.mace.refusals import UnknownModelError, expect, some
+from mhff.interop.mace.refusals import expect, some
 from mhff.interop.mace.rewriting import (
     Rewritten,
     changed_everywhere,
     own_tensor,
+    part,
     with_attributes,
 )
 from mhff.interop.torchfile.modules import ModuleRecord
@@ -90,12 +91,6 @@ def _converted(module: ModuleRecord) -> ModuleRecord:
     return replace(module, attributes=attributes, children=children)
 
 
-def _part(module: ModuleRecord, name: str) -> ModuleRecord:
-    if name not in module.children:
-        raise UnknownModelError(f"it has no module {module.path}.{name}")
-    return module.children[name]
-
-
 def _only_term(module: ModuleRecord, *subscripts: str) -> Term:
     """The only term of a module's polynomial, with one of these sets of subscripts."""
     terms = read_terms(module)
@@ -140,7 +135,7 @@ def _linear(module: ModuleRecord) -> ModuleRecord:
         Path((number, *places), torch.tensor(fan_ins[places[1]] ** -0.5, dtype=torch.float64))
         for number, places in enumerate(blocks)
     ]
-    term = _only_term(_part(module, "f"), "uv,iu,iv+")
+    term = _only_term(part(module, "f"), "uv,iu,iv+")
     _check_paths(term.paths, expected, module.path)
     attributes = {"irreps_in": words(inputs), "irreps_out": words(outputs)}
     return _record(module, _OF_E3NN[0], attributes, weight)
@@ -161,7 +156,7 @@ def _linear_by_element(module: ModuleRecord) -> ModuleRecord:
     for number, (a, b) in enumerate(blocks):
         identity = torch.eye(2 * inputs[a][1] + 1, dtype=torch.float64)
         expected.append(Path((number, a, 0, b), identity.unsqueeze(1) * fan_ins[b] ** -0.5))
-    term = _only_term(_part(module, "f"), "uvw,iu,jv,kw+ijk")
+    term = _only_term(part(module, "f"), "uvw,iu,jv,kw+ijk")
     _check_paths(term.paths, expected, module.path)
     attributes = {
         "irreps_in1": words(inputs),
@@ -188,13 +183,13 @@ def _convolution(block: ModuleRecord, module: ModuleRecord) -> ModuleRecord:
     is_flat = module.class_path == CUE_MODULE
     known = is_flat or module.class_path == CONVOLUTION
     expect(known, f"{module.path} is a {module.class_path}, which mhff does not know")
-    sent = irreps(_part(block, "linear_up").attributes.get("irreps_out"))
+    sent = irreps(part(block, "linear_up").attributes.get("irreps_out"))
     harmonics = irreps(block.attributes.get("edge_attrs_irreps"))
     expect(bool(sent) and bool(harmonics), f"{module.path} has no features to multiply")
     expect(len(sent) + len(harmonics) < MAX_DEGREE, f"{module.path} has {len(sent)} degrees")
     paths = list(convolution_paths(len(sent) - 1, len(harmonics) - 1))
     term = _only_term(
-        module if is_flat else _part(module, "f"), "u,u,,u+" if is_flat else "uv,iu,jv,kuv+ijk"
+        module if is_flat else part(module, "f"), "u,u,,u+" if is_flat else "uv,iu,jv,kuv+ijk"
     )
     couplings = [
         sqrt(2 * degrees[2] + 1) * clebsch_gordan(*degrees).to(torch.float64) for degrees in paths

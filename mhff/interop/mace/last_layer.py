@@ -17,6 +17,7 @@ from mhff.interop.mace.rewriting import (
     Rewritten,
     changed_at,
     own_tensor,
+    part,
     with_attributes,
     with_tensor,
 )
@@ -61,8 +62,7 @@ def _expect_output(module: ModuleRecord, output: Irreps) -> None:
 def _scalar_contraction(module: ModuleRecord, output: Irreps, scalars: Irreps) -> ModuleRecord:
     """A symmetric contraction that gives scalars only."""
     _expect_output(module, output)
-    expect("contractions" in module.children, f"it has no module {module.path}.contractions")
-    contractions = module.children["contractions"]
+    contractions = part(module, "contractions")
     expect(
         len(contractions.children) == len(output),
         f"{module.path} has {len(contractions.children)} contractions for {len(output)} irreps",

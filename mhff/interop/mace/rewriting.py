@@ -22,14 +22,19 @@ class Rewritten:
     notes: tuple[str, ...] = ()
 
 
+def part(module: ModuleRecord, name: str) -> ModuleRecord:
+    """A module right below another one; raises UnknownModelError if it is missing."""
+    if name not in module.children:
+        raise UnknownModelError(f"it has no module {f'{module.path}.{name}'.lstrip('.')}")
+    return module.children[name]
+
+
 def changed_at(module: ModuleRecord, path: str, change: Change) -> ModuleRecord:
     """The module with the one at a dotted path below it changed."""
     if not path:
         return change(module)
     name, _, rest = path.partition(".")
-    if name not in module.children:
-        raise UnknownModelError(f"it has no module {f'{module.path}.{name}'.lstrip('.')}")
-    child = changed_at(module.children[name], rest, change)
+    child = changed_at(part(module, name), rest, change)
     return replace(module, children={**module.children, name: child})
 
 
