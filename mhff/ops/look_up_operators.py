@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from mhff.ops.registration import Call, Inputs, Operator
+from mhff.ops.registration import Backward, Call, Inputs, Operator
 from mhff.ops.spline import TAPS
 
 KNOTS = ("float r_min", "float per_length")
@@ -29,20 +29,20 @@ def look_up(dtype: torch.dtype) -> tuple[Operator, ...]:
         return x.table.new_empty(x.first.shape[0], x.table.shape[1], dtype=dtype)
 
     return (
-        Operator("", ("first", "order", "taps", "table"), 1, values, _of_values),
+        Operator("", ("first", "order", "taps", "table"), 1, values, _derivatives("gradient")),
         Operator(
             "_by_taps",
             ("gradient", "first", "order", "table"),
             1,
             lambda x: x.table.new_empty(x.first.shape[0], TAPS),
-            _of_taps_gradient,
+            _derivatives("taps"),
         ),
         Operator(
             "_by_table",
             ("gradient", "first", "order", "taps", "SymInt n_rows"),
             1,
             lambda x: x.taps.new_empty(x.n_rows, x.gradient.shape[1]),
-            _of_table_gradient,
+            _derivatives("table"),
         ),
         Operator(
             "_locate",
@@ -60,39 +60,30 @@ def look_up(dtype: torch.dtype) -> tuple[Operator, ...]:
     )
 
 
-def _of_values(
-    x: Inputs, needed: frozenset[str], call: Suffix, gradient: Any
-) -> Mapping[str, torch.Tensor]:
-    found = {}
-    if "taps" in needed:
-        found["taps"] = call("_by_taps")(gradient, x.first, x.order, x.table)
-    if "table" in needed:
-        n_rows = x.table.shape[0]
-        found["table"] = call("_by_table")(gradient, x.first, x.order, x.taps, n_rows)
-    return found
+def _derivatives(exchanged: str) -> Backward:
+    """Derivatives of one of the three operators.
 
+    Phi = sum_e gradient[e] . values[e] is linear in the gradient, the taps and the table, and each
+    operator is Phi's derivative by one of them. With a cotangent for that one, its derivatives
+    are those of Phi by the others.
+    """
 
-def _of_taps_gradient(
-    x: Inputs, needed: frozenset[str], call: Suffix, cotangent: Any
-) -> Mapping[str, torch.Tensor]:
-    found = {}
-    if "gradient" in needed:
-        found["gradient"] = call("")(x.first, x.order, cotangent, x.table)
-    if "table" in needed:
-        n_rows = x.table.shape[0]
-        found["table"] = call("_by_table")(x.gradient, x.first, x.order, cotangent, n_rows)
-    return found
+    def backward(
+        x: Inputs, needed: frozenset[str], call: Suffix, cotangent: Any
+    ) -> Mapping[str, torch.Tensor]:
+        factors = vars(x) | {exchanged: cotangent}
+        edges = (x.first, x.order)
+        found = {}
+        if "gradient" in needed:
+            found["gradient"] = call("")(*edges, factors["taps"], factors["table"])
+        if "taps" in needed:
+            found["taps"] = call("_by_taps")(factors["gradient"], *edges, factors["table"])
+        if "table" in needed:
+            n_rows = factors["table"].shape[0]
+            found["table"] = call("_by_table")(factors["gradient"], *edges, factors["taps"], n_rows)
+        return found
 
-
-def _of_table_gradient(
-    x: Inputs, needed: frozenset[str], call: Suffix, cotangent: Any
-) -> Mapping[str, torch.Tensor]:
-    found = {}
-    if "gradient" in needed:
-        found["gradient"] = call("")(x.first, x.order, x.taps, cotangent)
-    if "taps" in needed:
-        found["taps"] = call("_by_taps")(x.gradient, x.first, x.order, cotangent)
-    return found
+    return backward
 
 
 def _of_distances(
