@@ -36,16 +36,26 @@ const T* read(const Tensor& tensor, int64_t count) {
 // Results of at least this many bytes use kept memory; malloc itself keeps smaller ones.
 constexpr size_t large = 1 << 18;
 
+inline Sizes contiguous(const Sizes& shape) {
+  Sizes strides(shape.size(), 1);
+  for (size_t i = shape.size() - 1; i > 0; --i) strides[i - 1] = strides[i] * shape[i];
+  return strides;
+}
+
+// A tensor over kept memory, which it gives back.
+inline Tensor over_kept(void* memory, size_t bytes, const Tensor& like, const Sizes& shape,
+                        Type type) {
+  return over_memory(memory, like, shape, contiguous(shape), type,
+                     [bytes](void* block) { kept_memory().give_back(block, bytes); });
+}
+
 inline Tensor new_tensor(const Tensor& like, const Sizes& shape, Type type,
                          size_t size_of_number) {
   size_t bytes = size_of_number;
   for (int64_t n : shape) bytes *= n;
   if (bytes < large) return uninitialised(like, shape, type);
-  Sizes strides(shape.size(), 1);
-  for (size_t i = shape.size() - 1; i > 0; --i) strides[i - 1] = strides[i] * shape[i];
   void* memory = kept_memory().take(bytes);
-  return over_memory(memory, like, shape, strides, type,
-                     [bytes](void* block) { kept_memory().give_back(block, bytes); });
+  return over_kept(memory, bytes, like, shape, type);
 }
 
 template <class T>
@@ -69,11 +79,7 @@ struct Growing {
 
   // The result, which takes over the memory; called once.
   Tensor tensor(const Tensor& like, const Sizes& shape) {
-    Sizes strides(shape.size(), 1);
-    for (size_t i = shape.size() - 1; i > 0; --i) strides[i - 1] = strides[i] * shape[i];
-    return over_memory(data, like, shape, strides, type_of<T>, [block = data, size = bytes](void*) {
-      kept_memory().give_back(block, size);
-    });
+    return over_kept(data, bytes, like, shape, type_of<T>);
   }
 };
 
