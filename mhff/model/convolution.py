@@ -10,6 +10,7 @@ import torch
 from mhff.model.config import ModelConfig
 from mhff.model.coupling import message_layout
 from mhff.model.exact import ExactConstants
+from mhff.model.radial import RadialBasis
 from mhff.ops.convolution import Convolve, convolution
 
 
@@ -22,6 +23,11 @@ class RadialInputs(NamedTuple):
     """`[E, n_radial]`."""
     envelope: torch.Tensor
     """`[E, 1]`."""
+
+    @classmethod
+    def at(cls, basis: RadialBasis, r: torch.Tensor, species: torch.Tensor) -> RadialInputs:
+        """Inputs at distances `r [E]` between `species [2, E]`."""
+        return cls(species, *basis(r, species[0], species[1]))
 
     def evaluate(self, function: Callable[[RadialInputs], torch.Tensor]) -> torch.Tensor:
         """Values `[E, width]` of a function of these inputs."""

@@ -125,4 +125,4 @@ class MACE(Network):
 
     def radial_inputs(self, r: torch.Tensor, ends: torch.Tensor) -> Radial:
         """Inputs of the radial networks, from distances `[E]` and the species of the ends."""
-        return RadialInputs(ends, *self.radial_basis(r, ends[0], ends[1]))
+        return RadialInputs.at(self.radial_basis, r, ends)

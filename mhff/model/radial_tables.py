@@ -83,11 +83,12 @@ class TabulatedInputs:
         self._first = intervals + n_rows * which.to(torch.int32)
         self._order = tables.look_up.order(self._first, n_rows * of_tables.shape[1])
         sites = tables.fit.sites.repeat(of_tables.shape[1])
-        self._at_sites = tables.at_sites(sites, of_tables.repeat_interleave(N_SITES, dim=1))
+        species_at_sites = of_tables.repeat_interleave(N_SITES, dim=1)
+        self._at_sites = RadialInputs.at(tables.basis_at_sites, sites, species_at_sites)
 
     @cached_property
     def _on_edges(self) -> RadialInputs:
-        return self._tables.exact(self._r, self.species)
+        return RadialInputs.at(self._tables.basis, self._r, self.species)
 
     def evaluate(self, function: Callable[[RadialInputs], torch.Tensor]) -> torch.Tensor:
         """See `RadialInputs.evaluate`."""
@@ -114,23 +115,15 @@ class RadialTables:
         self.n_elements = n_elements
         self.of_pairs = of_pairs
         self.fit = SplineFit(basis.r_max)
-        self._basis_at_sites = copy.deepcopy(basis).double()
+        self.basis_at_sites = copy.deepcopy(basis).double()
         self.look_up = make_look_up(self.fit.spline)
-
-    def exact(self, r: torch.Tensor, species: torch.Tensor) -> RadialInputs:
-        """Inputs of the networks at distances `[n]` between species `[2, n]`."""
-        return RadialInputs(species, *self.basis(r, species[0], species[1]))
-
-    def at_sites(self, r: torch.Tensor, species: torch.Tensor) -> RadialInputs:
-        """The same in float64."""
-        return RadialInputs(species, *self._basis_at_sites(r, species[0], species[1]))
 
     def __call__(self, r: torch.Tensor, species: torch.Tensor) -> RadialInputs | TabulatedInputs:
         """Radial inputs of edges with lengths `r [E]` between `species [2, E]`."""
         pairs = self._pairs(species)
         too_few = r.shape[0] <= pairs[0].shape[1] * N_SITES
         if too_few or float(r.detach().amin()) < R_MIN:
-            return self.exact(r, species)
+            return RadialInputs.at(self.basis, r, species)
         return TabulatedInputs(self, r, species, pairs)
 
     def _pairs(self, species: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
