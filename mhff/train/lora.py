@@ -14,6 +14,7 @@ from torch.nn.utils.parametrize import is_parametrized, register_parametrization
 from mhff.errors import MHFFError
 from mhff.model.layers import ElementLinear, PackedLinear, PairNetwork, RadialNetwork, normal
 from mhff.model.mace import MACE
+from mhff.train.frozen import parts_of
 from mhff.train.sections.fine_tuning import LoraSettings
 
 CHANGED = (PackedLinear, ElementLinear, RadialNetwork, PairNetwork)
@@ -67,12 +68,9 @@ def add_low_rank_changes(network: MACE, settings: LoraSettings, seed: int) -> No
 
 def _freeze_trunk(network: MACE) -> None:
     """Freeze everything but the readouts."""
-    trunk = [network.node_embedding, network.state_embedding]
-    for layer in network.layers:
-        trunk += [layer.interaction, layer.product]
-    for module in trunk:
-        if module is not None:
-            module.requires_grad_(False)
+    for part in parts_of(network):
+        if part.name.partition(".")[0] != "readouts":
+            part.module.requires_grad_(False)
 
 
 def merged_weights(network: nn.Module) -> dict[str, torch.Tensor]:
