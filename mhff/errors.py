@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 
 _NOT_SHOWN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode categories that are not shown as they are: controls, formats, line separators, ..."""
@@ -30,6 +31,12 @@ def shortened(names: Sequence[object], most: int = 20) -> str:
     """A listing that names the first few and counts the rest."""
     rest = len(names) - most
     return listing(names[:most]) + (f", and {rest} more" if rest > 0 else "")
+
+
+def nearest_to(name: str, names: Iterable[str]) -> str:
+    """The beginning of advice about an unknown name, ``the nearest is b, and ``, or nothing."""
+    nearest = get_close_matches(name, list(names), n=1)
+    return f"the nearest is {nearest[0]}, and " if nearest else ""
 
 
 def printable(text: str) -> str:

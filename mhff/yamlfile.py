@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
-from mhff.errors import MHFFError, listing, located, printable
+from mhff.errors import MHFFError, listing, located, nearest_to, printable
 
 UNKNOWN_KEY = "unknown_key"
 """Type of the errors for unknown keys."""
@@ -77,9 +76,7 @@ def _with_lines(lines: list[InitErrorDetails], build: Callable[[], Any]) -> Any:
 
 
 def _unknown_key(key: str, valid: tuple[str, ...]) -> InitErrorDetails:
-    nearest = get_close_matches(key, valid, n=1)
-    advice = f"the nearest is {nearest[0]}, and " if nearest else ""
-    context = {"advice": f"{advice}the keys there are {listing(valid)}"}
+    context = {"advice": f"{nearest_to(key, valid)}the keys there are {listing(valid)}"}
     kind = PydanticCustomError(UNKNOWN_KEY, "{advice}", context)
     return InitErrorDetails(type=kind, loc=(key,), input=None)
 

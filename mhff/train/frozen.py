@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import NamedTuple
 
 from torch import nn
 
-from mhff.errors import MHFFError, listing
+from mhff.errors import MHFFError, listing, nearest_to
 from mhff.model.mace import MACE
 
 
@@ -79,8 +78,7 @@ def _named(counts: dict[str, int]) -> str:
 
 
 def _unknown(name: str, names: Sequence[str]) -> str:
-    nearest = get_close_matches(name, names, n=1)
-    advice = f"the nearest is {nearest[0]}, and " if nearest else ""
     return (
-        f"freeze: unknown part {name}; {advice}the start model has {listing(dict.fromkeys(names))}"
+        f"freeze: unknown part {name}; {nearest_to(name, names)}the start model has "
+        f"{listing(dict.fromkeys(names))}"
     )

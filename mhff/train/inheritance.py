@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
 
-from mhff.errors import MHFFError, listing
+from mhff.errors import MHFFError, listing, nearest_to
 from mhff.train.sections.heads import HeadSettings
 from mhff.train.settings import Settings
 
@@ -66,6 +65,7 @@ def _problems_of_old(place: str, head: HeadSettings) -> Iterator[str]:
 
 
 def _unknown(name: object, old: Sequence[str]) -> str:
-    nearest = get_close_matches(str(name), old, n=1)
-    advice = f"the nearest is {nearest[0]}, and " if nearest else ""
-    return f"unknown head '{name}'; {advice}the start model has {listing(old)}; choose one of them"
+    return (
+        f"unknown head '{name}'; {nearest_to(str(name), old)}the start model has {listing(old)}; "
+        "choose one of them"
+    )

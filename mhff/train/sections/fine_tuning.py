@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-
 from pydantic import Field
 
-from mhff.errors import listing
+from mhff.errors import listing, nearest_to
 from mhff.yamlfile import Section
 
 PARTS = ("embedding", "interactions", "products", "readouts")
@@ -35,9 +33,7 @@ def check_part(name: str) -> str:
     root, dot, layer = name.partition(".")
     if root in PARTS and (not dot or (root != PARTS[0] and layer.isdecimal())):
         return name
-    nearest = get_close_matches(root, PARTS, n=1)
-    advice = f"the nearest is {nearest[0]}, and " if nearest else ""
     raise ValueError(
-        f"unknown part {name}; {advice}the parts are {listing(PARTS)}, and those of one layer, for "
-        "example products.0"
+        f"unknown part {name}; {nearest_to(root, PARTS)}the parts are {listing(PARTS)}, and "
+        "those of one layer, for example products.0"
     )
