@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -71,37 +72,17 @@ OFTEN_EQUAL = (
 """What many structures share, so that it is kept once."""
 
 
-class _Remembered:
-    """An attribute that is read from the summary of the same name."""
-
-    def __set_name__(self, _: type, name: str) -> None:
-        self.name = name
-
-    def __get__(self, structure: Any, _: type | None = None) -> Any:
-        return self if structure is None else getattr(structure.summary, self.name)
-
-
 class StoredStructure(LabelledStructure):
-    """A structure in its file; used as one in memory is."""
+    """A structure in its file; used as one in memory is.
+
+    What its summary holds is read from there.
+    """
 
     __slots__ = ("index", "source", "summary")
 
     source: Source
     index: int
     summary: Summary
-    energy: Any = _Remembered()
-    largest_force: Any = _Remembered()
-    squared_forces: Any = _Remembered()
-    fraction: Any = _Remembered()
-    has_stress: Any = _Remembered()
-    composition: Any = _Remembered()
-    state: Any = _Remembered()
-    head: Any = _Remembered()
-    config_type: Any = _Remembered()
-    found: Any = _Remembered()
-    unread: Any = _Remembered()
-    not_finite: Any = _Remembered()
-    weights: Any = _Remembered()
 
     def __init__(self, source: Source, index: int, summary: Summary) -> None:
         object.__setattr__(self, "source", source)
@@ -139,6 +120,10 @@ class StoredStructure(LabelledStructure):
     def n_atoms(self) -> int:
         """Number of atoms."""
         return sum(count for _, count in self.summary.composition)
+
+
+for _name in Summary._fields:
+    setattr(StoredStructure, _name, property(attrgetter(f"summary.{_name}")))
 
 
 def read_stored(
