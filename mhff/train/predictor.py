@@ -45,7 +45,7 @@ class Predictor:
         """Total energies of structures, eV, at a head's level of theory."""
         column = self.model.heads.index(head)
         totals = []
-        for batch in self._batches(structures, column):
+        for _, batch in self._batches(structures, column):
             atomic = self.network(batch.graph)[:, column]
             zeros = atomic.new_zeros(batch.graph.n_structures)
             totals.append(zeros.index_add(0, batch.graph.structure, atomic))
@@ -60,24 +60,25 @@ class Predictor:
         """
         evaluate = partial(energies_and_edge_gradients, self.network)
         labelled: list[LabelledStructure] = []
-        for batch in self._batches(structures, self.model.heads.index(head)):
+        for loaded, batch in self._batches(structures, self.model.heads.index(head)):
             prediction = predict(evaluate, batch, len(self.model.heads))
             forces = prediction.forces.cpu().double().split(batch.n_atoms.tolist())
             stress = iter(prediction.stress.cpu().double())
-            for index, has_stress in enumerate(batch.has_stress.tolist()):
+            periodic = batch.has_stress.tolist()
+            for index, (structure, is_periodic) in enumerate(zip(loaded, periodic, strict=True)):
                 labels = {
                     "energy": float(prediction.energy[index]),
                     "forces": forces[index].numpy(),
-                    "stress": next(stress).numpy() if has_stress else None,
+                    "stress": next(stress).numpy() if is_periodic else None,
                 }
-                labelled.append(replace(structures[len(labelled)].load(), **labels))
+                labelled.append(replace(structure, **labels))
         return labelled
 
     @torch.no_grad()
     def descriptors(self, structures: Sequence[LabelledStructure]) -> np.ndarray:
         """Mean invariant node features of each structure, those of all layers side by side."""
         rows = []
-        for batch in self._batches(structures):
+        for _, batch in self._batches(structures):
             features = self._node_features(batch)
             sums = features.new_zeros(batch.graph.n_structures, features.shape[1])
             sums.index_add_(0, batch.graph.structure, features)
@@ -95,18 +96,20 @@ class Predictor:
             layers.append(features[:, 0])
         return torch.cat(layers, dim=1)
 
-    def _batches(self, structures: Sequence[LabelledStructure], column: int = 0) -> Iterator[Batch]:
-        """Batches whose stress counts as labelled where there is one: in periodic structures."""
+    def _batches(
+        self, structures: Sequence[LabelledStructure], column: int = 0
+    ) -> Iterator[tuple[list[LabelledStructure], Batch]]:
+        """Structures in memory, and batches of them.
+
+        Stress counts as labelled where there is one: in periodic structures.
+        """
         for start in range(0, len(structures), self.run.batch_size):
-            samples = [
-                sample(_with_stress(structure.load()), self.network.config, column)
-                for structure in structures[start : start + self.run.batch_size]
-            ]
-            yield join(samples).to(self.device, self.network.dtype)
+            loaded = [each.load() for each in structures[start : start + self.run.batch_size]]
+            samples = [sample(_with_stress(each), self.network.config, column) for each in loaded]
+            yield loaded, join(samples).to(self.device, self.network.dtype)
 
 
 def _with_stress(structure: LabelledStructure) -> LabelledStructure:
     """The structure with some stress if it is periodic in three directions, else with none."""
-    loaded = structure.load()
-    stress = np.zeros((3, 3)) if loaded.atoms.pbc.all() else None
-    return replace(loaded, stress=stress)
+    stress = np.zeros((3, 3)) if structure.atoms.pbc.all() else None
+    return replace(structure, stress=stress)
