@@ -177,6 +177,8 @@ def _before(run: Finished, start: Model, model: Model) -> Comparisons:
     for part, comparisons in found.items():
         for batch in _batches(run, part):
             head = columns[batch.head]
+            if (head == UNKNOWN).all():
+                continue
             moved = replace(batch, head=head.clamp(min=0))  # the first stands for unknown ones
             every = evaluate_batches(evaluator, [moved])
             comparisons += compress(every, (head != UNKNOWN).tolist())
