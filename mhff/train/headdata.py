@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -121,9 +121,10 @@ def read_source(
     refuse, structures of another head and, if they are used, labels that no structure has.
     """
     setting = key_setting(place)
+    read_file = _reader(source.read_keys, setting, settings)
     structures: list[LabelledStructure] = []
     for path in source.files:
-        read = _read(path, source.read_keys, setting, settings)
+        read = read_file(path)
         _check_heads(read, name, place, settings.sources)
         structures += read
     with located(f"head '{name}'"):
@@ -134,14 +135,14 @@ def read_source(
         return select(structures, source, settings.data)
 
 
-def _read(
-    path: Path, keys: Keys, setting: KeySetting, settings: Settings
-) -> Sequence[LabelledStructure]:
-    """The structures of a file: in memory, or in their files if those of the run are large."""
-    files = [path for each in settings.sources.values() for path in each.files]
-    if settings.data.streams(files):
-        return read_stored(path, keys, setting, settings.data.n_workers)
-    return label_frames(open_frames(path), keys, setting, path)
+def _reader(
+    keys: Keys, setting: KeySetting, settings: Settings
+) -> Callable[[Path], Sequence[LabelledStructure]]:
+    """Reads the structures of a file: to memory, or to stay there if the run's files are large."""
+    if settings.data.streams(path for each in settings.sources.values() for path in each.files):
+        n_workers = settings.data.n_workers
+        return lambda path: read_stored(path, keys, setting, n_workers)
+    return lambda path: label_frames(open_frames(path), keys, setting, path)
 
 
 def divide(

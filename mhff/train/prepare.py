@@ -137,7 +137,6 @@ def samples_of(
     Raises MHFFError, naming file and structure, for geometries, charges and spins that a model of
     this architecture cannot take.
     """
-
     makers = [SampleMaker(head, config, settings.loss, dtype) for head in heads]
     return {
         part: make_samples(
