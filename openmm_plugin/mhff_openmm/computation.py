@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from mhff.errors import MHFFError
@@ -87,9 +88,9 @@ class MHFFComputation:
         head_weights = self.parameters.weights(state.getParameters())
         box = state.getPeriodicBoxVectors()._value if self.periodic else None
         adapter = self._adapter or self.load()
-        if not torch.is_inference_mode_enabled():
-            return adapter.evaluate(positions(), box, head_weights)
-        with torch.inference_mode(False):  # a caller's inference mode would forbid gradients
+        # a caller's inference mode would forbid gradients; to leave it takes a while at every step
+        leave = torch.inference_mode(False) if torch.is_inference_mode_enabled() else nullcontext()
+        with leave:
             return adapter.evaluate(positions(), box, head_weights)
 
     def head_energies(self, positions: np.ndarray, box: Sequence[Sequence[float]]) -> np.ndarray:
