@@ -7,9 +7,11 @@ importer expects; the parity tests check that mace-torch writes them.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import torch
+from models import random_model
 
 from mhff.interop.mace.architecture import BLOCKS, RADIAL, READOUTS, TRANSFORMS
 from mhff.interop.mace.irreps import Irreps, natural, words
@@ -53,6 +55,14 @@ class Part:
             path, self.class_path, self.attributes, {}, self.tensors, children, frozenset(),
             self.script,
         )  # fmt: skip
+
+
+@cache
+def random_record(name: str) -> ModuleRecord:
+    """The root module of a random model of this shape (`models.random_model`)."""
+    model = random_model(name)
+    model.network.double()
+    return mace_record(model)
 
 
 def mace_record(model: Model) -> ModuleRecord:

@@ -9,21 +9,13 @@ import pytest
 import yaml
 from command_line import Here, here, output_of, refusal_of
 from labelled import write_data
+from tiny_runs import CONTENT
 
 from mhff.modelfile import load
 from mhff.train.run import Run
 from mhff.train.settings import read_settings
 
-MODEL = {
-    "interaction": "residual",
-    "apply_cutoff": True,
-    "n_channels": 4,
-    "n_edge_channels": 4,
-    "l_max": 1,
-    "correlation": 2,
-    "r_max": 3.0,
-    "radial_mlp": [4],
-}
+MODEL = CONTENT["model"]
 
 mhff = pytest.fixture(here)
 

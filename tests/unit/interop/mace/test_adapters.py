@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 
 import pytest
 import torch
-from mace_record import Part, linear, mace_record
-from models import random_model
+from mace_record import Part, linear
+from mace_record import random_record as root
 from tolerances import ROUNDING, assert_close
 
 from mhff.interop.mace.adapters import with_merged_adapters
@@ -29,13 +28,6 @@ SCALING = 0.75
 DENSE = "interactions.0.conv_tp_weights.net.0"
 EQUIVARIANT = "interactions.0.linear_1"
 LAYER = "interactions.0.conv_tp_weights.layer0"
-
-
-@cache
-def root(name: str) -> ModuleRecord:
-    model = random_model(name)
-    model.network.double()
-    return mace_record(model)
 
 
 def random(*shape: int) -> torch.Tensor:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import pytest
 import torch
 from cue_record import cue_record, polynomial, term
-from mace_record import mace_record
-from models import random_model
+from mace_record import random_record as root
 from tolerances import ROUNDING, assert_close
 
 from mhff.interop.mace.cuequivariance import NOTE, in_e3nn_layout
@@ -21,13 +19,6 @@ from mhff.interop.torchfile.modules import ARGUMENTS, ModuleRecord
 from mhff.interop.torchfile.values import Inert
 
 CONTRACTION = "products.0.symmetric_contractions"
-
-
-@cache
-def root(name: str) -> ModuleRecord:
-    model = random_model(name)
-    model.network.double()
-    return mace_record(model)
 
 
 @pytest.mark.parametrize("name", ["mh1", "mp", "density"])

@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from mace_record import mace_record
-from models import random_model
+from mace_record import random_record as root
 
 from mhff.interop.mace.irreps import natural, words
 from mhff.interop.mace.last_layer import without_unused_features
@@ -22,12 +21,6 @@ from mhff.interop.mace.rewriting import (
 from mhff.interop.torchfile.modules import ModuleRecord
 
 NAMES = ("mh1", "mp")
-
-
-def root(name: str) -> ModuleRecord:
-    model = random_model(name)
-    model.network.double()
-    return mace_record(model)
 
 
 def with_kept_features(module: ModuleRecord) -> ModuleRecord:
