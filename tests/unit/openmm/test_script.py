@@ -11,6 +11,7 @@ from ase import Atoms
 from structures import adsorbate, far_apart, magnesia, one_atom, tiny_cell, triclinic, waters
 
 from mhff.neighbours import neighbour_list
+from mhff.ops.lists import near_edges, results_of_edges
 from mhff_openmm.script.neighbours import find_pairs
 from mhff_openmm.script.step import Step
 
@@ -112,16 +113,7 @@ class NearEdges(torch.nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         assert torch.equal(positions, before)
         assert limit == 0
-        points = positions.index_select(0, atoms) + shifts
-        receivers = torch.repeat_interleave(torch.diff(begin))
-        vectors = points.index_select(0, receivers) - points.index_select(0, senders)
-        distances = torch.linalg.vector_norm(vectors, dim=1)
-        inside = torch.nonzero(distances < r_max).squeeze(1)
-        count = (distances < r_min).sum()
-        sending = atoms.index_select(0, senders.index_select(0, inside)).to(torch.int64)
-        index = torch.stack([sending, receivers.index_select(0, inside)])
-        checks = torch.stack([torch.ones_like(count), count])
-        return vectors.index_select(0, inside), index, checks
+        return near_edges(positions, before, atoms, shifts, senders, begin, r_max, r_min, limit)
 
 
 class ResultsOfEdges(torch.nn.Module):
@@ -136,11 +128,9 @@ class ResultsOfEdges(torch.nn.Module):
         energy_unit: float,
         force_unit: float,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        zeros = torch.zeros(node_energies.size(0), 3).to(edge_gradients)
-        sent = zeros.index_add(0, edge_index[0], edge_gradients)
-        forces = sent.index_add(0, edge_index[1], -edge_gradients) * force_unit
-        energy = (head_weights * node_energies).sum().reshape(1) * energy_unit
-        return forces, energy
+        return results_of_edges(
+            edge_gradients, edge_index, node_energies, head_weights, energy_unit, force_unit
+        )
 
 
 def step_of(n_atoms: int, subset: list[int] | None = None, skin: float = SKIN) -> Step:
