@@ -5,8 +5,8 @@
 writes `training.json` and all tables into FOLDER, or among the committed ones. A step computes
 energies, forces and stress of a batch, the gradients of all weights, clips them, and updates the
 weights and their average. Both have the same weights, batch, loss and settings of the optimiser;
-the losses of the first steps are compared. It takes about ten minutes on two quiet cores;
-`prepare.py` makes the models.
+the losses of the first steps are compared. All cases take an estimated 15 to 20 minutes on two
+quiet cores; `prepare.py` makes the models.
 """
 
 from __future__ import annotations
