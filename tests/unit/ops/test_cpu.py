@@ -165,7 +165,8 @@ def test_one_gradient_that_is_not_finite_shows_in_the_total(
 
 
 def resident() -> int:
-    """Resident memory of this process, bytes, without what the C library keeps unused."""
+    """Resident memory of this process, bytes, without garbage of Python and of the C library."""
+    gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
     line = next(
         line
