@@ -71,6 +71,12 @@ def picture(figure: Figure, kind: str) -> bytes:
     return content.getvalue()
 
 
+def svg(figure: Figure) -> str:
+    """A figure for a page of HTML: the element alone."""
+    text = picture(figure, "svg").decode()
+    return text[text.index("<svg") :]
+
+
 def parity_figure(points: Sequence[Points]) -> Figure:
     """Energies per atom, force and stress components, with labels of each in columns.
 

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from mhff.data.split import Part
 from mhff.evaluate.errors import QUANTITIES, Comparison, Quantity
-from mhff.evaluate.plot import COLOURS, STYLE, Points, parity_figure, picture, typeset
+from mhff.evaluate.plot import COLOURS, STYLE, Points, parity_figure, svg, typeset
 
 PART_COLOURS: Mapping[Part, str] = {"train": "#a3adb8", "valid": "#2a6f97", "test": "#c1666b"}
 History = Sequence[Mapping[str, Any]]
@@ -65,12 +65,6 @@ def errors(history: History, heads: Sequence[str]) -> str:
     legend: Any = {"loc": "outside upper left", "ncols": 6, "frameon": False, "fontsize": 7.5}
     figure.legend([handles[name] for name in names], names, **legend)
     return svg(figure)
-
-
-def svg(figure: Figure) -> str:
-    """A figure for a page of HTML: the element alone."""
-    text = picture(figure, "svg").decode()
-    return text[text.index("<svg") :]
 
 
 def _panels(count: int) -> tuple[Figure, list[Axes]]:

@@ -2,78 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from html import escape
 from typing import Any
 
 import yaml
 
 from mhff.describe import DISPERSION_WORDS, E0S_WORDS
-from mhff.evaluate.plot import typeset
+from mhff.evaluate.html import Section, html_page, html_table, paragraph
 from mhff.evaluate.table import Column, Table, text_column
 from mhff.train.report import figures
 from mhff.train.report.content import Report
 
-STYLE = """
-body { font: 15px/1.5 system-ui, "Segoe UI", Helvetica, Arial, sans-serif; color: #1d2733;
-       background: #fff; max-width: 66rem; margin: 2rem auto; padding: 0 1.2rem; }
-h1 { font-size: 1.7rem; margin-bottom: .2rem; }
-h2 { font-size: 1.2rem; margin: 2.4rem 0 .6rem; padding-bottom: .2rem;
-     border-bottom: 1px solid #d5dbe1; }
-h3 { font-size: 1rem; margin: 1.4rem 0 .4rem; }
-p, li { max-width: 50rem; }
-.about { color: #5b6876; margin-top: 0; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; }
-th { text-align: right; vertical-align: bottom; font-weight: 600; color: #45525f;
-     border-bottom: 1.5px solid #b9c2cb; padding: .25rem .6rem; max-width: 8rem; }
-td { text-align: right; padding: .2rem .6rem; border-bottom: 1px solid #edf0f3; }
-th.text, td.text { text-align: left; max-width: 24rem; }
-tbody tr:hover { background: #f5f8fa; }
-svg { max-width: 100%; height: auto; }
-pre { background: #f5f7f9; padding: .8rem; font-size: .8rem; white-space: pre-wrap; }
-nav a { margin-right: 1rem; color: #2a6f97; }
-a { color: #2a6f97; }
-@media print {
-  body { font-size: 10pt; margin: 0; max-width: none; }
-  nav { display: none; }
-  h2, h3 { break-after: avoid; }
-  svg, tr { break-inside: avoid; }
-  .scroll { overflow: visible; }
-  table { font-size: 8pt; }
-  pre { font-size: 7pt; }
-}
-"""
-Section = tuple[str, str]
-"""A heading and what stands below it, in HTML."""
-
 
 def page(report: Report) -> str:
     """The whole page."""
-    sections = list(_sections(report))
-    links = "".join(f'<a href="#{_anchor(title)}">{escape(title)}</a>' for title, _ in sections)
-    body = "\n".join(
-        f'<section id="{_anchor(title)}"><h2>{escape(title)}</h2>\n{content}</section>'
-        for title, content in sections
-    )
-    name = escape(report.run.settings.name)
-    return (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{name}</title>\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<style>{STYLE}</style></head>\n<body>\n<h1>{name}</h1>\n{_about(report)}\n"
-        f"<nav>{links}</nav>\n{body}\n</body></html>\n"
-    )
+    return html_page(report.run.settings.name, _about(report), list(_sections(report)))
 
 
 def _about(report: Report) -> str:
     provenance = report.model.provenance
     origin = (str(provenance[key]) for key in ("made_by", "date") if key in provenance)
-    return f'<p class="about">{escape(", ".join(origin))}</p>'
+    return ", ".join(origin)
 
 
 def _sections(report: Report) -> Iterator[Section]:
     """The sections that have something to say."""
-    yield "Errors", _paragraph(MEANING) + html_table(report.summary().brief())
+    yield "Errors", paragraph(MEANING) + html_table(report.summary().brief())
     if report.run.start is not None:
         yield "Old heads before and after", _forgetting(report)
     if report.run.history:
@@ -99,7 +54,7 @@ MEANING = (
 
 
 def _forgetting(report: Report) -> str:
-    text = _paragraph(
+    text = paragraph(
         "Mean absolute errors of the start model and of the trained one for the same structures. "
         "A positive change means that the run made the head worse. With labels of the start model, "
         "the error after is how far the head has moved."
@@ -107,7 +62,7 @@ def _forgetting(report: Report) -> str:
     if report.before:
         text += html_table(report.forgetting().brief())
     if report.unmeasured:
-        text += _paragraph(
+        text += paragraph(
             "Not measured, because the run has no structures of them: "
             f"{', '.join(report.unmeasured)}. mhff eval measures them on other files."
         )
@@ -123,7 +78,7 @@ def _curves(report: Report) -> str:
     if losses:
         best = min(losses, key=lambda epoch: losses[epoch])
         text += f"; the validation loss was lowest in epoch {best}, whose model was kept"
-    parts = [_paragraph(f"{text}."), figures.curves(history)]
+    parts = [paragraph(f"{text}."), figures.curves(history)]
     errors = figures.errors(history, report.model.heads.names)
     if errors:
         parts += ["<h3>Validation errors of each head</h3>", errors]
@@ -133,7 +88,7 @@ def _curves(report: Report) -> str:
 def _parity(report: Report) -> str:
     present = {item.head for each in report.after.values() for item in each}
     heads = [head for head in report.model.heads.names if head in present]
-    text = _paragraph(
+    text = paragraph(
         "Energies per atom are relative to a least-squares fit of the labels by composition."
     )
     return text + "\n".join(figures.parity(report.after, head) for head in heads)
@@ -157,11 +112,11 @@ def _card(report: Report) -> str:
     )
     return "\n".join(
         [
-            _paragraph(facts),
+            paragraph(facts),
             html_table(_head_table(report)),
             "<h3>Reference energies (E0s), eV</h3>",
             html_table(_e0_table(report)),
-            _paragraph(LIMITS),
+            paragraph(LIMITS),
         ]
     )
 
@@ -220,28 +175,3 @@ def _timings(report: Report) -> Table:
         ("structures in a step", run.batch_size),
     ]
     return Table((text_column(""), Column("value", "")), tuple(facts))
-
-
-def html_table(table: Table) -> str:
-    """A table in HTML."""
-    kinds = [' class="text"' if column.is_text else "" for column in table.columns]
-    header = _row("th", kinds, [typeset(column.heading) for column in table.columns])
-    rows = "\n".join(_row("td", kinds, cells) for cells in table.cells())
-    return (
-        f'<div class="scroll"><table><thead>{header}</thead>\n<tbody>{rows}</tbody></table></div>\n'
-    )
-
-
-def _row(tag: str, kinds: Sequence[str], cells: Sequence[str]) -> str:
-    content = (
-        f"<{tag}{kind}>{escape(cell)}</{tag}>" for kind, cell in zip(kinds, cells, strict=True)
-    )
-    return f"<tr>{''.join(content)}</tr>"
-
-
-def _paragraph(text: str) -> str:
-    return f"<p>{escape(text)}</p>\n"
-
-
-def _anchor(title: str) -> str:
-    return title.lower().replace(" ", "-")

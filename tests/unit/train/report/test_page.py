@@ -11,12 +11,13 @@ import pytest
 from models import random_model
 
 from mhff.evaluate.errors import Comparison, by_head_and_type
+from mhff.evaluate.html import html_table
 from mhff.evaluate.table import Column, Table, text_column
 from mhff.heads import Head, Heads
 from mhff.modelfile import Model
 from mhff.train.report.content import Finished, Report
 from mhff.train.report.figures import curves, errors
-from mhff.train.report.page import html_table, page
+from mhff.train.report.page import page
 from mhff.train.settings import Settings
 
 VOID = {"meta", "br", "path", "use", "image", "rect", "line", "circle"}
