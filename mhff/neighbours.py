@@ -64,7 +64,7 @@ def neighbour_list(
 def neighbour_pairs(
     positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, r_max: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Sender `[P]`, receiver `[P]` and image `[n_periodic, P]` of all pairs within `r_max`.
+    """Sender `[P]`, receiver `[P]` and image `[n_periodic, P]`, whole, of all pairs within `r_max`.
 
     The image of the sender is shifted by whole lattice vectors, one row for each periodic
     direction. Pairs are sorted by receiver; a few may be longer than `r_max` by rounding. Arguments
@@ -73,10 +73,10 @@ def neighbour_pairs(
     inverse = _checked_inverse(positions, cell, pbc)
     _check_density(len(positions), inverse, pbc, r_max)
     if len(positions) == 0:
-        return (*np.zeros((2, 0), dtype=np.int64), np.zeros((int(pbc.sum()), 0)))
+        return (*np.zeros((2, 0), dtype=np.int64), np.zeros((int(pbc.sum()), 0), dtype=np.int64))
     if _is_sparse(positions @ inverse, inverse, pbc.sum(), r_max):
         receiver, sender, shifts = _search_tree(positions, cell[pbc], inverse, r_max)
-        return sender, receiver, shifts.T
+        return sender, receiver, shifts.T.astype(np.int64)
     receiver, sender, shifts = _search(positions, cell, pbc, r_max, "ijS")
     return sender, receiver, shifts.T[pbc]
 

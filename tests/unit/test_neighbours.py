@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from mhff.neighbours import (
     neighbour_list,
     neighbour_pairs,
 )
+from mhff.verlet import VerletList
 
 R_MAX = 4.3
 AT_ONCE = 5.0
@@ -33,6 +35,16 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 def edges_of(atoms: Atoms, r_max: float = R_MAX) -> tuple[np.ndarray, np.ndarray]:
     return neighbour_list(*geometry(atoms), r_max)
+
+
+def edges_of_verlet_list(atoms: Atoms) -> tuple[np.ndarray, np.ndarray]:
+    """The same by the list that ASE and OpenMM keep along a trajectory."""
+    vectors, index = VerletList(R_MAX, 0.0).edges(*geometry(atoms))
+    return index.numpy(), vectors.numpy()
+
+
+EdgesOf = Callable[[Atoms], tuple[np.ndarray, np.ndarray]]
+EDGES: list[EdgesOf] = [edges_of, edges_of_verlet_list]
 
 
 @pytest.mark.parametrize("name", [name for name in STRUCTURES if name != "no_atoms"])
@@ -54,7 +66,7 @@ def random_structure(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def in_pairs_order(
     receiver: np.ndarray, sender: np.ndarray, shifts: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    return sender, receiver, shifts.T
+    return sender, receiver, shifts.T.astype(int)
 
 
 def edges_of_pairs(
@@ -66,6 +78,7 @@ def edges_of_pairs(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Index and vectors of the pairs within the cutoff."""
     assert (np.diff(receiver) >= 0).all()
+    assert shifts.dtype.kind == "i"
     vectors = positions[receiver] - positions[sender] - shifts.T @ lattice
     inside = np.linalg.norm(vectors, axis=1) < R_MAX
     return np.stack([sender, receiver])[:, inside], vectors[inside]
@@ -134,8 +147,9 @@ WIDE = {
 }
 
 
+@pytest.mark.parametrize("edges_of", EDGES)
 @pytest.mark.parametrize("name", WIDE)
-def test_far_apart_fragments_are_the_sum_of_the_parts(name: str) -> None:
+def test_far_apart_fragments_are_the_sum_of_the_parts(name: str, edges_of: EdgesOf) -> None:
     atoms = WIDE[name]
     start = time.process_time()
     index, vectors = edges_of(atoms)
@@ -149,7 +163,8 @@ def test_far_apart_fragments_are_the_sum_of_the_parts(name: str) -> None:
     assert_same_edges((index, vectors), expected)
 
 
-def test_an_atom_far_above_a_slab() -> None:
+@pytest.mark.parametrize("edges_of", EDGES)
+def test_an_atom_far_above_a_slab(edges_of: EdgesOf) -> None:
     slab = magnesia(2, rattle=0.0)
     slab.pbc = (True, True, False)
     start = time.process_time()
