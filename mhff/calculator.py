@@ -6,7 +6,7 @@ import copy
 import threading
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -14,12 +14,16 @@ import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
+from numpy.typing import ArrayLike
 
 from mhff.atoms import geometry, graph_with_edges, species_indices
+from mhff.errors import MHFFError
 from mhff.evaluator import Evaluator, ModelSource, check_finite
 from mhff.graph import Graph
 from mhff.heads import HeadSpec, OnceOnly
 from mhff.model import derivatives
+from mhff.model.curvature import Curvature, chosen_atoms, coordinates_of, symmetrised
+from mhff.neighbours import neighbour_list
 from mhff.opening import open_evaluator
 from mhff.options import CompileOptions
 from mhff.state import state_of
@@ -155,6 +159,65 @@ class MHFFCalculator(Calculator):
         elif "stress" in properties:
             raise PropertyNotImplementedError("stress needs a cell with three lattice vectors")
         self._calculated = choice
+
+    def get_hessian(
+        self, atoms: Atoms | None = None, indices: ArrayLike | None = None
+    ) -> np.ndarray:
+        """Second derivatives of the energy, `[3 n, 3 n]`, eV/A^2: row 3 i + x is atom i, axis x.
+
+        They are exact and in float64, whatever the precision of the calculator. With `indices`
+        (numbers or a mask of atoms) the matrix has these atoms only, the others being fixed. Raises
+        MHFFError for a compiled file, which has no second derivatives, and for wrong indices.
+        """
+        chosen, rows = self._hessian_rows(atoms, indices)
+        return symmetrised(rows[:, coordinates_of(chosen)])
+
+    def get_force_constants(
+        self, atoms: Atoms | None = None, indices: ArrayLike | None = None
+    ) -> np.ndarray:
+        """Second derivatives of n atoms with all N atoms, `[n, N, 3, 3]`, eV/A^2, as in phonopy.
+
+        `indices` and what is raised: see `get_hessian`.
+        """
+        chosen, rows = self._hessian_rows(atoms, indices)
+        columns = coordinates_of(chosen)
+        rows[:, columns] = symmetrised(rows[:, columns])
+        return rows.reshape(len(chosen), 3, -1, 3).transpose(0, 2, 1, 3).copy()
+
+    def get_hessian_vector_product(self, atoms: Atoms, vectors: ArrayLike) -> np.ndarray:
+        """The Hessian times `vectors [n, 3]`, or several of them `[k, n, 3]`; see `get_hessian`."""
+        given = np.asarray(vectors, dtype=np.float64)
+        if given.shape[-2:] != (len(atoms), 3) or given.ndim not in (2, 3):
+            raise MHFFError(
+                f"expected vectors of shape [{len(atoms)}, 3] or [k, {len(atoms)}, 3], got "
+                f"{list(given.shape)}; give three components per atom"
+            )
+        several = given.reshape(-1, len(atoms), 3)
+        with self._lock:
+            return self._curvature(atoms, len(several)).products(several).reshape(given.shape)
+
+    def _hessian_rows(
+        self, atoms: Atoms | None, indices: ArrayLike | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The atoms `[n]` that `indices` name, and their rows `[3 n, 3 N]`."""
+        structure = self.atoms if atoms is None else atoms
+        if structure is None:
+            raise MHFFError("expected a structure, got none; give the atoms")
+        with self._lock:
+            chosen = chosen_atoms(indices, len(structure))
+            return chosen, self._curvature(structure, 3 * len(chosen)).rows(chosen)
+
+    def _curvature(self, atoms: Atoms, n_products: int) -> Curvature:
+        choice = self._choice(atoms)
+        symbols = atoms.get_chemical_symbols()
+        self._prepare(symbols, choice)
+        edge_index, edge_vectors = neighbour_list(*geometry(atoms), self.capabilities.r_max)
+        edges = torch.from_numpy(edge_vectors), torch.from_numpy(edge_index)
+        graph = graph_with_edges(atoms, edges, self._species, choice.state)
+        self.evaluator.check(graph, self._weights)
+        network = self.evaluator.twice_differentiable(symbols, n_products * edge_index.shape[1])
+        known = replace(graph, species=species_indices(symbols, network.config.elements))
+        return Curvature(network, known, self._weights, n_products)
 
     def _prepare(self, symbols: list[str], choice: _Choice) -> None:
         """Take what a trajectory has in common; warn once per head of untrained elements."""

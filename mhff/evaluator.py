@@ -17,6 +17,7 @@ from mhff.devices import resolve_device
 from mhff.errors import MHFFError
 from mhff.graph import Graph, check_graph
 from mhff.model.derivatives import energies_and_edge_gradients
+from mhff.model.network import Network
 from mhff.modelfile import Model
 from mhff.ops.lists import REFERENCE, ListOperators
 from mhff.ops.pairs import PairOperators, reference_operators
@@ -60,6 +61,17 @@ class Evaluator(ABC):
     def prepare(self, symbols: Sequence[str]) -> None:  # noqa: B027 - most have nothing to do
         """Do now the slow part of the first evaluation of structures of these elements."""
 
+    def twice_differentiable(self, symbols: Sequence[str], work: int) -> Network:
+        """A network with second derivatives, in float64, for structures of these elements.
+
+        `work`: number of second derivatives times that of edges, by which a fast network that takes
+        long to make is chosen or not. Raises MHFFError for a compiled file, which has none.
+        """
+        raise MHFFError(
+            "a compiled file has energies and forces, but no second derivatives; open the .mhff "
+            "model that it was compiled from"
+        )
+
     def pair_operators(self, device: torch.device) -> PairOperators:
         """The fastest operators around `evaluate` for an engine with pairs on this device."""
         return reference_operators(self.capabilities.dtype)
@@ -98,6 +110,13 @@ class EagerEvaluator(Evaluator):
             if weights.is_inference():
                 weights = weights.clone()
             return energies_and_edge_gradients(self.network, own, weights)
+
+    def twice_differentiable(self, symbols: Sequence[str], work: int) -> Network:
+        """The network itself, or a copy in float64; see `Evaluator.twice_differentiable`."""
+        if self.network.dtype is torch.float64:
+            return self.network
+        with torch.inference_mode(False), torch.no_grad():
+            return copy.deepcopy(self.network).double()
 
 
 def check_finite(energy: float, forces: np.ndarray) -> None:

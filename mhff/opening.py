@@ -24,6 +24,7 @@ from mhff.evaluator import EagerEvaluator, Evaluator, ModelSource
 from mhff.filekinds import SourceFile, compiler, kind_of, read_source
 from mhff.graph import Graph
 from mhff.heads import Heads, OnceOnly
+from mhff.model.network import Network
 from mhff.modelfile import Model, from_bytes, header_from_bytes
 from mhff.ops.lists import ListOperators
 from mhff.options import CompileOptions, Form, Precision
@@ -141,6 +142,10 @@ class CompilingEvaluator(Evaluator):
         """Compile now, for structures of these elements; see `Evaluator.prepare`."""
         with self._lock:
             self._compile(symbols)
+
+    def twice_differentiable(self, symbols: Sequence[str], work: int) -> Network:
+        """See `Evaluator.twice_differentiable`."""
+        return EagerEvaluator(self.model, self.options.device).network
 
     def _evaluator(self, graph: Graph) -> Evaluator:
         """The program for the elements of a graph, or the eager model."""
