@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("mhff", "deploy", "lammps_plugin", "openmm_plugin", "benchmarks")
+FOLDERS = ("mhff", "deploy", "lammps_plugin", "openmm_plugin", "benchmarks", "suite")
 MAX_MODULE_LINES = 300
 MAX_FUNCTION_LINES = 70
 MAX_PARAMETERS = 6
 PUBLIC_INTERFACES = {
     "compile_command",
     "bench",
+    "suite",
     "evaluate",
     "train",
     "add_mhff_force",

@@ -15,8 +15,18 @@ PACKAGES = {
     "mhff_lammps": ROOT / "lammps_plugin/mhff_lammps",
     "mhff_openmm": ROOT / "openmm_plugin/mhff_openmm",
     "mhff_bench": ROOT / "benchmarks/mhff_bench",
+    "mhff_suite": ROOT / "suite/mhff_suite",
 }
-FOLDERS = ("mhff", "deploy", "lammps_plugin", "openmm_plugin", "benchmarks", "tests", "docs")
+FOLDERS = (
+    "mhff",
+    "deploy",
+    "lammps_plugin",
+    "openmm_plugin",
+    "benchmarks",
+    "suite",
+    "tests",
+    "docs",
+)
 DOTTED = re.compile(rf"(?<![\w./])({'|'.join(PACKAGES)})((?:\.[A-Za-z_]\w*)+)")
 SLASHED = re.compile(rf"(?<![\w./-])(?:{'|'.join(FOLDERS)})/[\w./*-]*[\w*]")
 ENTRY_POINTS = {"mhff.commands", "mhff.files", "mhff.engines", "mhff.checks"}

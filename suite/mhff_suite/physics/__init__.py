@@ -1,0 +1,1 @@
+"""Quantities of molecules and crystals, computed with any potential."""

@@ -1,0 +1,1 @@
+"""Readers of reference data that other packages ship."""

@@ -1,0 +1,1 @@
+"""One module for each task; `mhff_suite.registry` finds them."""

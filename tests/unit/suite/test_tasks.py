@@ -1,0 +1,54 @@
+"""What every task promises."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+import pytest
+
+from mhff.heads import Head
+from mhff_suite.protocol import Reference
+from mhff_suite.registry import all_tasks, choose_tasks
+
+MAX_LINES = 200
+TASKS = all_tasks()
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_task_is_described(name: str) -> None:
+    task = TASKS[name]
+    module = inspect.getmodule(task.run) if not task.run.__closure__ else None
+    if module is not None:
+        assert len(inspect.getsource(module).splitlines()) < MAX_LINES
+    assert task.name == name
+    assert re.fullmatch(r"[a-z0-9-]+", name)
+    for text in (task.title, task.reference.theory, task.reference.source, task.reference.licence):
+        assert text
+    assert task.computes.endswith(".")
+    assert task.cost > 0
+
+
+def test_tasks_are_chosen_by_name_or_domain() -> None:
+    assert [task.name for task in choose_tasks(["s22"])] == ["s22"]
+    crystals = choose_tasks(["crystals"])
+    assert crystals == [task for task in TASKS.values() if task.domain == "crystals"]
+    assert len(choose_tasks([])) == len(TASKS)
+
+
+@pytest.mark.parametrize(
+    ("level", "is_fair"),
+    [
+        ("PBE, PAW, plane waves", True),
+        ("RPBE, PAW", False),
+        ("r2SCAN (MatPES)", False),
+        ("PBE-D3", True),
+        ("unknown", False),
+    ],
+)
+def test_a_test_is_fair_for_the_level_of_theory_of_its_references(
+    level: str, is_fair: bool
+) -> None:
+    reference = Reference("PBE", "a book", "none", ("PBE",))
+    assert reference.is_fair(Head(name="head", level_of_theory=level)) is is_fair
+    assert Reference("physical law", "none", "none").is_fair(Head(name="head"))
