@@ -50,7 +50,7 @@ def against_peers(reports: dict[str, Object]) -> str:
     rows = []
     for case, shape in SHAPES.items():
         for n_atoms in SIZES:
-            own = _own(reports[case], n_atoms, "python")
+            own = own_point(reports[case], n_atoms, "python")
             ratios = dict(_ratios(reports[case], n_atoms, own))
             memory = dict(_memories(reports[case], n_atoms))
             cells = [three_digits(own["microseconds_per_atom"]["median"])]
@@ -65,7 +65,7 @@ def in_engines(report: Object) -> str:
     header = ["bundled model, float32, us/atom", *ENGINES.values()]
     rows = []
     for n_atoms in SIZES:
-        points = [_own(report, n_atoms, engine) for engine in ENGINES]
+        points = [own_point(report, n_atoms, engine) for engine in ENGINES]
         times = [three_digits(point["microseconds_per_atom"]["median"]) for point in points]
         rows.append([f"{n_atoms} atoms", *times])
     return markdown(header, rows)
@@ -78,26 +78,26 @@ def insert(text: str, tables: str) -> str:
     return f"{before}{BEGIN}\n{tables}\n{END}{after}"
 
 
-def _contenders(report: Object) -> dict[str, Object]:
+def single_threaded(report: Object) -> dict[str, Object]:
     """Contenders with one thread, by label."""
     return {entry["label"]: entry for entry in report["contenders"] if entry["threads"] == 1}
 
 
-def _title(contender: Object) -> str:
+def title(contender: Object) -> str:
     """A peer's name, version and settings."""
     name = contender["peer"].removesuffix("-compiled")
     return f"{name} {contender['about'][name]}, {contender['settings']}"
 
 
 def _peers(report: Object) -> Iterator[str]:
-    for contender in _contenders(report).values():
+    for contender in single_threaded(report).values():
         if contender["peer"]:
-            yield _title(contender)
+            yield title(contender)
 
 
-def _own(report: Object, n_atoms: int, engine: str) -> Object:
+def own_point(report: Object, n_atoms: int, engine: str) -> Object:
     """Our point of a size in an engine."""
-    contenders = _contenders(report)
+    contenders = single_threaded(report)
     for point in report["points"]:
         contender = contenders.get(point["contender"])
         ours = contender is not None and not contender["peer"]
@@ -107,14 +107,14 @@ def _own(report: Object, n_atoms: int, engine: str) -> Object:
 
 
 def _ratios(report: Object, n_atoms: int, own: Object) -> Iterator[tuple[str, float]]:
-    contenders = _contenders(report)
+    contenders = single_threaded(report)
     for found in report["ratios"]:
         if (found["atoms"], found["to"]) == (n_atoms, own["contender"]):
-            yield _title(contenders[found["of"]]), found["median"]
+            yield title(contenders[found["of"]]), found["median"]
 
 
 def _memories(report: Object, n_atoms: int) -> Iterator[tuple[str, str]]:
-    contenders = _contenders(report)
+    contenders = single_threaded(report)
     for point in report["points"]:
         contender = contenders.get(point["contender"])
         if contender and contender["peer"] and point["atoms"] == n_atoms:

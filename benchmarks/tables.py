@@ -11,7 +11,16 @@ from pathlib import Path
 from statistics import median
 
 from openmm_table import openmm_sections
-from readme_table import README_CASES, Object, insert, interval, speed_tables
+from readme_table import (
+    README_CASES,
+    SHAPES,
+    Object,
+    insert,
+    interval,
+    single_threaded,
+    speed_tables,
+    title,
+)
 from readme_table import markdown as table
 from training_table import training_sections
 
@@ -20,12 +29,6 @@ from mhff_bench.statistics import ratio
 
 RESULTS = Path(__file__).parent / "results"
 README = Path(__file__).parents[1] / "README.md"
-THREADED = {
-    "mp-float32": "mp-float32-threads",
-    "mp-float64": "mp-float64-threads",
-    "mh1-float32": "mh1-float32-threads",
-}
-"""Cases with one and two threads, by model and precision."""
 MEMORY_CASES = ("mp-float32", "mp-float64", "mh1-float32", "mp-float32-sizes", "mh1-float32-sizes")
 SCALING_CASES = ("mp-float32-sizes", "mini-engines")
 OTHERS = ("programs", "parts", "ranks", "training")
@@ -45,34 +48,29 @@ def ours(report: Object) -> Iterator[tuple[Object, Object]]:
             yield contender, point
 
 
-def threads(reports: dict[str, Object]) -> str:
-    """Times of ours with one and two threads, and how many times as long peers take."""
-    present = [reports[case] for case in THREADED.values() if case in reports]
+def against_peers(reports: dict[str, Object]) -> str:
+    """Times of ours with one thread, and how many times as long peers take, with quartiles."""
+    cases = [case for case in SHAPES if case in reports]
     peers = dict.fromkeys(
-        entry["peer"] for report in present for entry in report["contenders"] if entry["peer"]
+        title(contender)
+        for case in cases
+        for contender in single_threaded(reports[case]).values()
+        if contender["peer"]
     )
     rows = []
-    for case, name in THREADED.items():
-        report = reports.get(name, {"contenders": [], "points": []})
-        peer_of = {entry["label"]: entry["peer"] for entry in report["contenders"]}
-        for contender, point in ours(report):
+    for case in cases:
+        contenders = single_threaded(reports[case])
+        for contender, point in ours(reports[case]):
             ratios = {
-                peer_of[found["of"]]: interval(found)
-                for found in report["ratios"]
-                if (found["atoms"], found["to"]) == (point["atoms"], point["contender"])
+                title(contenders[found["of"]]): interval(found)
+                for found in reports[case]["ratios"]
+                if (found["atoms"], found["to"]) == (point["atoms"], contender["label"])
             }
-            rows.append(
-                [
-                    case,
-                    str(contender["threads"]),
-                    str(point["atoms"]),
-                    interval(point["microseconds_per_atom"]),
-                    f"{point['times_floor']['median']:.2f}",
-                    *(ratios.get(peer, "") for peer in peers),
-                ]
-            )
-    header = ["model", "threads", "atoms", "mhff, us per atom", "floors"]
-    return table([*header, *(f"{peer} takes x" for peer in peers)], rows)
+            cells = [str(point["atoms"]), interval(point["microseconds_per_atom"])]
+            floors = f"{point['times_floor']['median']:.2f}"
+            rows.append([case, *cells, floors, *(ratios.get(peer, "") for peer in peers)])
+    header = ["model", "atoms", "mhff, us per atom", "floors"]
+    return table([*header, *(f"{peer}, takes x" for peer in peers)], rows)
 
 
 def memory(reports: dict[str, Object]) -> str:
@@ -178,7 +176,7 @@ def shares(found: Object) -> Iterator[str]:
 
 
 def conditions(report: Object) -> str:
-    """Date, machine and load of each case."""
+    """Date, machine, load and versions of a case, and how its peers were run."""
     machine = report["machine"]
     versions = dict(report["versions"])
     for contender in report["contenders"]:
@@ -192,7 +190,15 @@ def conditions(report: Object) -> str:
         f"{machine['instructions']}; "
         f"load before {machine['load']}; "
         + ", ".join(f"{name} {value}" for name, value in sorted(versions.items()))
+        + "".join(f"; {peer}: {settings}" for peer, settings in unnamed_settings(report))
     )
+
+
+def unnamed_settings(report: Object) -> Iterator[tuple[str, str]]:
+    """Peers and the way each was run, where their labels do not say it."""
+    for contender in single_threaded(report).values():
+        if contender["peer"] and contender["settings"] not in contender["label"]:
+            yield contender["peer"], contender["settings"]
 
 
 def ways(report: Object) -> str:
@@ -218,8 +224,8 @@ def results_document(reports: dict[str, Object], others: dict[str, Object]) -> s
         f"The tables in the repository's README come from the cases {cases}; "
         "`benchmarks/run.py --readme` measures them again.\n",
         "## Against peers, with a ready neighbour list, MgO, 6 A\n",
-        "Medians and quartiles of rounds in which all contenders had a turn.\n",
-        threads(reports),
+        "One thread; medians and quartiles of rounds in which all contenders had a turn.\n",
+        against_peers(reports),
         *openmm_sections(reports),
         "## Peak memory\n",
         "For a step and its neighbour list, beyond the process with the loaded program.\n",
