@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
+from cross_learning_table import document as cross_learning
 from openmm_table import openmm_sections
 from readme_table import (
     README_CASES,
@@ -31,7 +32,7 @@ RESULTS = Path(__file__).parent / "results"
 README = Path(__file__).parents[1] / "README.md"
 MEMORY_CASES = ("mp-float32", "mp-float64", "mh1-float32", "mp-float32-sizes", "mh1-float32-sizes")
 SCALING_CASES = ("mp-float32-sizes", "mini-engines")
-OTHERS = ("programs", "parts", "ranks", "training")
+OTHERS = ("programs", "parts", "ranks", "training", "cross_learning")
 """Results of scripts other than `run.py`."""
 SMALL = 64
 """Number of atoms from which memory per atom is shown."""
@@ -265,6 +266,9 @@ def documents(folder: Path) -> dict[Path, str]:
     reports = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
     others = {name: reports.pop(name) for name in OTHERS if name in reports}
     texts = {folder / "README.md": results_document(reports, others)}
+    if found := others.get("cross_learning"):
+        path = folder / "cross_learning.md"
+        texts[path] = cross_learning(path.read_text(), found)
     if folder == RESULTS:
         texts[README] = insert(README.read_text(), speed_tables(reports))
     return texts
