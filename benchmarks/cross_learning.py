@@ -151,6 +151,7 @@ def planned(recipes: Sequence[str], blocks: Sequence[str], seeds: Sequence[int])
 
 
 def main() -> None:
+    """Train what is missing, or write the tables."""
     parser = argparse.ArgumentParser(description="Train alone, jointly, by replay and naively.")
     parser.add_argument("recipes", nargs="*", default=[], help=f"of {', '.join(RECIPES)}")
     parser.add_argument("--blocks", nargs="+", default=list(BLOCKS), choices=list(BLOCKS))
