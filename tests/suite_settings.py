@@ -20,9 +20,9 @@ EPSILON = 0.0104
 """Argon, eV."""
 
 
-def argon() -> LennardJones:
-    """The Lennard-Jones potential of argon, smooth at its cutoff."""
-    return LennardJones(sigma=SIGMA, epsilon=EPSILON, rc=CUTOFF, ro=0.8 * CUTOFF, smooth=True)
+def argon(cutoff: float = CUTOFF) -> LennardJones:
+    """The Lennard-Jones potential of argon, with continuous forces at its cutoff."""
+    return LennardJones(sigma=SIGMA, epsilon=EPSILON, rc=cutoff, ro=0.8 * cutoff, smooth=True)
 
 
 def setting_around(
@@ -33,6 +33,7 @@ def setting_around(
         potential=CalculatorPotential(calculator),
         head=Head(name="known", level_of_theory=level),
         elements=elements,
+        E0s=dict.fromkeys(elements, 0.0),
         r_max=CUTOFF,
         reach=CUTOFF,
         takes_charge=False,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -62,10 +62,12 @@ class Setting:
     head: Head
     elements: tuple[str, ...]
     """Elements that the head was trained on, or those of the model where this is unknown."""
+    E0s: Mapping[str, float]
+    """The head's reference energies of atoms, eV."""
     r_max: float
     """Cutoff radius, A."""
     reach: float
-    """Largest distance at which one atom feels another, A."""
+    """Largest distance at which an atom's energy depends on another atom, A."""
     takes_charge: bool
     """Whether the model takes a total charge."""
     takes_spin: bool

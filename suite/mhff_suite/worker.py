@@ -51,11 +51,13 @@ def setting_of(job: Job) -> Setting:
     model, evaluator = opened(job.model, job.device, job.quick)
     head = model.heads[model.heads.index(job.head)]
     config = model.network.config
+    E0s = model.network.reference_energies.E0s[model.heads.index(job.head)]
     quantities = {each.quantity for each in config.state_embeddings}
     return Setting(
         potential=HeadPotential(evaluator, job.head),
         head=head,
         elements=tuple(head.elements or model.elements),
+        E0s=dict(zip(model.elements, E0s.tolist(), strict=True)),
         r_max=config.r_max,
         reach=config.r_max * config.n_layers,
         takes_charge="total_charge" in quantities,

@@ -10,7 +10,6 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from ase import Atoms
@@ -19,6 +18,7 @@ from ase.units import Bohr
 from mhff.errors import MHFFError
 from mhff.files import read_file
 from mhff_suite.physics.interaction import Complex
+from mhff_suite.reactions import Reaction
 
 GEOMETRIES = "GEOS"
 SPECIES = "ACTV"
@@ -26,16 +26,6 @@ COEFFICIENTS = "RXNM"
 ENERGIES = "BIND"
 ATOM_LINE = re.compile(r"^\s*@?([A-Za-z]{1,2})\s+(\S+)\s+(\S+)\s+(\S+)\s*$")
 STATE_LINE = re.compile(r"^\s*([+-]?\d+)\s+(\d+)\s*$")
-
-
-@dataclass(frozen=True)
-class Reaction:
-    """A reaction or a barrier: species, their coefficients, and its energy in kcal/mol."""
-
-    name: str
-    species: tuple[Atoms, ...]
-    coefficients: tuple[int, ...]
-    reference: float
 
 
 class Database:

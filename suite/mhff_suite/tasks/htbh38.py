@@ -1,0 +1,34 @@
+"""HTBH38: barriers of hydrogen transfer."""
+
+from __future__ import annotations
+
+from mhff_suite.data import PSI4
+from mhff_suite.non_covalent import PSI4_LICENCE, missing
+from mhff_suite.outcome import Outcome
+from mhff_suite.protocol import Domain, Setting, Task
+from mhff_suite.reactions import outcome, reference
+from mhff_suite.references.psi4 import Database
+
+
+def run(setting: Setting) -> Outcome:
+    """Errors of the barriers."""
+    folder = setting.data.find(PSI4)
+    if folder is None:
+        raise missing(PSI4)
+    return outcome(setting, "Barriers", Database(folder / "HTBH.py").reactions())
+
+
+TASK = Task(
+    name="htbh38",
+    title="HTBH38: barriers of hydrogen transfer",
+    domain=Domain.REACTIONS,
+    reference=reference(
+        "W1 and experiment",
+        "Y. Zhao, B. J. Lynch, D. G. Truhlar, J. Phys. Chem. A 109, 2012 (2005); "
+        "Debian's psi4-data",
+        PSI4_LICENCE,
+    ),
+    computes="Forward and backward barriers in the reference's geometries.",
+    run=run,
+    cost=2.0,
+)
