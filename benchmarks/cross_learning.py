@@ -30,6 +30,7 @@ from cross_learning_recipes import (
     BATCH_SIZE,
     BLOCKS,
     EPOCHS,
+    EXPERIMENTS,
     KEYS,
     LOSS,
     MODEL,
@@ -48,6 +49,7 @@ from mhff.data.split import part_of
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "runs" / "cross_learning"
 SEEDS = (0, 1, 2)
+ALL = RECIPES | EXPERIMENTS
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Run:
 
     def content(self) -> dict[str, Any]:
         """The configuration."""
-        recipe = RECIPES[self.recipe]
+        recipe = ALL[self.recipe]
         return {
             "name": "model",
             **(self._scratch() if recipe.replay_weight is None else self._fine_tuning(recipe)),
@@ -153,12 +155,12 @@ def planned(recipes: Sequence[str], blocks: Sequence[str], seeds: Sequence[int])
 def main() -> None:
     """Train what is missing, or write the tables."""
     parser = argparse.ArgumentParser(description="Train alone, jointly, by replay and naively.")
-    parser.add_argument("recipes", nargs="*", default=[], help=f"of {', '.join(RECIPES)}")
+    parser.add_argument("recipes", nargs="*", default=[], help=", ".join(ALL))
     parser.add_argument("--blocks", nargs="+", default=list(BLOCKS), choices=list(BLOCKS))
     parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
     parser.add_argument("--table", action="store_true", help="write the tables, train nothing")
     arguments = parser.parse_args()
-    recipes = arguments.recipes or list(RECIPES)
+    recipes = arguments.recipes or list(ALL if arguments.table else RECIPES)
     runs = list(planned(recipes, arguments.blocks, arguments.seeds))
     if arguments.table:
         finished = [run for run in runs if run.report.is_file()]

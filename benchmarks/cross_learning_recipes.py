@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 SOURCES = {
@@ -44,6 +44,7 @@ BASE = "materials"
 """Head, and recipe, that fine-tuning starts from."""
 SCRATCH_RATE = 0.01
 FINE_TUNING_RATE = 0.005
+SLOW_RATE = 0.001
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class Recipe:
 
 
 NEW = ("surfaces", "molecules")
+FIRST_LAYER = ("embedding", "interactions.0", "products.0", "readouts.0")
 RECIPES = {
     "materials": Recipe(("materials",)),
     "surfaces": Recipe(("surfaces",)),
@@ -75,3 +77,10 @@ RECIPES = {
     "naive": Recipe(NEW, replay_weight=0.0, learning_rate=FINE_TUNING_RATE),
 }
 """Heads alone, all jointly, and both ways of fine-tuning."""
+EXPERIMENTS = {
+    "replay-slow": replace(RECIPES["replay"], learning_rate=SLOW_RATE),
+    "naive-slow": replace(RECIPES["naive"], learning_rate=SLOW_RATE),
+    "replay-half": replace(RECIPES["replay"], replay_share=0.5),
+    "naive-frozen": replace(RECIPES["naive"], freeze=FIRST_LAYER),
+}
+"""Variations of fine-tuning: slower; half of an epoch replayed; the first layer frozen."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import cross_learning
 import pytest
-from cross_learning_recipes import BASE, BATCH_SIZE, BLOCKS, RECIPES, SOURCES, STEPS_PER_EPOCH
+from cross_learning_recipes import BASE, BATCH_SIZE, BLOCKS, SOURCES, STEPS_PER_EPOCH
 from cross_learning_table import BEGIN, comparisons, document, errors_table
 
 from mhff.train.settings import Settings
@@ -15,7 +15,7 @@ N_TRAINING = {"materials": 145, "surfaces": 86, "molecules": 1270}
 
 
 @pytest.mark.parametrize("block", BLOCKS)
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("recipe", cross_learning.ALL)
 def test_runs_have_equally_many_steps(
     recipe: str, block: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
