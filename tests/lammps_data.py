@@ -35,6 +35,7 @@ class Data:
         shifts = sorted(product(*periodic), key=lambda shift: shift != (0, 0, 0))
         images = [atoms.positions + np.array(shift) @ atoms.cell[:] for shift in shifts]
         self.atoms = atoms
+        self.eflag = 0
         self.vflag = vflag
         self.positions = np.concatenate(images) if n_atoms else np.zeros((0, 3))
         self.tags = np.tile(np.arange(n_atoms, 0, -1, dtype=np.int32), len(shifts))

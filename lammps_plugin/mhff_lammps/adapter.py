@@ -19,6 +19,8 @@ from mhff.heads import OnceOnly
 from mhff.neighbours import MIN_DISTANCE
 from mhff.ops.pairs import PairOperators
 from mhff_lammps.checks import (
+    VIRIAL_PER_ATOM,
+    AtomVirials,
     check_finite,
     check_instance,
     check_lost,
@@ -36,8 +38,6 @@ from mhff_lammps.labels import Labels
 from mhff_lammps.ranks import Ranks
 from mhff_lammps.units import energy_unit
 
-VIRIAL_PER_ATOM = 4
-"""The bit of `vflag` with which LAMMPS asks for a virial per atom."""
 HEAT_FLUX = (
     "this run uses virials per atom (compute stress/atom or heat/flux). Their sum is right, but "
     "LAMMPS shares the virial of an edge equally between its two atoms, so compute heat/flux is "
@@ -87,6 +87,7 @@ class Adapter:
         self._interval: Interval | None = None
         self._resolved: Resolved | None = None
         self._once = OnceOnly()
+        self._atom_virials = AtomVirials()
 
     def compute(self, data: Any, lammps: Any) -> None:
         """Set the energy, the energies per atom and the forces of `data`; collective.
@@ -125,6 +126,7 @@ class Adapter:
         )
         energy, of_forces = totals.tolist()
         with self.ranks.together():
+            self._atom_virials.check(lammps, data)
             self._check_change(lammps, data, arrays, interval, math.sqrt(float(moved)))
             check_finite(lammps, arrays, energy + of_forces, energies, forces)
         write_results(data, energy, energies, forces)

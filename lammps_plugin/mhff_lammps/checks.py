@@ -17,12 +17,16 @@ import torch
 from mhff.errors import MHFFError
 from mhff.neighbours import MIN_DISTANCE, check_distances, neighbour_list
 from mhff_lammps.coupling import Arrays, Pairs
+from mhff_lammps.instance import is_kokkos
 from mhff_lammps.ranks import Ranks
 
 ROUNDING = 1e-6
 """Distances that differ by less than this may be on different sides of the cutoff, A."""
 OPEN_BOX = (np.zeros((3, 3)), np.zeros(3, dtype=bool))
 """Cell and periodic directions of atoms among which LAMMPS' ghosts are."""
+ENERGY_PER_ATOM = 2
+VIRIAL_PER_ATOM = 4
+"""Bits of `eflag` and `vflag` with which LAMMPS asks for energies and virials per atom."""
 WHEN_UNSTABLE = (
     "look at its surroundings, and check that no two atoms come close, or use a shorter time step"
 )
@@ -45,6 +49,30 @@ def check_settings(data: Any) -> None:
             "expected 'pair_style mliap unified FILE 0', got 1 in place of 0: mhff needs no "
             "neighbours of ghosts"
         )
+
+
+class AtomVirials:
+    """Refuses virials per atom for which LAMMPS with KOKKOS has no memory.
+
+    Its coupling gives their array the length of that of energies per atom, which grows only in
+    steps in which those are asked for. It would then write beyond the end, or to nowhere.
+    """
+
+    def __init__(self) -> None:
+        self._n_energies = 0
+
+    def check(self, lammps: Any, data: Any) -> None:
+        """Raise MHFFError if virials per atom are asked for and do not fit into their array."""
+        if data.eflag & ENERGY_PER_ATOM:
+            self._n_energies = max(self._n_energies, lammps.extract_setting("nmax"))
+        wanted = data.vflag & VIRIAL_PER_ATOM
+        if wanted and is_kokkos(data) and self._n_energies < data.ntotal:
+            raise MHFFError(
+                "expected energies per atom beside virials per atom (compute stress/atom or "
+                "heat/flux), got virials alone, with which LAMMPS crashes under KOKKOS; add "
+                "'compute e all pe/atom' and use c_e wherever the virials are used, or run without "
+                "'-k on'"
+            )
 
 
 def check_tags(tags: np.ndarray) -> None:

@@ -131,6 +131,19 @@ def test_refuses_what_would_give_wrong_numbers(
     refused(run(lammps_folder, commands(lammps_folder) + "run 0\n", coupling=coupling), sentence)
 
 
+def test_virials_per_atom_without_energies_per_atom(
+    lammps_folder: Path, coupling: Coupling
+) -> None:
+    """They crash LAMMPS with KOKKOS, which makes room for as many of them as there are energies."""
+    virials = "compute s all stress/atom NULL virial\n"
+    text = start(lammps_folder, "a", primitive()) + PAIR + COEFF + virials + "run 1\n"
+    done = run(lammps_folder, text, coupling=coupling)
+    if coupling is Coupling.KOKKOS:
+        refused(done, "expected energies per atom beside virials per atom")
+    else:
+        output_of(done)
+
+
 KICK = (
     "fix move all nve\ngroup one id 7\nvariable f equal {}*(step==1)\n"
     "fix kick one addforce v_f 0 0\n"

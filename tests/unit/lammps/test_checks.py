@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,9 @@ from structures import rattled_bulk, slab, tiny_cell, triclinic, water_cluster
 
 from mhff.errors import MHFFError
 from mhff_lammps.checks import (
+    ENERGY_PER_ATOM,
+    VIRIAL_PER_ATOM,
+    AtomVirials,
     check_finite,
     check_instance,
     check_lost,
@@ -183,3 +188,34 @@ def test_atoms_may_leave_an_open_box() -> None:
     data = Data(slab(), [0] * len(slab()))
     tags = data.tags[: data.nlocal]
     check_lost(Instance(data), Ranks(), np.array([True, True, False]), tags[1:], tags)
+
+
+class DataOfKokkos(SimpleNamespace):
+    """What the coupling of KOKKOS says about a step."""
+
+    __module__ = "mliap_unified_couple_kokkos"
+
+
+def test_virials_per_atom_need_room_for_as_many_energies() -> None:
+    """LAMMPS' array has as many rows as atoms had room when energies were last asked for."""
+    small = SimpleNamespace(extract_setting={"nmax": 50}.__getitem__)
+    large = SimpleNamespace(extract_setting={"nmax": 200}.__getitem__)
+    virials = AtomVirials()
+    steps = (
+        (small, 0, 40, False),
+        (small, ENERGY_PER_ATOM, 40, True),
+        (small, 0, 50, True),
+        (large, 0, 51, False),
+        (large, ENERGY_PER_ATOM, 51, True),
+        (small, ENERGY_PER_ATOM, 200, True),
+    )
+    for lammps, eflag, n_atoms, fits in steps:
+        step = {"eflag": 1 | eflag, "ntotal": n_atoms}
+        virials.check(lammps, DataOfKokkos(vflag=2, **step))
+        virials.check(lammps, SimpleNamespace(vflag=VIRIAL_PER_ATOM, **step))
+        asked = DataOfKokkos(vflag=2 | VIRIAL_PER_ATOM, **step)
+        if fits:
+            virials.check(lammps, asked)
+        else:
+            with pytest.raises(MHFFError, match="add 'compute e all pe/atom'"):
+                virials.check(lammps, asked)
