@@ -6,8 +6,9 @@
 The first command trains in `runs/cross_learning`, one `mhff train` after another, and keeps runs
 that are finished; it may be interrupted at any moment. The second writes
 `results/cross_learning.md` and `.json` from the finished runs. All runs take the same number of
-gradient steps and have the same size; `replay` and `naive` start from the run `materials` of the
-same block and seed. `cross_learning_recipes.py` holds the recipes.
+gradient steps, have the same size and see equally many structures of each head that they learn;
+`replay` and `naive` start from the run `materials` of the same block and seed.
+`cross_learning_recipes.py` holds the recipes.
 """
 
 from __future__ import annotations
@@ -27,7 +28,6 @@ import ase.io
 import yaml
 from cross_learning_recipes import (
     BASE,
-    BATCH_SIZE,
     BLOCKS,
     EPOCHS,
     EXPERIMENTS,
@@ -38,6 +38,7 @@ from cross_learning_recipes import (
     SOURCES,
     SPLIT,
     STEPS_PER_EPOCH,
+    STRUCTURES_PER_STEP,
     Recipe,
 )
 from cross_learning_table import results
@@ -84,8 +85,8 @@ class Run:
         recipe = ALL[self.recipe]
         return {
             "name": "model",
-            **(self._scratch() if recipe.replay_weight is None else self._fine_tuning(recipe)),
-            "heads": {head: source(head, recipe.share(head)) for head in recipe.heads},
+            **(self._scratch() if recipe.replayed is None else self._fine_tuning(recipe)),
+            "heads": {head: source(head, STRUCTURES_PER_STEP) for head in recipe.heads},
             "data": SPLIT,
             "loss": LOSS,
             "optimiser": {"learning_rate": recipe.learning_rate, "ema_decay": 0.99},
@@ -94,7 +95,7 @@ class Run:
                 "out": str(self.folder),
                 "seed": self.seed,
                 "epochs": EPOCHS,
-                "batch_size": BATCH_SIZE,
+                "batch_size": recipe.batch_size,
             },
         }
 
@@ -105,15 +106,15 @@ class Run:
     def _fine_tuning(self, recipe: Recipe) -> dict[str, Any]:
         """What only a run from the base has."""
         base = Run(BASE, self.block, self.seed).folder / "model.mhff"
-        replayed = source(BASE, recipe.share(BASE)) | {"weight": recipe.replay_weight}
+        weight = 1.0 if recipe.replayed else 0.0
+        replayed = source(BASE, recipe.replayed or STRUCTURES_PER_STEP) | {"weight": weight}
         return {"start_from": str(base), "replay": {BASE: replayed}}
 
 
-def source(head: str, share: float) -> dict[str, Any]:
-    """The data of a head, repeated to be this share of an epoch unless they are not trained on."""
-    structures = int(share * STEPS_PER_EPOCH * BATCH_SIZE)
-    repeats = {"repeats": structures / n_training(head)} if structures else {}
-    return {"files": [str(data_file(head))], "keys": KEYS[head], **repeats}
+def source(head: str, per_step: int) -> dict[str, Any]:
+    """The data of a head, repeated so that a step has this many structures on average."""
+    repeats = STEPS_PER_EPOCH * per_step / n_training(head)
+    return {"files": [str(data_file(head))], "keys": KEYS[head], "repeats": repeats}
 
 
 def data_file(head: str) -> Path:

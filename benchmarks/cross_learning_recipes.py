@@ -20,7 +20,8 @@ KEYS: dict[str, dict[str, Any]] = {
 SPLIT = {"valid": 0.1, "test": 0.2}
 """More test structures than by default: there are few surfaces."""
 LOSS = {"energy": 10.0, "forces": 10.0, "stress": 10.0, "delta": 0.02}
-BATCH_SIZE = 4
+STRUCTURES_PER_STEP = 4
+"""Structures of each head in a step, on average."""
 STEPS_PER_EPOCH = 200
 EPOCHS = 10
 MODEL = {
@@ -42,9 +43,8 @@ BLOCKS: dict[str, dict[str, Any]] = {
 """The classic block, as in MACE-MP, and the non-linear one, as in mace-mh-1."""
 BASE = "materials"
 """Head, and recipe, that fine-tuning starts from."""
-SCRATCH_RATE = 0.01
-FINE_TUNING_RATE = 0.005
-SLOW_RATE = 0.001
+LEARNING_RATE = 0.01
+SLOW_RATE = 0.002
 
 
 @dataclass(frozen=True)
@@ -53,17 +53,15 @@ class Recipe:
 
     heads: tuple[str, ...]
     """Heads to learn."""
-    replay_weight: float | None = None
-    """Weight of the base's structures, 0 to measure them only; None: a run from scratch."""
-    replay_share: float = 1 / 3
-    """Share of the base's structures in an epoch, if they are replayed."""
-    learning_rate: float = SCRATCH_RATE
+    replayed: int | None = None
+    """Structures of the base in a step; 0: they are measured only; None: a run from scratch."""
+    learning_rate: float = LEARNING_RATE
     freeze: tuple[str, ...] = ()
 
-    def share(self, head: str) -> float:
-        """Share of a head in the structures of an epoch."""
-        replayed = self.replay_share if self.replay_weight else 0.0
-        return replayed if head not in self.heads else (1 - replayed) / len(self.heads)
+    @property
+    def batch_size(self) -> int:
+        """Structures in a step."""
+        return STRUCTURES_PER_STEP * len(self.heads) + (self.replayed or 0)
 
 
 NEW = ("surfaces", "molecules")
@@ -73,14 +71,14 @@ RECIPES = {
     "surfaces": Recipe(("surfaces",)),
     "molecules": Recipe(("molecules",)),
     "joint": Recipe(tuple(SOURCES)),
-    "replay": Recipe(NEW, replay_weight=1.0, learning_rate=FINE_TUNING_RATE),
-    "naive": Recipe(NEW, replay_weight=0.0, learning_rate=FINE_TUNING_RATE),
+    "replay": Recipe(NEW, replayed=STRUCTURES_PER_STEP),
+    "naive": Recipe(NEW, replayed=0),
 }
 """Heads alone, all jointly, and both ways of fine-tuning."""
 EXPERIMENTS = {
     "replay-slow": replace(RECIPES["replay"], learning_rate=SLOW_RATE),
     "naive-slow": replace(RECIPES["naive"], learning_rate=SLOW_RATE),
-    "replay-half": replace(RECIPES["replay"], replay_share=0.5),
+    "replay-less": replace(RECIPES["replay"], replayed=1),
     "naive-frozen": replace(RECIPES["naive"], freeze=FIRST_LAYER),
 }
-"""Variations of fine-tuning: slower; half of an epoch replayed; the first layer frozen."""
+"""Variations of fine-tuning: slower; a quarter of the replay; the first layer frozen."""

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from statistics import mean, stdev
 
-from cross_learning_recipes import BASE, BATCH_SIZE, EPOCHS, SOURCES, STEPS_PER_EPOCH
+from cross_learning_recipes import BASE, EPOCHS, SOURCES, STEPS_PER_EPOCH, STRUCTURES_PER_STEP
 from readme_table import Object, markdown
 
 from mhff import __version__
@@ -57,7 +57,7 @@ def results(reports: Sequence[tuple[str, str, int, Path]]) -> Object:
         "machine": machine(),
         "versions": {"mhff": __version__, "torch": version("torch")},
         "steps": EPOCHS * STEPS_PER_EPOCH,
-        "batch_size": BATCH_SIZE,
+        "structures_per_step": STRUCTURES_PER_STEP,
         "runs": runs,
     }
 
@@ -70,7 +70,8 @@ def document(text: str, content: Object) -> str:
 def sections(content: Object) -> Iterator[str]:
     """The tables of each block."""
     yield (
-        f"{content['steps']} steps of {content['batch_size']} structures; errors of test "
+        f"{content['steps']} steps, each with {content['structures_per_step']} structures of each "
+        "head; errors of test "
         "structures (MAE), means and standard deviations over seeds. "
         f"{content['date']}, mhff {content['versions']['mhff']}, torch "
         f"{content['versions']['torch']}, {content['machine']['processor']}.\n"

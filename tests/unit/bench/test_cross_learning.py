@@ -6,7 +6,7 @@ from typing import Any
 
 import cross_learning
 import pytest
-from cross_learning_recipes import BASE, BATCH_SIZE, BLOCKS, SOURCES, STEPS_PER_EPOCH
+from cross_learning_recipes import BASE, BLOCKS, SOURCES, STEPS_PER_EPOCH
 from cross_learning_table import BEGIN, comparisons, document, errors_table
 
 from mhff.train.settings import Settings
@@ -26,8 +26,7 @@ def test_runs_have_equally_many_steps(
         for head, source in settings.sources.items()
         if source.weight
     )
-    assert -(-seen // BATCH_SIZE) == STEPS_PER_EPOCH
-    assert settings.run.batch_size == BATCH_SIZE
+    assert -(-seen // settings.run.batch_size) == STEPS_PER_EPOCH
 
 
 def run(recipe: str, seed: int, forces: dict[str, float], before: float | None = None) -> Any:
@@ -68,7 +67,13 @@ def test_changes_compare_runs_of_one_seed() -> None:
 def test_the_text_stays_and_the_tables_are_made_anew() -> None:
     about = {"processor": "a processor"}
     versions = {"mhff": "0", "torch": "0"}
-    content = {"steps": 1, "batch_size": 1, "date": "today", "machine": about, "runs": RUNS}
+    content = {
+        "steps": 1,
+        "structures_per_step": 1,
+        "date": "today",
+        "machine": about,
+        "runs": RUNS,
+    }
     once = document(f"text\n{BEGIN}old tables\n", content | {"versions": versions})
     assert once == document(once, content | {"versions": versions})
     assert once.startswith("text\n")
