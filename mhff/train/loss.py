@@ -64,7 +64,7 @@ def label_counts(batch: Batch) -> torch.Tensor:
     """Numbers `[3]`, float64, of structures with an energy, atoms with forces, and stresses."""
     counts = (
         batch.has_energy.sum(),
-        batch.n_atoms @ batch.has_forces.to(torch.int64),
+        (batch.n_atoms * batch.has_forces).sum(),
         batch.has_stress.sum(),
     )
     return torch.stack(counts).double()
