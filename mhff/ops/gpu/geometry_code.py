@@ -19,6 +19,12 @@ class GeometryCode:
 
     def __init__(self, shape: GeometryShape, dtype: torch.dtype) -> None:
         self.type = TYPES[dtype]
+        # Triton's own are exact in float64, but approximate in float32: u would not have length 1,
+        # and the adjoint, which divides what is left of a difference by r, would be 100 times less
+        # exact for atoms that nearly coincide
+        approximate = dtype == torch.float32
+        self.square_root = "tl.sqrt_rn" if approximate else "tl.sqrt"
+        self.quotient = "tl.div_rn" if approximate else "tl.fdiv"
         self.n_harmonics = shape.n_harmonics
         self.terms = shape.recursion_terms
 
@@ -62,8 +68,8 @@ class GeometryCode:
             f"{EDGES_AT_ONCE})",
             "valid = edge < n_edges",
             *[f"v{k} = tl.load(vectors + edge * 3 + {k}, mask=valid, other=1)" for k in range(3)],
-            "distance = tl.sqrt(v0 * v0 + v1 * v1 + v2 * v2)",
-            *[f"u{k} = v{k} / distance" for k in range(3)],
+            f"distance = {self.square_root}(v0 * v0 + v1 * v1 + v2 * v2)",
+            *[f"u{k} = {self.quotient}(v{k}, distance)" for k in range(3)],
             f"y0 = tl.full([{EDGES_AT_ONCE}], 1, {self.type})",
             *[f"y{1 + k} = u{k}" for k in range(3)],
         ]
