@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch._inductor.cpp_builder import get_cpp_compiler
 from torch.fx import GraphModule
 from torch.fx.experimental import _config as fx_config
 
@@ -32,7 +33,7 @@ def compile_aoti(
     Raises NoCompilerError if there is no C++ compiler, MHFFError if it fails.
     """
     check_compiler()
-    options = _OPTIONS | _instructions(isa)
+    options = _OPTIONS | _instructions(isa) | _libraries()
     if example[0].device.type != "cpu":
         options |= _ON_GPU
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), quiet(*_LOGGERS):
@@ -62,6 +63,19 @@ def _instructions(isa: InstructionSet) -> dict[str, Any]:
             "install a newer torch, or compile with --isa native"
         )
     return _INSTRUCTIONS[isa]
+
+
+def _libraries() -> dict[str, Any]:
+    """The option that links the C++ library of torch itself, where the compiler finds it.
+
+    Some machines have only a static one for compilers. A program with a C++ library of its own
+    beside torch's crashes when it is loaded.
+    """
+    ask = [get_cpp_compiler(), f"-print-file-name={_CPP_LIBRARY}"]
+    found = subprocess.run(ask, capture_output=True, text=True, check=False).stdout.strip()
+    if not Path(found).is_absolute():
+        return {}
+    return {"aot_inductor.custom_op_libs": [f":{_CPP_LIBRARY}"]}
 
 
 def options_of_torch() -> frozenset[str]:
@@ -107,9 +121,15 @@ _INSTRUCTIONS: dict[InstructionSet, dict[str, Any]] = {
     InstructionSet.NATIVE: {},
     InstructionSet.X86_64_V3: {"cpp.march": "x86-64-v3", "cpp.simdlen": 256},
 }
+_CPP_LIBRARY = "libstdc++.so.6"
 _COMPILER_ERRORS = (RuntimeError, OSError, subprocess.SubprocessError)
 """Exceptions of torch's compiler and of the C++ compiler."""
-_ON_GPU: dict[str, Any] = {"shape_padding": False}
-"""Without this, timings decide whether matrix products are padded, differently in each run."""
+_ON_GPU: dict[str, Any] = {
+    # otherwise timings decide whether matrix products are padded, differently in each run
+    "shape_padding": False,
+    # no loop runs on the CPU; torch would compile and run a program for each instruction set that
+    # the CPU may have, which takes up to a minute
+    "cpp.vec_isa_ok": False,
+}
 _LOGGERS = ("torch._inductor", "torch.export", "torch.fx")
 """Loggers of the compiler, whose notes are not for users."""
