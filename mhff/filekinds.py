@@ -19,6 +19,7 @@ from mhff.capabilities import Capabilities
 from mhff.errors import MHFFError, NoCompilerError, listing
 from mhff.evaluator import Evaluator
 from mhff.files import read_file
+from mhff.model.network import Network
 from mhff.modelfile import Model, model_path
 from mhff.options import CompileOptions
 from mhff.tensorfile import looks_like_tensors
@@ -93,6 +94,13 @@ class Compiler(Protocol):
 
     def open(self, file: SourceFile, options: CompileOptions) -> Evaluator:
         """See `FileKind.open`."""
+        ...
+
+    def twice_differentiable(self, model: Model, used: Sequence[str], say: Say) -> Network:
+        """A fast network with second derivatives, for CPUs in float64 and for these elements.
+
+        Raises MHFFError if this model cannot have one here.
+        """
         ...
 
 

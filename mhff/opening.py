@@ -41,6 +41,8 @@ EAGER_WORK = 10_000_000
 They take some five seconds of one core, so a few evaluations never wait for a compiler. Because
 work is counted and not time, the switch to the program comes at the same structure on any machine.
 """
+EAGER_SECOND = 3
+"""Cost of a product with the Hessian in evaluations of the eager model."""
 
 
 def open_evaluator(
@@ -118,6 +120,7 @@ class CompilingEvaluator(Evaluator):
         self._searched = False
         self._eager: EagerEvaluator | None = None
         self._program: Evaluator | None = None
+        self._second: Network | None = None
         self._lock = threading.RLock()
 
     def __reduce__(self) -> tuple[Callable[..., CompilingEvaluator], tuple[Any, ...]]:
@@ -144,7 +147,31 @@ class CompilingEvaluator(Evaluator):
             self._compile(symbols)
 
     def twice_differentiable(self, symbols: Sequence[str], work: int) -> Network:
-        """See `Evaluator.twice_differentiable`."""
+        """A fast network if there is one, or if there is much to do; otherwise the eager one.
+
+        See `Evaluator.twice_differentiable`.
+        """
+        with self._lock:
+            known = () if self._second is None else self._second.config.elements
+            if self._second is not None and set(symbols) <= set(known):
+                return self._second
+            little = EAGER_SECOND * work * self.model.network.config.n_channels < EAGER_WORK
+            on_cpu = resolve_device(self.options.device).type == "cpu"
+            if not on_cpu or (little and self.options.form is None):
+                return self._eager_network()
+            try:
+                self._second = compiler().twice_differentiable(
+                    self.model, sorted({*known, *symbols}), announcement()
+                )
+            except MHFFError as error:
+                logger.warning("second derivatives take the slower eager model: %s", error)
+                self._second = self._eager_network()
+            return self._second
+
+    def _eager_network(self) -> Network:
+        """The eager model's network in float64."""
+        if self._eager is not None and self._eager.network.dtype is torch.float64:
+            return self._eager.network
         return EagerEvaluator(self.model, self.options.device).network
 
     def _evaluator(self, graph: Graph) -> Evaluator:

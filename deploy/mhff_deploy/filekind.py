@@ -8,6 +8,7 @@ from pathlib import Path
 from mhff.capabilities import Capabilities
 from mhff.evaluator import Evaluator
 from mhff.filekinds import Description, SourceFile
+from mhff.model.network import Network
 from mhff.modelfile import Model
 from mhff.options import CompileOptions
 from mhff_deploy.artefact.content import is_artefact, read_manifest
@@ -55,6 +56,14 @@ class Artefacts:
         from mhff_deploy.compiling.cache import compiled
 
         return compiled(model, options, used, say)
+
+    def twice_differentiable(
+        self, model: Model, used: Sequence[str], say: Callable[[str], None]
+    ) -> Network:
+        """See `Compiler.twice_differentiable`."""
+        from mhff_deploy.compiling.second import twice_differentiable
+
+        return twice_differentiable(model, used, say)
 
 
 ARTEFACTS = Artefacts()

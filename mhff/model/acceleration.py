@@ -16,6 +16,7 @@ kernels are made here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -100,6 +101,15 @@ def training_shapes(network: MACE) -> dict[str, Shape]:
         shapes[f"contraction_{layer}"] = contraction_shape(network, layer, trained=True)
     if network.dtype == torch.float32:
         shapes[LOOK_UP] = LookUpShape(network.dtype)
+    return shapes
+
+
+def curvature_shapes(network: MACE) -> dict[str, Shape]:
+    """Shapes of the kernels that Hessians take beside those of programs, in float64."""
+    shapes: dict[str, Shape] = {LOOK_UP: LookUpShape(torch.float64)}
+    for layer in range(network.config.n_layers):
+        shapes[f"convolution_{layer}"] = convolution_shape(network, layer, trained=True)
+        shapes[f"contraction_{layer}"] = replace(contraction_shape(network, layer), curved=True)
     return shapes
 
 

@@ -25,7 +25,7 @@ from mhff.graph import Graph, collate
 from mhff.model.network import Network
 from mhff.ops.lists import sum_forces
 
-EDGES_AT_ONCE = 4000
+EDGES_AT_ONCE = 8000
 """Edges of all copies of a structure; a structure that has more is treated alone."""
 MAX_ASYMMETRY = 1e-9
 """Largest |H_ij - H_ji| that rounding explains, relative to the largest element."""

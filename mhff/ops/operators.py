@@ -18,6 +18,7 @@ from mhff.ops.registration import Call, Inputs, Operator
 from mhff.ops.shapes import ContractionShape, ConvolutionShape, GeometryShape, LookUpShape, Shape
 from mhff.ops.training_operators import (
     add_to,
+    curved_contraction,
     trained_contraction,
     trained_convolution,
 )
@@ -47,7 +48,9 @@ def operators_of(shape: Shape) -> tuple[Operator, ...]:
     if isinstance(shape, LookUpShape):
         return look_up(shape.dtype)
     if isinstance(shape, ContractionShape):
-        return trained_contraction(shape) if shape.trained else contraction(shape)
+        if shape.trained:
+            return trained_contraction(shape)
+        return curved_contraction(contraction(shape)) if shape.curved else contraction(shape)
     if not shape.per_edge:
         return tabulated_convolution(shape)
     operators = weighted_convolution(shape)

@@ -163,6 +163,8 @@ class ContractionShape:
     channels: int
     trained: bool = False
     """Whether kernels have gradients of the coefficients and second derivatives."""
+    curved: bool = False
+    """Whether kernels of flat features have second derivatives by the features."""
 
     @cached_property
     def n_rows(self) -> int:

@@ -1,4 +1,4 @@
-"""Operators of training alone: gradients of weights, and second derivatives."""
+"""Operators of training and of Hessians: gradients of weights, and second derivatives."""
 
 from __future__ import annotations
 
@@ -68,6 +68,37 @@ def trained_contraction(shape: ContractionShape) -> tuple[Operator, ...]:
     )
 
 
+def curved_contraction(flat: Sequence[Operator]) -> tuple[Operator, ...]:
+    """Contraction of flat features, differentiable twice in these.
+
+    `flat`: its other operators. With Phi = <g, B(a)> the adjoint gives Phi's derivative by a, and a
+    cotangent v of this makes Psi = D_v Phi, D_v the derivative along v in the features.
+    """
+    forward, adjoint, pack = flat
+
+    def second(
+        x: Inputs, needed: frozenset[str], call: Callable[[str], Call], cotangent: Any
+    ) -> Mapping[str, Any]:
+        found = call("_second")(cotangent, *vars(x).values())
+        return dict(zip(("gradient", "features"), found, strict=True))
+
+    def like_results(x: Inputs) -> Any:
+        return torch.empty_like(x.gradient), torch.empty_like(x.features)
+
+    return (
+        forward,
+        replace(adjoint, backward=second),
+        Operator(
+            "_second",
+            ("cotangent", *adjoint.arguments),
+            2,
+            like_results,
+            _refuse_third_derivative,
+        ),
+        pack,
+    )
+
+
 def trained_convolution(weighted: Sequence[Operator]) -> tuple[Operator, ...]:
     """A convolution with weights of each edge whose adjoint has its derivatives in one operator.
 
@@ -117,8 +148,8 @@ def _refuse_third_derivative(
     x: Inputs, needed: frozenset[str], call: Callable[[str], Call], *gradients: Any
 ) -> Mapping[str, Any]:
     raise MHFFError(
-        "kernels of training have two derivatives, and a third was asked for; set run.kernels to "
-        "false"
+        "kernels have two derivatives, and a third was asked for; set run.kernels to false, or "
+        "use form='eager'"
     )
 
 

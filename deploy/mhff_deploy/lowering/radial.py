@@ -79,8 +79,11 @@ class TabulatedRadial(nn.Module):
         r = r.clamp(self.spline.r_min, self.spline.r_max)
         if not self.has_densities:
             return RadialValues(r, (), None)
+        return RadialValues(r, (), self._densities(r, ends))
+
+    def _densities(self, r: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
         table = Table(self.coefficients, self.spline)
-        return RadialValues(r, (), interpolate(table, choose_table(self.table_of, ends), r))
+        return interpolate(table, choose_table(self.table_of, ends), r)
 
 
 class RadialNetworks(nn.Module):
@@ -118,7 +121,7 @@ def _radial_part(interaction: Interaction) -> Interaction:
 def tabulate_radial(network: MACE, n_intervals: int) -> RadialTables:
     """Tables of a network's radial functions; `network` in float64, on the CPU."""
     spline = Spline(MIN_DISTANCE, network.config.r_max, n_intervals)
-    weights = [_weights(network, layer) for layer in range(network.config.n_layers)]
+    weights = weight_functions(network)
     densities = _edge_densities(network) if network.config.has_densities else None
     return RadialTables(
         spline,
@@ -126,6 +129,11 @@ def tabulate_radial(network: MACE, n_intervals: int) -> RadialTables:
         None if densities is None else tabulate(densities, spline),
         _table_of(network),
     )
+
+
+def weight_functions(network: MACE) -> list[Functions]:
+    """Convolution weights of each layer as functions of the distance."""
+    return [_weights(network, layer) for layer in range(network.config.n_layers)]
 
 
 def table_bytes(network: MACE) -> int:

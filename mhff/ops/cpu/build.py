@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -56,13 +56,17 @@ def why_not(channels: Iterable[int]) -> str:
 
 
 def build(
-    shapes: Mapping[str, Shape], dtype: torch.dtype, folder: Path, march: str = NATIVE
+    shapes: Mapping[str, Shape],
+    dtype: torch.dtype,
+    folder: Path,
+    march: str = NATIVE,
+    say: Callable[[str], None] = lambda step: None,
 ) -> tuple[Path, str]:
     """Shared library with the shapes' operators, and the operators' namespace.
 
-    It is compiled unless `folder` has it. `march` is the compiler's name of a processor: `native`,
-    or `x86-64-v3` for any with AVX2. Raises CompilerError if the compiler fails, and MHFFError
-    where `folder` cannot be written to.
+    It is compiled, which `say` announces, unless `folder` has it. `march` is the compiler's name of
+    a processor: `native`, or `x86-64-v3` for any with AVX2. Raises CompilerError if the compiler
+    fails, and MHFFError where `folder` cannot be written to.
     """
     flags: tuple[str, ...] = (*FLAGS, f"-march={march}", *_interface_of_torch())
     macros = _run([COMPILER, f"-march={march}", "-dM", "-E", "-x", "c++", os.devnull])
@@ -78,6 +82,7 @@ def build(
         if not _is_intact(library):
             folder.mkdir(parents=True, exist_ok=True)
             _remove_abandoned_builds(folder)
+            say("compiling kernels")
             _compile(program_code(shapes, target, namespace), library, [COMPILER, *flags])
     except OSError as error:
         raise MHFFError(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 
 from mhff.ops.cpu.polynomial_code import polynomial_code
-from mhff.ops.cpu.training_code import training_code
+from mhff.ops.cpu.training_code import curvature_code, training_code
 from mhff.ops.operators import COMMON, operators_of
 from mhff.ops.registration import Operator
 from mhff.ops.shapes import ContractionShape, ConvolutionShape, GeometryShape, LookUpShape, Shape
@@ -21,12 +21,6 @@ from mhff.ops.spline import TAPS
 REAL = {torch.float32: "float", torch.float64: "double"}
 CPP_TYPES = {"Tensor": "Tensor", "int": "int64_t", "SymInt": "int64_t", "float": "double"}
 """Types of C++ by those of torch's schemas."""
-
-TRAINING_HEADERS: dict[type[Shape], str] = {
-    ContractionShape: "training/contraction.h",
-    ConvolutionShape: "training/convolution.h",
-    LookUpShape: "training/look_up.h",
-}
 
 
 @dataclass(frozen=True)
@@ -86,14 +80,21 @@ def program_code(shapes: Mapping[str, Shape], target: CpuTarget, namespace: str)
 
 def includes(shapes: Mapping[str, Shape]) -> list[str]:
     """Headers of a file for these shapes; those of training add nothing to other libraries."""
-    trained = {type(shape) for shape in shapes.values() if _is_trained(shape)}
-    return ["operators.h", *(name for kind, name in TRAINING_HEADERS.items() if kind in trained)]
+    headers = {_training_header(shape) for shape in shapes.values()}
+    return ["operators.h", *sorted(headers - {""})]
 
 
-def _is_trained(shape: Shape) -> bool:
-    if isinstance(shape, (ContractionShape, ConvolutionShape)):
-        return shape.trained
-    return isinstance(shape, LookUpShape)
+def _training_header(shape: Shape) -> str:
+    """Header of a shape's kernels if they have second derivatives."""
+    if isinstance(shape, LookUpShape):
+        return "training/look_up.h"
+    if isinstance(shape, ConvolutionShape) and shape.trained:
+        return "training/convolution.h"
+    if isinstance(shape, ContractionShape) and shape.curved:
+        return "training/curvature.h"
+    if isinstance(shape, ContractionShape) and shape.trained:
+        return "training/contraction.h"
+    return ""
 
 
 def _common_functions(target: CpuTarget) -> dict[str, tuple[Operator, str]]:
@@ -122,7 +123,9 @@ def _method(name: str, shape: Shape, operator: Operator) -> str:
     elif isinstance(shape, LookUpShape):
         family = "LookUpOperators"
     elif isinstance(shape, ContractionShape):
-        family = "TrainedContractionOperators" if shape.trained else "ContractionOperators"
+        family = "ContractionOperators"
+        if shape.trained or shape.curved:
+            family = ("Trained" if shape.trained else "Curved") + family
     elif shape.per_edge:
         family = "TrainedConvolutionOperators" if shape.trained else "WeightedOperators"
     else:
@@ -211,10 +214,15 @@ def _convolution(shape: ConvolutionShape) -> list[str]:
 
 def _contraction(shape: ContractionShape) -> list[str]:
     order = shape.coefficient_order
+    write = polynomial_code
+    if shape.trained:
+        write = training_code
+    elif shape.curved:
+        write = curvature_code
     return [
         _integers(channels=shape.channels, dim=shape.dim, n_rows=shape.n_rows, n_terms=len(order)),
         _array("int", "order", order),
-        *(training_code(shape) if shape.trained else polynomial_code(shape)),
+        *write(shape),
     ]
 
 

@@ -12,7 +12,7 @@ D_v is the derivative along v in the variables.
 
 from __future__ import annotations
 
-from mhff.ops.cpu.polynomial_code import CppWriter, numbered, value_code
+from mhff.ops.cpu.polynomial_code import CppWriter, numbered, polynomial_code, value_code
 from mhff.ops.polynomial import Node
 from mhff.ops.shapes import ContractionShape
 
@@ -114,6 +114,11 @@ def training_code(shape: ContractionShape) -> list[str]:
         for row, polynomial, first in numbered(shape)
         for write in (value_code, _row_backward, _row_second)
     ]
+
+
+def curvature_code(shape: ContractionShape) -> list[str]:
+    """Functions `row`, `row_adjoint` and `row_second` of every component."""
+    return [*polynomial_code(shape), *(_row_second(*each) for each in numbered(shape))]
 
 
 def _row_backward(row: int, polynomial: Node, first: int) -> str:
