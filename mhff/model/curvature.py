@@ -9,7 +9,8 @@ Hessian with displacements d of the atoms is
 
 g and its autograd graph are computed once. The matrix in the middle is symmetric, so each g' is one
 pass backward through that graph. Small structures take several displacements at once, as copies
-side by side. Memory is that of one pass, linear in the number of edges.
+side by side, up to `Network.edges_at_once`. Memory is that of one pass, linear in the number of
+edges.
 """
 
 from __future__ import annotations
@@ -25,8 +26,6 @@ from mhff.graph import Graph, collate
 from mhff.model.network import Network
 from mhff.ops.lists import sum_forces
 
-EDGES_AT_ONCE = 8000
-"""Edges of all copies of a structure; a structure that has more is treated alone."""
 MAX_ASYMMETRY = 1e-9
 """Largest |H_ij - H_ji| that rounding explains, relative to the largest element."""
 
@@ -44,7 +43,7 @@ class Curvature:
         """
         self.n_atoms = graph.n_local
         n_edges = max(1, graph.edge_index.shape[1])
-        self.n_copies = max(1, min(EDGES_AT_ONCE // n_edges, max_copies))
+        self.n_copies = max(1, min(network.edges_at_once // n_edges, max_copies))
         with torch.inference_mode(False), torch.enable_grad():
             own = graph.to(network.device, network.dtype).outside_inference_mode()
             copies = collate([own] * self.n_copies)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import nn
 
@@ -16,6 +18,8 @@ class Network(nn.Module):
     config: ModelConfig
     node_embedding: ElementEmbedding
     state_embedding: JointEmbedding | None
+    edges_at_once: ClassVar[int] = 2000
+    """Edges of copies of a structure that second derivatives take side by side (`curvature`)."""
 
     @property
     def dtype(self) -> torch.dtype:

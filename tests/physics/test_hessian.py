@@ -64,10 +64,18 @@ def test_atoms_without_neighbours(model: Model, build) -> None:
     assert np.array_equal(calc.get_hessian(atoms), np.zeros((3 * len(atoms),) * 2))
 
 
-def lennard_jones(graph: Graph) -> torch.Tensor:
-    """Energies `[n, 1]` of atoms with epsilon = sigma = 1; each edge has half of a pair's."""
-    r = torch.linalg.vector_norm(graph.edge_vectors, dim=1)
-    return sum_over_edges(2 * (r**-12 - r**-6), graph.edge_index, graph.n_local).unsqueeze(1)
+class LennardJones:
+    """Epsilon = sigma = 1, cut off where the neighbour list ends; stands in for a network."""
+
+    device = torch.device("cpu")
+    dtype = torch.float64
+    edges_at_once = 1000
+
+    def __call__(self, graph: Graph) -> torch.Tensor:
+        """Energies `[n, 1]`; each edge has half of a pair's."""
+        r = torch.linalg.vector_norm(graph.edge_vectors, dim=1)
+        of_edges = 2 * (r**-12 - r**-6)
+        return sum_over_edges(of_edges, graph.edge_index, graph.n_local).unsqueeze(1)
 
 
 def lennard_jones_hessian(atoms: Atoms, r_max: float) -> np.ndarray:
@@ -92,10 +100,7 @@ def test_of_a_lennard_jones_crystal() -> None:
     r_max = 2.5
     atoms = Atoms("Ar3", cell=[2.2, 2.0, 2.1], pbc=True)
     atoms.set_scaled_positions([[0, 0, 0], [0.5, 0.45, 0.1], [0.05, 0.5, 0.55]])
-    network = type("Network", (), {"__call__": staticmethod(lennard_jones)})()
-    network.device, network.dtype = torch.device("cpu"), torch.float64
-    curvature = Curvature(
-        network, graph_from_atoms(atoms, ("Ar",), r_max), torch.ones(3, 1, dtype=torch.float64), 9
-    )
+    graph = graph_from_atoms(atoms, ("Ar",), r_max)
+    curvature = Curvature(LennardJones(), graph, torch.ones(3, 1, dtype=torch.float64), 9)
     found = curvature.rows(np.arange(3))
     assert_close_to_scale(found, lennard_jones_hessian(atoms, r_max), ROUNDING)

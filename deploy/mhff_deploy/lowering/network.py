@@ -31,6 +31,8 @@ class LoweredNetwork(Network):
     layers: Any
     """Each is a `LoweredLayer`; torch does not type the elements of a ModuleList."""
     elements: torch.Tensor
+    edges_at_once = 8000
+    """Each takes a fiftieth of an edge's memory in the network that it is made from."""
 
     def __init__(
         self, network: MACE, tables: RadialTables | None = None, kernels: Kernels | None = None

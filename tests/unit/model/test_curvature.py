@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 from models import tiny_model
-from structures import ELEMENTS, triclinic
+from structures import ELEMENTS, rattled_bulk, triclinic
 from tolerances import ROUNDING, SAME_NUMBERS, assert_close_to_scale
 
 from mhff.atoms import graph_from_atoms
 from mhff.errors import MHFFError
 from mhff.evaluator import EagerEvaluator
-from mhff.model import curvature
 from mhff.model.curvature import Curvature, chosen_atoms, symmetrised
+from mhff.model.network import Network
 
 
 def of_four_atoms(max_copies: int) -> Curvature:
@@ -31,7 +31,7 @@ def test_copies_side_by_side_give_what_each_gives_alone() -> None:
 
 
 def test_large_structures_are_treated_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(curvature, "EDGES_AT_ONCE", 1)
+    monkeypatch.setattr(Network, "edges_at_once", 1)
     assert of_four_atoms(5).n_copies == 1
 
 
@@ -47,6 +47,28 @@ def test_in_inference_mode() -> None:
     expected = of_four_atoms(2).rows(np.array([1]))
     with torch.inference_mode():
         assert np.array_equal(of_four_atoms(2).rows(np.array([1])), expected)
+
+
+def kept_bytes(repeats: int) -> int:
+    """Memory of the autograd graph for `8 repeats` atoms in a row."""
+    kept: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    model = tiny_model()
+    graph = graph_from_atoms(rattled_bulk().repeat((repeats, 1, 1)), ELEMENTS, model.r_max)
+    weights = torch.ones(graph.n_local, 3, dtype=torch.float64)
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        products = Curvature(EagerEvaluator(model).network, graph, weights, 1)
+    assert products.rows(np.arange(1)).shape == (3, 24 * repeats)
+    return sum(kept.values())
+
+
+def test_memory_is_linear_in_the_number_of_atoms() -> None:
+    assert kept_bytes(12) / kept_bytes(4) == pytest.approx(3, rel=0.02)
 
 
 def test_atoms_by_numbers_and_by_a_mask() -> None:
