@@ -67,7 +67,8 @@ class CalculatorPotential:
 
     def _evaluate(self, atoms: Atoms) -> Prediction:
         atoms.calc = self._calculator
-        stress = atoms.get_stress(voigt=False) if atoms.cell.rank == 3 else None
+        has_stress = atoms.cell.rank == 3 and "stress" in self._calculator.implemented_properties
+        stress = atoms.get_stress(voigt=False) if has_stress else None
         return Prediction(atoms.get_potential_energy(), atoms.get_forces(), stress)
 
 

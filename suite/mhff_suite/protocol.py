@@ -18,6 +18,7 @@ class Domain(StrEnum):
     """The part of chemistry that a task belongs to."""
 
     PHYSICS = "physical behaviour"
+    MOLECULES = "molecules"
     NON_COVALENT = "non-covalent interactions"
     REACTIONS = "reactions"
     CRYSTALS = "crystals"

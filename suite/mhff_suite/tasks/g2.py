@@ -88,7 +88,7 @@ def run(setting: Setting) -> Outcome:
 TASK = Task(
     name="g2",
     title="G2/97: atomisation energies",
-    domain=Domain.REACTIONS,
+    domain=Domain.MOLECULES,
     reference=reference(
         "experiment",
         "L. A. Curtiss et al., J. Chem. Phys. 106, 1063 (1997); V. N. Staroverov et al., J. Chem. "
