@@ -31,6 +31,8 @@ class MHFFComputation:
     """Energy and forces of a State, for `openmm.PythonForce`."""
 
     _adapter: Adapter | None = None
+    _weights: tuple[list[tuple[str, float]], tuple[float, ...]] = ([], ())
+    """The parameters of the latest step, and the weights that they give."""
 
     def __init__(
         self,
@@ -53,8 +55,8 @@ class MHFFComputation:
         self.skin = skin
 
     def __getstate__(self) -> dict[str, Any]:
-        """Everything except the loaded program."""
-        return {name: value for name, value in self.__dict__.items() if name != "_adapter"}
+        """Everything except the loaded program and what the latest step left."""
+        return {name: value for name, value in self.__dict__.items() if name[0] != "_"}
 
     def __call__(self, state: openmm.State) -> tuple[float, np.ndarray]:
         """Energy, kJ/mol, and forces `[n, 3]`, kJ/mol/nm; see `evaluate`."""
@@ -85,13 +87,22 @@ class MHFFComputation:
     ) -> tuple[float, np.ndarray]:
         import torch
 
-        head_weights = self.parameters.weights(state.getParameters())
-        box = state.getPeriodicBoxVectors()._value if self.periodic else None
+        head_weights = self._head_weights(state)
+        box = _box(state) if self.periodic else None
         adapter = self._adapter or self.load()
         # a caller's inference mode would forbid gradients; to leave it takes a while at every step
         leave = torch.inference_mode(False) if torch.is_inference_mode_enabled() else nullcontext()
         with leave:
             return adapter.evaluate(positions(), box, head_weights)
+
+    def _head_weights(self, state: openmm.State) -> tuple[float, ...]:
+        """The weight of each head; the parameters seldom change."""
+        values = state.getParameters().items()
+        known, weights = self._weights
+        if known != values:
+            weights = self.parameters.weights(dict(values))
+            self._weights = (values, weights)
+        return weights
 
     def head_energies(self, positions: np.ndarray, box: Sequence[Sequence[float]]) -> np.ndarray:
         """Energy of each head alone, kJ/mol, at positions `[n, 3]` and box vectors, nm."""
@@ -109,6 +120,14 @@ class MHFFComputation:
         evaluator = load_program(self.program, file)
         self._adapter = Adapter(evaluator, symbols, self.state, self.skin)
         return self._adapter
+
+
+def _box(state: openmm.State) -> Sequence[Sequence[float]]:
+    """The box vectors, nm, without units; see `_positions`."""
+    import openmm
+
+    box: Sequence[Sequence[float]] = openmm._openmm.State_getPeriodicBoxVectors(state)
+    return box
 
 
 def _positions(state: openmm.State) -> np.ndarray:

@@ -24,11 +24,17 @@ struct ListOperators {
     const Pairs pairs(in, holds ? n_atoms : 0);
     Growing<Real> vectors(3 * pairs.count());
     Growing<int64_t> index(2 * pairs.count());
-    const Found found(pairs, points, in.r_max, [&](int64_t at, int32_t point, Point between) {
+    const auto write = [vectors = vectors.data, index = index.data, atoms = points.atoms](
+                           int64_t at, int32_t point, Point between) {
       const auto vector = __builtin_convertvector(between, Vector<Real, 4>);
-      std::memcpy(vectors.data + 3 * at, &vector, 3 * sizeof(Real));
-      index.data[at] = points.atoms[point];
-    });
+      Real* const to = vectors + 3 * at;
+      store(to, Vector<Real, 2>{vector[0], vector[1]});
+      to[2] = vector[2];
+      __builtin_prefetch(to + 3 * ahead, for_writing);
+      __builtin_prefetch(index + at + ahead, for_writing);
+      index[at] = atoms[point];
+    };
+    const Found found(pairs, points, in.r_max, write);
     found.close_gaps(vectors.data, 3);
     found.close_gaps(index.data, 1);
     const int64_t n_edges = found.count();
@@ -47,8 +53,10 @@ struct ListOperators {
     const Points points(in);
     const Pairs pairs(in, in.positions.size(0));
     Growing<int32_t> senders(pairs.count());
-    const Found found(pairs, points, in.r_max,
-                      [&](int64_t at, int32_t point, Point) { senders.data[at] = point; });
+    const auto write = [senders = senders.data](int64_t at, int32_t point, Point) {
+      senders[at] = point;
+    };
+    const Found found(pairs, points, in.r_max, write);
     found.close_gaps(senders.data, 1);
     Output<int64_t> begin(in.begin, {pairs.n_receivers + 1});
     std::copy(found.begin.begin(), found.begin.end(), begin.data);
@@ -67,25 +75,30 @@ struct ListOperators {
     const double* energies = read<double>(in.node_energies, n_atoms * n_heads);
     const double* weights = read<double>(in.head_weights, n_atoms * n_heads);
     Output<double> forces(in.node_energies, {n_atoms, 3}), totals(in.node_energies, {2});
-    Output<double> sums(in.node_energies, {n_atoms, 4});
-    sums.clear();
+    const Scratch<double> sums(4 * n_atoms);
+    std::memset(sums.data, 0, 4 * n_atoms * sizeof(double));
+    double* const sum_of = sums.data;
+    const double force_unit = in.force_unit;
     Point all{};
     for (int64_t e = 0; e < n_edges;) {
       const int64_t atom = receiver[e];
       Point received{};
       for (; e < n_edges && receiver[e] == atom; ++e) {
         const Real* part = gradient + 3 * e;
-        const Point force = in.force_unit * Point{part[0], part[1], part[2], 0};
-        double* sent = sums.data + 4 * sender[e];
+        __builtin_prefetch(part + 3 * ahead);
+        __builtin_prefetch(sender + e + ahead);
+        __builtin_prefetch(receiver + e + ahead);
+        const Point force = force_unit * Point{part[0], part[1], part[2], 0};
+        double* sent = sum_of + 4 * sender[e];
         store(sent, load<Point>(sent) + force);
         received += force;
       }
-      double* sum = sums.data + 4 * atom;
+      double* sum = sum_of + 4 * atom;
       store(sum, load<Point>(sum) - received);
       all += received;
     }
     for (int64_t atom = 0; atom < n_atoms; ++atom)
-      for (int k = 0; k < 3; ++k) forces.data[3 * atom + k] = sums.data[4 * atom + k];
+      for (int k = 0; k < 3; ++k) forces.data[3 * atom + k] = sum_of[4 * atom + k];
     totals.data[0] = in.energy_unit * std::inner_product(energies, energies + n_atoms * n_heads,
                                                          weights, 0.0);
     totals.data[1] = all[0] + all[1] + all[2];
@@ -93,6 +106,10 @@ struct ListOperators {
   }
 
  private:
+  // How many edges ahead memory is asked for: a step's program has taken all of the cache.
+  static constexpr int64_t ahead = 128;
+  static constexpr int for_writing = 1;
+
   // Whether no atom has moved farther than the limit; false for NaN.
   static bool within(const double* x, const double* before, int64_t n_atoms, double limit) {
     bool all = true;
@@ -107,22 +124,21 @@ struct ListOperators {
   // Where the images of atoms are.
   struct Points {
     const int32_t* atoms;
-    Output<double> at;
+    Scratch<double> at;
 
     template <class In>
     explicit Points(const In& in)
         : atoms(read<int32_t>(in.atoms, in.shifts.size(0))),
-          at(in.positions, {in.shifts.size(0), 4}) {
+          at(4 * in.shifts.size(0)) {
       const int64_t n_points = in.shifts.size(0);
       const double* shifts = read<double>(in.shifts, 3 * n_points);
       const double* positions = read<double>(in.positions, 3 * in.positions.size(0));
-      for (int64_t p = 0; p < n_points; ++p) {
+      double* point = at.data;
+      for (int64_t p = 0; p < n_points; ++p, point += 4) {
         const double *atom = positions + 3 * atoms[p], *shift = shifts + 3 * p;
-        store(at.data + 4 * p, Point{atom[0] + shift[0], atom[1] + shift[1], atom[2] + shift[2], 0});
+        store(point, Point{atom[0] + shift[0], atom[1] + shift[1], atom[2] + shift[2], 0});
       }
     }
-
-    Point operator[](int64_t p) const { return load<Point>(at.data + 4 * p); }
   };
 
   // Pairs, receiver after receiver.
@@ -152,28 +168,33 @@ struct ListOperators {
     double closest = std::numeric_limits<double>::infinity();  // squared
 
     // Calls write(place, sender, vector) for each pair; the next one found takes the place of one
-    // that is too far.
+    // that is too far. All that its loop reads is its own: otherwise the compiler must read it again
+    // after each write, which could have changed it.
     template <class F>
-    Found(const Pairs& pairs, const Points& points, double r_max, F&& write)
+    Found(const Pairs& pairs, const Points& points, double r_max, const F& write)
         : begin(pairs.n_receivers + 1, 0) {
       std::mutex adding;
-      parallel(pairs.n_receivers, [&](int64_t first, int64_t last) {
-        const int64_t start = pairs.begin[first];
+      int64_t* const counts = begin.data() + 1;
+      parallel(pairs.n_receivers, [&, counts](int64_t first, int64_t last) {
+        const F write_pair = write;
+        const Pairs own = pairs;
+        const double *const at_point = points.at.data, limit = r_max * r_max;
+        const int64_t start = own.begin[first];
         int64_t at = start;
         double smallest = std::numeric_limits<double>::infinity();
         for (int64_t atom = first; atom < last; ++atom) {
-          const Point here = points[atom];
-          const int64_t before = at;
-          for (int64_t p = pairs.begin[atom]; p < pairs.begin[atom + 1]; ++p) {
-            const int32_t sender = pairs.senders[p];
-            const Point between = here - points[sender];
+          const Point here = load<Point>(at_point + 4 * atom);
+          const int64_t before = at, end = own.begin[atom + 1];
+          for (int64_t p = own.begin[atom]; p < end; ++p) {
+            const int32_t sender = own.senders[p];
+            const Point between = here - load<Point>(at_point + 4 * sender);
             const Point squares = between * between;
             const double square = squares[0] + squares[1] + squares[2];
-            write(at, sender, between);
-            at += square < r_max * r_max;
+            write_pair(at, sender, between);
+            at += square < limit;
             smallest = square < smallest ? square : smallest;
           }
-          begin[atom + 1] = at - before;
+          counts[atom] = at - before;
         }
         const std::lock_guard<std::mutex> lock(adding);
         parts.push_back({first, start, at - start});

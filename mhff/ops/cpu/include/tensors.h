@@ -83,6 +83,18 @@ struct Growing {
   }
 };
 
+// Kept memory for a call's own use; a tensor would take torch longer to make than to fill.
+template <class T>
+struct Scratch {
+  T* data;
+  size_t bytes;
+  explicit Scratch(int64_t count) : bytes(std::max<size_t>(1, count * sizeof(T))) {
+    data = static_cast<T*>(kept_memory().take(bytes));
+  }
+  Scratch(const Scratch&) = delete;
+  ~Scratch() { kept_memory().give_back(data, bytes); }
+};
+
 // A result with the shape of a tensor.
 template <class T>
 Output<T> output_like(const Tensor& like) {
