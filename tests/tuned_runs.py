@@ -6,13 +6,16 @@ import io
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 import yaml
 from labelled import E0S, write_data
+from mace_record import mace_record
 from models import random_model
 from rich.console import Console
 
 from mhff.heads import Head, Heads
+from mhff.interop.mace import importer
 from mhff.modelfile import Model
 from mhff.train.run import Run
 from mhff.train.settings import Settings, read_settings
@@ -27,6 +30,8 @@ SMALL: dict[str, Any] = {
     "r_max": 3.0,
 }
 N_CELLS = 16
+SIX = ("matpes_r2scan", "mp_pbe_refit_add", "spice_wB97M", "oc20_usemppbe", "omol", "omat_pbe")
+"""The heads of mace-mh-1."""
 
 
 def save_start(folder: Path, **changes: Any) -> Model:
@@ -41,6 +46,18 @@ def save_start(folder: Path, **changes: Any) -> Model:
     model = Model(made.network.double(), Heads(heads))
     model.save(folder / "start.mhff")
     return model
+
+
+def import_six_heads(folder: Path, **changes: Any) -> Model:
+    """A model of mace-torch, small, of the architecture and with the heads of mace-mh-1."""
+    original = random_model("mh1", **(SMALL | {"heads": SIX} | changes))
+    original.network.double()
+    (folder / "mh.model").write_bytes(b"PK\x03\x04: the record is read instead")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(importer, "read_model", lambda content, kind: mace_record(original))
+        imported = importer.import_model(folder / "mh.model").model
+    imported.save(folder / "start.mhff")
+    return imported
 
 
 def configure(folder: Path, start: dict[str, Any] | None = None, **changes: Any) -> Settings:

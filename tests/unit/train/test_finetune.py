@@ -12,17 +12,14 @@ import torch
 from ase import Atoms
 from ase.io import read, write
 from labelled import E0S
-from mace_record import mace_record
-from models import random_model
 from rich.console import Console
 from tolerances import ROUNDING, SAME_NUMBERS, assert_close
-from tuned_runs import OLD, REPLAY, SMALL, configure, save_start, train
+from tuned_runs import OLD, REPLAY, SIX, configure, import_six_heads, save_start, train
 
 from mhff.errors import MHFFError
 from mhff.evaluate.evaluation import evaluate_samples
 from mhff.evaluator import EagerEvaluator
 from mhff.heads import Head, Heads
-from mhff.interop.mace import importer
 from mhff.modelfile import Model, load
 from mhff.train.processes import Processes
 from mhff.train.run import Run
@@ -207,26 +204,10 @@ def test_kernels_give_the_same_gradients(tmp_path: Path, changes: dict[str, Any]
         assert_close(fast, plain, ROUNDING)
 
 
-def import_six_heads(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Model:
-    """A model of mace-torch, small, of the architecture and with the heads of mace-mh-1."""
-    changes = SMALL | {"heads": SIX, "elements": ("H", "He", "C", "O", "Fe"), "n_edge_channels": 2}
-    original = random_model("mh1", **changes)
-    original.network.double()
-    record = mace_record(original)
-    monkeypatch.setattr(importer, "read_model", lambda content, kind: record)
-    (folder / "mh.model").write_bytes(b"PK\x03\x04: the record is read instead")
-    imported = importer.import_model(folder / "mh.model").model
-    imported.save(folder / "start.mhff")
-    return imported
-
-
-SIX = ("matpes_r2scan", "mp_pbe_refit_add", "spice_wB97M", "oc20_usemppbe", "omol", "omat_pbe")
-
-
 def test_an_imported_model_with_six_heads_learns_a_seventh(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    old = import_six_heads(tmp_path, monkeypatch)
+    old = import_six_heads(tmp_path, elements=("H", "He", "C", "O", "Fe"), n_edge_channels=2)
     new = {"files": ["tight.extxyz"], "start_from": "omat_pbe", "e0s": "reestimated"}
     replay = {"omol": {"files": ["loose.extxyz"], "labels": "model", "keys": {"head": None}}}
     settings = configure(tmp_path, heads={"tight": new}, replay=replay, run={"epochs": 4})
