@@ -81,6 +81,18 @@ def neighbour_pairs(
     return sender, receiver, shifts.T[pbc]
 
 
+def points_within_reach(
+    positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, r_max: float
+) -> np.ndarray:
+    """Atoms inside the cell, in their order, then their images within `r_max` of it, `[m, 3]`, A.
+
+    Arguments and MHFFErrors are those of `neighbour_pairs`.
+    """
+    inverse = _checked_inverse(positions, cell, pbc)
+    _check_density(len(positions), inverse, pbc, r_max)
+    return _points(positions, cell[pbc], inverse, r_max)[0]
+
+
 def _search(
     positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, r_max: float, quantities: str
 ) -> list[np.ndarray]:
@@ -186,10 +198,7 @@ def _search_tree(
 
     n_atoms = len(positions)
     reach = r_max * (1 + MARGIN)
-    n_periodic = len(lattice)
-    reach_in_cells = (reach / _heights(inverse))[:n_periodic]
-    atom, shifts = _images((positions @ inverse)[:, :n_periodic], reach_in_cells)
-    points = positions[atom] + shifts @ lattice
+    points, atom, shifts = _points(positions, lattice, inverse, reach)
     pairs = cKDTree(points[:n_atoms]).sparse_distance_matrix(
         cKDTree(points), reach, output_type="ndarray"
     )
@@ -198,6 +207,16 @@ def _search_tree(
     receiver = pairs["i"]
     sender = atom[pairs["j"]]
     return receiver, sender, shifts[pairs["j"]] - shifts[receiver]
+
+
+def _points(
+    positions: np.ndarray, lattice: np.ndarray, inverse: np.ndarray, reach: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Points `[m, 3]` within `reach` of the cell, and what `_images` gives."""
+    n_periodic = len(lattice)
+    reach_in_cells = (reach / _heights(inverse))[:n_periodic]
+    atom, shifts = _images((positions @ inverse)[:, :n_periodic], reach_in_cells)
+    return positions[atom] + shifts @ lattice, atom, shifts
 
 
 def _images(fractions: np.ndarray, reach: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

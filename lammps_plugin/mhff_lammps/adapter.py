@@ -153,7 +153,7 @@ class Adapter:
         operators = self.evaluator.pair_operators(arrays.labels.device)
         self._interval = Interval(build, skin, closest, mine, arrays.atoms, halo, operators, unit)
         with self.ranks.together():
-            self._check_pairs(lammps, data, arrays, geometry)
+            self._check_pairs(lammps, data, arrays, self._interval)
         self._resolved = None
         self._warn(lammps, data, arrays)
         return self._interval
@@ -169,12 +169,13 @@ class Adapter:
         if not change <= interval.closest:
             shortest_distance(lammps, arrays)
         if not change <= interval.skin:
-            self._check_pairs(lammps, data, arrays, interval.build.geometry)
+            self._check_pairs(lammps, data, arrays, interval)
 
-    def _check_pairs(self, lammps: Any, data: Any, arrays: Arrays, geometry: Geometry) -> None:
+    def _check_pairs(self, lammps: Any, data: Any, arrays: Arrays, interval: Interval) -> None:
         r_max = self.evaluator.capabilities.r_max
+        geometry = interval.build.geometry
         box = (geometry.cell, geometry.pbc) if self.ranks.size == 1 else None
-        check_pairs(lammps, data, arrays, r_max, box)
+        check_pairs(lammps, data, arrays, r_max, box, interval.operators.count)
 
     def _resolve(self, labels: torch.Tensor, halo: Halo) -> Resolved:
         """The meaning of the labels of this step."""

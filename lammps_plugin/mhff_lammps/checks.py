@@ -15,7 +15,13 @@ import scipy.sparse
 import torch
 
 from mhff.errors import MHFFError
-from mhff.neighbours import MIN_DISTANCE, check_distances, neighbour_list
+from mhff.neighbours import (
+    MIN_DISTANCE,
+    check_distances,
+    neighbour_list,
+    points_within_reach,
+)
+from mhff.ops.registration import Call
 from mhff_lammps.coupling import Arrays, Pairs
 from mhff_lammps.instance import is_kokkos
 from mhff_lammps.ranks import Ranks
@@ -160,13 +166,19 @@ def check_lost(
 
 
 def check_pairs(
-    lammps: Any, data: Any, arrays: Arrays, r_max: float, box: tuple[np.ndarray, np.ndarray] | None
+    lammps: Any,
+    data: Any,
+    arrays: Arrays,
+    r_max: float,
+    box: tuple[np.ndarray, np.ndarray] | None,
+    count_pairs: Call,
 ) -> None:
     """Raise MHFFError unless the model gets all labelled atoms and their pairs within `r_max`, A.
 
     `box`: lattice vectors `[3, 3]`, A, and periodic directions `[3]`, if one rank has all atoms, so
     that their images follow; without it, LAMMPS' ghosts are taken as they are. Needed when LAMMPS
-    has rebuilt its neighbour lists, and when they may be too old.
+    has rebuilt its neighbour lists, and when they may be too old. `count_pairs`: as in
+    `mhff.ops.pairs`.
     """
     if not data.nlocal:
         return
@@ -178,12 +190,15 @@ def check_pairs(
     atoms = np.flatnonzero(labelled if box is None else labelled[: data.nlocal])
     cell, pbc = box or OPEN_BOX
     positions = lammps.numpy.extract_atom("x")[atoms]
-    index, vectors = neighbour_list(positions, cell, pbc, r_max - ROUNDING)
-    of_centres = index[1] < n_labelled
-    n_given = int((arrays.pairs.rij.square().sum(1) < (r_max - ROUNDING) ** 2).sum())
-    if n_given != of_centres.sum():
-        safely_inside = of_centres & (_squared(vectors) < (r_max - 2 * ROUNDING) ** 2)
-        _compare(lammps, arrays.pairs, atoms[index[:, safely_inside]])
+    reach = r_max - ROUNDING
+    rij = arrays.pairs.rij
+    points = torch.from_numpy(points_within_reach(positions, cell, pbc, reach)).to(rij.device)
+    n_given = (rij.square().sum(1) < reach**2).sum()
+    if int(n_given) == int(count_pairs(points, n_labelled, reach)):
+        return
+    index, vectors = neighbour_list(positions, cell, pbc, reach)
+    safely_inside = (index[1] < n_labelled) & (_squared(vectors) < (r_max - 2 * ROUNDING) ** 2)
+    _compare(lammps, arrays.pairs, atoms[index[:, safely_inside]])
 
 
 def _compare(lammps: Any, pairs: Pairs, expected_index: np.ndarray) -> None:

@@ -285,6 +285,7 @@ COMMON = {
     "results_of_pairs": Operator(
         "", ("edge_gradients", "node_energies", "head_weights", "float unit"), 3, None
     ),
+    "count_pairs": Operator("", ("points", "int n_centres", "float r_max"), 1, None),
     "release_memory": Operator("", (), 0, None),
 }
 """Operators that every C++ library has, regardless of its shapes."""

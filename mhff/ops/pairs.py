@@ -1,8 +1,10 @@
-"""Two operators around a program that an engine calls with pairs: one before it, one after it.
+"""Operators around a program that an engine calls with pairs: before it, after it, and a check.
 
 Before it, pairs become edges. After it, its results become the engine's. In plain torch each takes
 a dozen calls, which cost more than a third of a millisecond beside a program that has used the
 processor's caches for itself. A library of kernels has each as one operator.
+
+When the engine has rebuilt its list, the pairs are counted to see whether any are missing.
 """
 
 from __future__ import annotations
@@ -13,18 +15,25 @@ import torch
 
 from mhff.ops.registration import Call, find
 
+EXACT = "donot_use_mm_for_euclid_dist"
+"""torch's name for distances that do not cancel."""
+CENTRES_AT_ONCE = 256
+"""Centres whose pairs are counted together in plain torch, which bounds the memory for it."""
+
 
 @dataclass(frozen=True)
 class PairOperators:
-    """The two operators; see the functions of the same names."""
+    """The operators; see the functions `edges_of_pairs`, `results_of_pairs` and `count_pairs`."""
 
     edges: Call
     results: Call
+    count: Call
 
 
 def library_operators(namespace: str) -> PairOperators:
     """Those of a library of kernels that has been loaded; for tensors on the CPU."""
-    return PairOperators(find(namespace, "edges_of_pairs"), find(namespace, "results_of_pairs"))
+    names = ("edges_of_pairs", "results_of_pairs", "count_pairs")
+    return PairOperators(*(find(namespace, name) for name in names))
 
 
 def reference_operators(dtype: torch.dtype) -> PairOperators:
@@ -34,7 +43,7 @@ def reference_operators(dtype: torch.dtype) -> PairOperators:
         vectors, *results = edges_of_pairs(rij, *others)
         return vectors.to(dtype), *results
 
-    return PairOperators(edges, results_of_pairs)
+    return PairOperators(edges, results_of_pairs, count_pairs)
 
 
 def edges_of_pairs(
@@ -72,3 +81,24 @@ def results_of_pairs(
     forces = edge_gradients.to(torch.float64).mul(-unit)
     energies = (head_weights * node_energies).sum(1).mul_(unit)
     return forces, energies, torch.stack([energies.sum(), forces.sum()])
+
+
+def count_pairs(points: torch.Tensor, n_centres: int, r_max: float) -> torch.Tensor:
+    """Number `[1]`, int64, of pairs within `r_max` of a centre and another point.
+
+    `points [P, 3]`, float64; the first `n_centres` of them are the centres.
+
+    Points are sorted along the longest extent, so that those near a centre lie together.
+    """
+    count = points.new_zeros(1, dtype=torch.int64)
+    if not n_centres:
+        return count
+    axis = int((points.amax(0) - points.amin(0)).argmax())
+    along, order = points[:, axis].sort()
+    sorted_points = points.index_select(0, order)
+    centres = sorted_points[order < n_centres]
+    for block in centres.split(CENTRES_AT_ONCE):
+        ends = torch.stack([block[0, axis] - r_max, block[-1, axis] + r_max])
+        first, last = torch.searchsorted(along, ends).tolist()
+        count += (torch.cdist(block, sorted_points[first:last], compute_mode=EXACT) < r_max).sum()
+    return count - n_centres

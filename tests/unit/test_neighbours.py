@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import torch
 from all_pairs import all_pairs, assert_same_edges
 from ase import Atoms
 from ase.build import molecule
@@ -23,7 +24,9 @@ from mhff.neighbours import (
     lattice_inverse,
     neighbour_list,
     neighbour_pairs,
+    points_within_reach,
 )
+from mhff.ops.pairs import count_pairs
 from mhff.verlet import VerletList
 
 R_MAX = 4.3
@@ -45,6 +48,17 @@ def edges_of_verlet_list(atoms: Atoms) -> tuple[np.ndarray, np.ndarray]:
 
 EdgesOf = Callable[[Atoms], tuple[np.ndarray, np.ndarray]]
 EDGES: list[EdgesOf] = [edges_of, edges_of_verlet_list]
+
+
+@pytest.mark.parametrize("name", list(STRUCTURES))
+@pytest.mark.parametrize("r_max", [2.5, R_MAX, 9.0])
+def test_atoms_and_their_images_have_as_many_pairs_as_the_list_has_edges(
+    name: str, r_max: float
+) -> None:
+    atoms = STRUCTURES[name]()
+    points = torch.from_numpy(points_within_reach(*geometry(atoms), r_max))
+    index, _ = edges_of(atoms, r_max)
+    assert int(count_pairs(points, len(atoms), r_max)) == index.shape[1]
 
 
 @pytest.mark.parametrize("name", [name for name in STRUCTURES if name != "no_atoms"])

@@ -111,6 +111,7 @@ def _common_functions(target: CpuTarget) -> dict[str, tuple[Operator, str]]:
         "results_of_edges": f"ListOperators<{real}>::results",
         "edges_of_pairs": f"PairOperators<{real}>::edges",
         "results_of_pairs": f"PairOperators<{real}>::results",
+        "count_pairs": f"PairOperators<{real}>::count",
         "release_memory": "MemoryOperators::release",
     }
     return {name: (operator, functions[name]) for name, operator in COMMON.items()}

@@ -12,6 +12,7 @@ from lammps_data import NULL, R_MAX, Data, Instance, in_lammps
 from structures import rattled_bulk, slab, tiny_cell, triclinic, water_cluster
 
 from mhff.errors import MHFFError
+from mhff.ops.pairs import count_pairs
 from mhff_lammps.checks import (
     ENERGY_PER_ATOM,
     VIRIAL_PER_ATOM,
@@ -34,7 +35,7 @@ def check(data: Data) -> None:
     """One rank's check, and that of several ranks, which trusts LAMMPS' ghosts."""
     box = (data.atoms.cell[:], data.atoms.pbc)
     for images in (box, None):
-        check_pairs(Instance(data), data, read_arrays(data), R_MAX, images)
+        check_pairs(Instance(data), data, read_arrays(data), R_MAX, images, count_pairs)
 
 
 @pytest.mark.parametrize("make", STRUCTURES)

@@ -136,6 +136,25 @@ def test_operators_around_a_program_are_those_of_plain_torch(
     assert totals.isfinite().all()
 
 
+@pytest.mark.parametrize(
+    ("n_points", "n_centres"), [(0, 0), (7, 0), (1, 1), (900, 700), (900, 900)]
+)
+@pytest.mark.parametrize("longest", [0, 2])
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_pairs_are_counted_as_by_comparing_all(
+    kernels: tuple[Any, torch.dtype], n_points: int, n_centres: int, longest: int, n_threads: int
+) -> None:
+    operators, dtype = kernels
+    points = randoms(n_points, 3)
+    points[:, longest] *= 5
+    distances = torch.linalg.vector_norm(points[:n_centres, None] - points, dim=2)
+    expected = int((distances < 0.7).sum()) - n_centres
+    assert n_points < 2 or not n_centres or expected
+    with threads(n_threads):
+        for call in (operators["count_pairs"], reference_operators(dtype).count):
+            assert call(points, n_centres, 0.7).tolist() == [expected]
+
+
 @pytest.mark.parametrize("place", [0, 4, 8])
 def test_a_position_that_is_not_a_number_shows_in_the_displacement(
     kernels: tuple[Any, torch.dtype], place: int

@@ -1,8 +1,11 @@
 // Operators around a program that an engine calls: its pairs become edges, and the program's results
 // become the engine's. Each array is read and written once; see `mhff/ops/pairs.py`.
 #pragma once
+#include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <mutex>
+#include <numeric>
 
 #include "tensors.h"
 
@@ -57,7 +60,57 @@ struct PairOperators {
     return {forces.tensor, energies.tensor, totals.tensor};
   }
 
+  // Points are sorted along their longest extent, so that those near a centre lie together.
+  template <class In>
+  static Tensor count(const In& in) {
+    const int64_t n_points = in.points.size(0);
+    const double* x = read<double>(in.points, 3 * n_points);
+    const int axis = longest_extent(x, n_points);
+    std::vector<int64_t> order(n_points);
+    std::iota(order.begin(), order.end(), 0);
+    std::sort(order.begin(), order.end(),
+              [&](int64_t a, int64_t b) { return x[3 * a + axis] < x[3 * b + axis]; });
+    std::vector<double> sorted[3];
+    for (int k = 0; k < 3; ++k) {
+      sorted[k].resize(n_points);
+      for (int64_t p = 0; p < n_points; ++p) sorted[k][p] = x[3 * order[p] + (axis + k) % 3];
+    }
+    const double *along = sorted[0].data(), *second = sorted[1].data(), *third = sorted[2].data();
+    const double limit = in.r_max * in.r_max;
+    std::atomic<int64_t> all{0};
+    parallel(in.n_centres, [&](int64_t first, int64_t last) {
+      int64_t found = first - last;  // a centre is not its own neighbour
+      for (int64_t centre = first; centre < last; ++centre) {
+        const double a = x[3 * centre + axis];
+        const double b = x[3 * centre + (axis + 1) % 3], c = x[3 * centre + (axis + 2) % 3];
+        const int64_t begin = std::lower_bound(along, along + n_points, a - in.r_max) - along;
+        const int64_t end = std::upper_bound(along, along + n_points, a + in.r_max) - along;
+        for (int64_t p = begin; p < end; ++p) {
+          const double da = along[p] - a, db = second[p] - b, dc = third[p] - c;
+          found += da * da + db * db + dc * dc < limit;
+        }
+      }
+      all += found;
+    });
+    Output<int64_t> result(in.points, {1});
+    result.data[0] = all;
+    return result.tensor;
+  }
+
  private:
+  static int longest_extent(const double* x, int64_t n) {
+    double extent[3] = {};
+    for (int k = 0; n && k < 3; ++k) {
+      double low = x[k], high = x[k];
+      for (int64_t p = 1; p < n; ++p) {
+        low = std::min(low, x[3 * p + k]);
+        high = std::max(high, x[3 * p + k]);
+      }
+      extent[k] = high - low;
+    }
+    return std::max_element(extent, extent + 3) - extent;
+  }
+
   // to[k] = factor * from[k]; returns the sum of `from`, in as many parts as a vector has lanes.
   static Real scaled(const Real* from, double factor, int64_t n, double* to) {
     constexpr int parts = 16;
