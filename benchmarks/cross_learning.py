@@ -5,9 +5,9 @@
 
 The first command trains in `runs/cross_learning`, one `mhff train` after another, and keeps runs
 that are finished; it may be interrupted at any moment. The second writes
-`results/cross_learning.md` and `.json` from the finished runs. All runs take the same number of
-gradient steps, have the same size and see equally many structures of each head that they learn;
-`replay` and `naive` start from the run `materials` of the same block and seed.
+`results/cross_learning.md` and `.json` from the finished runs. Runs that are compared take the same
+number of gradient steps, have the same size and see equally many structures of each head that they
+learn; `replay` and `naive` start from the run `materials` of the same block and seed.
 `cross_learning_recipes.py` holds the recipes.
 """
 
@@ -29,7 +29,6 @@ import yaml
 from cross_learning_recipes import (
     BASE,
     BLOCKS,
-    EPOCHS,
     EXPERIMENTS,
     KEYS,
     LOSS,
@@ -94,7 +93,7 @@ class Run:
             "run": {
                 "out": str(self.folder),
                 "seed": self.seed,
-                "epochs": EPOCHS,
+                "epochs": recipe.epochs,
                 "batch_size": recipe.batch_size,
             },
         }

@@ -24,6 +24,8 @@ STRUCTURES_PER_STEP = 4
 """Structures of each head in a step, on average."""
 STEPS_PER_EPOCH = 200
 EPOCHS = 10
+LONG = 40
+"""Epochs of longer runs."""
 MODEL = {
     "elements": ["H", "C", "N", "O", "Mg"],
     "n_channels": 32,
@@ -57,6 +59,12 @@ class Recipe:
     """Structures of the base in a step; 0: they are measured only; None: a run from scratch."""
     learning_rate: float = LEARNING_RATE
     freeze: tuple[str, ...] = ()
+    epochs: int = EPOCHS
+
+    @property
+    def steps(self) -> int:
+        """Gradient steps."""
+        return self.epochs * STEPS_PER_EPOCH
 
     @property
     def batch_size(self) -> int:
@@ -80,5 +88,8 @@ EXPERIMENTS = {
     "naive-slow": replace(RECIPES["naive"], learning_rate=SLOW_RATE),
     "replay-less": replace(RECIPES["replay"], replayed=1),
     "naive-frozen": replace(RECIPES["naive"], freeze=FIRST_LAYER),
+    "surfaces-long": replace(RECIPES["surfaces"], epochs=LONG),
+    "joint-long": replace(RECIPES["joint"], epochs=LONG),
+    "replay-long": replace(RECIPES["replay"], epochs=LONG),
 }
-"""Variations of fine-tuning: slower; a quarter of the replay; the first layer frozen."""
+"""Variations: slower; a quarter of the replay; the first layer frozen; four times as many steps."""

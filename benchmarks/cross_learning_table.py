@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from statistics import mean, stdev
+from typing import Any
 
-from cross_learning_recipes import BASE, EPOCHS, SOURCES, STEPS_PER_EPOCH, STRUCTURES_PER_STEP
+from cross_learning_recipes import BASE, EXPERIMENTS, RECIPES, SOURCES
 from readme_table import Object, markdown
 
 from mhff import __version__
@@ -49,15 +50,19 @@ def _test_errors(errors: Object) -> Object:
 def results(reports: Sequence[tuple[str, str, int, Path]]) -> Object:
     """The results of finished runs, given as recipe, block, seed and report."""
     runs = [
-        {"recipe": recipe, "block": block, "seed": seed, **result(json.loads(report.read_text()))}
+        {
+            "recipe": recipe,
+            "block": block,
+            "seed": seed,
+            "steps": (RECIPES | EXPERIMENTS)[recipe].steps,
+            **result(json.loads(report.read_text())),
+        }
         for recipe, block, seed, report in reports
     ]
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": machine(),
         "versions": {"mhff": __version__, "torch": version("torch")},
-        "steps": EPOCHS * STEPS_PER_EPOCH,
-        "structures_per_step": STRUCTURES_PER_STEP,
         "runs": runs,
     }
 
@@ -68,20 +73,18 @@ def document(text: str, content: Object) -> str:
 
 
 def sections(content: Object) -> Iterator[str]:
-    """The tables of each block."""
+    """The tables, by block and number of steps."""
+    yield "## Tables\n"
     yield (
-        f"{content['steps']} steps, each with {content['structures_per_step']} structures of each "
-        "head; errors of test "
-        "structures (MAE), means and standard deviations over seeds. "
         f"{content['date']}, mhff {content['versions']['mhff']}, torch "
         f"{content['versions']['torch']}, {content['machine']['processor']}.\n"
     )
-    for block, title in TITLES.items():
-        runs = [run for run in content["runs"] if run["block"] == block]
-        if runs:
-            yield f"## {title}\n"
-            yield errors_table(runs)
-            yield from comparisons(runs)
+    groups = dict.fromkeys((run["block"], run["steps"]) for run in content["runs"])
+    for block, steps in sorted(groups, key=lambda group: (list(TITLES).index(group[0]), group[1])):
+        runs = [run for run in content["runs"] if (run["block"], run["steps"]) == (block, steps)]
+        yield f"### {TITLES[block]}, {steps} steps\n"
+        yield errors_table(runs)
+        yield from comparisons(runs)
 
 
 def errors_table(runs: Sequence[Object]) -> str:
@@ -101,31 +104,30 @@ def errors_table(runs: Sequence[Object]) -> str:
 
 def comparisons(runs: Sequence[Object]) -> Iterator[str]:
     """Changes of errors, seed by seed: against the head alone, and against the base."""
-    by_run = {(run["recipe"], run["seed"]): run for run in runs}
+    together = [run for run in runs if len(run["errors"]) > 1]
+    alone = {
+        (*run["errors"], run["seed"]): run["errors"] for run in runs if len(run["errors"]) == 1
+    }
     gains, losses = [], []
-    for recipe in dict.fromkeys(run["recipe"] for run in runs):
-        if recipe in SOURCES:
-            continue
-        own = [run for run in runs if run["recipe"] == recipe]
-        gains.append([recipe, *(spread(list(gain(own, by_run, head)), "+") for head in SOURCES)])
+    for recipe in dict.fromkeys(run["recipe"] for run in together):
+        own = [run for run in together if run["recipe"] == recipe]
+        gains.append([recipe, *(spread(list(gain(own, alone, head)), "+") for head in SOURCES)])
         if own[0]["before"]:
-            losses.append([recipe, *(spread(list(loss(own, e)), "+") for e in ERRORS)])
-    if gains:
-        yield "Force MAE against the head alone, same seed, change in %:\n"
+            losses.append([recipe, *(spread(list(loss(own, error)), "+") for error in ERRORS)])
+    if any(any(cells[1:]) for cells in gains):
+        yield "Force MAE against the head alone with the same seed, change in %:\n"
         yield markdown(["recipe", *SOURCES], gains)
     if losses:
         yield f"Errors of the head {BASE} against those before fine-tuning, change in %:\n"
         yield markdown(["recipe", *ERRORS], losses)
 
 
-def gain(
-    runs: Sequence[Object], by_run: dict[tuple[str, int], Object], head: str
-) -> Iterator[float]:
+def gain(runs: Sequence[Object], alone: Mapping[Any, Object], head: str) -> Iterator[float]:
     """Change of a head's force error against the run of this head alone, %."""
     for run in runs:
-        alone = by_run.get((head, run["seed"]))
-        if alone and head in run["errors"]:
-            yield change(alone["errors"][head]["forces"], run["errors"][head]["forces"])
+        reference = alone.get((head, run["seed"]))
+        if reference and head in run["errors"]:
+            yield change(reference[head]["forces"], run["errors"][head]["forces"])
 
 
 def loss(runs: Sequence[Object], error: str) -> Iterator[float]:

@@ -35,6 +35,7 @@ def run(recipe: str, seed: int, forces: dict[str, float], before: float | None =
     return {
         "recipe": recipe,
         "block": "residual",
+        "steps": 2000,
         "seed": seed,
         "errors": errors,
         "before": start,
