@@ -17,6 +17,7 @@ HEIGHT = 2.57
 N_PER_SIDE = 4
 N_WAIT = 600
 N_STEPS = 1400
+N_QUICK = 60
 EVERY = 20
 FIRST_SHELL = (2.3, 3.4)
 """Distances between which the first peak is looked for, A."""
@@ -26,7 +27,8 @@ def run(setting: Setting) -> Outcome:
     """Errors of the first peak, and molecules that fall apart."""
     start = water_box(N_PER_SIDE)
     start = settled(setting.potential, start)
-    structures = sample(setting.potential, start, N_WAIT, N_STEPS, EVERY)
+    n_wait, n_steps = (N_QUICK, N_QUICK) if setting.quick else (N_WAIT, N_STEPS)
+    structures = sample(setting.potential, start, n_wait, n_steps, EVERY)
     n_molecules = N_PER_SIDE**3
     broken = [1 - n_whole(atoms) / n_molecules for atoms in structures]
     distances, density = radial_distribution(structures, "O")

@@ -34,6 +34,12 @@ def test_each_task_is_a_short_module() -> None:
         assert len(path.read_text().splitlines()) < MAX_LINES, path.name
 
 
+def test_the_documentation_explains_each_task() -> None:
+    text = (Path(__file__).parents[3] / "docs/suite.md").read_text()
+    bold = set(re.findall(r"\*\*([a-z0-9-]+)\.?\*\*", text))
+    assert bold == set(TASKS)
+
+
 def test_tasks_are_chosen_by_name_or_domain() -> None:
     assert [task.name for task in choose_tasks(["s22"])] == ["s22"]
     crystals = choose_tasks(["crystals"])
