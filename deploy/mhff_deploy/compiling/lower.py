@@ -25,7 +25,7 @@ from mhff.ops.gpu import module as gpu_module
 from mhff.options import CompleteOptions, Form, Precision
 from mhff_deploy.kernels.cpu import CppKernels
 from mhff_deploy.kernels.gpu import TritonKernels
-from mhff_deploy.lowering.accuracy import choose_tables
+from mhff_deploy.lowering.accuracy import InexactTablesError, choose_tables
 from mhff_deploy.lowering.network import LoweredNetwork
 from mhff_deploy.lowering.pruning import pruned
 from mhff_deploy.lowering.radial import MAX_TABLE_BYTES, RadialTables, table_bytes
@@ -66,7 +66,7 @@ def lower(
     """The lowered network for the requested elements, ready to trace.
 
     `folder`: where compiled kernels are kept; `say` announces each step. Raises MHFFError for
-    elements that the model lacks, if no table is exact enough, and if the C++ compiler fails.
+    elements that the model lacks, and if the C++ compiler fails.
     """
     device = resolve_device(options.device)
     dtype = options.precision.dtype
@@ -74,14 +74,18 @@ def lower(
     use_operators(network)  # they work in pieces, so that large models need little memory here
     use_tables = decide_tables(network, options.table_error)
     use_kernels = decide_kernels(network, device, options.form, use_tables)
+    tables: RadialTables | None = None
+    measured = 0.0
+    if use_kernels.taken and use_tables.taken:
+        say("making tables of the radial functions")
+        try:
+            tables, measured = choose_tables(network, options.table_error)
+        except InexactTablesError as error:
+            use_tables = Decision(False, f"because {error}; --table-error asks for less")
+            use_kernels = decide_kernels(network, device, options.form, use_tables)
     if not use_kernels.taken:
         say(f"keeping plain torch, {use_kernels.reason}")
         return Lowered(LoweredNetwork(network).to(device, dtype))
-    tables: RadialTables | None = None
-    measured = 0.0
-    if use_tables.taken:
-        say("making tables of the radial functions")
-        tables, measured = choose_tables(network, options.table_error)
     n_intervals = 0 if tables is None else tables.spline.n_intervals
     if device.type != "cpu" and tables is not None:  # always true on a GPU (`decide_kernels`)
         on_gpu = LoweredNetwork(

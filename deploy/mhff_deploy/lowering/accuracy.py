@@ -26,7 +26,7 @@ from mhff_deploy.lowering.structures import all_dimers, check_structures
 MIN_INTERVALS = 64
 """Number of intervals that is tried first."""
 MAX_INTERVALS = 4096
-"""Largest number of intervals that is tried; no model needs so many."""
+"""Largest number of intervals that is tried."""
 INTERVAL_STEP = 32
 """Numbers of intervals are multiples of this."""
 ORDINARY_SHARE = 0.2
@@ -35,6 +35,10 @@ DIMER_SHARE = 0.5
 """Share of the allowed error for dimers, which cover all pairs of elements and all distances."""
 CONVERGENCE_ORDER = 5.0
 """Power of the number of intervals with which the error of forces falls."""
+
+
+class InexactTablesError(MHFFError):
+    """No table of a reasonable size is as exact as requested."""
 
 
 class MeasuredTables(NamedTuple):
@@ -64,7 +68,7 @@ class Sample(NamedTuple):
 def choose_tables(network: MACE, table_error: float) -> MeasuredTables:
     """The coarsest tables that keep the forces on atoms to `table_error`, eV/A.
 
-    `network`: in float64, on the CPU. Raises MHFFError if even the finest tables do not.
+    `network`: in float64, on the CPU. Raises InexactTablesError if the finest do not.
     """
     samples = list(take_samples(network))
     n_intervals = MIN_INTERVALS
@@ -80,10 +84,9 @@ def choose_tables(network: MACE, table_error: float) -> MeasuredTables:
             return MeasuredTables(tables, max(errors))
         wanted = n_intervals * min(max(excess ** (1 / CONVERGENCE_ORDER), 1.1), 4.0)
         n_intervals = INTERVAL_STEP * int(wanted / INTERVAL_STEP + 1)
-    raise MHFFError(
+    raise InexactTablesError(
         f"no table of up to {MAX_INTERVALS} intervals keeps the forces on atoms to "
-        f"{table_error:g} eV/A; ask for a larger --table-error, or keep the radial networks with "
-        "--table-error 0"
+        f"{table_error:g} eV/A"
     )
 
 

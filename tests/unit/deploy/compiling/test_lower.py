@@ -33,6 +33,19 @@ def test_kernels_and_tables() -> None:
     assert lowered.n_intervals > 0
 
 
+def test_radial_networks_are_kept_if_no_table_is_exact_enough() -> None:
+    """A fine-tuned model could not be compiled in float64 with the default table error."""
+    said: list[str] = []
+    asked = complete(
+        CompileOptions(precision=Precision.FLOAT64, elements=("O",), table_error=1e-20)
+    )
+    lowered = lower(random_model("mp", n_channels=8), asked, kernel_folder(), said.append)
+    assert isinstance(lowered.network.kernels, CppKernels)
+    assert lowered.n_intervals == lowered.table_error == 0
+    reason = "radial networks are kept, because no table of up to 4096 intervals keeps the forces"
+    assert reason in said[-1]
+
+
 def test_numbers_of_channels_that_kernels_do_not_take_keep_plain_torch(tmp_path: Path) -> None:
     said: list[str] = []
     single = complete(CompileOptions())
