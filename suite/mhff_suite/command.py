@@ -82,7 +82,7 @@ def suite(
     else:
         console = Console()
         console.print(terminal(report))
-        console.print(f"\nwrote {folder}/suite.html, suite.json and suite.csv", highlight=False)
+        console.print(f"\nwrote suite.html, .json, .csv and .md in {folder}", highlight=False)
     if any("interrupted" in each.why for each in report.model.left_out):
         raise typer.Exit(INTERRUPTED)
 
@@ -174,8 +174,10 @@ def _write(report: Report, folder: Path, html: Path | None) -> None:
 
     from mhff.files import write_atomically
     from mhff_suite.page.page import page
+    from mhff_suite.table import markdown
 
     text = page(report).encode()
+    write_atomically(folder / "suite.md", markdown(report.model).encode())
     write_atomically(folder / "suite.html", text)
     write_atomically(folder / "suite.json", json.dumps(report.as_json(), indent=1).encode())
     write_atomically(folder / "suite.csv", report.csv().encode())

@@ -19,6 +19,8 @@ from mhff_suite.outcome import Outcome, Record
 SOURCES = Path(__file__).parent
 FINISHED = "finished"
 """Folder of the results of single tasks."""
+HeadsOf = dict[str, list[str]]
+"""The heads to test of each model."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,3 @@ def make_jobs(models: Sequence[str], like: Job, tasks: Sequence[str], heads: Hea
         for model in models
         for head in heads[model]
     ]
-
-
-HeadsOf = dict[str, list[str]]
-"""The heads to test of each model."""

@@ -45,6 +45,10 @@ class Potential(Protocol):
         """Energies, forces and stresses of many structures, in order."""
         ...
 
+    def exact_hessian(self, atoms: Atoms) -> np.ndarray | None:
+        """Second derivatives `[3n, 3n]`, eV/A^2, row 3 i + x; None if there are no exact ones."""
+        ...
+
 
 def energies(potential: Potential, structures: Sequence[Atoms]) -> np.ndarray:
     """Energies of many structures, `[n]`, eV."""
@@ -64,6 +68,10 @@ class CalculatorPotential:
     def evaluate(self, structures: Sequence[Atoms]) -> list[Prediction]:
         """See `Potential.evaluate`."""
         return [self._evaluate(atoms.copy()) for atoms in structures]
+
+    def exact_hessian(self, atoms: Atoms) -> np.ndarray | None:
+        """See `Potential.exact_hessian`."""
+        return None
 
     def _evaluate(self, atoms: Atoms) -> Prediction:
         atoms.calc = self._calculator
@@ -100,6 +108,10 @@ class HeadPotential:
         for batch in _batches(graphs):
             found += self._evaluate(batch)
         return found
+
+    def exact_hessian(self, atoms: Atoms) -> np.ndarray | None:
+        """See `Potential.exact_hessian`."""
+        return MHFFCalculator(self._evaluator, head=self._head).get_hessian(atoms)
 
     def _evaluate(self, graphs: Sequence[Graph]) -> list[Prediction]:
         graph = collate(graphs)

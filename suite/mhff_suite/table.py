@@ -19,10 +19,8 @@ OTHER_THEORY = "~"
 FACTOR_OF_BAD = 3.0
 """Multiple of the target beyond which a value is red."""
 STYLES = {"gain": "green", "loss": "red", "same": "dim"}
-LEGEND = (
-    f"green: within the target; red: more than {FACTOR_OF_BAD:g} times the target; "
-    f"{OTHER_THEORY}: the head does not aim at the reference's level of theory"
-)
+MARKED = f"{OTHER_THEORY}: the head does not aim at the reference's level of theory"
+LEGEND = f"green: within the target; red: more than {FACTOR_OF_BAD:g} times the target; {MARKED}"
 
 
 def number(value: float) -> str:
@@ -137,7 +135,7 @@ def change_cell(change: Change | None) -> Text:
 
 
 def markdown(report: ModelReport) -> str:
-    """The table of values in Markdown."""
+    """The table of values in Markdown, the heads' levels of theory, and what was left out."""
     heads = report.heads
     header = ["task", "quantity", "unit", "reference", *(head.name for head in heads), "target"]
     rule = ["---"] * 4 + ["---:"] * (len(heads) + 1)
@@ -152,4 +150,13 @@ def markdown(report: ModelReport) -> str:
         ]
         for row in report.rows
     ]
-    return "\n".join(f"| {' | '.join(line)} |" for line in [header, rule, *lines]) + "\n"
+    table = [f"| {' | '.join(line)} |" for line in [header, rule, *lines]]
+    words = [f"- {head.name}: {head.level_of_theory}" for head in heads]
+    text = [f"# {report.model}", "", *words, f"- {MARKED}", "", *table]
+    sentences = [f"- {line.strip()}" for line in failures(report)]
+    left_out = [f"- {line}" for line in grouped(report.left_out)]
+    if sentences:
+        text += ["", "Physical behaviour to mend:", "", *sentences]
+    if left_out:
+        text += ["", "Left out:", "", *left_out]
+    return "\n".join(text) + "\n"

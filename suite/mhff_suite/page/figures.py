@@ -23,6 +23,8 @@ MAX_COLUMNS = 3
 MAX_LABELLED = 8
 """Number of lines up to which a panel has a legend."""
 REFERENCE_COLOUR = "#8a939c"
+MAX_DRAWN_AS_SHAPES = 150
+"""Points up to which a parity plot keeps each as a shape of its own."""
 MAX_NAMED = 3
 """Points of a parity plot, the worst ones, that are named."""
 
@@ -76,7 +78,9 @@ def _parity(axes: Axes, drawing: Parity, colour: str) -> None:
     limits = (low - margin, high + margin)
     axes.plot(limits, limits, color=REFERENCE_COLOUR, linewidth=0.8, zorder=1)
     dots: Any = {"s": 13, "color": colour, "alpha": 0.6, "linewidths": 0}
-    axes.scatter(reference, predicted, **dots, zorder=2)
+    axes.scatter(
+        reference, predicted, **dots, zorder=2, rasterized=len(reference) > MAX_DRAWN_AS_SHAPES
+    )
     worst = np.argsort(-abs(predicted - reference))[:MAX_NAMED]
     for index in worst if drawing.names else ():
         place = (reference[index], predicted[index])

@@ -17,7 +17,7 @@ from mhff_suite.references.ice import POLYMORPHS, build, check_genice, water
 UNIT = "kJ/mol"
 TARGET = 2.0
 """kJ/mol per molecule."""
-QUICK = ("Ih", "VI")
+QUICK = ("VI",)
 BOND = (0.8, 1.25)
 """Shortest and longest bond of a whole molecule, A."""
 OWN_FUNCTIONALS = (("r2SCAN", "r2scan"), ("PBE", "pbe"))

@@ -15,7 +15,7 @@ TEMPERATURE = 300.0
 TIME_STEP = 1.0
 """fs; half of it with hydrogen."""
 N_STEPS = 2000
-N_QUICK = 300
+N_QUICK = 100
 DRIFT = 0.1
 """meV per atom and ps."""
 FLUCTUATION = 0.5

@@ -140,7 +140,7 @@ def test_wrong_usage(arguments: list[str], mhff: Here) -> None:
 
 def test_help_lists_the_commands(mhff: Here) -> None:
     out = output_of(mhff("--help"))
-    for command in ("train", "eval", "import-mace", "info", "compile", "demo", "bench"):
+    for command in ("train", "eval", "import-mace", "info", "compile", "demo", "bench", "suite"):
         assert f"\n  {command} " in out
 
 

@@ -62,6 +62,7 @@ def test_all_files_are_written_and_models_compared(mhff: Here, tiny: Path, tmp_p
     assert found["changes"]
     rows = list(csv.DictReader((out / "suite.csv").read_text().splitlines()))
     assert {row["model"] for row in rows} == {str(tiny), str(other)}
+    assert "| diatomics |" in (out / "suite.md").read_text()
     page = html.read_text()
     assert page == (out / "suite.html").read_text()
     assert "<svg" in page
