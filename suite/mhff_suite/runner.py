@@ -106,9 +106,18 @@ class Runner:
             except IndexError:
                 break
             self._running[index] = job
-            self._answers.put((job, worker.ask("run", job)))
+            self._answers.put((job, _result(worker, job)))
             self._running.pop(index)
         worker.stop()
+
+
+def _result(worker: Worker, job: Job) -> Done:
+    """The result of a job, whatever happens: the main thread waits for one of each job."""
+    try:
+        return worker.ask("run", job)
+    except Exception as error:
+        worker.kill()
+        return Done(state="failed", why=f"{type(error).__name__}: {error}")
 
 
 def _start(function: Callable[[int], None], index: int) -> threading.Thread:

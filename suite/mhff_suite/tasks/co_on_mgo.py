@@ -115,6 +115,6 @@ TASK = Task(
     ),
     computes="Relaxed CO, carbon down, above Mg of a slab of three layers.",
     run=run,
-    cost=5.0,
+    cost=3.0,
     needs=("C", "O", "Mg"),
 )

@@ -113,5 +113,5 @@ TASK = Task(
     ),
     computes="Birch-Murnaghan equations of state in the reference's cell shape.",
     run=run,
-    cost=3.0,
+    cost=2.0,
 )

@@ -72,5 +72,5 @@ TASK = Task(
     computes="Energy against distance: repulsive when close, one minimum, no jumps, zero beyond "
     "the cutoff.",
     run=run,
-    cost=6.0,
+    cost=3.0,
 )

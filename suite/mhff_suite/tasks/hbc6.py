@@ -46,6 +46,6 @@ TASK = Task(
     ),
     computes=COMPUTES,
     run=run,
-    cost=4.0,
+    cost=1.0,
     in_quick=False,
 )

@@ -68,5 +68,5 @@ TASK = Task(
     reference=PHYSICAL_LAW,
     computes="Second derivatives by five-point differences of forces, and exact ones, in float64.",
     run=run,
-    cost=2.0,
+    cost=3.0,
 )

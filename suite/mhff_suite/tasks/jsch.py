@@ -15,6 +15,6 @@ TASK = Task(
     ),
     computes=COMPUTES,
     run=psi4_run("JSCH"),
-    cost=8.0,
+    cost=1.0,
     in_quick=False,
 )

@@ -72,5 +72,5 @@ TASK = Task(
     reference=PHYSICAL_LAW,
     computes="NVE dynamics at 300 K, steps of 1 fs, or 0.5 fs with hydrogen.",
     run=run,
-    cost=12.0,
+    cost=15.0,
 )

@@ -129,5 +129,5 @@ TASK = Task(
     computes="Forces on phonopy's displaced supercells in the reference's cell; frequencies on a "
     "mesh, without the long-range correction on either side.",
     run=run,
-    cost=10.0,
+    cost=3.0,
 )

@@ -45,6 +45,6 @@ TASK = Task(
     ),
     computes=COMPUTES,
     run=run,
-    cost=2.0,
+    cost=1.0,
     needs=("H", "C"),
 )

@@ -69,6 +69,6 @@ TASK = Task(
     ),
     computes=COMPUTES,
     run=run,
-    cost=8.0,
+    cost=2.0,
     in_quick=False,
 )

@@ -16,5 +16,5 @@ TASK = Task(
     ),
     computes=COMPUTES,
     run=psi4_run("S66"),
-    cost=4.0,
+    cost=1.0,
 )

@@ -52,6 +52,6 @@ TASK = Task(
     ),
     computes=COMPUTES,
     run=run,
-    cost=25.0,
+    cost=3.0,
     in_quick=False,
 )

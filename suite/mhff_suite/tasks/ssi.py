@@ -15,6 +15,6 @@ TASK = Task(
     ),
     computes=COMPUTES,
     run=psi4_run("SSI"),
-    cost=60.0,
+    cost=12.0,
     in_quick=False,
 )

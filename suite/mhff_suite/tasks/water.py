@@ -74,7 +74,7 @@ TASK = Task(
     ),
     computes="Radial distribution of 64 molecules at 300 K and the density of water, over 0.7 ps.",
     run=run,
-    cost=50.0,
+    cost=60.0,
     needs=("H", "O"),
     in_quick=False,
 )
