@@ -117,6 +117,7 @@ def _result(worker: Worker, job: Job) -> Done:
         return worker.ask("run", job)
     except Exception as error:
         worker.kill()
+        worker.stop()
         return Done(state="failed", why=f"{type(error).__name__}: {error}")
 
 
