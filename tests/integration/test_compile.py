@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +21,7 @@ from tolerances import ROUNDING, SINGLE_PRECISION, assert_close, assert_close_to
 from mhff import MHFFCalculator, opening
 from mhff.atoms import graph_from_atoms
 from mhff.opening import open_evaluator, read_capabilities
+from mhff.ops.lists import REFERENCE
 from mhff_deploy.artefact.content import read_manifest
 from mhff_deploy.artefact.programs import Package, parts_of, start_program
 
@@ -70,10 +73,23 @@ def test_the_mace_mh_1_architecture_in_an_aoti_package() -> None:
 
 def test_a_float32_package_agrees_to_its_precision() -> None:
     atoms = structures.rattled_bulk()
-    atoms.calc = MHFFCalculator(cached("mini", precision="float32", form="aoti"), head="materials")
-    found = atoms.get_forces()
-    atoms.calc = exact("mini", "materials")
-    assert_close_to_scale(found, atoms.get_forces(), SINGLE_PRECISION)
+    calc = MHFFCalculator(cached("mini", precision="float32", form="aoti"), head="materials")
+    reference = exact("mini", "materials")
+    for name in ("forces", "stress"):
+        expected = reference.get_property(name, atoms)
+        assert_close_to_scale(calc.get_property(name, atoms), expected, SINGLE_PRECISION)
+
+
+def test_a_calculator_with_kernels_is_copied_and_sent() -> None:
+    atoms = structures.rattled_bulk()
+    calc = MHFFCalculator("mini", head="materials", form="aoti")
+    calc.get_property("forces", atoms)
+    atoms.positions[0, 0] += 0.01
+    forces = calc.get_property("forces", atoms)
+    assert calc.neighbours.operators is not REFERENCE
+    for copied in (copy.deepcopy(calc), pickle.loads(pickle.dumps(calc))):
+        copied.reset()
+        assert_close(copied.get_property("forces", atoms), forces, ROUNDING)
 
 
 @pytest.mark.slow

@@ -389,3 +389,22 @@ def test_neither_a_model_nor_an_artefact(tmp_path: Path) -> None:
         MHFFCalculator(path, head="materials")
     with pytest.raises(MHFFError, match=r"^no file "):
         MHFFCalculator(tmp_path / "nothing.mhff")
+
+
+def test_what_counts_as_a_change(water: Atoms) -> None:
+    water.get_potential_energy()
+    changed = {}
+    for name, change in {
+        "positions": lambda atoms: atoms.rattle(1e-12),
+        "numbers": lambda atoms: atoms.symbols.__setitem__(0, "N"),
+        "cell": lambda atoms: atoms.set_cell([9, 9, 9]),
+        "pbc": lambda atoms: atoms.set_pbc(True),
+        "mhff_head": lambda atoms: atoms.info.update(mhff_head="molecules"),
+        "nothing": lambda atoms: atoms.set_initial_magnetic_moments(range(9)),
+    }.items():
+        other = water.copy()
+        change(other)
+        changed[name] = water.calc.check_state(other)
+    assert changed.pop("nothing") == []
+    assert changed == {name: [name] for name in changed}
+    assert water.calc.check_state(water[:3]) == ["positions", "numbers"]

@@ -40,6 +40,9 @@ class ArtefactEvaluator(Evaluator):
         # AOTInductor's runner would make a second thread wait while it holds Python's lock, which
         # the first thread's ghost exchange needs
         self._one_at_a_time = threading.Lock()
+        self._list_operators = super().list_operators()
+        if manifest.kernels and self.device.type == "cpu":
+            self._list_operators = library_list_operators(manifest.kernels)
 
     def __reduce__(self) -> tuple[Callable[..., ArtefactEvaluator], tuple[Any, ...]]:
         """Another process opens the file again.
@@ -55,9 +58,7 @@ class ArtefactEvaluator(Evaluator):
 
     def list_operators(self) -> ListOperators:
         """See `Evaluator.list_operators`."""
-        if self.manifest.kernels and self.device.type == "cpu":
-            return library_list_operators(self.manifest.kernels)
-        return super().list_operators()
+        return self._list_operators
 
     def evaluate(
         self, graph: Graph, head_weights: torch.Tensor
