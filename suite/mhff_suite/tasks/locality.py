@@ -51,10 +51,16 @@ def run(setting: Setting) -> Outcome:
     distances, change = response(setting, long)
     beyond = change[distances > farthest + PUSH]
     drawing = curves(
-        f"Change of forces when an atom of {long.symbols.formula.reduce()[0]} moves",
+        "Change of forces when one atom moves",
         "distance, A",
         "log10 of the change, eV/A",
-        [line("force", distances[1:], np.log10(np.maximum(change[1:], FLOOR)))],
+        [
+            line(
+                long.symbols.formula.reduce()[0].format(),
+                distances[1:],
+                np.log10(np.maximum(change[1:], FLOOR)),
+            )
+        ],
     )
     return Outcome(
         values=(
