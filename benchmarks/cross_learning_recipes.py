@@ -88,7 +88,7 @@ EXPERIMENTS = {
     "naive-slow": replace(RECIPES["naive"], learning_rate=SLOW_RATE),
     "replay-less": replace(RECIPES["replay"], replayed=1),
     "naive-frozen": replace(RECIPES["naive"], freeze=FIRST_LAYER),
-    "surfaces-long": replace(RECIPES["surfaces"], epochs=LONG),
+    **{f"{head}-long": replace(RECIPES[head], epochs=LONG) for head in SOURCES},
     "joint-long": replace(RECIPES["joint"], epochs=LONG),
     "replay-long": replace(RECIPES["replay"], epochs=LONG),
 }
