@@ -96,6 +96,7 @@ def test_labels_under_different_names_in_two_files(
     assert_close(found["force_mae_meV_per_A"], one["tight"]["force_mae_meV_per_A"], WRITTEN)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["p.svg", "p.pdf", "p.png"])
 def test_pictures_of_each_kind(
     mhff: Here, model: Path, data: Path, tmp_path: Path, name: str

@@ -93,6 +93,7 @@ def test_heads_elements_and_size() -> None:
     assert model_path("mini").stat().st_size <= MAX_FILE_SIZE
 
 
+@pytest.mark.slow
 def test_the_committed_configuration_made_it() -> None:
     """The repository's settings and data are those of the model, so that it can be reproduced."""
     now = Run(read_settings(ROOT / "examples/mini/config.yaml")).fingerprint()

@@ -190,11 +190,13 @@ def walk(skin: float, scale: Callable[[int], float]) -> int:
     return int(kept.n_searches)
 
 
+@pytest.mark.slow
 def test_a_list_is_kept_while_it_holds() -> None:
     assert 1 < walk(SKIN, lambda number: 1.0) < 20
     assert walk(0.0, lambda number: 1.0) == 40
 
 
+@pytest.mark.slow
 def test_a_list_is_kept_while_a_barostat_changes_the_box_a_little() -> None:
     assert walk(SKIN, lambda number: 1.002 if number % 2 else 1 / 1.002) < 20
 

@@ -195,6 +195,7 @@ def resident() -> int:
     return 1024 * int(line.split()[1])
 
 
+@pytest.mark.slow
 def test_memory_is_kept_until_it_is_released(kernels: tuple[Any, torch.dtype]) -> None:
     operators, dtype = kernels
     matrix = operators["multiply_pack"](torch.eye(16, dtype=dtype))
@@ -214,6 +215,7 @@ def test_memory_is_kept_until_it_is_released(kernels: tuple[Any, torch.dtype]) -
     assert resident() - before < 0.2 * size
 
 
+@pytest.mark.slow
 def test_memory_of_other_sizes_is_not_kept_for_ever(kernels: tuple[Any, torch.dtype]) -> None:
     operators, dtype = kernels
     matrix = operators["multiply_pack"](torch.eye(16, dtype=dtype))
@@ -272,6 +274,7 @@ class Owner:
     """What stands for a program."""
 
 
+@pytest.mark.slow
 def test_memory_is_released_with_its_last_user(kernels: tuple[Any, torch.dtype]) -> None:
     operators, dtype = kernels
     namespace = str(operators["multiply"]).split(".")[0]

@@ -216,6 +216,7 @@ def memoryless(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lower_module, "resolve_device", lambda name: torch.device("meta"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["mh1", "mp"])
 def test_a_model_is_lowered_to_kernels_and_nothing_of_its_program_is_elsewhere(
     architecture: str, memoryless: None, tmp_path: Path
@@ -284,6 +285,7 @@ def test_without_triton_one_sentence_says_what_to_install(
         load("", tmp_path)
 
 
+@pytest.mark.slow
 def test_nothing_imports_triton_before_kernels_are_made() -> None:
     imported = run(
         "-c",

@@ -148,6 +148,7 @@ def test_the_error_of_one_ends_both_and_one_process_continues(tmp_path: Path) ->
     assert_same_runs(tmp_path / "whole", tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_a_single_process_loads_neither_mpi_nor_lightning(tmp_path: Path) -> None:
     """In a SLURM job's own script, too, which is a single process."""
     code = (

@@ -30,6 +30,7 @@ def run_with(folder: Path, name: str, **data: Any) -> Run:
     return Run(configure(folder, run=run, data={"valid": 0.2, "test": 0.2, **data}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 def test_the_same_weights_bit_by_bit(tmp_path: Path, workers: int) -> None:
     expected = run_with(tmp_path, "memory")

@@ -85,6 +85,7 @@ def test_a_program_goes_to_another_process(artefact: bytes, file: Path) -> None:
         pickle.dumps(load_artefact(artefact, "a.pt"))
 
 
+@pytest.mark.slow
 def test_copies_share_the_program_that_was_opened(tmp_path: Path) -> None:
     """Copies opened the path anew: after compiling for another head they had its energies."""
     model = tiny_model()

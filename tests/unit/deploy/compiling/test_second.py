@@ -58,6 +58,7 @@ def test_against_the_eager_model(name: str) -> None:
     assert_same_hessians(random_model(name, **SMALL), ELEMENTS)
 
 
+@pytest.mark.slow
 def test_of_the_smallest_model() -> None:
     model = random_model("mh1", **SMALLEST)
     assert_same_hessians(model, ELEMENTS)

@@ -46,6 +46,7 @@ class Program(Evaluator):
         return energies, self.change_gradients(gradients)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONFIGS)
 def test_every_architecture_keeps_the_tolerances(name: str) -> None:
     model = random_model(name)

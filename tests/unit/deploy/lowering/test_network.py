@@ -83,6 +83,7 @@ def test_without_tables_kernels_are_exact(
         assert_same(network, lowered, graph, EXACT[dtype])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dtype", "error"), [(torch.float64, TABLE_ERROR), (torch.float32, EXACT[torch.float32])]
 )
@@ -98,6 +99,7 @@ def test_kernels_read_tables_as_plain_torch_does(
         assert_same(network, lowered, graph, error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 def test_kernels_at_all_distances(dtype: torch.dtype) -> None:
     """Down to where atoms coincide; each dimer by itself, because forces grow without bound."""

@@ -292,6 +292,7 @@ def oddities(name: str) -> Iterator[tuple[str, Change]]:
                 yield f"{path}.{field} = {value!r}", at(path, tensor(field, value))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mh1", "density", "omol"])
 def test_odd_values_are_imported_or_refused(name: str, import_record: Import) -> None:
     every = list(oddities(name))

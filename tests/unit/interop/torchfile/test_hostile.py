@@ -89,6 +89,7 @@ def test_mutations_are_refused(tmp_path: Path, protocol: int) -> None:
     assert set(sys.modules) == imported
 
 
+@pytest.mark.slow
 def test_noise_is_refused_or_read(tmp_path: Path) -> None:
     path, content = tmp_path / "x.model", saved(stand_in_model())
     imported, refused, count = set(sys.modules), 0, 1500
@@ -99,6 +100,7 @@ def test_noise_is_refused_or_read(tmp_path: Path) -> None:
     assert set(sys.modules) == imported
 
 
+@pytest.mark.slow
 def test_confusion_is_refused_or_read(tmp_path: Path) -> None:
     path, content = tmp_path / "x.model", saved(stand_in_model())
     imported, refused, count = set(sys.modules), 0, 1500
