@@ -46,8 +46,7 @@ def neighbour_list(
     (`pbc [3]`) matter. Raises MHFFError if positions or cell are not finite, if lattice vectors
     depend on one another, if the cell is far too small, or if atoms coincide.
     """
-    inverse = _checked_inverse(positions, cell, pbc)
-    _check_density(len(positions), inverse, pbc, r_max)
+    inverse = _checked_inverse(positions, cell, pbc, r_max)
     if len(positions) == 0:
         return np.zeros((2, 0), dtype=np.int64), np.zeros((0, 3))
     if _is_sparse(positions @ inverse, inverse, pbc.sum(), r_max):
@@ -70,8 +69,7 @@ def neighbour_pairs(
     direction. Pairs are sorted by receiver; a few may be longer than `r_max` by rounding. Arguments
     and MHFFErrors are those of `neighbour_list`, except for atoms that coincide.
     """
-    inverse = _checked_inverse(positions, cell, pbc)
-    _check_density(len(positions), inverse, pbc, r_max)
+    inverse = _checked_inverse(positions, cell, pbc, r_max)
     if len(positions) == 0:
         return (*np.zeros((2, 0), dtype=np.int64), np.zeros((int(pbc.sum()), 0), dtype=np.int64))
     if _is_sparse(positions @ inverse, inverse, pbc.sum(), r_max):
@@ -88,8 +86,7 @@ def points_within_reach(
 
     Arguments and MHFFErrors are those of `neighbour_pairs`.
     """
-    inverse = _checked_inverse(positions, cell, pbc)
-    _check_density(len(positions), inverse, pbc, r_max)
+    inverse = _checked_inverse(positions, cell, pbc, r_max)
     return _points(positions, cell[pbc], inverse, r_max)[0]
 
 
@@ -102,7 +99,9 @@ def _search(
     return found
 
 
-def _checked_inverse(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
+def _checked_inverse(
+    positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, r_max: float
+) -> np.ndarray:
     """See `lattice_inverse`; raises MHFFError for a structure without a neighbour list."""
     if not np.isfinite(positions).all() or not np.isfinite(cell).all():
         raise MHFFError(
@@ -113,7 +112,9 @@ def _checked_inverse(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -
             f"expected positions up to {MAX_COORDINATE:g} A, got {np.abs(positions).max():g} A; "
             "check the structure"
         )
-    return lattice_inverse(cell, pbc)
+    inverse = lattice_inverse(cell, pbc)
+    _check_density(len(positions), inverse, pbc, r_max)
+    return inverse
 
 
 def _check_density(n_atoms: int, inverse: np.ndarray, pbc: np.ndarray, r_max: float) -> None:
