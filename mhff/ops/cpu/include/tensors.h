@@ -68,31 +68,33 @@ struct Output {
   void clear() { std::memset(data, 0, tensor.numel() * sizeof(T)); }
 };
 
-// Kept memory for a result whose size is known only at the end, at most `capacity` numbers.
+// Kept memory for a count of numbers, to be given back.
 template <class T>
-struct Growing {
-  T* data;
+struct Kept {
   size_t bytes;
-  explicit Growing(int64_t capacity) : bytes(std::max<size_t>(1, capacity * sizeof(T))) {
-    data = static_cast<T*>(kept_memory().take(bytes));
-  }
+  T* data;
+  explicit Kept(int64_t count)
+      : bytes(std::max<size_t>(1, count * sizeof(T))),
+        data(static_cast<T*>(kept_memory().take(bytes))) {}
+};
+
+// Kept memory for a result whose size is known only at the end, at most as many numbers.
+template <class T>
+struct Growing : Kept<T> {
+  using Kept<T>::Kept;
 
   // The result, which takes over the memory; called once.
   Tensor tensor(const Tensor& like, const Sizes& shape) {
-    return over_kept(data, bytes, like, shape, type_of<T>);
+    return over_kept(this->data, this->bytes, like, shape, type_of<T>);
   }
 };
 
 // Kept memory for a call's own use; a tensor would take torch longer to make than to fill.
 template <class T>
-struct Scratch {
-  T* data;
-  size_t bytes;
-  explicit Scratch(int64_t count) : bytes(std::max<size_t>(1, count * sizeof(T))) {
-    data = static_cast<T*>(kept_memory().take(bytes));
-  }
+struct Scratch : Kept<T> {
+  using Kept<T>::Kept;
   Scratch(const Scratch&) = delete;
-  ~Scratch() { kept_memory().give_back(data, bytes); }
+  ~Scratch() { kept_memory().give_back(this->data, this->bytes); }
 };
 
 // A result with the shape of a tensor.
