@@ -90,6 +90,7 @@ class EagerEvaluator(Evaluator):
         precision: Precision = Precision.FLOAT64,
     ) -> None:
         where = resolve_device(device)
+        self.model = model
         self.capabilities = model_capabilities(
             model.network.config, model.heads, precision, str(where)
         )
@@ -112,11 +113,10 @@ class EagerEvaluator(Evaluator):
             return energies_and_edge_gradients(self.network, own, weights)
 
     def twice_differentiable(self, symbols: Sequence[str], work: int) -> Network:
-        """The network itself, or a copy in float64; see `Evaluator.twice_differentiable`."""
+        """The model's network in float64; see `Evaluator.twice_differentiable`."""
         if self.network.dtype is torch.float64:
             return self.network
-        with torch.inference_mode(False), torch.no_grad():
-            return copy.deepcopy(self.network).double()
+        return EagerEvaluator(self.model, self.device).network
 
 
 def check_finite(energy: float, forces: np.ndarray) -> None:

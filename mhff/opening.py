@@ -158,21 +158,20 @@ class CompilingEvaluator(Evaluator):
             little = EAGER_SECOND * work * self.model.network.config.n_channels < EAGER_WORK
             on_cpu = resolve_device(self.options.device).type == "cpu"
             if not on_cpu or (little and self.options.form is None):
-                return self._eager_network()
+                return self._eager_network(symbols, work)
             try:
                 self._second = compiler().twice_differentiable(
                     self.model, sorted({*known, *symbols}), announcement()
                 )
             except MHFFError as error:
                 logger.warning("second derivatives take the slower eager model: %s", error)
-                self._second = self._eager_network()
+                self._second = self._eager_network(symbols, work)
             return self._second
 
-    def _eager_network(self) -> Network:
+    def _eager_network(self, symbols: Sequence[str], work: int) -> Network:
         """The eager model's network in float64."""
-        if self._eager is not None and self._eager.network.dtype is torch.float64:
-            return self._eager.network
-        return EagerEvaluator(self.model, self.options.device).network
+        eager = self._eager or EagerEvaluator(self.model, self.options.device)
+        return eager.twice_differentiable(symbols, work)
 
     def _evaluator(self, graph: Graph) -> Evaluator:
         """The program for the elements of a graph, or the eager model."""
