@@ -16,7 +16,6 @@ from typing import NamedTuple
 import torch
 
 from mhff.devices import resolve_device
-from mhff.errors import MHFFError
 from mhff.model.acceleration import use_operators
 from mhff.model.mace import MACE
 from mhff.modelfile import Model
@@ -95,12 +94,7 @@ def lower(
     say(
         "compiling kernels" + ("" if tables else f"; radial networks are kept, {use_tables.reason}")
     )
-    try:
-        kernels = CppKernels(network, tables, dtype, folder, options.isa)
-    except build.CompilerError as error:
-        raise MHFFError(
-            f"the C++ compiler could not make the kernels ({error}); use g++ 11 or newer"
-        ) from error
+    kernels = CppKernels(network, tables, dtype, folder, options.isa)
     return Lowered(
         LoweredNetwork(network, tables, kernels),
         kernels.library,

@@ -11,24 +11,21 @@ from mhff.files import kernel_folder
 from mhff.model.acceleration import use_operators
 from mhff.model.mace import MACE
 from mhff.modelfile import Model
-from mhff.ops.cpu import build
 from mhff.ops.cpu.library import release_memory_with
 from mhff.options import Form
 from mhff_deploy.compiling.lower import decide_kernels, decide_tables
 from mhff_deploy.kernels.second import SecondKernels
+from mhff_deploy.lowering.accuracy import InexactTablesError
 from mhff_deploy.lowering.network import LoweredNetwork
 from mhff_deploy.lowering.pruning import pruned
 from mhff_deploy.lowering.radial import RadialTables, tabulate_radial, weight_functions
-from mhff_deploy.lowering.second_order import (
-    SecondOrderRadial,
-    SecondOrderRepulsion,
-)
+from mhff_deploy.lowering.second_order import SecondOrderRadial, SecondOrderRepulsion
 from mhff_deploy.lowering.tables import Functions, Table, interpolate
 
 INTERVALS_PER_LENGTH = 128
 """Intervals per A that are tried first."""
 MAX_INTERVALS = 8192
-"""Largest number of intervals that is tried; no model needs so many."""
+"""Largest number of intervals that is tried."""
 CONVERGENCE_ORDER = 4.0
 """Power of the number of intervals with which the error of curvatures falls."""
 MAX_CURVATURE_ERROR = 1e-7
@@ -58,12 +55,7 @@ def twice_differentiable(
             if not decision.taken:
                 raise MHFFError(f"no kernels for second derivatives, {decision.reason}")
         tables = choose_tables(network)
-        try:
-            kernels = SecondKernels(network, tables, kernel_folder(), say)
-        except build.CompilerError as error:
-            raise MHFFError(
-                f"the C++ compiler could not make the kernels ({error}); use g++ 11 or newer"
-            ) from error
+        kernels = SecondKernels(network, tables, kernel_folder(), say)
         lowered = LoweredNetwork(network, tables, kernels)
         lowered.radial = SecondOrderRadial(tables).double()
         if lowered.pair_repulsion is not None:
@@ -77,7 +69,7 @@ def twice_differentiable(
 def choose_tables(network: MACE) -> RadialTables:
     """The coarsest tables whose second derivatives are exact to `MAX_CURVATURE_ERROR`.
 
-    Raises MHFFError if even the finest are not.
+    Raises InexactTablesError if even the finest are not.
     """
     n_intervals = int(INTERVALS_PER_LENGTH * network.config.r_max)
     while n_intervals <= MAX_INTERVALS:
@@ -91,7 +83,7 @@ def choose_tables(network: MACE) -> RadialTables:
         n_intervals = int(
             1.1 * n_intervals * (error / MAX_CURVATURE_ERROR) ** (1 / CONVERGENCE_ORDER)
         )
-    raise MHFFError(
+    raise InexactTablesError(
         f"no table of up to {MAX_INTERVALS} intervals has second derivatives that are exact to "
         f"{MAX_CURVATURE_ERROR:g}"
     )

@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
 
+from mhff.errors import MHFFError
 from mhff.model.mace import MACE
-from mhff.ops.cpu.build import build
+from mhff.ops.cpu.build import NATIVE, CompilerError, build
 from mhff.ops.cpu.library import load
+from mhff.ops.shapes import Shape
 from mhff_deploy.kernels.shapes import network_shapes
 from mhff_deploy.lowering.mixing import message_map
 from mhff_deploy.lowering.radial import RadialTables
 from mhff_deploy.lowering.reference import KernelEdges, product_coefficients
+
+
+def compiled(
+    shapes: Mapping[str, Shape],
+    dtype: torch.dtype,
+    folder: Path,
+    march: str = NATIVE,
+    say: Callable[[str], None] = lambda step: None,
+) -> tuple[Path, str]:
+    """See `mhff.ops.cpu.build.build`; raises MHFFError if the compiler fails."""
+    try:
+        return build(shapes, dtype, folder, march, say)
+    except CompilerError as error:
+        raise MHFFError(
+            f"the C++ compiler could not make the kernels ({error}); use g++ 11 or newer"
+        ) from error
 
 
 class CppKernels:
@@ -25,19 +43,20 @@ class CppKernels:
         tables: RadialTables | None,
         dtype: torch.dtype,
         folder: Path,
-        march: str = "native",
+        march: str = NATIVE,
+        say: Callable[[str], None] = lambda step: None,
     ) -> None:
-        """Compile the kernels for the network's shapes, unless `folder` has them.
+        """Compile the kernels for the network's shapes, which `say` announces, or find them.
 
-        Compiling takes seconds. `network`: in float64, on the CPU; `tables`: of its radial
-        functions, or None if radial weights are given for each edge. Raises CompilerError if the
-        compiler fails.
+        Compiling takes seconds, unless `folder` has the kernels. `network`: in float64, on the CPU;
+        `tables`: of its radial functions, or None if radial weights are given for each edge. Raises
+        MHFFError if the compiler fails.
         """
         self.dtype = dtype
         self.device = torch.device("cpu")
         self.radial = tables
         shapes = network_shapes(network, tables is not None)
-        self.library, self.namespace = build(shapes, dtype, folder, march)
+        self.library, self.namespace = compiled(shapes, dtype, folder, march, say)
         self.operators = load(self.library, self.namespace, shapes)
         interactions = [layer.interaction for layer in network.layers]
         self.tables = [

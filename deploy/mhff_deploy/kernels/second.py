@@ -12,12 +12,10 @@ import torch
 
 from mhff.model.acceleration import curvature_shapes
 from mhff.model.mace import MACE
-from mhff.ops.cpu.build import build
 from mhff.ops.cpu.library import load
-from mhff_deploy.kernels.cpu import CppKernels
+from mhff_deploy.kernels.cpu import CppKernels, compiled
 from mhff_deploy.kernels.second_convolution import SecondConvolution, TableArguments
 from mhff_deploy.kernels.second_geometry import SecondGeometry
-from mhff_deploy.kernels.shapes import network_shapes
 from mhff_deploy.lowering.radial import RadialTables
 from mhff_deploy.lowering.reference import KernelEdges
 
@@ -36,10 +34,9 @@ class SecondKernels(CppKernels):
 
         `network`, `tables` and what is raised: see `CppKernels`.
         """
-        build(network_shapes(network, in_tables=True), torch.float64, folder, say=say)
-        super().__init__(network, tables, torch.float64, folder)
+        super().__init__(network, tables, torch.float64, folder, say=say)
         shapes = curvature_shapes(network)
-        library, self.second_namespace = build(shapes, torch.float64, folder, say=say)
+        library, self.second_namespace = compiled(shapes, torch.float64, folder, say=say)
         second = load(library, self.second_namespace, shapes)
         layers = range(network.config.n_layers)
         self._geometry = SecondGeometry(
