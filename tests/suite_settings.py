@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ase.calculators.calculator import Calculator
 from ase.calculators.lj import LennardJones
 
@@ -12,6 +13,7 @@ from mhff.heads import Head
 from mhff_suite.data import DataFolders
 from mhff_suite.potential import CalculatorPotential
 from mhff_suite.protocol import Setting
+from mhff_suite.reactions import Reaction
 
 CUTOFF = 9.0
 """A."""
@@ -45,3 +47,14 @@ def setting_around(
 def values_of(outcome: Any) -> dict[str, float]:
     """The numbers of an outcome by quantity."""
     return {value.quantity: value.value for value in outcome.values}
+
+
+def assert_balanced(reaction: Reaction) -> None:
+    """No atom and no charge comes or goes."""
+    balance = np.zeros(120)
+    charge = 0
+    for atoms, coefficient in zip(reaction.species, reaction.coefficients, strict=True):
+        np.add.at(balance, atoms.numbers, coefficient)
+        charge += coefficient * atoms.info["charge"]
+    assert not balance.any(), reaction.name
+    assert charge == 0, reaction.name

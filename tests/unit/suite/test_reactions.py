@@ -7,7 +7,7 @@ import pytest
 from ase import Atoms
 from ase.data.g2_1 import get_atomization_energy
 from ase.data.g2_1 import molecule_names as first_half
-from suite_settings import EPSILON, SIGMA, argon, setting_around, values_of
+from suite_settings import EPSILON, SIGMA, argon, assert_balanced, setting_around, values_of
 
 from mhff_suite.physics.interaction import KCAL_PER_MOL
 from mhff_suite.potential import CalculatorPotential
@@ -59,13 +59,7 @@ def test_dbh24_conserves_atoms_charge_and_has_the_published_heights() -> None:
     reactions = dbh24.reactions()
     assert len(reactions) == 24
     for each in reactions:
-        balance = np.zeros(120)
-        charge = 0
-        for atoms, coefficient in zip(each.species, each.coefficients, strict=True):
-            np.add.at(balance, atoms.numbers, coefficient)
-            charge += coefficient * atoms.info["charge"]
-        assert not balance.any(), each.name
-        assert charge == 0, each.name
+        assert_balanced(each)
     heights = {each.name: each.reference for each in reactions}
     assert heights["10 forward"] == pytest.approx(6.7, abs=0.5)  # OH + CH4: NHTBH and HTBH agree
     assert heights["9 forward"] == pytest.approx(48.1, abs=0.5)  # HCN to HNC

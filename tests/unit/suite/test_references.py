@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from ase.data import chemical_symbols
 from ase.data.cohesive_energies import cohesive_energy_kittel2005
+from suite_settings import assert_balanced
 
 from mhff_suite.data import MATCALC, PSI4, DataFolders
 from mhff_suite.references.ice import POLYMORPHS, build, parse
@@ -115,10 +116,4 @@ def test_barriers_of_psi4_conserve_atoms_and_charge(
     reactions = Database(folder / f"{module}.py").reactions()
     assert len(reactions) == 38
     for each in reactions:
-        balance = np.zeros(120)
-        charge = 0
-        for atoms, coefficient in zip(each.species, each.coefficients, strict=True):
-            np.add.at(balance, atoms.numbers, coefficient)
-            charge += coefficient * atoms.info["charge"]
-        assert not balance.any(), each.name
-        assert charge == 0, each.name
+        assert_balanced(each)
