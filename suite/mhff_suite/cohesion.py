@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mhff.heads import E0sKind
 from mhff_suite.data import MATCALC
 from mhff_suite.errors import law, mean_absolute_error, parity
-from mhff_suite.non_covalent import missing
 from mhff_suite.outcome import Outcome
 from mhff_suite.protocol import LeftOutError, Reference, Setting
 from mhff_suite.references.matpes import Functional, elements
@@ -19,7 +17,6 @@ FORCE_TARGET = 0.05
 """eV/A: the references are relaxed."""
 MAX_ATOMS = 40
 MAX_QUICK = 5
-NOT_OF_ATOMS = (E0sKind.LEAST_SQUARES, E0sKind.REESTIMATED)
 
 
 def reference(functional: Functional) -> Reference:
@@ -34,12 +31,9 @@ def reference(functional: Functional) -> Reference:
 
 def run(setting: Setting, functional: Functional) -> Outcome:
     """Errors of cohesive energies, and forces in the references' structures."""
-    folder = setting.data.find(MATCALC)
-    if folder is None:
-        raise missing(MATCALC)
     able = [
         each
-        for each in elements(folder, functional)
+        for each in elements(setting.folder(MATCALC), functional)
         if setting.knows(each.symbol) and len(each.atoms) <= MAX_ATOMS
     ]
     if not able:
@@ -54,7 +48,7 @@ def run(setting: Setting, functional: Functional) -> Outcome:
     values = [law("force in the relaxed crystal, mean", float(force), "eV/A", FORCE_TARGET, "")]
     expected = [each.cohesive_energy for each in able]
     names = [each.symbol for each in able]
-    if setting.head.e0s_kind in NOT_OF_ATOMS:
+    if not setting.has_atoms:
         note = ("The head's E0s are not energies of atoms, so it has no cohesive energies.",)
         return Outcome(values=tuple(values), notes=note)
     values.insert(0, mean_absolute_error("cohesive energy", UNIT, expected, energies, TARGET))

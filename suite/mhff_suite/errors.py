@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from ase import Atoms
 
 from mhff_suite.outcome import Curves, Line, Parity, Value
 
@@ -56,6 +57,19 @@ def line(
 def curves(title: str, x_label: str, y_label: str, lines: Sequence[Line]) -> Curves:
     """Curves in one panel."""
     return Curves(title=title, x_label=x_label, y_label=y_label, lines=tuple(lines))
+
+
+def share(
+    quantity: str, wrong: Sequence[str], total: int, sentence: str, tolerance: float = 1.0
+) -> Value:
+    """The percentage of `total` cases that go wrong; see `law`."""
+    return law(quantity, 100 * len(wrong) / total, "%", tolerance, sentence)
+
+
+def element_counts(structures: Sequence[Atoms]) -> np.ndarray:
+    """Numbers of atoms `[n, n_elements]` of each element in n structures."""
+    symbols = sorted({symbol for atoms in structures for symbol in atoms.symbols})
+    return np.array([[list(atoms.symbols).count(each) for each in symbols] for atoms in structures])
 
 
 def law(quantity: str, value: float, unit: str, tolerance: float, sentence: str) -> Value:

@@ -8,10 +8,10 @@ import numpy as np
 from ase import Atoms
 from ase.io import read
 
+from mhff.data.reading import ISOLATED_ATOM
 from mhff.data.split import part_of
 from mhff_suite.data import MHFF
-from mhff_suite.errors import mean_absolute_error, parity
-from mhff_suite.non_covalent import missing
+from mhff_suite.errors import element_counts, mean_absolute_error, parity
 from mhff_suite.outcome import Outcome
 from mhff_suite.protocol import LeftOutError, Reference, Setting
 
@@ -19,7 +19,6 @@ ENERGY_TARGET = 10.0
 """meV per atom."""
 FORCE_TARGET = 50.0
 """meV/A."""
-ISOLATED = "IsolatedAtom"
 MAX_QUICK = 15
 
 
@@ -30,13 +29,10 @@ def reference(theory: str, *fair_for: str) -> Reference:
 
 def frames(setting: Setting, name: str) -> list[Atoms]:
     """All labelled structures of a shipped file that the head knows; no isolated atoms."""
-    folder = setting.data.find(MHFF)
-    if folder is None:
-        raise missing(MHFF)
     able = [
         atoms
-        for atoms in read(folder / f"{name}.extxyz", ":")
-        if atoms.info["config_type"] != ISOLATED and setting.knows(*set(atoms.symbols))
+        for atoms in read(setting.folder(MHFF) / f"{name}.extxyz", ":")
+        if atoms.info["config_type"] != ISOLATED_ATOM and setting.knows(*set(atoms.symbols))
     ]
     if not able:
         raise LeftOutError("the head does not know the elements of any structure")
@@ -48,8 +44,7 @@ def without_composition(atoms: Sequence[Atoms], energies: np.ndarray) -> np.ndar
 
     Levels of theory have different energies of atoms; what is left can be compared.
     """
-    symbols = sorted({symbol for each in atoms for symbol in each.symbols})
-    counts = np.array([[list(each.symbols).count(symbol) for symbol in symbols] for each in atoms])
+    counts = element_counts(atoms)
     per_atom = energies / counts.sum(1)
     fractions = counts / counts.sum(1, keepdims=True)
     fit, *_ = np.linalg.lstsq(fractions, per_atom)

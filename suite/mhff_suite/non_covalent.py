@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from mhff_suite.data import PSI4, Source
+from mhff_suite.data import PSI4
 from mhff_suite.errors import curves, line, mean_absolute_error, parity
-from mhff_suite.outcome import Curves, Outcome
+from mhff_suite.outcome import Curves, Outcome, Value
 from mhff_suite.physics.interaction import Complex, interaction_energies
 from mhff_suite.protocol import WITH_DISPERSION, LeftOutError, Reference, Setting
 from mhff_suite.references import psi4
+from mhff_suite.references.psi4 import PSI4_LICENCE
 
 UNIT = "kcal/mol"
 CHEMICAL_ACCURACY = 1.0
 """kcal/mol."""
-MAX_QUICK = 12
 MAX_CURVES = 6
+RELATIVE = "distance, relative to the minimum"
 COMPUTES = "Interaction energy of two molecules, frozen in the geometry of their complex."
-PSI4_LICENCE = "LGPL-3.0 (psi4)"
 
 
 def reference(theory: str, citation: str, licence: str = PSI4_LICENCE) -> Reference:
@@ -27,25 +28,21 @@ def reference(theory: str, citation: str, licence: str = PSI4_LICENCE) -> Refere
     return Reference(theory, citation, licence, WITH_DISPERSION)
 
 
-def taken(setting: Setting, complexes: Sequence[Complex]) -> tuple[list[Complex], tuple[str, ...]]:
+def taken(
+    setting: Setting, complexes: Sequence[Complex]
+) -> tuple[Sequence[Complex], tuple[str, ...]]:
     """The complexes that a head can be tested on, and a note about the others.
 
     Raises LeftOutError if there are none.
     """
-    able = [
-        each
-        for each in complexes
-        if setting.knows(*each.symbols) and (setting.takes_charge or not each.is_charged)
-    ]
+    able = [each for each in complexes if setting.describes(each)]
     if not able:
         raise LeftOutError(
             "the head does not know the elements of any complex, or the model takes no charge"
         )
     left = len(complexes) - len(able)
     note = f"{left} of {len(complexes)} complexes are left out: elements or charges."
-    if setting.quick:
-        able = able[:: max(1, len(able) // MAX_QUICK)]
-    return able, (note,) if left else ()
+    return setting.thinned(able), (note,) if left else ()
 
 
 def outcome(setting: Setting, name: str, complexes: Sequence[Complex]) -> Outcome:
@@ -55,16 +52,52 @@ def outcome(setting: Setting, name: str, complexes: Sequence[Complex]) -> Outcom
     expected = np.array([each.reference for each in able])
     names = [each.name for each in able]
     return Outcome(
-        values=(
-            mean_absolute_error("interaction energy", UNIT, expected, found, CHEMICAL_ACCURACY),
-        ),
+        values=(error(expected, found),),
         drawings=(parity(f"{name}: interaction energies", UNIT, names, expected, found),),
         notes=notes,
     )
 
 
+def error(expected: np.ndarray, found: np.ndarray, where: str = "") -> Value:
+    """The MAE of interaction energies, `where` they are."""
+    quantity = f"{where} interaction energy".strip()
+    return mean_absolute_error(quantity, UNIT, expected, found, CHEMICAL_ACCURACY)
+
+
+class Scan(NamedTuple):
+    """Complexes at several distances."""
+
+    distances: np.ndarray
+    expected: np.ndarray
+    """kcal/mol."""
+    found: np.ndarray
+    figure: Curves
+    notes: tuple[str, ...]
+
+
+def scan(setting: Setting, complexes: Sequence[Complex], x_label: str = RELATIVE) -> Scan:
+    """Interaction energies of complexes whose names end with a hyphen and a distance."""
+    able, notes = taken(setting, complexes)
+    found = interaction_energies(setting.potential, able)
+    expected = np.array([each.reference for each in able])
+    names, ends = zip(*(each.name.rsplit("-", 1) for each in able), strict=True)
+    distances = np.array([float(each) for each in ends])
+    figure = dissociation_curves(names, distances, expected, found)
+    return Scan(distances, expected, found, figure.model_copy(update={"x_label": x_label}), notes)
+
+
+def scan_outcome(
+    setting: Setting, complexes: Sequence[Complex], x_label: str = RELATIVE
+) -> Outcome:
+    """Errors along curves, and the curves."""
+    found = scan(setting, complexes, x_label)
+    return Outcome(
+        values=(error(found.expected, found.found),), drawings=(found.figure,), notes=found.notes
+    )
+
+
 def dissociation_curves(
-    names: Sequence[str], distances: Sequence[float], expected: np.ndarray, found: np.ndarray
+    names: Sequence[str], distances: np.ndarray, expected: np.ndarray, found: np.ndarray
 ) -> Curves:
     """Curves of a few complexes, spread over the set: references dashed."""
     chosen = list(dict.fromkeys(names))
@@ -72,12 +105,11 @@ def dissociation_curves(
     lines = []
     for name in chosen:
         rows = [index for index, each in enumerate(names) if each == name]
-        x = [distances[row] for row in rows]
-        lines.append(line(name, x, found[rows]))
-        lines.append(line(name, x, expected[rows], is_reference=True))
+        lines.append(line(name, distances[rows], found[rows]))
+        lines.append(line(name, distances[rows], expected[rows], is_reference=True))
     return curves(
         "Dissociation curves (references dashed)",
-        "distance, relative to the minimum",
+        RELATIVE,
         f"interaction energy, {UNIT}",
         lines,
     )
@@ -85,10 +117,7 @@ def dissociation_curves(
 
 def psi4_complexes(setting: Setting, module: str) -> list[Complex]:
     """The complexes of a file of psi4's databases; raises LeftOutError if it is not here."""
-    folder = setting.data.find(PSI4)
-    if folder is None:
-        raise missing(PSI4)
-    return psi4.complexes(folder / f"{module}.py")
+    return psi4.complexes(setting.folder(PSI4) / f"{module}.py")
 
 
 def psi4_run(module: str) -> Callable[[Setting], Outcome]:
@@ -98,8 +127,3 @@ def psi4_run(module: str) -> Callable[[Setting], Outcome]:
         return outcome(setting, module, psi4_complexes(setting, module))
 
     return run
-
-
-def missing(source: Source) -> LeftOutError:
-    """The refusal of a task whose data are not here."""
-    return LeftOutError(f"needs {source.name}: {source.how}")

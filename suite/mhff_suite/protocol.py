@@ -3,15 +3,37 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
+from typing import Protocol, TypeVar
 
 from mhff.errors import MHFFError, listing
-from mhff.heads import Head
-from mhff_suite.data import DataFolders
+from mhff.heads import E0sKind, Head
+from mhff_suite.data import DataFolders, Source
 from mhff_suite.outcome import Outcome
 from mhff_suite.potential import Potential
+
+MAX_QUICK = 12
+"""Members of a set that a quick run takes, or somewhat more."""
+NOT_OF_ATOMS = (E0sKind.LEAST_SQUARES, E0sKind.REESTIMATED)
+"""Kinds of reference energies that are not energies of atoms."""
+T = TypeVar("T")
+
+
+class Chemical(Protocol):
+    """A complex or reaction."""
+
+    @property
+    def symbols(self) -> Set[str]:
+        """The elements."""
+        ...
+
+    @property
+    def is_charged(self) -> bool:
+        """Whether a part has a charge."""
+        ...
 
 
 class Domain(StrEnum):
@@ -80,6 +102,26 @@ class Setting:
     def knows(self, *symbols: str) -> bool:
         """Whether the head knows all of these elements."""
         return set(symbols) <= set(self.elements)
+
+    def describes(self, chemical: Chemical) -> bool:
+        """Whether the head knows the elements, and takes a charge if there is one."""
+        return self.knows(*chemical.symbols) and (self.takes_charge or not chemical.is_charged)
+
+    @property
+    def has_atoms(self) -> bool:
+        """Whether the head's reference energies are those of atoms."""
+        return self.head.e0s_kind not in NOT_OF_ATOMS
+
+    def thinned(self, members: Sequence[T]) -> Sequence[T]:
+        """The members of a set, or a part of them, spread over the set, in a quick run."""
+        return members[:: max(1, len(members) // MAX_QUICK)] if self.quick else members
+
+    def folder(self, source: Source) -> Path:
+        """The folder with the files of a source; raises LeftOutError if they are not here."""
+        found = self.data.find(source)
+        if found is None:
+            raise LeftOutError(f"needs {source.name}: {source.how}")
+        return found
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ from mhff_suite.protocol import HYBRIDS, LeftOutError, Reference, Setting
 UNIT = "kcal/mol"
 TARGET = 2.0
 """Error of good hybrid functionals, kcal/mol."""
-MAX_QUICK = 12
 
 
 @dataclass(frozen=True)
@@ -60,18 +59,13 @@ def reaction_energies(potential: Potential, reactions: Sequence[Reaction]) -> np
 
 def outcome(setting: Setting, title: str, reactions: Sequence[Reaction]) -> Outcome:
     """Errors of the reactions that a head can be tested on, and their parity plot."""
-    able = [
-        each
-        for each in reactions
-        if setting.knows(*each.symbols) and (setting.takes_charge or not each.is_charged)
-    ]
+    able = [each for each in reactions if setting.describes(each)]
     if not able:
         raise LeftOutError("the head does not know the elements of any reaction")
     left = len(reactions) - len(able)
-    if setting.quick:
-        able = able[:: max(1, len(able) // MAX_QUICK)]
-    found = reaction_energies(setting.potential, able)
-    expected = [each.reference for each in able]
+    chosen = setting.thinned(able)
+    found = reaction_energies(setting.potential, chosen)
+    expected = [each.reference for each in chosen]
     notes = []
     if left:
         notes.append(f"{left} of {len(reactions)} reactions are left out: elements or ions.")
@@ -79,6 +73,6 @@ def outcome(setting: Setting, title: str, reactions: Sequence[Reaction]) -> Outc
         notes.append("The model takes no spin multiplicity: radicals count as any molecule.")
     return Outcome(
         values=(mean_absolute_error("barrier", UNIT, expected, found, TARGET),),
-        drawings=(parity(title, UNIT, [each.name for each in able], expected, found),),
+        drawings=(parity(title, UNIT, [each.name for each in chosen], expected, found),),
         notes=tuple(notes),
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 from mhff.heads import Head, Heads
 from mhff_suite.jobs import Done
-from mhff_suite.outcome import Drawing, Value
+from mhff_suite.outcome import Drawing, Outcome, Value
 from mhff_suite.protocol import Domain, Task
 
 SAME = 0.02
@@ -58,10 +58,9 @@ class ModelReport:
 
     def _rows_of(self, task: Task) -> Iterator[Row]:
         found: dict[str, dict[str, Value]] = {}
-        for head in self.heads:
-            outcome = self.done[task.name, head.name].outcome
-            for value in outcome.values if outcome else ():
-                found.setdefault(value.quantity, {})[head.name] = value
+        for head, outcome in self._outcomes(task):
+            for value in outcome.values:
+                found.setdefault(value.quantity, {})[head] = value
         for quantity, values in found.items():
             first = next(iter(values.values()))
             yield Row(task, quantity, first.unit, first.target, values)
@@ -77,13 +76,17 @@ class ModelReport:
 
     def drawings(self, task: Task) -> dict[str, tuple[Drawing, ...]]:
         """The figures of a task, by head."""
-        outcomes = {head.name: self.done[task.name, head.name].outcome for head in self.heads}
-        return {head: each.drawings for head, each in outcomes.items() if each and each.drawings}
+        return {head: each.drawings for head, each in self._outcomes(task) if each.drawings}
 
     def notes(self, task: Task) -> dict[str, tuple[str, ...]]:
         """What each head left out of a task."""
-        outcomes = {head.name: self.done[task.name, head.name].outcome for head in self.heads}
-        return {head: each.notes for head, each in outcomes.items() if each and each.notes}
+        return {head: each.notes for head, each in self._outcomes(task) if each.notes}
+
+    def _outcomes(self, task: Task) -> Iterator[tuple[str, Outcome]]:
+        for head in self.heads:
+            outcome = self.done[task.name, head.name].outcome
+            if outcome is not None:
+                yield head.name, outcome
 
     def scores(self, head: str) -> dict[Domain, float]:
         """Mean score of a head in each domain, over its tasks, each the mean of its quantities."""

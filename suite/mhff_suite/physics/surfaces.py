@@ -12,7 +12,10 @@ from ase.units import J, m
 from mhff_suite.physics.equation_of_state import equation_of_state
 from mhff_suite.physics.relaxation import relaxed
 from mhff_suite.potential import Potential, energies
+from mhff_suite.protocol import LeftOutError
 
+LATTICE_CONSTANT = 4.21
+"""MgO's, A."""
 VACUUM = 9.0
 """On each side, A."""
 J_PER_M2 = J / m**2
@@ -41,6 +44,14 @@ def rock_salt(potential: Potential, formula: str, a: float) -> RockSalt | None:
     return RockSalt(formula, own, float(energy))
 
 
+def magnesia(potential: Potential) -> RockSalt:
+    """MgO at the potential's minimum; raises LeftOutError if there is none."""
+    found = rock_salt(potential, "MgO", LATTICE_CONSTANT)
+    if found is None:
+        raise LeftOutError("MgO has no minimum near its lattice constant with this head")
+    return found
+
+
 def slab(crystal: RockSalt, size: tuple[int, int], layers: int) -> Atoms:
     """A (100) slab with `size` cations along its sides in each layer."""
     first, second = bulk(crystal.formula, "rocksalt", a=crystal.a).get_chemical_symbols()
@@ -54,11 +65,19 @@ def slab(crystal: RockSalt, size: tuple[int, int], layers: int) -> Atoms:
     return Atoms(made.symbols, made.positions, cell=made.cell, pbc=True)
 
 
-def surface_energy(potential: Potential, crystal: RockSalt, layers: int) -> float | None:
-    """Energy of the relaxed (100) surface, J/m^2; None if the slab has no minimum."""
-    found = relaxed(potential, slab(crystal, (1, 1), layers))
+def relaxed_slab(
+    potential: Potential, crystal: RockSalt, size: tuple[int, int], layers: int
+) -> Atoms:
+    """See `slab` and `relaxed`; raises LeftOutError if the slab has no minimum."""
+    found = relaxed(potential, slab(crystal, size, layers))
     if found is None:
-        return None
+        raise LeftOutError(f"the slab of {crystal.formula} has no minimum with this head")
+    return found
+
+
+def surface_energy(potential: Potential, crystal: RockSalt, layers: int) -> float:
+    """Energy of the relaxed (100) surface, J/m^2; raises LeftOutError if there is none."""
+    found = relaxed_slab(potential, crystal, (1, 1), layers)
     area = float(np.linalg.norm(np.cross(found.cell[0], found.cell[1])))
     excess = found.get_potential_energy() - len(found) / 2 * crystal.energy
     return float(excess / (2 * area) / J_PER_M2)

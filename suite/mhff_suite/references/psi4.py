@@ -20,6 +20,7 @@ from mhff.files import read_file
 from mhff_suite.physics.interaction import Complex
 from mhff_suite.reactions import Reaction
 
+PSI4_LICENCE = "LGPL-3.0 (psi4)"
 GEOMETRIES = "GEOS"
 SPECIES = "ACTV"
 COEFFICIENTS = "RXNM"

@@ -10,15 +10,15 @@ from mhff_suite.errors import curves, law, line
 from mhff_suite.outcome import Outcome
 from mhff_suite.physics.diatomics import RESOLUTION
 from mhff_suite.physics.relaxation import relaxed
-from mhff_suite.physics.surfaces import above, rock_salt, slab
+from mhff_suite.physics.surfaces import above, magnesia, relaxed_slab
 from mhff_suite.potential import energies
 from mhff_suite.protocol import Domain, LeftOutError, Reference, Setting, Task
+from mhff_suite.tasks.compression import hole
 
 EXPECTED = -0.199
 """eV."""
 TARGET = 0.05
 """eV."""
-LATTICE_CONSTANT = 4.21
 HEIGHTS = np.linspace(1.7, 7.0, 54)
 """Heights of the carbon atom above the surface, A."""
 SIZE = (2, 2)
@@ -37,18 +37,12 @@ def carbon_monoxide(setting: Setting) -> Atoms:
 
 def holes_outward(values: np.ndarray) -> float:
     """Depth to which the energy falls again on the way out from the minimum, eV."""
-    outward = values[int(np.argmin(values)) :]
-    return float((np.maximum.accumulate(outward) - outward).max())
+    return hole(values[int(np.argmin(values)) :])
 
 
 def run(setting: Setting) -> Outcome:
     """The error of the adsorption energy, and a hole on the way out."""
-    crystal = rock_salt(setting.potential, "MgO", LATTICE_CONSTANT)
-    if crystal is None:
-        raise LeftOutError("MgO has no minimum near its lattice constant with this head")
-    base = relaxed(setting.potential, slab(crystal, SIZE, LAYERS))
-    if base is None:
-        raise LeftOutError("the slab of MgO has no minimum with this head")
+    base = relaxed_slab(setting.potential, magnesia(setting.potential), SIZE, LAYERS)
     base.calc = None
     guest = carbon_monoxide(setting)
     magnesium, oxygen = (_on_top(base, symbol) for symbol in ("Mg", "O"))

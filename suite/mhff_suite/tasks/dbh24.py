@@ -5,6 +5,7 @@ from __future__ import annotations
 from ase import Atoms
 from ase.data import dbh24
 
+from mhff_suite.barriers import COMPUTES
 from mhff_suite.outcome import Outcome
 from mhff_suite.protocol import Domain, Setting, Task
 from mhff_suite.reactions import Reaction, outcome, reference
@@ -55,7 +56,7 @@ TASK = Task(
         "J. Zheng, Y. Zhao, D. G. Truhlar, J. Chem. Theory Comput. 5, 808 (2009); shipped with ASE",
         "LGPL-2.1 (ASE)",
     ),
-    computes="Forward and backward barriers in the reference's geometries.",
+    computes=COMPUTES,
     run=run,
     cost=1.0,
 )

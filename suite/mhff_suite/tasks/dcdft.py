@@ -10,7 +10,7 @@ from ase.units import GPa
 from ase.utils.deltacodesdft import delta
 
 from mhff.errors import listing
-from mhff_suite.errors import law, mean_absolute_error, parity
+from mhff_suite.errors import law, mean_absolute_error, parity, share
 from mhff_suite.outcome import Outcome
 from mhff_suite.physics.equation_of_state import EquationOfState, equation_of_state
 from mhff_suite.protocol import (
@@ -71,11 +71,10 @@ def run(setting: Setting) -> Outcome:
     found = [(each, fitted) for each, fitted in fits if fitted is not None]
     lost = [each.symbol for each, fitted in fits if fitted is None]
     values = [
-        law(
+        share(
             "crystals without a minimum",
-            100 * len(lost) / len(able),
-            "%",
-            1.0,
+            lost,
+            len(able),
             f"the energy of {listing(lost)} has no minimum near the expected volume",
         )
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from mhff.errors import shortened
-from mhff_suite.errors import curves, law, line
+from mhff_suite.errors import curves, law, line, share
 from mhff_suite.outcome import Curves, Outcome, Value
 from mhff_suite.physics.diatomics import Curve, diatomic_curves, pairs_of
 from mhff_suite.protocol import PHYSICAL_LAW, Domain, Setting, Task
@@ -52,7 +52,7 @@ def _part(name: str, found: Sequence[Curve], is_wrong: Callable[[Curve], bool]) 
     """The percentage of curves with a fault."""
     wrong = [each.name for each in found if is_wrong(each)]
     sentence = f"{name}: {shortened(wrong, 8)}" if wrong else ""
-    return law(name, 100 * len(wrong) / len(found), "%", FORGIVEN, sentence)
+    return share(name, wrong, len(found), sentence, FORGIVEN)
 
 
 def _figure(found: Sequence[Curve]) -> Curves:

@@ -10,7 +10,7 @@ from ase.build import bulk
 from ase.units import GPa
 
 from mhff.errors import listing
-from mhff_suite.errors import law, mean_absolute_error, parity
+from mhff_suite.errors import mean_absolute_error, parity, share
 from mhff_suite.outcome import Outcome
 from mhff_suite.physics.elasticity import ElasticConstants, elastic_constants
 from mhff_suite.protocol import Domain, LeftOutError, Reference, Setting, Task
@@ -61,11 +61,10 @@ def run(setting: Setting) -> Outcome:
     found = [(each, elastic_constants(setting.potential, each.atoms)) for each in able]
     lost = [each.formula for each, own in found if own is None or not own.is_stable]
     values = [
-        law(
+        share(
             "crystals that do not resist strain",
-            100 * len(lost) / len(able),
-            "%",
-            1.0,
+            lost,
+            len(able),
             f"no stable minimum near the experimental volume: {listing(lost)}",
         )
     ]

@@ -10,8 +10,7 @@ from ase.build import molecule
 from ase.data import g2
 from ase.symbols import string2symbols
 
-from mhff.heads import E0sKind
-from mhff_suite.errors import mean_absolute_error, parity
+from mhff_suite.errors import element_counts, mean_absolute_error, parity
 from mhff_suite.outcome import Outcome
 from mhff_suite.physics.interaction import KCAL_PER_MOL
 from mhff_suite.potential import energies
@@ -21,9 +20,7 @@ from mhff_suite.reactions import reference
 UNIT = "kcal/mol"
 TARGET = 5.0
 """kcal/mol."""
-MAX_QUICK = 12
 DATA: dict[str, Any] = g2.data
-NOT_OF_ATOMS = (E0sKind.LEAST_SQUARES, E0sKind.REESTIMATED)
 
 
 def atomisation_energy(name: str) -> float:
@@ -48,10 +45,7 @@ def atomisation_energies(setting: Setting, molecules: list[Atoms]) -> np.ndarray
 
 def without_element_errors(molecules: list[Atoms], errors: np.ndarray) -> np.ndarray:
     """Errors minus their least-squares fit by the numbers of atoms of each element."""
-    symbols = sorted({symbol for atoms in molecules for symbol in atoms.get_chemical_symbols()})
-    counts = np.array(
-        [[list(atoms.symbols).count(each) for each in symbols] for atoms in molecules]
-    )
+    counts = element_counts(molecules)
     fit, *_ = np.linalg.lstsq(counts, errors)
     result: np.ndarray = errors - counts @ fit
     return result
@@ -63,24 +57,24 @@ def run(setting: Setting) -> Outcome:
     able = [name for name in names if setting.knows(*string2symbols(DATA[name]["symbols"]))]
     if not able:
         raise LeftOutError("the head does not know the elements of any molecule")
-    able = able[:: max(1, len(able) // MAX_QUICK)] if setting.quick else able
-    molecules = [molecule(name) for name in able]
-    expected = np.array([atomisation_energy(name) for name in able])
+    chosen = setting.thinned(able)
+    molecules = [molecule(name) for name in chosen]
+    expected = np.array([atomisation_energy(name) for name in chosen])
     found = atomisation_energies(setting, molecules)
     fitted = without_element_errors(molecules, found - expected)
     values = [
         mean_absolute_error(
-            "error after a fit per element,", UNIT, np.zeros(len(able)), fitted, TARGET
+            "error after a fit per element,", UNIT, np.zeros(len(chosen)), fitted, TARGET
         )
     ]
-    notes = [f"{len(able)} of {len(names)} molecules."]
-    if setting.head.e0s_kind in NOT_OF_ATOMS:
+    notes = [f"{len(chosen)} of {len(names)} molecules."]
+    if not setting.has_atoms:
         notes.append("The head's E0s are not energies of atoms: only the fit is given.")
     else:
         values.insert(0, mean_absolute_error("atomisation energy", UNIT, expected, found, TARGET))
     return Outcome(
         values=tuple(values),
-        drawings=(parity("Atomisation energies", UNIT, able, expected, found),),
+        drawings=(parity("Atomisation energies", UNIT, chosen, expected, found),),
         notes=tuple(notes),
     )
 

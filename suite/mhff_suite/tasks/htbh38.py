@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from mhff_suite.data import PSI4
-from mhff_suite.non_covalent import PSI4_LICENCE, missing
-from mhff_suite.outcome import Outcome
-from mhff_suite.protocol import Domain, Setting, Task
-from mhff_suite.reactions import outcome, reference
-from mhff_suite.references.psi4 import Database
+from functools import partial
 
-
-def run(setting: Setting) -> Outcome:
-    """Errors of the barriers."""
-    folder = setting.data.find(PSI4)
-    if folder is None:
-        raise missing(PSI4)
-    return outcome(setting, "Barriers", Database(folder / "HTBH.py").reactions())
-
+from mhff_suite.barriers import COMPUTES, run
+from mhff_suite.protocol import Domain, Task
+from mhff_suite.reactions import reference
+from mhff_suite.references.psi4 import PSI4_LICENCE
 
 TASK = Task(
     name="htbh38",
@@ -28,7 +19,7 @@ TASK = Task(
         "Debian's psi4-data",
         PSI4_LICENCE,
     ),
-    computes="Forward and backward barriers in the reference's geometries.",
-    run=run,
+    computes=COMPUTES,
+    run=partial(run, module="HTBH"),
     cost=2.0,
 )

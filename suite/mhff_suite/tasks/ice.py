@@ -7,7 +7,7 @@ from ase import Atoms
 from ase.units import kJ, mol
 
 from mhff.errors import listing
-from mhff_suite.errors import law, mean_absolute_error, parity
+from mhff_suite.errors import mean_absolute_error, parity, share
 from mhff_suite.outcome import Outcome
 from mhff_suite.physics.relaxation import relaxed
 from mhff_suite.potential import Potential
@@ -57,11 +57,10 @@ def run(setting: Setting) -> Outcome:
         energies = [lattice_energy(setting.potential, build(each), alone) for each in phases]
     lost = [each.name for each, own in zip(phases, energies, strict=True) if own is None]
     values = [
-        law(
+        share(
             "polymorphs that fall apart",
-            100 * len(lost) / len(phases),
-            "%",
-            1.0,
+            lost,
+            len(phases),
             f"relaxation leaves no crystal of water molecules: {listing(lost)}",
         )
     ]

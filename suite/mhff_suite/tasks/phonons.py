@@ -6,8 +6,7 @@ import numpy as np
 
 from mhff.errors import shortened
 from mhff_suite.data import PHONOPY
-from mhff_suite.errors import curves, law, line, mean_absolute_error, parity
-from mhff_suite.non_covalent import missing
+from mhff_suite.errors import curves, law, line, mean_absolute_error, parity, share
 from mhff_suite.outcome import Curves, Drawing, Outcome, Value
 from mhff_suite.physics.phonons import Phonons, check_phonopy, forces_of, load, solve
 from mhff_suite.protocol import (
@@ -55,9 +54,7 @@ def density(name: str, own: Phonons, expected: Phonons) -> Curves:
 def run(setting: Setting) -> Outcome:
     """Errors of forces, frequencies and heat capacities against phonopy with the DFT forces."""
     check_phonopy()
-    folder = setting.data.find(PHONOPY)
-    if folder is None:
-        raise missing(PHONOPY)
+    folder = setting.folder(PHONOPY)
     able = [name for name, elements in CRYSTALS.items() if setting.knows(*elements)]
     if not able:
         raise LeftOutError("the head does not know the elements of any crystal")
@@ -105,11 +102,10 @@ def _values(
             0.005,
             "",
         ),
-        law(
+        share(
             "crystals with imaginary phonons",
-            100 * len(soft) / len(pairs),
-            "%",
-            1.0,
+            soft,
+            len(pairs),
             f"imaginary frequencies: {shortened(soft)} are not stable at the reference's volume",
         ),
     )

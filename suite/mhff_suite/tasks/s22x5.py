@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 from ase.data.s22 import (
     create_s22_system,
     get_interaction_energy_s22x5,
@@ -10,17 +9,9 @@ from ase.data.s22 import (
     s22,
 )
 
-from mhff_suite.errors import mean_absolute_error
-from mhff_suite.non_covalent import (
-    CHEMICAL_ACCURACY,
-    COMPUTES,
-    UNIT,
-    dissociation_curves,
-    reference,
-    taken,
-)
+from mhff_suite.non_covalent import COMPUTES, reference, scan_outcome
 from mhff_suite.outcome import Outcome
-from mhff_suite.physics.interaction import KCAL_PER_MOL, Complex, interaction_energies, split
+from mhff_suite.physics.interaction import KCAL_PER_MOL, Complex, split
 from mhff_suite.protocol import Domain, Setting, Task
 
 DISTANCES = ("0.9", "1.0", "1.2", "1.5", "2.0")
@@ -31,7 +22,7 @@ def complexes() -> list[Complex]:
     """The complexes at each distance; their names end with it."""
     return [
         split(
-            f"{name.replace('_', ' ')}@{distance}",
+            f"{name.replace('_', ' ')}-{distance}",
             create_s22_system(name, float(distance)),
             get_number_of_dimer_atoms(name)[0],
             get_interaction_energy_s22x5(name, float(distance)) / KCAL_PER_MOL,
@@ -43,18 +34,7 @@ def complexes() -> list[Complex]:
 
 def run(setting: Setting) -> Outcome:
     """Errors along the curves, and the curves."""
-    able, notes = taken(setting, complexes())
-    found = interaction_energies(setting.potential, able)
-    expected = np.array([each.reference for each in able])
-    names, distances = zip(*(each.name.split("@") for each in able), strict=True)
-    figure = dissociation_curves(names, [float(each) for each in distances], expected, found)
-    return Outcome(
-        values=(
-            mean_absolute_error("interaction energy", UNIT, expected, found, CHEMICAL_ACCURACY),
-        ),
-        drawings=(figure,),
-        notes=notes,
-    )
+    return scan_outcome(setting, complexes())
 
 
 TASK = Task(

@@ -2,20 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from mhff_suite.errors import mean_absolute_error, parity
-from mhff_suite.non_covalent import (
-    CHEMICAL_ACCURACY,
-    COMPUTES,
-    UNIT,
-    dissociation_curves,
-    psi4_complexes,
-    reference,
-    taken,
-)
+from mhff_suite.errors import parity
+from mhff_suite.non_covalent import COMPUTES, UNIT, error, psi4_complexes, reference, scan
 from mhff_suite.outcome import Outcome
-from mhff_suite.physics.interaction import interaction_energies
 from mhff_suite.protocol import Domain, Setting, Task
 
 CLOSE = 1.0
@@ -24,21 +13,15 @@ CLOSE = 1.0
 
 def run(setting: Setting) -> Outcome:
     """Errors at short and at long distances, and curves."""
-    able, notes = taken(setting, psi4_complexes(setting, "S66by8"))
-    found = interaction_energies(setting.potential, able)
-    expected = np.array([each.reference for each in able])
-    names, distances = zip(*(each.name.rsplit("-", 1) for each in able), strict=True)
-    relative = np.array([float(each) for each in distances])
+    found = scan(setting, psi4_complexes(setting, "S66by8"))
+    close = found.distances <= CLOSE
     values = [
-        mean_absolute_error(
-            f"{where} interaction energy", UNIT, expected[mask], found[mask], CHEMICAL_ACCURACY
-        )
-        for where, mask in (("close", relative <= CLOSE), ("far", relative > CLOSE))
+        error(found.expected[mask], found.found[mask], where)
+        for where, mask in (("close", close), ("far", ~close))
         if mask.any()
     ]
-    drawings = [parity("S66x8: interaction energies", UNIT, (), expected, found)]
-    figure = dissociation_curves(names, list(relative), expected, found)
-    return Outcome(values=tuple(values), drawings=(*drawings, figure), notes=notes)
+    drawing = parity("S66x8: interaction energies", UNIT, (), found.expected, found.found)
+    return Outcome(values=tuple(values), drawings=(drawing, found.figure), notes=found.notes)
 
 
 TASK = Task(
