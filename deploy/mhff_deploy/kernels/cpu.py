@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -11,23 +12,17 @@ from mhff.errors import MHFFError
 from mhff.model.mace import MACE
 from mhff.ops.cpu.build import NATIVE, CompilerError, build
 from mhff.ops.cpu.library import load
-from mhff.ops.shapes import Shape
 from mhff_deploy.kernels.shapes import network_shapes
 from mhff_deploy.lowering.mixing import message_map
 from mhff_deploy.lowering.radial import RadialTables
 from mhff_deploy.lowering.reference import KernelEdges, product_coefficients
 
 
-def compiled(
-    shapes: Mapping[str, Shape],
-    dtype: torch.dtype,
-    folder: Path,
-    march: str = NATIVE,
-    say: Callable[[str], None] = lambda step: None,
-) -> tuple[Path, str]:
-    """See `mhff.ops.cpu.build.build`; raises MHFFError if the compiler fails."""
+@contextmanager
+def compiler_reported() -> Iterator[None]:
+    """Raises MHFFError if the C++ compiler fails within."""
     try:
-        return build(shapes, dtype, folder, march, say)
+        yield
     except CompilerError as error:
         raise MHFFError(
             f"the C++ compiler could not make the kernels ({error}); use g++ 11 or newer"
@@ -56,7 +51,8 @@ class CppKernels:
         self.device = torch.device("cpu")
         self.radial = tables
         shapes = network_shapes(network, tables is not None)
-        self.library, self.namespace = compiled(shapes, dtype, folder, march, say)
+        with compiler_reported():
+            self.library, self.namespace = build(shapes, dtype, folder, march, say)
         self.operators = load(self.library, self.namespace, shapes)
         interactions = [layer.interaction for layer in network.layers]
         self.tables = [

@@ -12,8 +12,9 @@ import torch
 
 from mhff.model.acceleration import curvature_shapes
 from mhff.model.mace import MACE
+from mhff.ops.cpu.build import build
 from mhff.ops.cpu.library import load
-from mhff_deploy.kernels.cpu import CppKernels, compiled
+from mhff_deploy.kernels.cpu import CppKernels, compiler_reported
 from mhff_deploy.kernels.second_convolution import SecondConvolution, TableArguments
 from mhff_deploy.kernels.second_geometry import SecondGeometry
 from mhff_deploy.lowering.radial import RadialTables
@@ -36,7 +37,8 @@ class SecondKernels(CppKernels):
         """
         super().__init__(network, tables, torch.float64, folder, say=say)
         shapes = curvature_shapes(network)
-        library, self.second_namespace = compiled(shapes, torch.float64, folder, say=say)
+        with compiler_reported():
+            library, self.second_namespace = build(shapes, torch.float64, folder, say=say)
         second = load(library, self.second_namespace, shapes)
         layers = range(network.config.n_layers)
         self._geometry = SecondGeometry(
