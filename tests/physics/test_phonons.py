@@ -6,9 +6,11 @@ import re
 from pathlib import Path
 
 import numpy as np
+import phonopy
 import pytest
 from ase import Atoms
 from ase.build import bulk
+from phonopy.structure.atoms import PhonopyAtoms
 from structures import MGO_LATTICE
 from tolerances import Tolerance, assert_close
 
@@ -23,7 +25,6 @@ WAVE_VECTORS = np.array([[0, 0, 0], [0.5, 0.5, 0.0], [0.5, 0.5, 0.5], [0.1, 0.2,
 
 @pytest.mark.slow
 def test_the_scripts_of_the_page() -> None:
-    pytest.importorskip("phonopy")
     blocks = re.findall(r"\n\n((?:    .*\n|\n(?=    ))+)", PAGE)
     script = "\n".join(re.sub(r"(?m)^    ", "", block) for block in blocks)
     found: dict = {}
@@ -36,9 +37,6 @@ def test_the_scripts_of_the_page() -> None:
 
 
 def test_frequencies_are_those_of_displaced_supercells() -> None:
-    phonopy = pytest.importorskip("phonopy")
-    from phonopy.structure.atoms import PhonopyAtoms
-
     crystal = bulk("MgO", "rocksalt", a=MGO_LATTICE)
     calc = MHFFCalculator("mini", head="materials", form="eager")
     cell = PhonopyAtoms(
