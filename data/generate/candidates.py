@@ -1,12 +1,13 @@
 """Structures that a model should learn next, for the labelling scripts.
 
     python candidates.py {materials|surfaces|molecules} SEED NUMBER FILE MODEL [MODEL ...]
+                         [--only NAME ...]
 
 Draws structures that the sets have little of: snapshots of dynamics with the first model, up to the
 moment where it goes astray; compressed and stretched crystals; other surfaces, and molecules closer
 to and farther from them; stretched bonds and radicals. With several models (of other seeds, for
-example), three times as many are drawn, and those kept on which their forces disagree most. Needs
-mhff; a MODEL is a file or `mini`.
+example), three times as many are drawn, and those kept on which their forces disagree most. With
+--only, structures of these names alone, such as ice_VIII. Needs mhff; a MODEL is a file or `mini`.
 """
 
 from __future__ import annotations
@@ -52,6 +53,11 @@ N_STEPS = (50, 400)
 MAX_ADVANCE = 10
 """Steps between two looks at the forces."""
 RADICALS = {"OH": 1, "CH3": 1, "NH2": 1, "CN": 1, "NO": 1, "HCO": 1, "C2H5": 1, "H2COH": 1}
+VOLUMES = (0.75, 1.35)
+"""Volumes of strained crystals, in units of the volume at rest."""
+MOLECULAR_VOLUMES = (0.6, 1.35)
+"""The same for crystals of molecules, which are softer."""
+MOLECULAR = ("CO2_Pa3", "ice_VIII", "N2_alpha")
 TRIPLETS = {"O2": 2, "NH": 2, "CH2_s3B1d": 2}
 """Open-shell molecules and their unpaired electrons."""
 
@@ -87,9 +93,10 @@ def draw_crystal(rng: np.random.Generator) -> Drawn:
 
 
 def draw_strained(rng: np.random.Generator) -> Drawn:
-    """A crystal compressed or stretched by up to a third in volume, with a little shear."""
+    """A crystal strongly compressed or stretched, with a little shear."""
     name, atoms = draw_crystal(rng)
-    scale = rng.uniform(0.75, 1.35) ** (1 / 3)
+    volumes = MOLECULAR_VOLUMES if name in MOLECULAR else VOLUMES
+    scale = rng.uniform(*volumes) ** (1 / 3)
     atoms.set_cell(atoms.cell * scale, scale_atoms=True)
     return name, perturbed(atoms, float(rng.choice([0.01, 0.05])), 0.02, rng)
 
@@ -167,6 +174,7 @@ def main() -> None:
     parser.add_argument("number", type=int)
     parser.add_argument("file", type=Path)
     parser.add_argument("models", nargs="+")
+    parser.add_argument("--only", nargs="+", help="names of the structures to keep")
     arguments = parser.parse_args()
     head = arguments.head
     calculators = [MHFFCalculator(name, head=head) for name in arguments.models]
@@ -175,7 +183,7 @@ def main() -> None:
     found: list[tuple[float, Atoms]] = []
     while len(found) < arguments.number * (DRAWN_PER_KEPT if several else 1):
         name, atoms = make()
-        if usable(head, atoms):
+        if usable(head, atoms) and name in (arguments.only or [name]):
             score = disagreement(atoms, calculators) if several else 0.0
             candidate = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
             unpaired = {key: atoms.info[key] for key in ("unpaired",) if key in atoms.info}
