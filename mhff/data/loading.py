@@ -7,7 +7,7 @@ from functools import partial
 
 from mhff.data.batch import Batch, join
 from mhff.data.streaming import StreamedSamples
-from mhff.data.workers import ordered
+from mhff.workers import ordered
 
 
 def load_batches(samples: Sequence[Batch], members: Sequence[Sequence[int]]) -> Iterator[Batch]:

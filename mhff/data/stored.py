@@ -19,7 +19,7 @@ from mhff.data.frames import Frames, open_frames
 from mhff.data.keys import Keys, KeySetting
 from mhff.data.reading import Composition, LabelledStructure, State, label_frame, place
 from mhff.data.weights import Weights
-from mhff.data.workers import ordered
+from mhff.workers import ordered
 
 CHUNK = 256
 """Structures that a worker process reads at a time."""

@@ -12,7 +12,7 @@ from mhff.data.batch import Batch
 from mhff.data.identity import environment_key
 from mhff.data.reading import LabelledStructure
 from mhff.data.stored import StoredStructure
-from mhff.data.workers import ordered
+from mhff.workers import ordered
 
 CHUNK = 64
 """Samples that a worker process inspects at a time."""

@@ -16,8 +16,8 @@ from labelled import labelled_frame
 from structures import rattled_bulk
 
 from mhff.data.frames import Frames, Loaded, open_frames
-from mhff.data.workers import ordered
 from mhff.errors import MHFFError
+from mhff.workers import ordered
 
 WRITTEN_DIGITS = 1e-8
 N_FRAMES = 7

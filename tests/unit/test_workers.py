@@ -5,12 +5,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 import torch
 
-from mhff.data.workers import ordered
 from mhff.errors import MHFFError
+from mhff.workers import PREFETCH, ordered
 
 
 def square(number: int) -> int:
@@ -53,9 +54,7 @@ def killed_at_three(number: int) -> int:
 
 
 def test_a_process_that_is_killed() -> None:
-    with pytest.raises(
-        MHFFError, match=r"a process that reads structures has ended .*data\.workers"
-    ):
+    with pytest.raises(MHFFError, match=r"a worker process has ended .*data\.workers"):
         list(ordered(killed_at_three, range(10), 1))
 
 
@@ -75,3 +74,20 @@ def test_processes_end_with_their_reader() -> None:
     assert len(set(multiprocessing.active_children()) - before) == 2
     results.close()
     assert set(multiprocessing.active_children()) <= before
+
+
+def test_arguments_are_asked_for_as_they_are_needed() -> None:
+    """An endless stream of them is no obstacle."""
+    asked = []
+
+    def endless() -> Iterator[int]:
+        number = 0
+        while True:
+            asked.append(number)
+            yield number
+            number += 1
+
+    results = ordered(square, endless(), 2)
+    assert [next(results) for _ in range(5)] == [0, 1, 4, 9, 16]
+    results.close()
+    assert len(asked) <= 5 + 2 * PREFETCH

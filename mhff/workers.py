@@ -6,7 +6,8 @@ import copyreg
 import gc
 import io
 import pickle
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import Any, TypeVar
 
 import torch
@@ -18,35 +19,49 @@ Argument = TypeVar("Argument")
 Result = TypeVar("Result")
 PREFETCH = 4
 """Results that each process keeps ready."""
+READING = "lower data.workers, or set it to 0"
+"""Advice for processes that read structures for training."""
 
 
 def ordered(
-    function: Callable[[Argument], Result], arguments: Sequence[Argument], n_workers: int
+    function: Callable[[Argument], Result],
+    arguments: Iterable[Argument],
+    n_workers: int,
+    advice: str = READING,
 ) -> Iterator[Result]:
     """`function` of every argument, in their order, computed ahead by `n_workers` processes.
 
     The results do not depend on the number of processes; with 0 the caller computes them itself.
-    Raises the MHFFError that `function` raises, and one for a process that is killed.
+    Arguments are asked for as they are needed, somewhat ahead of the results. The processes are
+    copies of this one and compute with one thread each. Raises the MHFFError that `function`
+    raises, and one for a process that is killed, with `advice` for running out of memory.
     """
     if n_workers == 0:
         yield from map(function, arguments)
         return
     loader = DataLoader(
-        _Calls(function, arguments),
+        _Calls(function),
         batch_size=None,
-        num_workers=min(n_workers, max(len(arguments), 1)),
+        sampler=arguments,
+        num_workers=min(n_workers, _useful(arguments)),
         prefetch_factor=PREFETCH,
+        multiprocessing_context="fork",
         collate_fn=_as_it_is,
         worker_init_fn=_start,
     )
-    for content in _told(loader):
+    for content in _told(loader, advice):
         result = pickle.loads(content)
         if isinstance(result, MHFFError):
             raise result
         yield result
 
 
-def _told(loader: Iterable[bytes]) -> Iterator[bytes]:
+def _useful(arguments: Iterable[Any]) -> int:
+    """The number of processes that arguments can keep busy."""
+    return max(len(arguments), 1) if isinstance(arguments, Sized) else sys.maxsize
+
+
+def _told(loader: Iterable[bytes], advice: str) -> Iterator[bytes]:
     """The contents; raises MHFFError if a process is killed, as it is when memory runs out."""
     try:
         yield from loader
@@ -55,24 +70,19 @@ def _told(loader: Iterable[bytes]) -> Iterator[bytes]:
             raise
         reason = " ".join(str(error).split())
         raise MHFFError(
-            f"a process that reads structures has ended ({reason}); if memory ran out, lower "
-            "data.workers, or set it to 0"
+            f"a worker process has ended ({reason}); if memory ran out, {advice}"
         ) from error
 
 
 class _Calls(Dataset[bytes]):
     """The results as bytes: tensors would travel in shared memory, which containers limit."""
 
-    def __init__(self, function: Callable[[Any], Any], arguments: Sequence[Any]) -> None:
+    def __init__(self, function: Callable[[Any], Any]) -> None:
         self.function = function
-        self.arguments = arguments
 
-    def __len__(self) -> int:
-        return len(self.arguments)
-
-    def __getitem__(self, index: int) -> bytes:
+    def __getitem__(self, argument: Any) -> bytes:
         try:
-            return _packed(self.function(self.arguments[index]))
+            return _packed(self.function(argument))
         except MHFFError as error:  # torch would put a traceback into the sentence
             return _packed(MHFFError(str(error)))
 
