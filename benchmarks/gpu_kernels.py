@@ -12,8 +12,8 @@ from mhff.graph import Graph
 from mhff.model.mace import MACE
 from mhff_bench.count import convolution, product
 from mhff_deploy.kernels.gpu import TritonKernels
-from mhff_deploy.lowering.radial import tabulate_radial
 from mhff_deploy.lowering.reference import KernelEdges
+from mhff_deploy.radial.networks import tabulate_radial
 
 N_INTERVALS = {"float32": 128, "float64": 384}
 """Intervals of the radial tables that give the default errors of forces."""

@@ -18,8 +18,8 @@ from mhff.model.mace import MACE
 from mhff.ops.gpu.module import REGISTERS
 from mhff_bench.random_networks import RESIDUAL, random_network
 from mhff_deploy.kernels.gpu import TritonKernels
-from mhff_deploy.lowering.radial import tabulate_radial
 from mhff_deploy.lowering.reference import KernelEdges, Kernels, TorchKernels
+from mhff_deploy.radial.networks import tabulate_radial
 
 TINY: dict[str, Any] = {"elements": ("H", "O"), "correlation": 2, "zbl": False}
 CASES: dict[str, tuple[dict[str, Any], int]] = {

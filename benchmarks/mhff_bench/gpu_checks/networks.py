@@ -23,7 +23,7 @@ from mhff_bench.random_networks import ARCHITECTURES, random_network
 from mhff_deploy.compiling.verify import with_ghosts
 from mhff_deploy.kernels.gpu import TritonKernels
 from mhff_deploy.lowering.network import LoweredNetwork
-from mhff_deploy.lowering.radial import tabulate_radial
+from mhff_deploy.radial.networks import tabulate_radial
 
 N_INTERVALS = 32
 """Intervals of the radial tables."""

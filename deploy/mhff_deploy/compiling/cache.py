@@ -24,7 +24,7 @@ from mhff.options import CompileOptions, CompleteOptions, Form
 from mhff_deploy.artefact.compatibility import instructions, processor
 from mhff_deploy.artefact.content import read_manifest
 from mhff_deploy.compiling.build import build, complete
-from mhff_deploy.lowering.radial import MAX_TABLE_BYTES, table_bytes
+from mhff_deploy.radial.networks import MAX_TABLE_BYTES, table_bytes
 
 SUFFIX = {Form.AOTI: "pt2", Form.TORCHSCRIPT: "pt"}
 TARGET = "cache"

@@ -27,7 +27,7 @@ from mhff_deploy.kernels.gpu import TritonKernels
 from mhff_deploy.lowering.accuracy import InexactTablesError, choose_tables
 from mhff_deploy.lowering.network import LoweredNetwork
 from mhff_deploy.lowering.pruning import pruned
-from mhff_deploy.lowering.radial import MAX_TABLE_BYTES, RadialTables, table_bytes
+from mhff_deploy.radial.networks import MAX_TABLE_BYTES, RadialTables, table_bytes
 
 TABLE_ERROR = {Precision.FLOAT32: 1e-6, Precision.FLOAT64: 1e-9}
 """Error of forces on atoms, eV/A, that tables may make by default, by the program's precision."""

@@ -18,9 +18,9 @@ from mhff_deploy.kernels.second import SecondKernels
 from mhff_deploy.lowering.accuracy import InexactTablesError
 from mhff_deploy.lowering.network import LoweredNetwork
 from mhff_deploy.lowering.pruning import pruned
-from mhff_deploy.lowering.radial import RadialTables, tabulate_radial, weight_functions
 from mhff_deploy.lowering.second_order import SecondOrderRadial, SecondOrderRepulsion
-from mhff_deploy.lowering.tables import Functions, Table, interpolate
+from mhff_deploy.radial.networks import RadialTables, tabulate_radial, weight_functions
+from mhff_deploy.radial.tables import Functions, Table, interpolate
 
 INTERVALS_PER_LENGTH = 128
 """Intervals per A that are tried first."""

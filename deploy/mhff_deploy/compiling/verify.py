@@ -16,7 +16,7 @@ from mhff.modelfile import Model
 from mhff.ops.ghosts import owner_plan
 from mhff.options import Precision
 from mhff_deploy.artefact.content import Tables
-from mhff_deploy.lowering.structures import check_graphs
+from mhff_deploy.radial.structures import check_graphs
 
 TOLERANCE = {Precision.FLOAT32: 1e-5, Precision.FLOAT64: 1e-9}
 """Largest error of node energies, eV, and of components of forces and edge gradients, eV/A.

@@ -14,8 +14,8 @@ from mhff.ops.cpu.build import NATIVE, CompilerError, build
 from mhff.ops.cpu.library import load
 from mhff_deploy.kernels.shapes import network_shapes
 from mhff_deploy.lowering.mixing import message_map
-from mhff_deploy.lowering.radial import RadialTables
 from mhff_deploy.lowering.reference import KernelEdges, product_coefficients
+from mhff_deploy.radial.networks import RadialTables
 
 
 @contextmanager

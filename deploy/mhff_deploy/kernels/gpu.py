@@ -15,8 +15,8 @@ from mhff.ops.registration import Call
 from mhff.ops.shapes import ContractionShape, ConvolutionShape, GeometryShape
 from mhff_deploy.kernels.shapes import network_shapes
 from mhff_deploy.lowering.mixing import message_map
-from mhff_deploy.lowering.radial import RadialTables
 from mhff_deploy.lowering.reference import KernelEdges, product_coefficients
+from mhff_deploy.radial.networks import RadialTables
 
 
 class TritonKernels:

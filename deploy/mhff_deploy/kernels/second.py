@@ -17,8 +17,8 @@ from mhff.ops.cpu.library import load
 from mhff_deploy.kernels.cpu import CppKernels, compiler_reported
 from mhff_deploy.kernels.second_convolution import SecondConvolution, TableArguments
 from mhff_deploy.kernels.second_geometry import SecondGeometry
-from mhff_deploy.lowering.radial import RadialTables
 from mhff_deploy.lowering.reference import KernelEdges
+from mhff_deploy.radial.networks import RadialTables
 
 
 class SecondKernels(CppKernels):

@@ -22,8 +22,8 @@ from mhff.ops.flat import join_flat, split_flat
 from mhff.ops.registration import Call
 from mhff.ops.spline import Spline
 from mhff_deploy.lowering.linear import Maps
-from mhff_deploy.lowering.radial import choose_table
 from mhff_deploy.lowering.reference import KernelEdges
+from mhff_deploy.radial.networks import choose_table
 
 N_DERIVATIVES = 3
 """Value, slope and curvature of radial functions."""

@@ -20,8 +20,8 @@ from mhff.model.derivatives import energies_and_edge_gradients, forces
 from mhff.model.mace import MACE
 from mhff.model.network import Network
 from mhff_deploy.lowering.network import LoweredNetwork
-from mhff_deploy.lowering.radial import RadialTables, tabulate_radial
-from mhff_deploy.lowering.structures import all_dimers, check_structures
+from mhff_deploy.radial.networks import RadialTables, tabulate_radial
+from mhff_deploy.radial.structures import all_dimers, check_structures
 
 MIN_INTERVALS = 64
 """Number of intervals that is tried first."""

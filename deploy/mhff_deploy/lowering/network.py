@@ -18,8 +18,8 @@ from mhff.model.network import Network
 from mhff.ops.ghosts import exchange_ghosts
 from mhff_deploy.lowering.layer import LoweredLayer, OwnTerms
 from mhff_deploy.lowering.linear import Maps, matrices
-from mhff_deploy.lowering.radial import RadialNetworks, RadialTables, TabulatedRadial
 from mhff_deploy.lowering.reference import KernelEdges, Kernels, TorchKernels
+from mhff_deploy.radial.networks import RadialNetworks, RadialTables, TabulatedRadial
 
 
 class LoweredNetwork(Network):

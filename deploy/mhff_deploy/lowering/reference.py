@@ -22,8 +22,8 @@ from mhff.ops.contraction import contraction_operator
 from mhff.ops.convolution import convolution_operator, sum_over_edges
 from mhff.ops.flat import split_flat
 from mhff_deploy.lowering.mixing import message_map
-from mhff_deploy.lowering.radial import RadialTables, choose_table
-from mhff_deploy.lowering.tables import Table, interpolate
+from mhff_deploy.radial.networks import RadialTables, choose_table
+from mhff_deploy.radial.tables import Table, interpolate
 
 
 class KernelEdges(NamedTuple):

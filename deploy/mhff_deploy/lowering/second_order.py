@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 
 from mhff.model.radial import ZBLRepulsion
-from mhff_deploy.lowering.radial import RadialValues, TabulatedRadial
+from mhff_deploy.radial.networks import RadialValues, TabulatedRadial
 
 OfDistance = Callable[[torch.Tensor], torch.Tensor]
 """From distances `[E]` to values `[E, width]`, each row of its own distance only."""

@@ -25,7 +25,7 @@ from mhff.ops.cpu.library import load, release_memory_with
 from mhff.ops.pairs import reference_operators
 from mhff_deploy.kernels.cpu import CppKernels
 from mhff_deploy.lowering.network import LoweredNetwork
-from mhff_deploy.lowering.radial import tabulate_radial
+from mhff_deploy.radial.networks import tabulate_radial
 
 MANY_THREADS = 9
 """More than there are copies of a gradient: a convolution's adjoint then walks along senders."""

@@ -37,8 +37,8 @@ from mhff_deploy.compiling.lower import lower
 from mhff_deploy.compiling.trace import example_inputs, trace
 from mhff_deploy.kernels.gpu import TritonKernels
 from mhff_deploy.lowering.network import LoweredNetwork
-from mhff_deploy.lowering.radial import tabulate_radial
 from mhff_deploy.lowering.reference import TorchKernels
+from mhff_deploy.radial.networks import tabulate_radial
 
 DOUBLE, SINGLE = Tolerance(1e-12, 0.0), Tolerance(1e-5, 0.0)
 """Differences of kernels from plain torch in float64, relative to the largest value."""

@@ -35,7 +35,7 @@ from mhff_deploy.artefact.cuda_graphs import (
     padded_sizes,
 )
 from mhff_deploy.lowering.network import LoweredNetwork
-from mhff_deploy.lowering.radial import tabulate_radial
+from mhff_deploy.radial.networks import tabulate_radial
 
 R_MAX = 4.0
 CPU = torch.device("cpu")

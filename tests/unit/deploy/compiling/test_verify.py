@@ -19,7 +19,7 @@ from mhff_deploy.artefact.content import Tables
 from mhff_deploy.compiling.verify import TOLERANCE, verify
 from mhff_deploy.lowering.network import LoweredNetwork
 from mhff_deploy.lowering.pruning import pruned
-from mhff_deploy.lowering.structures import check_graphs
+from mhff_deploy.radial.structures import check_graphs
 
 Change = Callable[[torch.Tensor], torch.Tensor]
 EXACT = Tables(asked=0.0)

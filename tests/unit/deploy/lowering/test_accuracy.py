@@ -22,8 +22,8 @@ from mhff_deploy.lowering.accuracy import (
 )
 from mhff_deploy.lowering.network import LoweredNetwork
 from mhff_deploy.lowering.pruning import pruned
-from mhff_deploy.lowering.radial import tabulate_radial
-from mhff_deploy.lowering.structures import dimers, distances
+from mhff_deploy.radial.networks import tabulate_radial
+from mhff_deploy.radial.structures import dimers, distances
 
 
 def error_of(network: MACE, lowered: LoweredNetwork, graph: Graph) -> float:

@@ -20,8 +20,8 @@ from mhff.graph import make_graph
 from mhff_deploy.kernels.cpu import CppKernels
 from mhff_deploy.lowering.accuracy import choose_tables
 from mhff_deploy.lowering.network import LoweredNetwork
-from mhff_deploy.lowering.radial import tabulate_radial
-from mhff_deploy.lowering.structures import dimers, distances
+from mhff_deploy.radial.networks import tabulate_radial
+from mhff_deploy.radial.structures import dimers, distances
 
 JUMPING = {"apply_cutoff": True}
 """Makes the radial functions of the non-linear block jump at the cutoff."""

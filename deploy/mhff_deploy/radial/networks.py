@@ -19,7 +19,7 @@ from mhff.model.mace import MACE
 from mhff.model.radial import RadialBasis
 from mhff.neighbours import MIN_DISTANCE
 from mhff.ops.spline import Spline
-from mhff_deploy.lowering.tables import Functions, Table, interpolate, tabulate
+from mhff_deploy.radial.tables import Functions, Table, interpolate, tabulate
 
 MAX_TABLE_BYTES = 1 << 29
 """Largest size of tables; larger networks keep their radial networks."""

@@ -7,7 +7,7 @@ import torch
 from tolerances import FINITE_DIFFERENCES, assert_close
 
 from mhff.ops.spline import Spline
-from mhff_deploy.lowering.tables import interpolate, tabulate
+from mhff_deploy.radial.tables import interpolate, tabulate
 
 SPLINE = Spline(1e-3, 5.0, 96)
 
