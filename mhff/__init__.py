@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from mhff.calculator import MHFFCalculator
     from mhff.errors import MHFFError
     from mhff.heads import Head, Heads
+    from mhff.many.compute import compute
     from mhff.modelfile import Model, load
 
 __version__ = "0.1.0"
-__all__ = ["Head", "Heads", "MHFFCalculator", "MHFFError", "Model", "load"]
+__all__ = ["Head", "Heads", "MHFFCalculator", "MHFFError", "Model", "compute", "load"]
 
 _HOME = {
     "Head": "heads",
@@ -23,6 +24,7 @@ _HOME = {
     "MHFFCalculator": "calculator",
     "MHFFError": "errors",
     "Model": "modelfile",
+    "compute": "many.compute",
     "load": "modelfile",
 }
 

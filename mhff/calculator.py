@@ -20,7 +20,7 @@ from mhff.atoms import geometry, graph_with_edges, species_indices
 from mhff.errors import MHFFError
 from mhff.evaluator import Evaluator, ModelSource, check_finite
 from mhff.graph import Graph
-from mhff.heads import HeadSpec, OnceOnly
+from mhff.heads import HEAD_KEY, HeadSpec, OnceOnly
 from mhff.model import derivatives
 from mhff.model.curvature import Curvature, chosen_atoms, coordinates_of, symmetrised
 from mhff.neighbours import neighbour_list
@@ -31,11 +31,6 @@ from mhff.verlet import VerletList, check_skin
 
 DEFAULT_SKIN = 0.5
 """Default width of the neighbour list's skin in ASE, A."""
-HEAD_KEY = "mhff_head"
-"""Key by which a structure overrides the calculator's head.
-
-It holds a name or a mix in `atoms.info`, or a name per atom in `atoms.arrays`.
-"""
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ class Capabilities(BaseModel):
     """Chemical symbols in the order of the species index."""
     r_max: CutoffRadius
     precision: Precision
+    feature_size: int = 0
+    """Channels times components of the largest features of an atom: a measure of memory."""
     device: str = "cpu"
     default_head: str | None = None
     """Head or mix that was chosen when a program was compiled; None for a model."""
@@ -92,6 +94,7 @@ def model_capabilities(
         elements=config.elements,
         r_max=config.r_max,
         precision=precision,
+        feature_size=config.n_channels * (config.l_max + 1) ** 2,
         device=device,
         state_embeddings=config.state_embeddings,
     )

@@ -28,6 +28,11 @@ Note = Annotated[str, AfterValidator(lambda text: one_line(" ".join(text.split()
 
 HeadSpec = str | Mapping[str, float]
 """A head's name, or weights by head name that sum to 1."""
+HEAD_KEY = "mhff_head"
+"""Key by which a structure of ASE overrides the head that is chosen for all.
+
+It holds a name or a mix in `atoms.info`, or a name per atom in `atoms.arrays`.
+"""
 
 
 class E0sKind(StrEnum):

@@ -130,6 +130,16 @@ class CompilingEvaluator(Evaluator):
         """Those of the program, if there is one; see `Evaluator.list_operators`."""
         return super().list_operators() if self._program is None else self._program.list_operators()
 
+    def bytes_needed(self, n_atoms: int, n_pairs: float) -> float:
+        """Those of the program, if there is one; see `Evaluator.bytes_needed`."""
+        now = self._program or self._eager_model()
+        return now.bytes_needed(n_atoms, n_pairs)
+
+    def is_ready(self, symbols: Sequence[str]) -> bool:
+        """Whether there is a program for these elements; see `Evaluator.is_ready`."""
+        program = self._program
+        return program is not None and set(symbols) <= set(program.capabilities.elements)
+
     def evaluate(
         self, graph: Graph, head_weights: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:

@@ -19,6 +19,7 @@ PUBLIC_INTERFACES = {
     "bench",
     "suite",
     "evaluate",
+    "compute",
     "train",
     "add_mhff_force",
 }

@@ -23,7 +23,7 @@ from mhff.errors import MHFFError
 from mhff.modelfile import Provenance, Units
 from mhff.options import CompleteOptions, Form
 
-FORMAT_VERSION = 9
+FORMAT_VERSION = 10
 MANIFEST = "extra/mhff.json"
 KERNELS = "kernels/mhff_kernels.so"
 """Not under `extra`, which torch reads as text."""

@@ -11,10 +11,9 @@ from ase import Atoms, units
 from ase.constraints import FixAtoms
 
 from mhff.atoms import geometry, species_indices
-from mhff.calculator import HEAD_KEY
 from mhff.capabilities import Capabilities
 from mhff.errors import MHFFError, listing
-from mhff.heads import Heads
+from mhff.heads import HEAD_KEY, Heads
 from mhff.neighbours import neighbour_list
 from mhff_lammps.inputs.box import Box, place
 
