@@ -82,6 +82,9 @@ class Evaluator(ABC):
         """Whether evaluations of these elements never wait, now or later, for a compiler."""
         return True
 
+    def expect(self, symbols: Sequence[str], n_edges: float) -> None:  # noqa: B027 - see `prepare`
+        """Prepare now for structures of these elements if so many edges make it worthwhile."""
+
     def prepare(self, symbols: Sequence[str]) -> None:  # noqa: B027 - most have nothing to do
         """Do now the slow part of the first evaluation of structures of these elements."""
 

@@ -151,6 +151,11 @@ class CompilingEvaluator(Evaluator):
         evaluator = self._evaluator(graph)
         return evaluator.evaluate(self._renumbered(graph, evaluator), head_weights)
 
+    def expect(self, symbols: Sequence[str], n_edges: float) -> None:
+        """Compile now if the eager model would not do all of the work; see `Evaluator.expect`."""
+        if n_edges * self.model.network.config.n_channels > self._eager_work_left:
+            self.prepare(symbols)
+
     def prepare(self, symbols: Sequence[str]) -> None:
         """Compile now, for structures of these elements; see `Evaluator.prepare`."""
         with self._lock:

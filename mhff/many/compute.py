@@ -74,8 +74,6 @@ def compute(
     can = evaluator.capabilities
     heads, chosen = split_heads(can, head)
     request = request_for(properties, heads)
-    if not memory > 0:
-        raise MHFFError(f"expected some memory in GB, got {memory!r}; {DEFAULT_MEMORY} is usual")
     job = Job(evaluator, request, chosen, memory)
     return job.run(structures, default_workers(can.device) if workers is None else workers)
 
@@ -118,6 +116,13 @@ class Job:
     """GB."""
     place: Callable[[int], str] = "structures[{}]".format
     """Puts the number of a structure into words."""
+
+    def __post_init__(self) -> None:
+        if not self.memory > 0:
+            raise MHFFError(
+                f"expected more than 0 GB of memory, got {self.memory!r}; the default is "
+                f"{DEFAULT_MEMORY:g}"
+            )
 
     def run(self, structures: Iterable[Atoms], n_workers: int) -> Iterator[Atoms]:
         """Copies of the structures with their results; see `compute`."""

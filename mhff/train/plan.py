@@ -13,9 +13,9 @@ from mhff.data.batch import Batch, join
 from mhff.data.split import PARTS
 from mhff.data.statistics import elements_of
 from mhff.data.streaming import inspect
+from mhff.durations import in_words
 from mhff.errors import listing
 from mhff.model.mace import MACE
-from mhff.train.durations import in_words
 from mhff.train.frozen import describe_trained
 from mhff.train.headdata import HeadData
 from mhff.train.processes import Processes, single_device

@@ -7,8 +7,8 @@ from time import monotonic
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from mhff.durations import in_words
 from mhff.evaluate.errors import QUANTITIES, Errors
-from mhff.train.durations import in_words
 from mhff.train.trainer import Observer, Trainer
 
 SECONDS_BETWEEN_LINES = 300.0

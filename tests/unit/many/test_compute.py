@@ -247,7 +247,7 @@ def test_what_concerns_all_is_refused_at_once(evaluator: EagerEvaluator) -> None
         ({"head": ["molecules", "molecules"]}, "none twice"),
         ({"head": ["molecules", "bulk"]}, "unknown head"),
         ({"head": "molecules", "properties": ["energy", "charges"]}, "unknown property 'charges'"),
-        ({"head": "molecules", "memory": 0}, "some memory"),
+        ({"head": "molecules", "memory": 0}, "more than 0 GB"),
     ):
         with pytest.raises(MHFFError, match=why):
             mhff.compute(evaluator, [], **settings)

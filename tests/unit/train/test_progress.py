@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 from tiny_run import configure, history
 
+from mhff.durations import in_words
 from mhff.train import progress
-from mhff.train.durations import in_words
 from mhff.train.run import Run
 
 

@@ -31,6 +31,7 @@ def test_an_artefact_says_what_it_is(model: Model, artefact: bytes) -> None:
         elements=model.elements,
         r_max=model.r_max,
         precision=Precision.FLOAT64,
+        feature_size=config.n_channels * (config.l_max + 1) ** 2,
         default_head="surfaces",
         state_embeddings=config.state_embeddings,
     )
