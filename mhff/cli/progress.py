@@ -16,7 +16,7 @@ SECONDS_BETWEEN_LINES = 60.0
 
 @contextmanager
 def progress(total: int, done: int, things: str) -> Iterator[Callable[[int], None]]:
-    """Show how many of the `total` things are done; what is returned is told of each new number."""
+    """Show how many of the `total` things are done; call what is returned with each new number."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield _Lines(console, total, done, things)
