@@ -102,10 +102,12 @@ def _check_head(job: PartJob) -> None:
 def _write(output: Path, job: PartJob, model_sha256: str, workers: int | None) -> None:
     """Compute and write all structures, or those that an earlier run has left."""
     from mhff.cli.progress import progress
+    from mhff.heads import OnceOnly
     from mhff.many.long import expect, in_parts
     from mhff.many.parts import PART, parts_of
     from mhff.many.unfinished import Unfinished
 
+    once = OnceOnly()
     total = len(job.structures)
     device = job.job.evaluator.capabilities.device
     purpose = {"model": model_sha256, **job.settings()}
@@ -120,6 +122,8 @@ def _write(output: Path, job: PartJob, model_sha256: str, workers: int | None) -
         with progress(total, done, "structures") as advance:
             for part in in_parts(job, parts, device, workers):
                 unfinished.append(part.text, part.troubles)
+                for note in once.new(part.notes):
+                    typer.echo(f"note: {note}", err=True)
                 advance(part.n_structures)
         unfinished.finish()
     if unfinished.troubles:

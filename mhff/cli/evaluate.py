@@ -13,7 +13,7 @@ from mhff.errors import MHFFError, listing, located
 
 if TYPE_CHECKING:
     from mhff.data.reading import LabelledStructure
-    from mhff.evaluate.errors import Comparison
+    from mhff.evaluate.errors import Comparison, Tally
 
 
 def _key(label: str, default: str) -> Any:
@@ -68,10 +68,11 @@ def evaluate(
     dtype: PrecisionOption = None,
 ) -> None:
     """Show errors (MAE, RMSE) per head and config type, with the number of values in each."""
+    from mhff.cli.progress import progress
     from mhff.data.notes import unused_state
     from mhff.data.sources import find_files
-    from mhff.evaluate.errors import by_head_and_type
-    from mhff.evaluate.evaluation import evaluate_structures
+    from mhff.evaluate.errors import Tally
+    from mhff.evaluate.evaluation import comparisons_of
     from mhff.modelfile import model_path
     from mhff.opening import open_evaluator
     from mhff.options import CompileOptions
@@ -96,15 +97,25 @@ def evaluate(
     )
     for note in unused_state(structures, can.state_embeddings):
         typer.echo(f"note: {note}", err=True)
-    comparisons = evaluate_structures(evaluator, structures, taken)
+    tally = Tally()
+    drawn = []  # a plot shows every structure
+    found = comparisons_of(evaluator, structures, taken)
+    with progress(
+        sum(not each.is_isolated_atom for each in structures), 0, "structures"
+    ) as advance:
+        for comparison in found:
+            tally.add(comparison)
+            if plot is not None:
+                drawn.append(comparison)
+            advance(1)
     if plot is not None:
-        _plot(comparisons, plot)
+        _plot(drawn, plot)
     if table is not None:
-        _write_csv(comparisons, table)
+        _write_csv(tally, table)
     if as_json:
-        typer.echo(json.dumps(by_head_and_type(comparisons), indent=2))
+        typer.echo(json.dumps(tally.as_dict(), indent=2))
         return
-    _print(comparisons, taken)
+    _print(tally, taken)
     for path in filter(None, outputs.values()):
         typer.echo(f"wrote {path}")
 
@@ -121,22 +132,23 @@ def _check_outputs(outputs: Mapping[str, Path | None], inputs: Sequence[str | Pa
 
 
 def _read(files: Sequence[Path], given: Mapping[str, str | None]) -> list[LabelledStructure]:
-    """Read the structures of the files, and say which of their labels are not used.
+    """The structures of the files; says which of their labels are not used.
 
-    Labels have the given names, or else those that files usually have.
+    Labels have the given names, or else those that files usually have. Large files are read again
+    for each structure when it is computed.
     """
     from mhff.data.keys import KeySetting, guess_keys
-    from mhff.data.labels import all_labels
     from mhff.data.notes import unread_labels
-    from mhff.data.reading import check_found, label_frames, read_frames, refuse_not_finite
+    from mhff.data.reading import check_found, refuse_not_finite
+    from mhff.data.surveyed import LabelledFile
 
     setting = KeySetting("--{}-key", "''")
     structures: list[LabelledStructure] = []
     plain: list[Path] = []
     for path in files:
-        frames = read_frames(path)
-        keys = guess_keys({name for frame in frames for name in all_labels(frame)}, given)
-        structures += label_frames(frames, keys, setting, path)
+        file = LabelledFile(path)
+        keys = guess_keys(file.names(), given)
+        structures += file.labelled(keys, setting)
         if keys.energy == "energy" and "energy" not in given:
             plain.append(path)
     refuse_not_finite(structures, "leave them out")
@@ -154,28 +166,24 @@ def _read(files: Sequence[Path], given: Mapping[str, str | None]) -> list[Labell
     return labelled
 
 
-def _write_csv(comparisons: Sequence[Comparison], path: Path) -> None:
-    from mhff.evaluate.errors import group_by_type, grouped
+def _write_csv(tally: Tally, path: Path) -> None:
     from mhff.evaluate.table import error_table
     from mhff.files import write_atomically
 
-    table = error_table(grouped(comparisons, group_by_type), ["head", "config type"])
-    write_atomically(path, table.csv().encode())
+    write_atomically(path, error_table(tally.by_type, ["head", "config type"]).csv().encode())
 
 
-def _print(comparisons: Sequence[Comparison], head: str | None) -> None:
+def _print(tally: Tally, head: str | None) -> None:
     from rich.console import Console
 
-    from mhff.evaluate.errors import group_by_head, group_by_type, grouped
     from mhff.evaluate.table import error_table
 
-    by_type = error_table(grouped(comparisons, group_by_type), ["head", "config type"])
-    by_head = error_table(grouped(comparisons, group_by_head), ["head"])
     console = Console()
     if head is not None:
         console.print(f"head: {head}", markup=False)
+    by_type = error_table(tally.by_type, ["head", "config type"])
     by_type.brief().show(console, "errors by config type")
-    by_head.brief().show(console, "errors")
+    error_table(tally.by_head, ["head"]).brief().show(console, "errors")
 
 
 def _plot(comparisons: Sequence[Comparison], path: Path) -> None:

@@ -143,35 +143,63 @@ def _arrays(values: torch.Tensor) -> list[np.ndarray]:
     return list(values.detach().cpu().double().numpy())
 
 
-def errors(comparisons: Sequence[Comparison]) -> Errors:
-    """Errors of at least one comparison."""
-    energies = [
-        np.array([(item.energy[1] - item.energy[0]) / item.n_atoms])
-        for item in comparisons
-        if item.energy is not None
-    ]
-    forces = [
-        (item.forces[1] - item.forces[0]).ravel() for item in comparisons if item.forces is not None
-    ]
-    upper = np.triu_indices(3)
-    stresses = [
-        (item.stress[1] - item.stress[0])[upper] for item in comparisons if item.stress is not None
-    ]
-    return Errors(
-        structures=len(comparisons),
-        atoms=sum(item.n_atoms for item in comparisons),
-        energy=_size(energies, len(energies)),
-        forces=_size(forces, sum(map(len, forces))),
-        stress=_size(stresses, len(stresses)),
-    )
+class ErrorSums:
+    """Sums over comparisons, of any number, from which their errors follow."""
+
+    def __init__(self) -> None:
+        self.structures = 0
+        self.atoms = 0
+        self._sums = {quantity.field: _Sums() for quantity in QUANTITIES}
+
+    def add(self, item: Comparison) -> None:
+        """Add one comparison."""
+        self.structures += 1
+        self.atoms += item.n_atoms
+        if item.energy is not None:
+            self._sums["energy"].add(np.subtract(*item.energy[::-1]) / item.n_atoms, 1)
+        if item.forces is not None:
+            difference = item.forces[1] - item.forces[0]
+            self._sums["forces"].add(difference, difference.size)
+        if item.stress is not None:
+            difference = (item.stress[1] - item.stress[0])[np.triu_indices(3)]
+            self._sums["stress"].add(difference, 1)
+
+    def errors(self) -> Errors:
+        """Errors of what was added."""
+        sizes = {name: sums.size() for name, sums in self._sums.items()}
+        return Errors(self.structures, self.atoms, **sizes)
 
 
-def _size(differences: Sequence[np.ndarray], count: int) -> ErrorSize | None:
-    """Errors in thousandths of the unit of the differences; None if there are none."""
-    if not differences:
-        return None
-    values = 1e3 * np.concatenate(differences)
-    return ErrorSize(float(np.abs(values).mean()), float(np.sqrt(np.mean(values**2))), count)
+@dataclass
+class _Sums:
+    """Sums of the differences in one quantity."""
+
+    absolute: float = 0.0
+    squares: float = 0.0
+    n_values: int = 0
+    count: int = 0
+
+    def add(self, differences: Any, count: int) -> None:
+        values = np.asarray(differences, dtype=np.float64)
+        self.absolute += float(np.abs(values).sum())
+        self.squares += float((values**2).sum())
+        self.n_values += values.size
+        self.count += count
+
+    def size(self) -> ErrorSize | None:
+        """In thousandths of the unit of the differences; None if there are none."""
+        if not self.count:
+            return None
+        rmse = (self.squares / self.n_values) ** 0.5
+        return ErrorSize(1e3 * self.absolute / self.n_values, 1e3 * rmse, self.count)
+
+
+def errors(comparisons: Iterable[Comparison]) -> Errors:
+    """Errors of comparisons."""
+    sums = ErrorSums()
+    for item in comparisons:
+        sums.add(item)
+    return sums.errors()
 
 
 def group_by_head(item: Comparison) -> tuple[str, ...]:
@@ -188,18 +216,47 @@ def grouped(
     comparisons: Iterable[Comparison], key: Callable[[Comparison], Key]
 ) -> dict[Key, Errors]:
     """Errors by group, in the order in which the groups first appear."""
-    groups: dict[Key, list[Comparison]] = {}
+    groups: dict[Key, ErrorSums] = {}
     for item in comparisons:
-        groups.setdefault(key(item), []).append(item)
-    return {name: errors(members) for name, members in groups.items()}
+        groups.setdefault(key(item), ErrorSums()).add(item)
+    return {name: sums.errors() for name, sums in groups.items()}
 
 
-def by_head_and_type(comparisons: Sequence[Comparison]) -> dict[str, dict[str, Any]]:
-    """A JSON object of all errors: per head, and in its `config_types` per configuration type."""
-    content: dict[str, dict[str, Any]] = {
-        head: {**each.as_dict(), "config_types": {}}
-        for (head,), each in grouped(comparisons, group_by_head).items()
-    }
-    for (head, config_type), each in grouped(comparisons, group_by_type).items():
-        content[head]["config_types"][config_type] = each.as_dict()
-    return content
+class Tally:
+    """Errors per head, and per head and config type, of comparisons that are not kept."""
+
+    def __init__(self) -> None:
+        self._by_head: dict[tuple[str, ...], ErrorSums] = {}
+        self._by_type: dict[tuple[str, ...], ErrorSums] = {}
+
+    def add(self, item: Comparison) -> None:
+        """Add one comparison."""
+        self._by_head.setdefault(group_by_head(item), ErrorSums()).add(item)
+        self._by_type.setdefault(group_by_type(item), ErrorSums()).add(item)
+
+    @property
+    def by_head(self) -> dict[tuple[str, ...], Errors]:
+        """Errors per head, in the order in which they first appeared."""
+        return {name: sums.errors() for name, sums in self._by_head.items()}
+
+    @property
+    def by_type(self) -> dict[tuple[str, ...], Errors]:
+        """Errors per head and config type, likewise."""
+        return {name: sums.errors() for name, sums in self._by_type.items()}
+
+    def as_dict(self) -> dict[str, dict[str, Any]]:
+        """A JSON object: per head, and in its `config_types` per configuration type."""
+        content: dict[str, dict[str, Any]] = {
+            head: {**each.as_dict(), "config_types": {}} for (head,), each in self.by_head.items()
+        }
+        for (head, config_type), each in self.by_type.items():
+            content[head]["config_types"][config_type] = each.as_dict()
+        return content
+
+
+def by_head_and_type(comparisons: Iterable[Comparison]) -> dict[str, dict[str, Any]]:
+    """A JSON object of all errors: see `Tally.as_dict`."""
+    tally = Tally()
+    for item in comparisons:
+        tally.add(item)
+    return tally.as_dict()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -112,10 +113,12 @@ class Job:
     evaluator: Evaluator
     request: Request
     head: HeadSpec | None
-    memory: float
+    memory: float = DEFAULT_MEMORY
     """GB."""
     place: Callable[[int], str] = "structures[{}]".format
     """Puts the number of a structure into words."""
+    say: Callable[[str], None] = warnings.warn
+    """Called with a sentence about each element that a head is used for without training."""
 
     def __post_init__(self) -> None:
         if not self.memory > 0:
@@ -138,7 +141,8 @@ class Job:
 
     def _stacks(self, structures: Iterable[Atoms], ahead: deque[Group]) -> Iterator[Stack]:
         """Stacks of as many structures as memory allows; their groups are left in `ahead`."""
-        extrapolations = Extrapolations(self.evaluator.capabilities, self.request.heads)
+        can = self.evaluator.capabilities
+        extrapolations = Extrapolations(can, self.request.heads, self.say)
         for group in self._groups(structures):
             ahead.append(group)
             usable = usable_in(group)

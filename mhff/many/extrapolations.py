@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -16,9 +15,10 @@ from mhff.many.stacks import Stack
 class Extrapolations:
     """The elements that each head has been used for."""
 
-    def __init__(self, can: Capabilities, heads: Sequence[str]) -> None:
+    def __init__(self, can: Capabilities, heads: Sequence[str], say: Callable[[str], None]) -> None:
         """`heads`: those that are used for every structure, if several are."""
         self.can = can
+        self.say = say
         self._always = np.zeros(len(can.heads), dtype=bool)
         for head in heads:
             self._always |= can.head_row(head).numpy() != 0
@@ -26,7 +26,7 @@ class Extrapolations:
         self._once = OnceOnly()
 
     def warn(self, stack: Stack) -> None:
-        """Warn of what the stack uses for the first time."""
+        """Say what the stack uses for the first time."""
         uses = np.zeros_like(self._known)
         for column, is_used in enumerate((stack.head_weights != 0).T | self._always[:, None]):
             uses[stack.species[is_used], column] = True
@@ -38,4 +38,4 @@ class Extrapolations:
         weights = torch.eye(len(self.can.heads), dtype=torch.float64)[torch.from_numpy(columns)]
         symbols = [self.can.elements[index] for index in elements.tolist()]
         for sentence in self._once.new(self.can.heads.extrapolations(weights, symbols)):
-            warnings.warn(sentence, UserWarning, stacklevel=2)
+            self.say(sentence)

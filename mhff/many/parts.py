@@ -34,6 +34,8 @@ class Part:
     """The structures with their results, in extended XYZ."""
     troubles: tuple[str, ...]
     """A sentence about each structure that could not be computed."""
+    notes: tuple[str, ...]
+    """Sentences about heads that are used for elements they were not trained on."""
     n_structures: int
 
 
@@ -47,14 +49,16 @@ class PartJob:
     def __call__(self, numbers: range) -> Part:
         """Read, compute and write the structures of these numbers."""
         readable = _Readable(self.structures, numbers)
-        found = replace(self.job, place=readable.place).run(readable, 0)
+        notes: list[str] = []
+        found = replace(self.job, place=readable.place, say=notes.append).run(readable, 0)
         texts = []
         failed = []
         for atoms in found:
             texts.append(_text(atoms))
             if TROUBLE_KEY in atoms.info:
                 failed.append(str(atoms.info[TROUBLE_KEY]))
-        return Part("".join(texts).encode(), (*readable.troubles, *failed), len(numbers))
+        troubles = (*readable.troubles, *failed)
+        return Part("".join(texts).encode(), troubles, tuple(notes), len(numbers))
 
     def examples(self) -> list[Atoms]:
         """Some structures of the job, as far as they can be read."""

@@ -19,6 +19,8 @@ from matplotlib.image import imread
 from models import random_model
 from tolerances import Tolerance, assert_close
 
+from mhff.data import surveyed
+
 N_CELLS = 5
 WRITTEN = Tolerance(1e-5, 1e-5)
 """Errors, meV, of labels that one of two files holds with eight decimals."""
@@ -77,6 +79,17 @@ def test_several_sources_and_a_csv_file(
         for name, value in expected[head]["config_types"][config_type].items():
             assert row[name] == ("" if value is None else str(value))
     assert rows["tight", "cell"]["force_rmse_meV_per_A"] > ""
+
+
+def test_large_files_stay_on_disk(
+    mhff: Here, model: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of every file was held in memory."""
+    expected = mhff("eval", model, data, "--json")
+    monkeypatch.setattr(surveyed, "MAX_IN_MEMORY", 0)
+    found = mhff("eval", model, data, "--json")
+    assert json.loads(output_of(found)) == json.loads(output_of(expected))
+    assert found.stderr == expected.stderr
 
 
 def test_labels_under_different_names_in_two_files(
