@@ -29,9 +29,12 @@ class RadialInputs(NamedTuple):
         """Inputs at distances `r [E]` between `species [2, E]`."""
         return cls(species, *basis(r, species[0], species[1]))
 
-    def evaluate(self, function: Callable[[RadialInputs], torch.Tensor]) -> torch.Tensor:
-        """Values `[E, width]` of a function of these inputs."""
-        return function(self)
+    def evaluate(
+        self, function: Callable[[RadialInputs], torch.Tensor], last: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """See `Radial.evaluate`."""
+        values = function(self)
+        return values if last is None else values @ last.to(values.dtype)
 
 
 class Radial(Protocol):
@@ -42,8 +45,14 @@ class Radial(Protocol):
         """`[2, E]`: species index of sender and receiver."""
         ...
 
-    def evaluate(self, function: Callable[[RadialInputs], torch.Tensor]) -> torch.Tensor:
-        """Values `[E, width]` of a function of the edges' inputs."""
+    def evaluate(
+        self, function: Callable[[RadialInputs], torch.Tensor], last: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Values `[E, width]` of a function of the edges' inputs.
+
+        With the matrix `last [n_hidden, width]`, `function` has its `n_hidden` values multiplied by
+        it: a linear map need not be evaluated wherever the function is.
+        """
         ...
 
 

@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from mhff.model.config import ModelConfig
-from mhff.model.convolution import Convolution, Edges, RadialInputs
+from mhff.model.convolution import Convolution, Edges, Radial, RadialInputs
 from mhff.model.layers import (
     Activation,
     ElementEmbedding,
@@ -76,11 +76,11 @@ class Interaction(nn.Module):
         """Edge values times the envelope, unless the radial basis has it already."""
         return values if self.apply_cutoff else values * radial.envelope
 
-    def radial_weights(self, radial: RadialInputs) -> torch.Tensor:
+    def radial_weights(self, radial: Radial) -> torch.Tensor:
         """Weights of the convolution, `[E, paths * edge_channels]`, zero at the cutoff."""
         raise NotImplementedError
 
-    def edge_density(self, radial: RadialInputs) -> torch.Tensor:
+    def edge_density(self, radial: Radial) -> torch.Tensor:
         """Density of each edge, tanh(q^2) with a learned q, `[E, 1]`, if `has_density`."""
         raise NotImplementedError
 
@@ -128,8 +128,8 @@ class NonLinearResidualInteraction(Interaction):
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """A `[n_local, (l_max + 1)^2, C]`, and the skip term `[n_local, 2l + 1, C]` of each l."""
         up = self.up(node_feats, edges)
-        messages = self.convolution(up, edges.radial.evaluate(self.radial_weights), edges)
-        rho = self.density(edges.radial.evaluate(self.edge_density), edges)
+        messages = self.convolution(up, self.radial_weights(edges.radial), edges)
+        rho = self.density(self.edge_density(edges.radial), edges)
         norm = self.beta * rho + self.alpha
         normalised = [message / norm for message in self.linear_1(messages)]
         residual = self.linear_res(split_degrees(up[: edges.n_local]))
@@ -137,24 +137,23 @@ class NonLinearResidualInteraction(Interaction):
         skip = self.skip(_degrees_for(self.skip, node_feats[: edges.n_local]))
         return pack_degrees(a), skip
 
-    def radial_weights(self, radial: RadialInputs) -> torch.Tensor:
+    def radial_weights(self, radial: Radial) -> torch.Tensor:
         """See `Interaction.radial_weights`."""
-        return self.with_envelope(self._on_edges(self.radial_network, radial), radial)
+        return radial.evaluate(self._hidden, self.radial_network.last())
 
-    def edge_density(self, radial: RadialInputs) -> torch.Tensor:
+    def _hidden(self, radial: RadialInputs) -> torch.Tensor:
+        return self.with_envelope(self.radial_network.hidden(*self._inputs(radial)), radial)
+
+    def edge_density(self, radial: Radial) -> torch.Tensor:
         """See `Interaction.edge_density`."""
-        return self.with_envelope(
-            torch.tanh(self._on_edges(self.density_network, radial) ** 2), radial
-        )
+        return radial.evaluate(self._density)
 
-    def _on_edges(self, network: PairNetwork, radial: RadialInputs) -> torch.Tensor:
-        return network(
-            radial.basis,
-            self.source.table(),
-            self.target.table(),
-            radial.species[0],
-            radial.species[1],
-        )
+    def _density(self, radial: RadialInputs) -> torch.Tensor:
+        q = self.density_network(*self._inputs(radial))
+        return self.with_envelope(torch.tanh(q**2), radial)
+
+    def _inputs(self, radial: RadialInputs) -> tuple[torch.Tensor, ...]:
+        return (radial.basis, self.source.table(), self.target.table(), *radial.species)
 
     def _gate(self, z: list[torch.Tensor]) -> list[torch.Tensor]:
         """silu of the scalars; each l > 0 times the sigmoid of its own gates, also scalars."""
@@ -201,7 +200,7 @@ class ClassicInteraction(Interaction):
         """
         local = species[: edges.n_local]
         up = self.up(node_feats, edges)
-        messages = self.convolution(up, edges.radial.evaluate(self.radial_weights), edges)
+        messages = self.convolution(up, self.radial_weights(edges.radial), edges)
         norm = self._norm(edges)
         a = [message / norm for message in self.linear(messages)]
         if self.mix is not None:
@@ -215,14 +214,20 @@ class ClassicInteraction(Interaction):
         """Divisor of the messages: rho + 1, or the mean number of neighbours."""
         if not self.has_density:
             return self.avg_num_neighbors
-        return self.density(edges.radial.evaluate(self.edge_density), edges) + 1
+        return self.density(self.edge_density(edges.radial), edges) + 1
 
-    def radial_weights(self, radial: RadialInputs) -> torch.Tensor:
+    def radial_weights(self, radial: Radial) -> torch.Tensor:
         """See `Interaction.radial_weights`."""
-        return self.with_envelope(self.radial_network(radial.basis), radial)
+        return radial.evaluate(self._hidden, self.radial_network.last())
 
-    def edge_density(self, radial: RadialInputs) -> torch.Tensor:
+    def _hidden(self, radial: RadialInputs) -> torch.Tensor:
+        return self.with_envelope(self.radial_network.hidden(radial.basis), radial)
+
+    def edge_density(self, radial: Radial) -> torch.Tensor:
         """See `Interaction.edge_density`."""
+        return radial.evaluate(self._density)
+
+    def _density(self, radial: RadialInputs) -> torch.Tensor:
         if self.density_network is None:
             raise ValueError("this block has no density")
         return self.with_envelope(torch.tanh(self.density_network(radial.basis) ** 2), radial)

@@ -122,13 +122,23 @@ class RadialNetwork(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        for layer, weight in enumerate(self.weights):
-            factor = weight.shape[0] ** -0.5
-            if layer > 0:
-                x = functional.silu(x)
-                factor *= self.activation.factor  # on the matrix, which is smaller
-            x = x @ (weight.to(x.dtype) * factor)
+        return self.hidden(x) @ self.last().to(x.dtype)
+
+    def hidden(self, x: torch.Tensor) -> torch.Tensor:
+        """Input of the last layer."""
+        for layer in range(len(self.weights) - 1):
+            x = functional.silu(x @ self._matrix(layer).to(x.dtype))
         return x
+
+    def last(self) -> torch.Tensor:
+        """Matrix `[n_hidden, n_out]` of the last layer."""
+        return self._matrix(len(self.weights) - 1)
+
+    def _matrix(self, layer: int) -> torch.Tensor:
+        """Weights with all factors, which are cheaper here than on the edges."""
+        weight = self.weights[layer]
+        scale = self.activation.factor if layer > 0 else 1.0
+        return weight * (weight.shape[0] ** -0.5 * scale)
 
 
 class PairNetwork(nn.Module):
@@ -171,8 +181,20 @@ class PairNetwork(nn.Module):
         `radial [E, n_radial]`; `source`, `target` `[n_elements, n_element]`; `sender`, `receiver`
         `[E]`: their species.
         """
+        hidden = self.hidden(radial, source, target, sender, receiver)
+        return hidden @ self.last().to(radial.dtype)
+
+    def hidden(
+        self,
+        radial: torch.Tensor,
+        source: torch.Tensor,
+        target: torch.Tensor,
+        sender: torch.Tensor,
+        receiver: torch.Tensor,
+    ) -> torch.Tensor:
+        """Input `[E, n_hidden + 1]` of the last layer: its hidden functions, and 1 for its bias."""
         dtype = radial.dtype
-        first, *others = self.weights
+        first, *middle = self.weights[:-1]
         of_radial, of_source, of_target = first.to(dtype).split(self.split, dim=1)
         of_sender = source.to(dtype) @ of_source.T
         of_receiver = target.to(dtype) @ of_target.T + self.biases[0].to(dtype)
@@ -181,12 +203,20 @@ class PairNetwork(nn.Module):
             + of_sender.index_select(0, sender)
             + of_receiver.index_select(0, receiver)
         )
-        for norm, weight, bias in zip(self.norms, others, self.biases[1:], strict=True):
-            normal_x = functional.layer_norm(
-                x, norm.normalized_shape, norm.weight.to(dtype), norm.bias.to(dtype), norm.eps
-            )
-            x = functional.linear(functional.silu(normal_x), weight.to(dtype), bias.to(dtype))
-        return x
+        for norm, weight, bias in zip(self.norms[:-1], middle, self.biases[1:-1], strict=True):
+            x = functional.linear(_normal(x, norm), weight.to(dtype), bias.to(dtype))
+        return torch.cat([_normal(x, self.norms[-1]), x.new_ones(x.shape[0], 1)], dim=1)
+
+    def last(self) -> torch.Tensor:
+        """Matrix `[n_hidden + 1, n_out]` of the last layer: weights, and the bias as last row."""
+        return torch.cat([self.weights[-1].T, self.biases[-1].unsqueeze(0)])
+
+
+def _normal(x: torch.Tensor, norm: nn.LayerNorm) -> torch.Tensor:
+    """silu(LayerNorm(x)) in the precision of `x`."""
+    weight = norm.weight.to(x.dtype)
+    bias = norm.bias.to(x.dtype)
+    return functional.silu(functional.layer_norm(x, norm.normalized_shape, weight, bias, norm.eps))
 
 
 def split_degrees(packed: torch.Tensor) -> list[torch.Tensor]:

@@ -54,11 +54,15 @@ class SplineFit:
         self.residual = design @ fit - torch.eye(N_SITES, dtype=torch.float64)
 
     @torch.no_grad()
-    def error(self, values: torch.Tensor) -> float:
-        """Largest residual of values `[tables, N_SITES, width]`, relative to the largest value."""
+    def error(self, values: torch.Tensor, matrix: torch.Tensor | None) -> float:
+        """Largest residual of functions, relative to their largest value.
+
+        Values `[tables, N_SITES, n]` times `matrix [n, width]`, unless it is None.
+        """
         generator = torch.Generator().manual_seed(0)
-        probes = torch.randn(values.shape[2], N_PROBES, generator=generator, dtype=torch.float64)
-        sums = values @ probes
+        width = values.shape[2] if matrix is None else matrix.shape[1]
+        probes = torch.randn(width, N_PROBES, generator=generator, dtype=torch.float64)
+        sums = values @ (probes if matrix is None else matrix @ probes)
         largest = sums.abs().amax().clamp(min=torch.finfo(sums.dtype).tiny)
         return float((self.residual @ sums).abs().amax() / largest)
 
@@ -90,14 +94,18 @@ class TabulatedInputs:
     def _on_edges(self) -> RadialInputs:
         return RadialInputs.at(self._tables.basis, self._r, self.species)
 
-    def evaluate(self, function: Callable[[RadialInputs], torch.Tensor]) -> torch.Tensor:
-        """See `RadialInputs.evaluate`."""
+    def evaluate(
+        self, function: Callable[[RadialInputs], torch.Tensor], last: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """See `Radial.evaluate`; `last` maps the coefficients of splines that are fitted before."""
         fit = self._tables.fit
         values = function(self._at_sites).unflatten(0, (-1, N_SITES))
-        if fit.error(values) > MAX_ERROR:
-            return function(self._on_edges)
+        matrix = None if last is None else last.to(values.dtype)
+        if fit.error(values, matrix) > MAX_ERROR:
+            return self._on_edges.evaluate(function, last)
         table = torch.matmul(fit.fit, values).flatten(0, 1)
-        return self._tables.look_up(self._first, self._order, self._taps, table)
+        mapped = table if matrix is None else table @ matrix
+        return self._tables.look_up(self._first, self._order, self._taps, mapped)
 
 
 class RadialTables:

@@ -122,6 +122,21 @@ def test_functions_that_splines_do_not_follow_are_evaluated_on_the_edges() -> No
     assert_close_to_scale(radial.evaluate(smooth), smooth(on_edges), Tolerance(MAX_ERROR, 0))
 
 
+def test_linear_maps_are_applied_to_coefficients() -> None:
+    network = with_tables("mp")
+    radial = embedded(network, distances(N_SITES + 1))
+    seen = []
+
+    def several(inputs: RadialInputs) -> torch.Tensor:
+        seen.append(inputs.envelope.shape[0])
+        return torch.cat([inputs.envelope, inputs.envelope**2], dim=1)
+
+    last = torch.tensor([[1.0, 2.0, 0.0], [0.5, -1.0, 3.0]], dtype=torch.float64)
+    expected = several(network.radial_inputs(distances(N_SITES + 1), radial.species)) @ last
+    assert_close_to_scale(radial.evaluate(several, last), expected, Tolerance(MAX_ERROR, 0))
+    assert seen == [N_SITES + 1, N_SITES], "expected values at the sites, and none on the edges"
+
+
 def test_training_in_double_precision_has_no_tables() -> None:
     network = random_network(**(CONFIGS["mp"] | {"n_channels": 8, "n_edge_channels": 8}))
     assert LOOK_UP in training_shapes(network)
