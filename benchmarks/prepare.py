@@ -25,8 +25,10 @@ FOLDER = cache_folder() / "benchmarks"
 SYMMETRIX = "symmetrix-xl==0.1.1"
 HEADS = {"mp": "materials", "mh1": "omat_pbe"}
 """Heads that are measured, by shape."""
-SHAPES = (*HEADS, "small")
-"""Shapes of random models; `small`, the bundled model's, is trained only."""
+SHAPES = (*HEADS, "small", "everything")
+"""Shapes of random models.
+
+`small`, the bundled model's, is trained only; `everything`, with 89 elements, is for the suite."""
 COMPARED = (("mp", "float32"), ("mp", "float64"), ("mh1", "float32"))
 """Shapes and precisions that are compared with peers."""
 PYTHON_PEERS = tuple(name for name, peer in PEERS.items() if "python" in peer.engines)

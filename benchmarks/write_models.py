@@ -1,4 +1,4 @@
-"""Writes `mp.model`, `mh1.model` and `small.model`, random models of shapes, with mace-torch.
+"""Writes random models of the shapes `mp`, `mh1`, `small` and `everything` with mace-torch.
 
     .venv-peer/bin/python benchmarks/write_models.py FOLDER
 
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from ase import Atoms
 from ase.build import bulk
-from ase.data import atomic_numbers
+from ase.data import atomic_numbers, chemical_symbols
 from mace import data, modules, tools
 from mace.tools.torch_geometric import Batch
 
@@ -91,10 +91,21 @@ SMALL = MP | {
     "avg_num_neighbors": 16.0,
 }
 """Shape of the bundled model."""
+NOT_IN_MACE = ("Po", "At", "Rn", "Fr", "Ra")
+"""Elements up to Pu that mace-mh-1 does not know."""
+EVERY = [number for number in range(1, 95) if chemical_symbols[number] not in NOT_IN_MACE]
+EVERYTHING = MH1 | {
+    "num_elements": len(EVERY),
+    "atomic_numbers": EVERY,
+    "hidden_irreps": o3.Irreps("16x0e+16x1o"),
+    "edge_irreps": o3.Irreps("8x0e+8x1o"),
+}
+"""Architecture, heads and elements of mace-mh-1 with few channels."""
 SHAPES = {
     "mp": (MP, torch.float64),
     "mh1": (MH1, torch.float32),
     "small": (SMALL, torch.float64),
+    "everything": (EVERYTHING, torch.float32),
 }
 """Models and the precision of their files."""
 
@@ -106,7 +117,7 @@ def random_model(options: dict[str, Any], dtype: torch.dtype) -> torch.nn.Module
     generator = np.random.default_rng(0)
     n_heads = len(options["heads"])
     model = modules.ScaleShiftMACE(
-        atomic_energies=generator.normal(-3.0, 4.0, (n_heads, len(ELEMENTS))),
+        atomic_energies=generator.normal(-3.0, 4.0, (n_heads, options["num_elements"])),
         atomic_inter_scale=generator.uniform(0.6, 1.6, n_heads),
         atomic_inter_shift=generator.normal(0.0, 0.5, n_heads),
         **options,
