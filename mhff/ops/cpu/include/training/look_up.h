@@ -153,31 +153,65 @@ struct LookUpOperators {
   static Tensor by_table(const In& in) {
     const int64_t n = in.first.size(0), width = in.gradient.size(1);
     const int32_t* first = first_of(in, n, in.n_rows);
-    const double* weights = read<double>(in.taps, n * taps);
-    const Real* gradient = read<Real>(in.gradient, n * width);
+    const Edges edges = {read<int32_t>(in.order, n), read<double>(in.taps, n * taps),
+                         read<Real>(in.gradient, n * width), width};
     Output<double> found(in.gradient, {in.n_rows, width});
     found.clear();
-    const int32_t* order = read<int32_t>(in.order, n);
     over_columns(width, [&](int64_t begin, int64_t end) {
-      for (int64_t k = 0; k < n; ++k) {
-        const int64_t e = order[k];
-        const double* w = weights + e * taps;
-        const Real* g = gradient + e * width;
-        double* row = found.data + first[e] * width;
+      for (int64_t k = 0; k < n;) {
+        const int32_t row = first[edges.order[k]];
+        int64_t stop = k + 1;
+        while (stop < n && first[edges.order[stop]] == row) ++stop;
+        double* to = found.data + row * width;
         int64_t c = begin;
-        for (; c + lanes <= end; c += lanes) {
-          const V x = widened(g + c);
-          unroll<taps>([&](auto t) UNROLLED {
-            double* to = row + t * width + c;
-            store(to, load<V>(to) + w[t] * x);
-          });
-        }
-        for (; c < end; ++c)
-          for (int t = 0; t < taps; ++t) row[t * width + c] += w[t] * g[c];
+        for (; c + strip * lanes <= end; c += strip * lanes)
+          edges.template add<strip>(k, stop, c, to);
+        for (; c + lanes <= end; c += lanes) edges.template add<1>(k, stop, c, to);
+        for (; c < end; ++c) edges.add_column(k, stop, c, to);
+        k = stop;
       }
     });
     return found.tensor;
   }
+
+  // Vectors of columns whose sums for six rows fit into registers.
+  static constexpr int strip = lanes >= 8 ? 4 : 2;
+
+  struct Edges {
+    const int32_t* order;
+    const double* weights;
+    const Real* gradient;
+    int64_t width;
+
+    // Adds edges begin, ..., end - 1 of the order, whose first row is the same, to six rows. Their
+    // sums stay in registers: through memory, rows a multiple of 2 kB apart wait for each other.
+    template <int N>
+    INLINE void add(int64_t begin, int64_t end, int64_t c, double* rows) const {
+      V sums[taps * N] = {};
+      for (int64_t k = begin; k < end; ++k) {
+        const double* w = weights + order[k] * int64_t(taps);
+        const Real* g = gradient + order[k] * width + c;
+        unroll<N>([&](auto i) UNROLLED {
+          const V x = widened(g + i * lanes);
+          unroll<taps>([&](auto t) UNROLLED { sums[t * N + i] += w[t] * x; });
+        });
+      }
+      unroll<taps>([&](auto t) UNROLLED {
+        unroll<N>([&](auto i) UNROLLED {
+          double* to = rows + t * width + c + i * lanes;
+          store(to, load<V>(to) + sums[t * N + i]);
+        });
+      });
+    }
+
+    void add_column(int64_t begin, int64_t end, int64_t c, double* rows) const {
+      for (int64_t k = begin; k < end; ++k) {
+        const double g = gradient[order[k] * width + c];
+        const double* w = weights + order[k] * int64_t(taps);
+        for (int t = 0; t < taps; ++t) rows[t * width + c] += w[t] * g;
+      }
+    }
+  };
 };
 
 }  // namespace mhff
