@@ -81,8 +81,12 @@ class ElementLinear(nn.Module):
         )
 
     def forward(self, degrees: Sequence[torch.Tensor], species: torch.Tensor) -> list[torch.Tensor]:
+        present, which = species.unique(return_inverse=True)
+        own = functional.one_hot(which, present.shape[0])[:, None, :, None]
         return [
-            torch.bmm(x, weight.index_select(0, species))
+            # multiplying zeros of other elements costs less than a copy of a matrix for each atom
+            (x.unsqueeze(2) * own.to(x.dtype)).flatten(2)
+            @ weight.index_select(0, present).flatten(0, 1)
             * (weight.shape[0] * weight.shape[1]) ** -0.5
             for x, weight in zip(degrees, self.weights, strict=True)
         ]
