@@ -41,7 +41,7 @@ from cross_learning_recipes import (
     Recipe,
 )
 from cross_learning_table import results
-from tables import RESULTS, write_tables
+from result_tables import RESULTS, write_tables
 
 from mhff.data.reading import ISOLATED_ATOM
 from mhff.data.split import part_of

@@ -16,7 +16,7 @@ from readme_table import Object, markdown
 from mhff import __version__
 from mhff_bench.machine import machine
 
-BEGIN = "<!-- tables: written by benchmarks/tables.py -->\n"
+BEGIN = "<!-- tables: written by benchmarks/result_tables.py -->\n"
 """The text of the document ends here, and its tables begin."""
 ERRORS = {
     "energy": "energy_mae_meV_per_atom",

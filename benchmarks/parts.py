@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 from prepare import FOLDER
-from tables import RESULTS
+from result_tables import RESULTS
 from torch.profiler import ProfilerActivity, profile
 
 from mhff.atoms import graph_from_atoms

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from prepare import FOLDER, HEADS
-from tables import RESULTS
+from result_tables import RESULTS
 
 from mhff.modelfile import load
 from mhff_bench.count import multiply_adds

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import ase.io
-from tables import RESULTS, write_tables
+from result_tables import RESULTS, write_tables
 
 from mhff.modelfile import load
 from mhff.options import CompileOptions, Precision

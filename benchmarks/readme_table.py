@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 Object = dict[str, Any]
-BEGIN = "<!-- speed: written by benchmarks/tables.py -->\n"
+BEGIN = "<!-- speed: written by benchmarks/result_tables.py -->\n"
 END = "<!-- end of speed -->\n"
 SHAPES = {
     "mp-float32": "MACE-MP, float32",

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from prepare import SIZES, choice
 from readme_table import README_CASES
-from tables import RESULTS, write_tables
+from result_tables import RESULTS, write_tables
 
 from mhff_bench.benchmark import Plan, bench
 from mhff_bench.contenders import Choice

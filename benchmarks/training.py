@@ -24,7 +24,7 @@ from typing import Any
 
 from epoch import epochs
 from prepare import FOLDER, PYTHON
-from tables import RESULTS, write_tables
+from result_tables import RESULTS, write_tables
 
 from mhff.errors import MHFFError
 from mhff_bench.batches import BATCHES, Batch, smallest

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 from readme_table import BEGIN, END, insert, three_digits
-from tables import RESULTS, documents
+from result_tables import RESULTS, documents
 
 
 def test_documents_follow_from_the_results() -> None:
     for path, text in documents(RESULTS).items():
-        assert path.read_text() == text, f"run benchmarks/tables.py: {path} is out of date"
+        assert path.read_text() == text, f"run benchmarks/result_tables.py: {path} is out of date"
 
 
 @pytest.mark.parametrize(

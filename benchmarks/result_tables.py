@@ -1,6 +1,6 @@
 """Writes `results/README.md` and the tables in README from the JSON objects in `results/`.
 
-.venv/bin/python benchmarks/tables.py
+.venv/bin/python benchmarks/result_tables.py
 """
 
 from __future__ import annotations
@@ -220,8 +220,8 @@ def results_document(reports: dict[str, Object], others: dict[str, Object]) -> s
     cases = ", ".join(f"`{case}`" for case in README_CASES)
     lines = [
         "# Results\n",
-        "Written by `benchmarks/tables.py` from the JSON files beside it; `benchmarks/README.md` "
-        "explains the columns.\n",
+        "Written by `benchmarks/result_tables.py` from the JSON files beside it; "
+        "`benchmarks/README.md` explains the columns.\n",
         f"The tables in the repository's README come from the cases {cases}; "
         "`benchmarks/run.py --readme` measures them again.\n",
         "## Against peers, with a ready neighbour list, MgO, 6 A\n",
