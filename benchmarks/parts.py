@@ -51,7 +51,9 @@ def measure(shape: str, dtype: str) -> dict[str, Any]:
     options = complete(CompileOptions(elements=("O", "Mg"), precision=Precision(dtype)))
     lowered = lower(model, options, kernel_folder())
     traced = trace(lowered.network)
-    use_kernel(traced, lowered.namespace)
+    if lowered.kernels is None:
+        raise SystemExit("this measures kernels, and there is no C++ compiler")
+    use_kernel(traced, lowered.kernels.namespace)
     program = load_artefact(build(model, options, "aoti")[0], shape).program
     inputs = inputs_of(model, lowered.network.config, options.precision)
     with torch.no_grad():

@@ -40,10 +40,19 @@ class Form(StrEnum):
 
 
 class InstructionSet(StrEnum):
-    """Processors that a program for CPUs runs on: this machine's, or any with AVX2."""
+    """Processors that a program for CPUs runs on: this machine's, or any with AVX2.
+
+    A portable program has kernels for several levels and takes the best when it is opened.
+    """
 
     NATIVE = "native"
+    PORTABLE = "portable"
     X86_64_V3 = "x86-64-v3"
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """Levels that kernels are compiled for, ascending; all other code is for the first."""
+        return ("x86-64-v3", "x86-64-v4") if self is InstructionSet.PORTABLE else (str(self),)
 
 
 CHOICES: dict[str, tuple[type[StrEnum], str]] = {
@@ -94,9 +103,13 @@ class CompileOptions(BaseModel):
             "float32 and 1e-9 in float64 by default; 0 keeps the radial networks."
         ),
     ] = None
-    isa: Annotated[InstructionSet, Help("native, or x86-64-v3 for any processor with AVX2.")] = (
-        InstructionSet.NATIVE
-    )
+    isa: Annotated[
+        InstructionSet,
+        Help(
+            "native; portable for any processor with AVX2, at the full speed of those with AVX-512 "
+            "and AMX; x86-64-v3 for AVX2 alone."
+        ),
+    ] = InstructionSet.NATIVE
     charge: Annotated[
         float | None, Help("Total charge, e, unless an engine gives one, for models that take one.")
     ] = None

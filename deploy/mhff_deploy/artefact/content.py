@@ -2,8 +2,8 @@
 
 An artefact is the compiler's own file, a zip archive (AOTInductor's `.pt2`, TorchScript's `.pt`),
 with one more member, `mhff.json`: the manifest. It can be read without loading the program. The
-library of its kernels and, beside AOTInductor's package, its constants are members, too. Artefacts
-are programs: run only those you trust.
+libraries of its kernels, one for each level of processors, and its constants are members, too.
+Artefacts are programs: run only those you trust.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from mhff.options import CompleteOptions, Form
 
 FORMAT_VERSION = 10
 MANIFEST = "extra/mhff.json"
-KERNELS = "kernels/mhff_kernels.so"
-"""Not under `extra`, which torch reads as text."""
+KERNELS = "kernels/{}.so"
+"""The library of a level; not under `extra`, which torch reads as text."""
 CONSTANTS = "constants/mhff.safetensors"
 MAX_MANIFEST_BYTES = 1 << 24
 """A manifest is a few kB."""
@@ -66,11 +66,11 @@ class Manifest(BaseModel):
     torch_version: str
     mhff_version: str
     kernels: str = ""
-    """Namespace of the operators in the program's shared library; empty without a library."""
+    """Namespace of the operators in the program's libraries; empty without one."""
     processor: str = ""
     """Capability of the processor it was compiled on (`compatibility.processor`)."""
     instructions: tuple[str, ...] = ()
-    """Instruction sets that a program for the CPU it was compiled on may use."""
+    """Instruction sets that a processor must have; those that it may use are its levels'."""
     tables: Tables
     largest_errors: dict[str, float] = {}
     """Errors against the eager float64 model, relative to max(1, largest gradient).
@@ -107,7 +107,7 @@ def _add(stream: io.BytesIO, name: str, content: bytes) -> None:
 
 
 def read_member(content: bytes, member: str) -> bytes:
-    """A member beside the manifest: `CONSTANTS`, or `KERNELS` if the manifest names them."""
+    """A member beside the manifest: `CONSTANTS`, or `KERNELS` of a level if there are any."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         (name,) = (name for name in archive.namelist() if name.endswith(f"/{member}"))
         return archive.read(name)

@@ -101,9 +101,10 @@ def _processor(summary: Mapping[str, Any]) -> str:
     made_on = f"compiled on one with {summary['processor']}"
     if summary["device"] != "cpu":
         return made_on
-    isa = summary["options"]["isa"]
-    portable = isa != InstructionSet.NATIVE
-    return f"instructions {isa}, {made_on}" if portable else f"this kind only, {made_on}"
+    isa = InstructionSet(summary["options"]["isa"])
+    if isa is InstructionSet.NATIVE:
+        return f"this kind only, {made_on}"
+    return f"{isa.levels[0]} and better, kernels for {listing(isa.levels)}, {made_on}"
 
 
 def _tables(tables: Mapping[str, Any]) -> str:

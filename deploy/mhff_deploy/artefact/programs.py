@@ -5,17 +5,19 @@ from __future__ import annotations
 import io
 import tempfile
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import safetensors.torch
 import torch
 from torch.export.pt2_archive._package import AOTICompiledModel
 
 from mhff.errors import MHFFError
 from mhff.ops import contraction, convolution, ghosts  # noqa: F401  (programs call what these register)
+from mhff.ops.cpu.levels import best
 from mhff.ops.cpu.library import load_library
 from mhff.options import Form
+from mhff_deploy.artefact.constants import read_constants
 from mhff_deploy.artefact.content import CONSTANTS, KERNELS, Manifest, read_member
 from mhff_deploy.artefact.cuda_graphs import GraphedProgram, Program
 
@@ -33,34 +35,35 @@ class Parts:
 
     code: bytes
     """The compiler's own file; an artefact is one, too."""
-    kernels: bytes | None = None
-    """Shared library."""
-    constants: bytes | None = None
-    """safetensors; None for TorchScript, which holds its own."""
+    kernels: Mapping[str, bytes]
+    """Shared libraries by the level of processors that they are for, ascending; none without."""
+    constants: bytes
+    """See `mhff_deploy.artefact.constants`."""
 
     @property
     def members(self) -> dict[str, bytes]:
         """The members that an artefact adds to the code, by name."""
-        named = {KERNELS: self.kernels, CONSTANTS: self.constants}
-        return {name: content for name, content in named.items() if content is not None}
+        libraries = {KERNELS.format(level): library for level, library in self.kernels.items()}
+        return {**libraries, CONSTANTS: self.constants}
 
 
 def parts_of(content: bytes, manifest: Manifest) -> Parts:
     """The parts in an artefact's content."""
-    kernels = read_member(content, KERNELS) if manifest.kernels else None
-    constants = read_member(content, CONSTANTS) if manifest.form is Form.AOTI else None
-    return Parts(content, kernels, constants)
+    levels = manifest.options.isa.levels if manifest.kernels else ()
+    kernels = {level: read_member(content, KERNELS.format(level)) for level in levels}
+    return Parts(content, kernels, read_member(content, CONSTANTS))
 
 
 def start_program(parts: Parts, manifest: Manifest, name: str) -> Program:
     """A program ready to be called; raises MHFFError if this machine cannot load it."""
     device = torch.device(manifest.capabilities.device)
     try:
-        if parts.kernels is not None:
-            load_kernels(parts.kernels, manifest.kernels)
-        if parts.constants is None:
-            return load_script(parts.code)
-        package = Package(parts.code, parts.constants, device)
+        if parts.kernels:
+            load_kernels(parts.kernels[best(tuple(parts.kernels))], manifest.kernels)
+        constants = read_constants(parts.constants).made(manifest.kernels, device)
+        if manifest.form is Form.TORCHSCRIPT:
+            return load_script(parts.code, constants)
+        package = Package(parts.code, constants, device)
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise MHFFError(
@@ -84,7 +87,9 @@ class Package:
     That takes 12 s on a fresh machine, and 42 to 60 s were seen. So the loader is made here.
     """
 
-    def __init__(self, code: bytes, constants: bytes, device: torch.device) -> None:
+    def __init__(
+        self, code: bytes, constants: Mapping[str, torch.Tensor], device: torch.device
+    ) -> None:
         """Raises RuntimeError for a package that does not fit this machine."""
         # the events by which threads wait for each other cannot be part of a CUDA graph; on a GPU,
         # one thread at a time
@@ -96,12 +101,8 @@ class Package:
             loader = torch._C._aoti.AOTIModelPackageLoader(
                 str(file), NAME, single_threaded, N_RUNNERS, index
             )
-        stored = safetensors.torch.load(constants)
-        # copies, because only torch's own memory begins at cache lines; kept, because the program
-        # does not copy them
-        self.constants = {
-            name: stored[name].to(device, copy=True) for name in loader.get_constant_fqns()
-        }
+        # kept, because the program does not copy them
+        self.constants = {name: constants[name] for name in loader.get_constant_fqns()}
         program = AOTICompiledModel(loader)
         program.load_constants(self.constants, check_full_update=True, user_managed=True)
         self._run = loader.boxed_run
@@ -111,11 +112,14 @@ class Package:
         return node_energies, edge_gradients
 
 
-def load_script(code: bytes) -> Program:
+def load_script(code: bytes, constants: Mapping[str, torch.Tensor]) -> Program:
     """A TorchScript program; raises RuntimeError for one that does not fit this machine."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch.jit is deprecated; openmm-torch needs it
-        return torch.jit.load(io.BytesIO(code))
+        script = torch.jit.load(io.BytesIO(code))
+    for name, value in constants.items():
+        setattr(script, name, value)
+    return script
 
 
 def load_kernels(library: bytes, namespace: str) -> None:

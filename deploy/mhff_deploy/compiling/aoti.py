@@ -27,8 +27,8 @@ def compile_aoti(
     program: GraphModule,
     example: tuple[torch.Tensor, ...],
     isa: InstructionSet = InstructionSet.NATIVE,
-) -> tuple[bytes, dict[str, torch.Tensor]]:
-    """Content of the `.pt2` package of a traced program, and its constants; takes tens of seconds.
+) -> bytes:
+    """Content of the `.pt2` package of a traced program without constants; takes tens of seconds.
 
     Raises NoCompilerError if there is no C++ compiler, MHFFError if it fails.
     """
@@ -51,7 +51,7 @@ def compile_aoti(
                 f"C++ compiler, and that the temporary folder {tempfile.gettempdir()} has free "
                 "space and no spaces in its path, or choose --form torchscript"
             ) from error
-        return file.read_bytes(), constants_of(program)
+        return file.read_bytes()
 
 
 def _instructions(isa: InstructionSet) -> dict[str, Any]:
@@ -99,16 +99,6 @@ def _complaint(output: str) -> str:
     return next((line for line in lines if "error:" in line), first)[:300]
 
 
-def constants_of(program: GraphModule) -> dict[str, torch.Tensor]:
-    """The constants of a traced program, by name."""
-    names = sorted({str(node.target) for node in program.graph.nodes if node.op == "get_attr"})
-    # copies, because some are views of others
-    return {
-        name: getattr(program, name).detach().clone(memory_format=torch.contiguous_format)
-        for name in names
-    }
-
-
 _OPTIONS: dict[str, Any] = {
     # constants in a package would be copied to wherever `malloc` puts them, and vectors that lie
     # across cache lines cost the kernels a quarter of their speed; given apart, they stay where
@@ -117,9 +107,11 @@ _OPTIONS: dict[str, Any] = {
     # as many threads as torch has when the program runs, not when it is compiled
     "cpp.dynamic_threads": True,
 }
+_V3: dict[str, Any] = {"cpp.march": "x86-64-v3", "cpp.simdlen": 256}
 _INSTRUCTIONS: dict[InstructionSet, dict[str, Any]] = {
     InstructionSet.NATIVE: {},
-    InstructionSet.X86_64_V3: {"cpp.march": "x86-64-v3", "cpp.simdlen": 256},
+    InstructionSet.PORTABLE: _V3,
+    InstructionSet.X86_64_V3: _V3,
 }
 _CPP_LIBRARY = "libstdc++.so.6"
 _COMPILER_ERRORS = (RuntimeError, OSError, subprocess.SubprocessError)

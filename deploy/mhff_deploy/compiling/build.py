@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
-import safetensors.torch
 import torch
 from torch.fx import GraphModule
 
@@ -13,9 +12,11 @@ from mhff.capabilities import model_capabilities
 from mhff.errors import MHFFError, listing
 from mhff.files import kernel_folder, sha256
 from mhff.modelfile import UNITS, Model
+from mhff.ops.cpu.levels import needs
 from mhff.options import CompileOptions, CompleteOptions, Form, Precision
 from mhff.state import given_state
-from mhff_deploy.artefact.compatibility import instructions, processor
+from mhff_deploy.artefact.compatibility import processor
+from mhff_deploy.artefact.constants import Constants, Packing
 from mhff_deploy.artefact.content import Manifest, Tables, pack
 from mhff_deploy.artefact.programs import Parts
 from mhff_deploy.artefact.runtime import run_parts
@@ -76,9 +77,9 @@ def compile_unchecked(
             model_sha256=sha256(model.to_bytes()),
             torch_version=torch.__version__,
             mhff_version=mhff.__version__,
-            kernels=lowered.namespace,
+            kernels="" if lowered.kernels is None else lowered.kernels.namespace,
             processor=processor(network.device),
-            instructions=instructions() if has_machine_code else (),
+            instructions=needs(asked.isa.levels[0]) if has_machine_code else (),
             tables=Tables(
                 asked=asked.table_error,
                 measured=lowered.table_error,
@@ -127,15 +128,48 @@ def _compile(lowered: Lowered, options: CompleteOptions, say: Callable[[str], No
     network = lowered.network
     say("tracing")
     program: GraphModule = trace(network)
-    if lowered.library is not None:
-        use_kernel(program, lowered.namespace)
-    kernels = None if lowered.library is None else lowered.library.read_bytes()
+    packings: dict[str, Packing] = {}
+    libraries: dict[str, bytes] = {}
+    if lowered.kernels is not None:
+        packings = use_kernel(program, lowered.kernels.namespace) | packings_of(
+            program, lowered.kernels.packings
+        )
+        libraries = {level: path.read_bytes() for level, path in lowered.kernels.libraries.items()}
+    constants = constants_of(program, packings)
     if options.form is Form.TORCHSCRIPT:
         say("scripting")
-        return Parts(compile_torchscript(program), kernels)
+        names = [*constants.plain, *constants.packings]
+        return Parts(compile_torchscript(program, names), libraries, constants.to_bytes())
     say("compiling")
     sizes = () if network.device.type == "cpu" else SIZES_ON_GPU
     n_heads = len(network.config.heads)
     example = example_inputs(n_heads, network.dtype, network.device, *sizes)
-    code, constants = compile_aoti(program, example, options.isa)
-    return Parts(code, kernels, safetensors.torch.save(constants))
+    return Parts(compile_aoti(program, example, options.isa), libraries, constants.to_bytes())
+
+
+def packings_of(
+    program: GraphModule, made: Sequence[tuple[torch.Tensor, Packing]]
+) -> dict[str, Packing]:
+    """How constants of a traced program were packed, by name, from the tensors themselves."""
+    return {
+        name: packing
+        for name in constant_names(program)
+        for tensor, packing in made
+        if getattr(program, name) is tensor
+    }
+
+
+def constants_of(program: GraphModule, packings: Mapping[str, Packing]) -> Constants:
+    """The constants of a traced program, some of which are packed."""
+    plain = {
+        # copies, because some are views of others
+        name: getattr(program, name).detach().clone(memory_format=torch.contiguous_format)
+        for name in constant_names(program)
+        if name not in packings
+    }
+    return Constants(plain, dict(packings))
+
+
+def constant_names(program: GraphModule) -> list[str]:
+    """Names of the constants of a traced program."""
+    return sorted({str(node.target) for node in program.graph.nodes if node.op == "get_attr"})

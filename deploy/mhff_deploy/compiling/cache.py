@@ -20,8 +20,9 @@ import torch
 from mhff.errors import MHFFError
 from mhff.files import artefact_folder, read_file, sha256, write_atomically
 from mhff.modelfile import Model
+from mhff.ops.cpu.levels import instructions
 from mhff.options import CompileOptions, CompleteOptions, Form
-from mhff_deploy.artefact.compatibility import instructions, processor
+from mhff_deploy.artefact.compatibility import processor
 from mhff_deploy.artefact.content import read_manifest
 from mhff_deploy.compiling.build import build, complete
 from mhff_deploy.radial.networks import MAX_TABLE_BYTES, table_bytes

@@ -38,10 +38,8 @@ class Lowered:
     """A network to trace, and how it was made."""
 
     network: LoweredNetwork
-    library: Path | None = None
-    """Shared library of its kernels; None if they are in Triton or plain torch."""
-    namespace: str = ""
-    """Namespace of the kernels' operators in the library."""
+    kernels: CppKernels | None = None
+    """Its kernels in C++; None if they are in Triton or plain torch."""
     table_error: float = 0.0
     """Measured error that tables make in forces on atoms, eV/A, relative to max(1, largest)."""
     n_intervals: int = 0
@@ -94,14 +92,8 @@ def lower(
     say(
         "compiling kernels" + ("" if tables else f"; radial networks are kept, {use_tables.reason}")
     )
-    kernels = CppKernels(network, tables, dtype, folder, options.isa)
-    return Lowered(
-        LoweredNetwork(network, tables, kernels),
-        kernels.library,
-        kernels.namespace,
-        measured,
-        n_intervals,
-    )
+    kernels = CppKernels(network, tables, dtype, folder, options.isa.levels)
+    return Lowered(LoweredNetwork(network, tables, kernels), kernels, measured, n_intervals)
 
 
 def decide_tables(network: MACE, table_error: float) -> Decision:

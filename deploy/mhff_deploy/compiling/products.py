@@ -10,21 +10,26 @@ import torch
 from torch.fx import GraphModule, Node
 
 from mhff.ops.registration import find
+from mhff_deploy.artefact.constants import Packing
+
+PACK = "multiply_pack"
+"""The operator that packs a matrix."""
 
 
-def use_kernel(program: GraphModule, namespace: str) -> None:
-    """Replace the products with constant matrices, in place.
+def use_kernel(program: GraphModule, namespace: str) -> dict[str, Packing]:
+    """Replace the products with constant matrices, in place; returns how these are packed, by name.
 
     `namespace`: that of the kernels' operators (`mhff.ops.cpu`).
     """
     multiply = find(namespace, "multiply")
-    pack = find(namespace, "multiply_pack")
+    packings: dict[str, Packing] = {}
     for index, node in enumerate(list(program.graph.nodes)):
         weight = _constant_factor(program, node)
         if weight is None:
             continue
         name = f"_packed_{index}"
-        program.register_buffer(name, pack(weight.contiguous()))
+        packings[name] = Packing(PACK, (weight,))
+        program.register_buffer(name, packings[name].pack(namespace))
         with program.graph.inserting_before(node):
             packed = program.graph.get_attr(name)
             product = program.graph.call_function(multiply, (node.args[0], packed, weight.shape[1]))
@@ -34,6 +39,7 @@ def use_kernel(program: GraphModule, namespace: str) -> None:
     program.graph.eliminate_dead_code()
     program.delete_all_unused_submodules()
     program.recompile()
+    return packings
 
 
 def _constant_factor(program: GraphModule, node: Node) -> torch.Tensor | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterable
 
 import torch
 from torch.fx import GraphModule, Node
@@ -12,9 +13,15 @@ _KEYWORDS_OF_TRACING = ("device", "layout", "pin_memory")
 """Keywords that tracing spells out although their defaults are right."""
 
 
-def compile_torchscript(program: GraphModule) -> bytes:
-    """Content of a TorchScript file of a traced program (`mhff_deploy.compiling.trace`)."""
+def compile_torchscript(program: GraphModule, constants: Iterable[str]) -> bytes:
+    """Content of a TorchScript file of a traced program (`mhff_deploy.compiling.trace`).
+
+    The named constants are left out; they are set when the file is opened.
+    """
     module = torch.fx.GraphModule(program, _scriptable(program))
+    for name in constants:
+        delattr(module, name)  # some are parameters
+        module.register_buffer(name, torch.empty(0))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch.jit is deprecated; openmm-torch needs it
         script = torch.jit.script(module)

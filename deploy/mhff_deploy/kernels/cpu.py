@@ -10,8 +10,10 @@ import torch
 
 from mhff.errors import MHFFError
 from mhff.model.mace import MACE
-from mhff.ops.cpu.build import NATIVE, CompilerError, build
+from mhff.ops.cpu.build import CompilerError, build_levels
+from mhff.ops.cpu.levels import NATIVE, best
 from mhff.ops.cpu.library import load
+from mhff_deploy.artefact.constants import Packing
 from mhff_deploy.kernels.shapes import network_shapes
 from mhff_deploy.lowering.mixing import message_map
 from mhff_deploy.lowering.reference import KernelEdges, product_coefficients
@@ -38,22 +40,26 @@ class CppKernels:
         tables: RadialTables | None,
         dtype: torch.dtype,
         folder: Path,
-        march: str = NATIVE,
+        levels: Sequence[str] = (NATIVE,),
         say: Callable[[str], None] = lambda step: None,
     ) -> None:
         """Compile the kernels for the network's shapes, which `say` announces, or find them.
 
         Compiling takes seconds, unless `folder` has the kernels. `network`: in float64, on the CPU;
-        `tables`: of its radial functions, or None if radial weights are given for each edge. Raises
-        MHFFError if the compiler fails.
+        `tables`: of its radial functions, or None if radial weights are given for each edge;
+        `levels`: processors to compile for (`mhff.ops.cpu.levels`), the best of which is loaded.
+        Raises MHFFError if the compiler fails, or this machine lacks what all levels need.
         """
         self.dtype = dtype
         self.device = torch.device("cpu")
         self.radial = tables
         shapes = network_shapes(network, tables is not None)
         with compiler_reported():
-            self.library, self.namespace = build(shapes, dtype, folder, march, say)
-        self.operators = load(self.library, self.namespace, shapes)
+            self.libraries, self.namespace = build_levels(shapes, dtype, folder, levels, say)
+        library = self.libraries[best(levels)]
+        self.operators = load(library, self.namespace, shapes)
+        self.packings: list[tuple[torch.Tensor, Packing]] = []
+        """Every tensor in the form of a kernel, and how it was made."""
         interactions = [layer.interaction for layer in network.layers]
         self.tables = [
             self._packed(
@@ -76,12 +82,15 @@ class CppKernels:
         ]
 
     def _packed(self, name: str, values: torch.Tensor) -> torch.Tensor:
-        return self.operators[f"{name}_pack"](values.to(self.dtype).contiguous())
+        return self._recorded(Packing(f"{name}_pack", (values.to(self.dtype).contiguous(),)))
 
     def _packed_matrices(self, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
-        return torch.cat(
-            [self.operators["multiply_pack"](matrix.contiguous()) for matrix in matrices]
-        )
+        return self._recorded(Packing("multiply_pack", tuple(matrices)))
+
+    def _recorded(self, packing: Packing) -> torch.Tensor:
+        packed = packing.pack(self.namespace)
+        self.packings.append((packed, packing))
+        return packed
 
     def geometry(self, edge_vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """See `Kernels.geometry`."""

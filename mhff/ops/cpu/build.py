@@ -11,15 +11,17 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
 from mhff.errors import MHFFError
 from mhff.files import sha256
 from mhff.ops.cpu.code import CpuTarget, includes, program_code
+from mhff.ops.cpu.levels import NATIVE
 from mhff.ops.cpu.requirements import COMPILER, STABLE_TORCH
 from mhff.ops.shapes import Shape
 
@@ -35,7 +37,6 @@ FLAGS = (
     "-ffp-contract=fast",
     "-fvisibility=hidden",
 )
-NATIVE = "native"
 CHECKSUM_BYTES = 64
 BUILD_FOLDER_PREFIX = "build-"
 MAX_BUILD_SECONDS = 3600
@@ -59,37 +60,68 @@ def build(
     shapes: Mapping[str, Shape],
     dtype: torch.dtype,
     folder: Path,
-    march: str = NATIVE,
+    level: str = NATIVE,
     say: Callable[[str], None] = lambda step: None,
 ) -> tuple[Path, str]:
     """Shared library with the shapes' operators, and the operators' namespace.
 
-    It is compiled, which `say` announces, unless `folder` has it. `march` is the compiler's name of
-    a processor: `native`, or `x86-64-v3` for any with AVX2. Raises CompilerError if the compiler
-    fails, and MHFFError where `folder` cannot be written to.
+    It is compiled, which `say` announces, unless `folder` has it. `level`: see `levels.py`. Raises
+    CompilerError if the compiler fails, and MHFFError where `folder` cannot be written to.
     """
-    flags: tuple[str, ...] = (*FLAGS, f"-march={march}", *_interface_of_torch())
-    macros = _run([COMPILER, f"-march={march}", "-dM", "-E", "-x", "c++", os.devnull])
-    vector_bytes = _vector_bytes(macros)
-    if vector_bytes == 64:
-        flags += ("-mprefer-vector-width=512",)
-    target = CpuTarget(dtype, vector_bytes)
+    libraries, namespace = build_levels(shapes, dtype, folder, (level,), say)
+    return libraries[level], namespace
+
+
+def build_levels(
+    shapes: Mapping[str, Shape],
+    dtype: torch.dtype,
+    folder: Path,
+    levels: Sequence[str],
+    say: Callable[[str], None] = lambda step: None,
+) -> tuple[dict[str, Path], str]:
+    """A library for each level, and their one namespace; a process loads one of them."""
+    compilations = {level: _compilation(level, dtype) for level in levels}
     headers = "".join(path.read_text() for path in _headers(shapes))
-    content = "\0".join([program_code(shapes, target, ""), headers, macros, *flags])
-    namespace = "mhff_" + sha256(content.encode())[:16]
-    library = folder / f"{namespace}.so"
+    content = [headers]
+    for compilation in compilations.values():
+        content += [program_code(shapes, compilation.target, ""), compilation.macros]
+        content += compilation.flags
+    namespace = "mhff_" + sha256("\0".join(content).encode())[:16]
+    libraries: dict[str, Path] = {}
     try:
-        if not _is_intact(library):
-            folder.mkdir(parents=True, exist_ok=True)
-            _remove_abandoned_builds(folder)
-            say("compiling kernels")
-            _compile(program_code(shapes, target, namespace), library, [COMPILER, *flags])
+        for level, compilation in compilations.items():
+            name = namespace if len(levels) == 1 else f"{namespace}-{level}"
+            libraries[level] = folder / f"{name}.so"
+            if not _is_intact(libraries[level]):
+                folder.mkdir(parents=True, exist_ok=True)
+                _remove_abandoned_builds(folder)
+                say("compiling kernels" + (f" for {level}" if len(levels) > 1 else ""))
+                code = program_code(shapes, compilation.target, namespace)
+                _compile(code, libraries[level], [COMPILER, *compilation.flags])
     except OSError as error:
         raise MHFFError(
             f"cannot write kernels to '{folder}' ({error.strerror}); set XDG_CACHE_HOME to a "
             "folder that you can write to"
         ) from error
-    return library, namespace
+    return libraries, namespace
+
+
+class Compilation(NamedTuple):
+    """How a library is compiled for a level."""
+
+    target: CpuTarget
+    flags: tuple[str, ...]
+    macros: str
+    """The compiler's own, which say what `native` means on this machine."""
+
+
+def _compilation(level: str, dtype: torch.dtype) -> Compilation:
+    flags: tuple[str, ...] = (*FLAGS, f"-march={level}", *_interface_of_torch())
+    macros = _run([COMPILER, f"-march={level}", "-dM", "-E", "-x", "c++", os.devnull])
+    vector_bytes = _vector_bytes(macros)
+    if vector_bytes == 64:
+        flags += ("-mprefer-vector-width=512",)
+    return Compilation(CpuTarget(dtype, vector_bytes), flags, macros)
 
 
 def _headers(shapes: Mapping[str, Shape]) -> list[Path]:

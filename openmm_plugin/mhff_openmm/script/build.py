@@ -18,6 +18,7 @@ from mhff.filekinds import SourceFile, compiler, read_source
 from mhff.graph import ONE_RANK
 from mhff.modelfile import from_bytes
 from mhff.opening import announcement, check_form
+from mhff.ops.cpu.levels import best, needs
 from mhff.options import CompileOptions, Form
 from mhff_deploy.artefact.compatibility import check_manifest
 from mhff_deploy.artefact.content import Manifest, is_artefact, read_manifest
@@ -57,7 +58,7 @@ def build_script(definition: ForceDefinition) -> Script:
     file = _artefact(definition)
     manifest = read_manifest(file.content, file.name)
     parts = parts_of(file.content, manifest)
-    if parts.kernels is None:
+    if not parts.kernels:
         raise MHFFError(
             f"'{file.name}' has no kernels and would call Python at every step; install a C++ "
             "compiler and recompile it, or choose backend='python'"
@@ -83,7 +84,10 @@ def build_script(definition: ForceDefinition) -> Script:
         (capabilities.r_max, definition.skin),
         (KJ_PER_MOL_PER_EV, ANGSTROM_PER_NM),
     )
-    step.register_buffer("kernels", library_as_tensor(parts.kernels, manifest))
+    # the program's constants have been packed for this level
+    level = best(tuple(parts.kernels))
+    needed = manifest.model_copy(update={"instructions": needs(level)})
+    step.register_buffer("kernels", library_as_tensor(parts.kernels[level], needed))
     return Script(_with_arguments(step.to(device), definition), manifest)
 
 

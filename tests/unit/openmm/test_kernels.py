@@ -12,8 +12,9 @@ from mhff import MHFFError
 from mhff.capabilities import Capabilities
 from mhff.heads import Head, Heads
 from mhff.modelfile import UNITS
+from mhff.ops.cpu.levels import instructions
 from mhff.options import CompleteOptions, Form, Precision
-from mhff_deploy.artefact.compatibility import instructions, processor
+from mhff_deploy.artefact.compatibility import processor
 from mhff_deploy.artefact.content import Manifest, Tables
 from mhff_openmm import read_system
 from mhff_openmm.script import kernels

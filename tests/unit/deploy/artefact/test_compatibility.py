@@ -9,27 +9,31 @@ import torch
 from manifests import manifest
 
 from mhff import MHFFError
+from mhff.ops.cpu import levels
+from mhff.ops.cpu.levels import best, instructions, needs
 from mhff.options import CompileOptions, Form, InstructionSet, Precision
-from mhff_deploy.artefact import compatibility
-from mhff_deploy.artefact.compatibility import check_manifest, instructions
+from mhff_deploy.artefact.compatibility import check_manifest
 
 CPU = CompileOptions()
 CUDA = CompileOptions(device="cuda")
 ON_GPU = {"device": "cuda:0"}
+V3 = ("abm", "avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "movbe")
+PORTABLE = InstructionSet.PORTABLE
 
 
 @pytest.fixture
 def this_cpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A machine with AVX2 and FMA, as Linux describes it."""
     file = tmp_path / "cpuinfo"
-    file.write_text("processor\t: 0\nflags\t\t: fpu sse2 avx2 bmi1 bmi2 f16c fma movbe vmx\n")
-    monkeypatch.setattr(compatibility, "CPU_INFO", file)
+    file.write_text(f"processor\t: 0\nflags\t\t: fpu sse2 {' '.join(V3)} vmx amx_tile\n")
+    monkeypatch.setattr(levels, "CPU_INFO", file)
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
 
 
 @pytest.mark.usefixtures("this_cpu")
 def test_the_instruction_sets_of_this_machine() -> None:
-    assert instructions() == ("avx2", "bmi1", "bmi2", "f16c", "fma", "movbe", "sse2")
+    assert instructions() == (*V3, "sse2")
+    assert needs("native") == instructions()
 
 
 @pytest.mark.usefixtures("this_cpu")
@@ -37,11 +41,13 @@ def test_native_programs_run_where_no_instruction_set_lacks() -> None:
     check_manifest(manifest(processor="AVX2", instructions=("avx2", "fma")), "a.pt2", CPU)
     with pytest.raises(
         MHFFError,
-        match=r"^'a\.pt2' was compiled for a processor with amx_tile, avx512f, which this one "
-        "lacks; recompile it here, or with --isa x86-64-v3$",
+        match=r"^'a\.pt2' was compiled for a processor with avx512_bf16, avx512f, which this one "
+        "lacks; recompile it here, or with --isa portable$",
     ):
         check_manifest(
-            manifest(processor="AVX2", instructions=("avx2", "avx512f", "amx_tile")), "a.pt2", CPU
+            manifest(processor="AVX2", instructions=("avx2", "avx512f", "avx512_bf16")),
+            "a.pt2",
+            CPU,
         )
     with pytest.raises(
         MHFFError, match=r"compiled for a processor with AVX512, but this one has AVX2; recompile"
@@ -50,22 +56,41 @@ def test_native_programs_run_where_no_instruction_set_lacks() -> None:
 
 
 @pytest.mark.usefixtures("this_cpu")
-def test_portable_programs_run_on_lesser_processors() -> None:
-    portable = {"isa": InstructionSet.X86_64_V3}
-    check_manifest(
-        manifest(options=portable, processor="AVX512", instructions=("avx512f",)), "a.pt2", CPU
-    )
+@pytest.mark.parametrize("isa", [PORTABLE, InstructionSet.X86_64_V3])
+def test_portable_programs_run_on_lesser_processors(isa: InstructionSet) -> None:
+    made = manifest(options={"isa": isa}, processor="AVX512", instructions=needs(isa.levels[0]))
+    check_manifest(made, "a.pt2", CPU)
+    assert best(isa.levels) == "x86-64-v3"
 
 
 @pytest.mark.usefixtures("this_cpu")
-def test_portable_programs_need_avx2() -> None:
-    old = compatibility.CPU_INFO
-    old.write_text("flags : fpu sse2 fma movbe f16c bmi1\n")
+def test_the_best_kernels_are_those_of_the_highest_level(monkeypatch: pytest.MonkeyPatch) -> None:
+    with levels.CPU_INFO.open("a") as file:
+        file.write(f"flags : {' '.join(needs('x86-64-v4'))}\n")
+    assert best(PORTABLE.levels) == "x86-64-v3"  # a processor is that of the first line
+    levels.CPU_INFO.write_text(f"flags : {' '.join(needs('x86-64-v4'))}\n")
+    assert best(PORTABLE.levels) == "x86-64-v3"  # torch sees no AVX-512
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    assert best(PORTABLE.levels) == "x86-64-v4"
+    levels.CPU_INFO.unlink()  # a system that does not list them
+    assert best(PORTABLE.levels) == "x86-64-v4"
+
+
+@pytest.mark.usefixtures("this_cpu")
+def test_portable_programs_need_avx2(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = manifest(options={"isa": PORTABLE})
+    levels.CPU_INFO.write_text("flags : fpu sse2 avx abm fma movbe f16c bmi1\n")
     with pytest.raises(
         MHFFError,
-        match=r"^'a\.pt2' was compiled for processors with AVX2, but this one lacks avx2, bmi2; ",
+        match=r"^'a\.pt2' was compiled for processors with x86-64-v3, but this one lacks avx2, "
+        "bmi2; recompile it here with --isa native$",
     ):
-        check_manifest(manifest(options={"isa": InstructionSet.X86_64_V3}), "a.pt2", CPU)
+        check_manifest(made, "a.pt2", CPU)
+    with pytest.raises(MHFFError, match=r"with x86-64-v3, but this one lacks avx2, bmi2; compile"):
+        best(PORTABLE.levels)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
+    with pytest.raises(MHFFError, match="but this one lacks AVX2; recompile"):
+        check_manifest(made, "a.pt2", CPU)
 
 
 def test_machine_code_runs_on_gpus_that_it_was_made_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -131,7 +131,10 @@ def test_modules_may_be_imported_in_inference_mode() -> None:
         ({"mix": ["x=0.5*surfaces"]}, "^the weights of a head mix must sum to 1, got "),
         ({"precision": "half"}, "^unknown dtype 'half': choose one of float32, float64$"),
         ({"form": "onnx"}, "^unknown form 'onnx': choose one of eager, aoti, torchscript$"),
-        ({"isa": "z80"}, "^unknown instruction set 'z80': choose one of native, x86-64-v3$"),
+        (
+            {"isa": "z80"},
+            "^unknown instruction set 'z80': choose one of native, portable, x86-64-v3$",
+        ),
         ({"device": "abacus"}, "^unknown device 'abacus': choose cpu or cuda$"),
         ({"table_error": -1.0}, "^expected a table error of 0 eV/A or more, got -1; "),
         ({"charge": 1.0}, "^this model has no total-charge input; remove charge=1$"),

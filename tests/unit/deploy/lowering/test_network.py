@@ -116,7 +116,7 @@ def test_kernels_at_all_distances(dtype: torch.dtype) -> None:
 def test_kernels_for_any_processor_with_avx2() -> None:
     network = exact_network("mh1")
     tables = choose_tables(network, TABLE_ERROR).tables
-    kernels = CppKernels(network, tables, torch.float64, kernel_folder(), "x86-64-v3")
+    kernels = CppKernels(network, tables, torch.float64, kernel_folder(), ("x86-64-v3",))
     lowered = LoweredNetwork(network, tables, kernels)
     for graph in graphs(network):
         assert_same(network, lowered, graph, TABLE_ERROR)
