@@ -274,6 +274,7 @@ COMMON = {
         "", ("x", "packed", "int n"), 1, lambda x: x.x.new_empty(x.x.shape[0], x.n)
     ),
     "multiply_pack": Operator("", ("matrix",), 1, None),
+    "multiply_pack_in_panels": Operator("", ("matrix",), 1, None),
     "near_edges": Operator(
         "", ("positions", "before", *PAIRS, "float r_min", "float limit"), 3, None
     ),

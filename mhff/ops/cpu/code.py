@@ -106,6 +106,7 @@ def _common_functions(target: CpuTarget) -> dict[str, tuple[Operator, str]]:
         "sum_edges": f"EdgeOperators<{real}>::sum",
         "multiply": f"{multiply}::forward",
         "multiply_pack": f"{multiply}::pack",
+        "multiply_pack_in_panels": f"{multiply}::pack_in_panels",
         "near_edges": f"ListOperators<{real}>::near_edges",
         "near_pairs": f"ListOperators<{real}>::near_pairs",
         "results_of_edges": f"ListOperators<{real}>::results",

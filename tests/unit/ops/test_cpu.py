@@ -27,6 +27,8 @@ from mhff_deploy.kernels.cpu import CppKernels
 from mhff_deploy.lowering.network import LoweredNetwork
 from mhff_deploy.radial.networks import tabulate_radial
 
+MIN_ROWS_OF_TILES = 24
+"""As in `multiply.h`."""
 MANY_THREADS = 9
 """More than there are copies of a gradient: a convolution's adjoint then walks along senders."""
 
@@ -65,6 +67,40 @@ def test_products_with_constant_matrices(
     assert found.shape == (rows, n)
     tolerance = ROUNDING if dtype == torch.float64 else SINGLE_PRECISION
     assert_close(found.double(), x.double() @ matrix.double(), tolerance)
+
+
+@pytest.mark.parametrize(("k", "n"), [(128, 128), (160, 512), (512, 128)])
+@pytest.mark.parametrize("rows", [1, 23, 24, 33, 48, 256, 290])
+def test_products_in_tiles_are_as_exact_as_others(
+    kernels: tuple[Any, torch.dtype], rows: int, k: int, n: int
+) -> None:
+    """Where the processor has tiles, packed matrices of this size have them beside panels."""
+    operators, dtype = kernels
+    x, matrix = randoms(rows, k).to(dtype), randoms(k, n).to(dtype) / k**0.5
+    exact = x.double() @ matrix.double()
+    panels = operators["multiply_pack_in_panels"](matrix)
+    packed = operators["multiply_pack"](matrix)
+    assert torch.equal(panels, packed[: k * n])
+    expected = operators["multiply"](x, panels, n)
+    found = operators["multiply"](x, packed, n)
+    if rows < MIN_ROWS_OF_TILES or len(packed) == len(panels):
+        assert torch.equal(found, expected)
+    error = (found.double() - exact).square().mean()
+    assert error <= 1.5 * (expected.double() - exact).square().mean()
+    with threads(2):
+        assert torch.equal(operators["multiply"](x, packed, n), found)
+
+
+def test_products_in_tiles_keep_all_magnitudes(kernels: tuple[Any, torch.dtype]) -> None:
+    operators, dtype = kernels
+    x = torch.zeros(40, 128, dtype=dtype)
+    x[:, 0] = 2.0 ** torch.arange(-80, 80, 4)
+    matrix = randoms(128, 128).to(dtype)
+    found = operators["multiply"](x, operators["multiply_pack"](matrix), 128)
+    assert_close(found / x[:, :1], matrix[:1].expand(40, -1), SINGLE_PRECISION)
+    x[7, 3] = torch.nan
+    found = operators["multiply"](x, operators["multiply_pack"](matrix), 128)
+    assert found.isnan().all(1).tolist() == [row == 7 for row in range(40)]
 
 
 def test_rows_of_a_product_may_lie_apart(kernels: tuple[Any, torch.dtype]) -> None:

@@ -6,16 +6,14 @@
 // neighbour, so every thread needs its own copy of the features' gradient. A walk along the senders
 // needs no copies, so it suits many threads; it fetches messages instead, which takes up to a third
 // longer.
+//
+// A chunk of edges takes its paths from one degree after the other: the rows of the messages'
+// gradient that these read, the same for all edges of a receiver, then stay in L1.
 #pragma once
 #include "convolution.h"
 #include "reduce.h"
 
 namespace mhff {
-
-template <class Real>
-INLINE void prefetch(const Real* from, int count) {
-  for (int i = 0; i < count; i += 64 / int(sizeof(Real))) __builtin_prefetch(from + i, 0, 2);
-}
 
 // One edge and one path. With dM the messages' gradient and x_a = R h_a:
 //   dx_a = sum_m g_ma dM_m;  dh_a += R dx_a;  dR = sum_a h_a dx_a;  dr += R' dR;  dY_b += sum_ma
@@ -25,19 +23,21 @@ INLINE void scatter_path(const EdgeArrays<Real>& edges, const Chunk<S>& chunk, i
                          const Radial& source, const Real* dM, const Real* h, Real* dh,
                          V* d_harmonics, V& d_r) {
   constexpr Path path = S::path[p];
-  constexpr int n = tile<S, p>, components = 2 * path.l1 + 1,
-                first = path.l1 * path.l1 * S::channels;
+  constexpr int n = part_of_tile<S, p>, tile_channels = tile<S, p> * S::lanes;
+  constexpr int components = 2 * path.l1 + 1, first = path.l1 * path.l1 * S::channels;
   V dg[path.count] = {};
-  const Real* row = source.template begin<p>(edges, chunk, e);
-  for (int tile_at = 0; tile_at < S::channels;
-       tile_at += n * S::lanes, row += n * S::lanes * source.step(edges)) {
-    V radial[n], slope[n];
+  const Real* of_edge = source.template begin<p>(edges, chunk, e);
+  for (int at = 0; at < S::channels; at += n * S::lanes) {
+    const int in_tile = at % tile_channels;
+    const Real* const row[1] = {of_edge + (at - in_tile) * source.step(edges) + in_tile};
+    V radials[1][n], slope[n];
+    V(&radial)[n] = radials[0];
     if constexpr (Radial::has_slope)
-      source.template value_and_slope<p>(row, chunk, e, radial, slope);
+      source.template value_and_slope<p>(row[0], chunk, e, radial, slope);
     else
-      source.template value<p>(row, chunk, e, radial);
+      source.template values<p>(row, chunk, e, radials);
     unroll<n>([&](auto v) UNROLLED {
-      const int c = tile_at + v * S::lanes;
+      const int c = at + v * S::lanes;
       V x[components], dx[components] = {}, d_radial = {};
       unroll<components>(
           [&](auto a) UNROLLED { x[a] = radial[v] * load<V>(h + first + a * S::channels + c); });
@@ -77,15 +77,40 @@ struct Gradients {
   Real *features, *harmonics, *r;
 };
 
-// Gradients of the edges of the atoms begin, ..., end - 1, which receive (`along_receivers`) or
-// send, and of the senders' features, if `of_features`.
-template <ConvolutionShape S, bool along_receivers, bool of_features, class Radial,
-          class Real = typename S::Real>
+// One edge and its paths from degree l1. Sums over paths are stored for l1 = 0, and added to for
+// other degrees.
+template <ConvolutionShape S, int l1, bool of_features, class Radial, class Real>
+INLINE void scatter_edge(const EdgeArrays<Real>& edges, const Chunk<S>& chunk, int e,
+                         const Radial& radial, const Messages<S, const Real>& gradient,
+                         const Real* features, const Gradients<Real>& to) {
+  using V = Vector<Real, S::lanes>;
+  constexpr int B = Chunk<S>::B, groups = (B + S::lanes - 1) / S::lanes;
+  const int64_t id = chunk.id[e], sender = edges.sender[id], receiver = edges.receiver[id];
+  V dY[groups * S::lanes] = {}, dr = {};
+  unroll<S::n_paths>([&](auto p) UNROLLED {
+    if constexpr (S::path[p].l1 == l1)
+      scatter_path<S, p, of_features>(
+          edges, chunk, e, radial, gradient.template at<p>(receiver),
+          features + sender * feature_size<S>, to.features + sender * feature_size<S>, dY, dr);
+  });
+  Real* d_harmonics = to.harmonics + id * B;
+  if constexpr (l1 == 0) {
+    store_sums<B, S::lanes>(d_harmonics, dY);
+    if constexpr (Radial::has_slope) to.r[id] = sum<V, S::lanes>(dr);
+  } else {
+    alignas(64) Real more[groups * S::lanes];
+    store_sums<B, S::lanes>(more, dY);
+    for (int b = 0; b < B; ++b) d_harmonics[b] += more[b];
+    if constexpr (Radial::has_slope) to.r[id] += sum<V, S::lanes>(dr);
+  }
+}
+
+// Gradients of the edges of the atoms begin, ..., end - 1, which receive or send; also of the senders'
+// features, if `of_features`.
+template <ConvolutionShape S, bool of_features, class Radial, class Real = typename S::Real>
 void scatter(const EdgeArrays<Real>& edges, const Rows& of_atoms, const Radial& radial,
              const Messages<S, const Real>& gradient, const Real* features,
              const Gradients<Real>& to, int64_t begin, int64_t end) {
-  using V = Vector<Real, S::lanes>;
-  constexpr int B = Chunk<S>::B, groups = (B + S::lanes - 1) / S::lanes;
   static thread_local Chunk<S> chunk;
   for (int64_t atom = begin; atom < end; ++atom)
     for (int at = of_atoms.begin[atom], stop = of_atoms.begin[atom + 1]; at < stop;
@@ -93,23 +118,10 @@ void scatter(const EdgeArrays<Real>& edges, const Rows& of_atoms, const Radial& 
       chunk.take(of_atoms.order + at, stop - at < chunk_edges ? stop - at : chunk_edges);
       if constexpr (Radial::has_slope) chunk.template prepare<true>(edges);
       chunk.couple(edges);
-      for (int e = 0; e < chunk.n; ++e) {
-        const int64_t sender = edges.sender[chunk.id[e]], receiver = edges.receiver[chunk.id[e]];
-        if constexpr (along_receivers) {
-          const int64_t next = edges.sender[chunk.id[e + 1 < chunk.n ? e + 1 : e]];
-          prefetch(features + next * feature_size<S>, feature_size<S>);
-          if constexpr (of_features)
-            prefetch(to.features + next * feature_size<S>, feature_size<S>);
-        }
-        V dY[groups * S::lanes] = {}, dr = {};
-        unroll<S::n_paths>([&](auto p) UNROLLED {
-          scatter_path<S, p, of_features>(
-              edges, chunk, e, radial, gradient.template at<p>(receiver),
-              features + sender * feature_size<S>, to.features + sender * feature_size<S>, dY, dr);
-        });
-        store_sums<B, S::lanes>(to.harmonics + int64_t(chunk.id[e]) * B, dY);
-        if constexpr (Radial::has_slope) to.r[chunk.id[e]] = sum<V, S::lanes>(dr);
-      }
+      unroll<S::input_lmax + 1>([&](auto l1) UNROLLED {
+        for (int e = 0; e < chunk.n; ++e)
+          scatter_edge<S, l1, of_features>(edges, chunk, e, radial, gradient, features, to);
+      });
     }
 }
 

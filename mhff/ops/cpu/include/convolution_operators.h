@@ -74,7 +74,7 @@ void along_senders(const EdgeArrays<Real>& edges, int64_t n_edges, const Radial&
   const Real* from = features_of<S>(features);
   std::memset(to.features, 0, features.numel() * sizeof(Real));
   parallel(n_atoms, [&](int64_t first, int64_t last) {
-    scatter<S, false, true>(edges, rows, radial, gradient, from, to, first, last);
+    scatter<S, true>(edges, rows, radial, gradient, from, to, first, last);
   });
 }
 
@@ -119,7 +119,7 @@ struct WeightedOperators {
     else
       along_receivers(
           in.features, n, to, [&](int64_t first, int64_t last, const Gradients<Real>& part) {
-            scatter<S, true, true>(edges, rows, radial, of_messages, from, part, first, last);
+            scatter<S, true>(edges, rows, radial, of_messages, from, part, first, last);
           });
     return {d_features.tensor, d_harmonics.tensor, d_weights.tensor};
   }
@@ -138,7 +138,7 @@ struct TabulatedOperators {
     const Tabulated<S> radial{read<Real>(in.tables, any_count)};
     const Rows rows = rows_of(in);
     const Real* from = features_of<S>(in.features);
-    const Real* packed = read<Real>(in.maps, packed_below<S, true>(S::l_max + 1));
+    const auto packed = maps_of<true>(in.maps, n);
     Output<Real> mapped(in.features, {n * mapped_size});
     parallel(n, [&](int64_t first, int64_t last) {
       gather_mapped<S>(edges, rows, radial, from, packed, mapped.data, n, first, last);
@@ -157,7 +157,7 @@ struct TabulatedOperators {
     const Tabulated<S> radial{read<Real>(in.tables, any_count)};
     const Rows rows = rows_of(in);
     const Real* from = features_of<S>(in.features);
-    const Real* packed = transposed_maps_of(in);
+    const auto packed = maps_of<false>(in.transposed, n);
     const Real* of_mapped = read<Real>(in.gradient, n * mapped_size);
     if (many_threads()) {
       Output<Real> messages(in.features, {n * message_size<S>});
@@ -185,7 +185,7 @@ struct TabulatedOperators {
     const Tabulated<S> radial{read<Real>(in.tables, any_count)};
     const Rows rows = rows_of(in);
     const Real* from = features_of<S>(in.features);
-    const Real* packed = transposed_maps_of(in);
+    const auto packed = maps_of<false>(in.transposed, n);
     const Real* of_mapped = read<Real>(in.gradient, n * mapped_size);
     parallel(n, [&](int64_t first, int64_t last) {
       scatter_mapped<S, false>(edges, rows, radial, of_mapped, packed, from, to, n, first, last);
@@ -193,9 +193,14 @@ struct TabulatedOperators {
     return {d_harmonics.tensor, d_r.tensor};
   }
 
-  template <class In>
-  static const Real* transposed_maps_of(const In& in) {
-    return read<Real>(in.transposed, packed_below<S, false>(S::l_max + 1));
+  // Packed maps, for the messages of n atoms.
+  template <bool forward>
+  static Maps<S, forward> maps_of(const Tensor& packed, int64_t n) {
+    constexpr int64_t with_tiles = packed_below<S, forward>(S::l_max + 1, true);
+    constexpr int64_t without = packed_below<S, forward>(S::l_max + 1, false);
+    const int64_t found = packed.numel();
+    const Real* numbers = read<Real>(packed, found == with_tiles ? with_tiles : without);
+    return {numbers, found == with_tiles, uses_tiles(found, with_tiles, without, n)};
   }
 
   template <class In>

@@ -30,8 +30,13 @@ struct Messages {
 template <ConvolutionShape S, int p>
 constexpr int message_stride = S::paths_to[S::path[p].l3] * S::channels;
 
-// Vectors of channels that a path's loops do at once: its rows times these are in registers.
+// Vectors of channels that a path's loops do at once: its rows times these are in registers. The
+// adjoint's loops keep more beside them and do a part at a time.
+constexpr int forward_accumulators = registers == 32 ? 24 : accumulators;
 template <ConvolutionShape S, int p>
-constexpr int tile = divisor(S::channels / S::lanes, accumulators / (2 * S::path[p].l3 + 1));
+constexpr int tile = divisor(S::channels / S::lanes,
+                             forward_accumulators / (2 * S::path[p].l3 + 1));
+template <ConvolutionShape S, int p>
+constexpr int part_of_tile = divisor(tile<S, p>, accumulators / (2 * S::path[p].l3 + 1));
 
 }  // namespace mhff

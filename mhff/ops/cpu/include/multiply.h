@@ -1,34 +1,54 @@
 // Products of matrices with a constant right factor, which is packed beforehand.
 #pragma once
-#include "vector.h"
+#include "tiles.h"
 
 namespace mhff {
 
-#ifdef __AVX512F__
-constexpr int panel_vectors = 4,
-              max_sums = 24;  // of 32 registers; the rest hold a row of the panel and a number
-#else
-constexpr int panel_vectors = 2, max_sums = 12;  // of 16
-#endif
+// The registers that are left hold a row of the panel and a number.
+constexpr int panel_vectors = registers == 32 ? 4 : 2, max_sums = 3 * registers / 4;
 
 // The packed matrix [k, n] is panels [k, panel_vectors * lanes], columns filled up with zeros to
-// whole vectors; the last panel has as many vectors as it needs.
+// whole vectors; the last panel has as many vectors as it needs. The same matrix in tiles (tiles.h)
+// may follow.
 template <class Real, int lanes>
 struct Matrix {
   const Real* packed;
   int64_t k, n;
+  bool in_tiles = false;  // whether to use those
 };
 
 constexpr int64_t whole_vectors(int64_t n, int lanes) { return (n + lanes - 1) / lanes * lanes; }
 
+// Numbers of a packed matrix, with its tiles if it has any.
 template <class Real, int lanes>
-void pack_matrix(const Real* matrix, int64_t k, int64_t n, Real* packed) {
+constexpr int64_t packed_size(int64_t k, int64_t n, bool with_tiles) {
+  const int64_t panels = k * whole_vectors(n, lanes);
+  if constexpr (Tiles::exist)
+    if (with_tiles && suits_tiles<Real>(k, n))
+      return panels + Tiles::packed_size(k, n) / int64_t(sizeof(Real) / sizeof(uint16_t));
+  return panels;
+}
+
+// For fewer rows, tiles take longer to read than to multiply.
+constexpr int64_t min_rows_of_tiles = 24;
+
+// Whether a product uses tiles: matrices of `found` numbers in all have them if that is their size.
+inline bool uses_tiles(int64_t found, int64_t with_tiles, int64_t without, int64_t rows) {
+  return found == with_tiles && with_tiles != without && rows >= min_rows_of_tiles &&
+         Tiles::allowed();
+}
+
+template <class Real, int lanes>
+void pack_matrix(const Real* matrix, int64_t k, int64_t n, bool with_tiles, Real* packed) {
   for (int64_t first = 0; first < n; first += panel_vectors * lanes) {
     const int64_t columns = n - first < panel_vectors * lanes ? n - first : panel_vectors * lanes;
     for (int64_t row = 0; row < k; ++row)
       for (int64_t column = 0; column < whole_vectors(columns, lanes); ++column)
         *packed++ = column < columns ? matrix[row * n + first + column] : Real(0);
   }
+  if constexpr (Tiles::exist && std::is_same_v<Real, float>)
+    if (with_tiles && suits_tiles<Real>(k, n))
+      Tiles::pack(matrix, k, n, reinterpret_cast<uint16_t*>(packed));
 }
 
 // rows x (vectors * lanes) numbers of the product; `valid` of the last vector's lanes are stored.
@@ -87,6 +107,11 @@ constexpr int64_t rows_at_once = 240;
 template <class Real, int lanes>
 void multiply(const Real* a, int64_t a_stride, int64_t n_rows, const Matrix<Real, lanes>& b,
               Real* out, int64_t out_stride) {
+  if constexpr (Tiles::exist && std::is_same_v<Real, float>)
+    if (b.in_tiles && suits_tiles<Real>(b.k, b.n)) {
+      const auto* tiles = reinterpret_cast<const uint16_t*>(b.packed + b.k * b.n);
+      return Tiles::multiply(a, a_stride, n_rows, tiles, b.k, b.n, out, out_stride);
+    }
   constexpr int64_t width = panel_vectors * lanes;
   for (int64_t first = 0; first < n_rows; first += rows_at_once) {
     const int64_t rows = n_rows - first < rows_at_once ? n_rows - first : rows_at_once;

@@ -27,7 +27,7 @@ struct MultiplyOperators {
         in.x.scalar_type() == type_of<Real> && (in.x.stride(1) == 1 || k == 1 || rows == 0),
         "mhff kernel: expected rows without gaps, of the program's dtype");
     const Real* from = static_cast<const Real*>(in.x.const_data_ptr());
-    const Matrix<Real, lanes> matrix{read<Real>(in.packed, k * whole_vectors(n, lanes)), k, n};
+    const Matrix<Real, lanes> matrix = matrix_of(in.packed, k, n, rows);
     const int64_t stride = in.x.stride(0);
     Output<Real> product(in.x, {rows, n});
     parallel(rows, [&](int64_t first, int64_t last) {
@@ -36,11 +36,29 @@ struct MultiplyOperators {
     return product.tensor;
   }
 
+  // A matrix [k, n], packed, for a product with so many rows.
+  static Matrix<Real, lanes> matrix_of(const Tensor& packed, int64_t k, int64_t n, int64_t rows) {
+    const int64_t with_tiles = packed_size<Real, lanes>(k, n, true);
+    const int64_t without = packed_size<Real, lanes>(k, n, false);
+    const int64_t found = packed.numel();
+    const Real* numbers = read<Real>(packed, found == with_tiles ? with_tiles : without);
+    return {numbers, k, n, uses_tiles(found, with_tiles, without, rows)};
+  }
+
+  // The form for this machine, and the one that all have.
   template <class In>
   static Tensor pack(const In& in) {
-    const int64_t k = in.matrix.size(0), n = in.matrix.size(1);
-    Output<Real> packed(in.matrix, {k * whole_vectors(n, lanes)});
-    pack_matrix<Real, lanes>(read<Real>(in.matrix, k * n), k, n, packed.data);
+    return packed(in.matrix, Tiles::allowed());
+  }
+  template <class In>
+  static Tensor pack_in_panels(const In& in) {
+    return packed(in.matrix, false);
+  }
+
+  static Tensor packed(const Tensor& matrix, bool with_tiles) {
+    const int64_t k = matrix.size(0), n = matrix.size(1);
+    Output<Real> packed(matrix, {packed_size<Real, lanes>(k, n, with_tiles)});
+    pack_matrix<Real, lanes>(read<Real>(matrix, k * n), k, n, with_tiles, packed.data);
     return packed.tensor;
   }
 };

@@ -21,22 +21,28 @@ struct Tabulated {
   }
   INLINE int64_t step(const EdgeArrays<Real>& edges) const { return edges.rows(); }
 
-  template <int p, class V>
-  INLINE void value(const Real* row, const Chunk<S>& chunk, int e, V* radial) const {
-    unroll<tile<S, p>>([&](auto v) UNROLLED { radial[v] = V{}; });
+  // Values for edges that follow one another, whose rows are given.
+  template <int p, class V, int count, int vectors>
+  INLINE void values(const Real* const (&row)[count], const Chunk<S>& chunk, int e,
+                     V (&radial)[count][vectors]) const {
+    unroll<count>([&](auto k) UNROLLED {
+      unroll<vectors>([&](auto v) UNROLLED { radial[k][v] = V{}; });
+    });
     unroll<taps>([&](auto t) UNROLLED {
-      unroll<tile<S, p>>([&](auto v) UNROLLED {
-        radial[v] += chunk.w[t][e] * load<V>(row + (t * tile<S, p> + v) * S::lanes);
+      unroll<count>([&](auto k) UNROLLED {
+        unroll<vectors>([&](auto v) UNROLLED {
+          radial[k][v] += chunk.w[t][e + k] * load<V>(row[k] + (t * tile<S, p> + v) * S::lanes);
+        });
       });
     });
   }
 
-  template <int p, class V>
-  INLINE void value_and_slope(const Real* row, const Chunk<S>& chunk, int e, V* radial,
-                              V* slope) const {
-    unroll<tile<S, p>>([&](auto v) UNROLLED { radial[v] = slope[v] = V{}; });
+  template <int p, class V, int vectors>
+  INLINE void value_and_slope(const Real* row, const Chunk<S>& chunk, int e, V (&radial)[vectors],
+                              V (&slope)[vectors]) const {
+    unroll<vectors>([&](auto v) UNROLLED { radial[v] = slope[v] = V{}; });
     unroll<taps>([&](auto t) UNROLLED {
-      unroll<tile<S, p>>([&](auto v) UNROLLED {
+      unroll<vectors>([&](auto v) UNROLLED {
         const V coefficient = in_register(load<V>(row + (t * tile<S, p> + v) * S::lanes));
         radial[v] += chunk.w[t][e] * coefficient;
         slope[v] += chunk.slope[t][e] * coefficient;
@@ -72,9 +78,12 @@ struct PerEdge {
   }
   INLINE int64_t step(const EdgeArrays<Real>&) const { return 1; }
 
-  template <int p, class V>
-  INLINE void value(const Real* row, const Chunk<S>&, int, V* radial) const {
-    unroll<tile<S, p>>([&](auto v) UNROLLED { radial[v] = load<V>(row + v * S::lanes); });
+  template <int p, class V, int count, int vectors>
+  INLINE void values(const Real* const (&row)[count], const Chunk<S>&, int,
+                     V (&radial)[count][vectors]) const {
+    unroll<count>([&](auto k) UNROLLED {
+      unroll<vectors>([&](auto v) UNROLLED { radial[k][v] = load<V>(row[k] + v * S::lanes); });
+    });
   }
 
   template <int p, class V>

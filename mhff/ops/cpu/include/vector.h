@@ -69,10 +69,11 @@ constexpr int degree_of(int i) {
   return l;
 }
 
-#ifdef __AVX512F__
-constexpr int accumulators = 16;  // of 32 registers: as many vectors a loop may sum in
+#if defined(__AVX512F__) || defined(__aarch64__)
+constexpr int registers = 32;
 #else
-constexpr int accumulators = 8;  // of 16
+constexpr int registers = 16;
 #endif
+constexpr int accumulators = registers / 2;  // as many vectors a loop may sum in
 
 }  // namespace mhff

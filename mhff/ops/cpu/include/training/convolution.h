@@ -44,7 +44,7 @@ INLINE void gather_path_second(const EdgeArrays<Real>& edges, const ChunkPair<S>
                                const Real* features, const Real* weights,
                                const Cotangents<Real>& cotangents, int c, Real* out, bool first) {
   constexpr Path path = S::path[p];
-  constexpr int n = tile<S, p>, rows = 2 * path.l3 + 1, components = 2 * path.l1 + 1;
+  constexpr int n = part_of_tile<S, p>, rows = 2 * path.l3 + 1, components = 2 * path.l1 + 1;
   using V = Vector<Real, S::lanes>;
   V sum[rows][n];
   unroll<rows>([&](auto m) UNROLLED {
@@ -102,7 +102,7 @@ void gather_second(const EdgeArrays<Real>& edges, const Rows& by_receiver, const
       chunk.take(edges, cotangents.harmonics, by_receiver.order + at,
                  stop - at < chunk_edges ? stop - at : chunk_edges);
       unroll<S::n_paths>([&](auto p) UNROLLED {
-        for (int c = 0; c < S::channels; c += tile<S, p> * S::lanes)
+        for (int c = 0; c < S::channels; c += part_of_tile<S, p> * S::lanes)
           gather_path_second<S, p, of_features>(edges, chunk, features, weights, cotangents, c,
                                                 messages.template at<p>(atom), first);
       });
