@@ -46,7 +46,7 @@ class CpuTarget:
 
 def program_code(shapes: Mapping[str, Shape], target: CpuTarget, namespace: str) -> str:
     """C++ file that registers the operators of all shapes, `<namespace>::<name><suffix>`."""
-    structs = [_struct(name, shape, target) for name, shape in shapes.items()]
+    structs = [struct_code(name, shape, target) for name, shape in shapes.items()]
     functions = _common_functions(target) | {
         name + operator.suffix: (operator, _method(name, shape, operator))
         for name, shape in shapes.items()
@@ -156,7 +156,7 @@ def _implementations(namespace: str, key: str, names: Iterable[str]) -> list[str
     return [f"STABLE_TORCH_LIBRARY_IMPL({namespace}, {key}, m) {{", *lines, "}"]
 
 
-def _struct(name: str, shape: Shape, target: CpuTarget) -> str:
+def struct_code(name: str, shape: Shape, target: CpuTarget) -> str:
     """The struct of a shape; see the concepts in `include/shapes.h`."""
     if isinstance(shape, GeometryShape):
         members = _geometry(shape)
