@@ -22,6 +22,10 @@ class NoCompilerError(MHFFError):
     """Nothing on this machine can compile a model; the model still runs in its eager form."""
 
 
+class TooManyElementsError(MHFFError):
+    """A structure has more elements than a program has room for tables."""
+
+
 def listing(names: Iterable[object]) -> str:
     """Join names for a sentence: ``a, b, c``, or ``none``."""
     return ", ".join(str(name) for name in names) or "none"

@@ -125,6 +125,11 @@ def kernel_folder() -> Path:
     return cache_folder() / "kernels"
 
 
+def code_folder() -> Path:
+    """Compiled code without weights, each for one architecture."""
+    return cache_folder() / "code"
+
+
 def artefact_folder() -> Path:
     """Compiled programs."""
     return cache_folder() / "artefacts"

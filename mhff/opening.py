@@ -19,7 +19,7 @@ import torch
 
 from mhff.capabilities import Capabilities, model_capabilities
 from mhff.devices import resolve_device
-from mhff.errors import MHFFError, NoCompilerError
+from mhff.errors import MHFFError, NoCompilerError, TooManyElementsError
 from mhff.evaluator import EagerEvaluator, Evaluator, ModelSource
 from mhff.filekinds import SourceFile, compiler, kind_of, read_source
 from mhff.graph import Graph
@@ -118,6 +118,7 @@ class CompilingEvaluator(Evaluator):
         )
         self._eager_work_left = EAGER_WORK if options.form is None else 0
         self._searched = False
+        self._keeps_networks = False
         self._eager: EagerEvaluator | None = None
         self._program: Evaluator | None = None
         self._second: Network | None = None
@@ -145,11 +146,16 @@ class CompilingEvaluator(Evaluator):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """See `Evaluator.evaluate`."""
         program = self._program
-        if program is not None and program.capabilities.elements == self.capabilities.elements:
-            return program.evaluate(graph, head_weights)
-        self.check(graph, head_weights)
-        evaluator = self._evaluator(graph)
-        return evaluator.evaluate(self._renumbered(graph, evaluator), head_weights)
+        try:
+            if program is not None and program.capabilities.elements == self.capabilities.elements:
+                return program.evaluate(graph, head_weights)
+            self.check(graph, head_weights)
+            evaluator = self._evaluator(graph)
+            return evaluator.evaluate(self._renumbered(graph, evaluator), head_weights)
+        except TooManyElementsError:
+            if self._keeps_networks:
+                raise
+            return self._with_networks(self._used(graph)).evaluate(graph, head_weights)
 
     def expect(self, symbols: Sequence[str], n_edges: float) -> None:
         """Compile now if the eager model would not do all of the work; see `Evaluator.expect`."""
@@ -159,7 +165,16 @@ class CompilingEvaluator(Evaluator):
     def prepare(self, symbols: Sequence[str]) -> None:
         """Compile now, for structures of these elements; see `Evaluator.prepare`."""
         with self._lock:
-            self._compile(symbols)
+            try:
+                (self._knowing(symbols) or self._compile(symbols)).prepare(symbols)
+            except TooManyElementsError:
+                self._with_networks(symbols)
+
+    def _with_networks(self, used: Sequence[str]) -> Evaluator:
+        """A slower program without tables, for structures of too many elements, from now on."""
+        with self._lock:
+            self._keeps_networks = True
+            return self._compile(used)
 
     def twice_differentiable(self, symbols: Sequence[str], work: int) -> Network:
         """A fast network if there is one, or if there is much to do; otherwise the eager one.
@@ -190,10 +205,10 @@ class CompilingEvaluator(Evaluator):
 
     def _evaluator(self, graph: Graph) -> Evaluator:
         """The program for the elements of a graph, or the eager model."""
-        used = [self.capabilities.elements[index] for index in graph.species.unique().tolist()]
+        used = self._used(graph)
         with self._lock:
-            if self._program is not None and set(used) <= set(self._program.capabilities.elements):
-                return self._program
+            if (program := self._knowing(used)) is not None:
+                return program
             if self._eager_work_left and not self._searched:
                 self._searched = True
                 self._find(used)
@@ -202,6 +217,17 @@ class CompilingEvaluator(Evaluator):
                 self._eager_work_left -= n_edges * self.model.network.config.n_channels
                 return self._eager_model()
             return self._compile(used)
+
+    def _knowing(self, used: Sequence[str]) -> Evaluator | None:
+        """The program, if there is one and it knows these elements."""
+        program = self._program
+        if program is not None and set(used) <= set(program.capabilities.elements):
+            return program
+        return None
+
+    def _used(self, graph: Graph) -> list[str]:
+        """The elements of a graph."""
+        return [self.capabilities.elements[index] for index in graph.species.unique().tolist()]
 
     def _find(self, used: Sequence[str]) -> None:
         """Take the program from the cache, if it is there."""
@@ -237,7 +263,8 @@ class CompilingEvaluator(Evaluator):
         return self._program
 
     def _asked(self) -> CompileOptions:
-        return self.options.but(form=self.options.form or Form.AOTI)
+        asked = self.options.but(form=self.options.form or Form.AOTI)
+        return asked.but(table_error=0.0) if self._keeps_networks else asked
 
     def _eager_model(self) -> EagerEvaluator:
         if self._eager is None:

@@ -142,8 +142,10 @@ def _report(manifest: Manifest) -> list[str]:
     tables = manifest.tables
     how_exact = "radial networks kept"
     if tables.n_intervals:
+        made_later = tables.are_inputs and not tables.stored
+        whose = f" for {listing(tables.elements)}, others are made as needed" if made_later else ""
         how_exact = (
-            f"tables of {tables.n_intervals} intervals: forces on atoms to "
+            f"tables of {tables.n_intervals} intervals{whose}: forces on atoms to "
             f"{tables.measured:.1e} eV/A, asked {tables.asked:g}"
         )
     return [

@@ -81,13 +81,22 @@ class MHFFModel:
                 self.adapter.compute(data, lammps)
 
     def _start(self, lammps: Any, data: Any) -> None:
-        """Load the program; collective."""
+        """Load the program and prepare it for the elements that there are; collective."""
+        import numpy as np
+        import torch
+
         from mhff_deploy.artefact.runtime import load_artefact
         from mhff_lammps.adapter import Adapter
+        from mhff_lammps.coupling import read_arrays
         from mhff_lammps.devices import share_machine
 
         self._ranks = Ranks.of(lammps)
         share_machine(self._ranks, data)
+        labels = read_arrays(data).labels.cpu()
+        used = self.labels.species(labels[labels >= 0].unique().to(torch.int64))
+        species = np.unique(self._ranks.of_all(used.numpy()))
         with self._ranks.together():
             evaluator = load_artefact(self._artefact, FILE)
+            # for the elements of all ranks, because atoms move from one to another
+            evaluator.prepare([self.labels.elements[index] for index in species])
         self.adapter = Adapter(evaluator, self.labels, self._ranks)

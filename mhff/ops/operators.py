@@ -15,7 +15,15 @@ import torch
 from mhff.ops.flat import split_flat
 from mhff.ops.look_up_operators import look_up
 from mhff.ops.registration import Call, Inputs, Operator
-from mhff.ops.shapes import ContractionShape, ConvolutionShape, GeometryShape, LookUpShape, Shape
+from mhff.ops.shapes import (
+    ADJOINT,
+    ADJOINT_OF_EDGES,
+    ContractionShape,
+    ConvolutionShape,
+    GeometryShape,
+    LookUpShape,
+    Shape,
+)
 from mhff.ops.training_operators import (
     add_to,
     curved_contraction,
@@ -27,8 +35,8 @@ EDGES = ("harmonics", "edge_index", "order", "begin")
 """Edges and, for each receiver, which of them it has (`sort_edges`)."""
 TABLE = ("r", "species", "table_of", "tables")
 """Radial weights in a table (`mhff.ops.spline`), and which table a pair of elements takes."""
-SPLINE = ("float r_min", "float r_max", "int n_intervals")
-"""The table's spline, if it is not compiled in."""
+SPLINE = ("float r_min", "float r_max")
+"""First and last knot, if the spline is not compiled in; the rest follows from a table's rows."""
 MAPS = ("maps", "transposed")
 """The linear map after a convolution, packed, and its transpose."""
 
@@ -92,17 +100,19 @@ def tabulated_convolution(
     def backward(x: Inputs, needed: frozenset[str], call: Suffix, gradient: Any) -> Gradients:
         inputs = vars(x).values()
         if "features" in needed:
-            found = call("_adjoint")(gradient, *inputs)
+            found = call(ADJOINT)(gradient, *inputs)
             return dict(zip(("features", "harmonics", "r"), found, strict=True))
-        found = call("_adjoint_of_edges")(gradient, *inputs)
+        found = call(ADJOINT_OF_EDGES)(gradient, *inputs)
         return dict(zip(("harmonics", "r"), found, strict=True))
 
+    both = ("gradient", *arguments)
+    adjoints = {
+        ADJOINT: Operator(ADJOINT, both, 3, adjoint_results),
+        ADJOINT_OF_EDGES: Operator(ADJOINT_OF_EDGES, both, 2, lambda x: adjoint_results(x)[1:]),
+    }
     return (
         Operator("", arguments, 1, _messages(widths), backward),
-        Operator("_adjoint", ("gradient", *arguments), 3, adjoint_results),
-        Operator(
-            "_adjoint_of_edges", ("gradient", *arguments), 2, lambda x: adjoint_results(x)[1:]
-        ),
+        *(adjoints[name] for name in shape.adjoints),
         Operator("_pack", ("tables",), 1, None),
     )
 

@@ -17,6 +17,10 @@ import torch
 
 from mhff.ops.polynomial import Node, nested_rows
 
+ADJOINT = "_adjoint"
+"""The adjoint of a convolution with gradients of the features."""
+ADJOINT_OF_EDGES = "_adjoint_of_edges"
+"""The adjoint for features that do not depend on positions, as in a first layer."""
 MIN_COEFFICIENT = 1e-12
 """Smaller coupling coefficients are rounding errors of exact zeros."""
 
@@ -108,6 +112,8 @@ class ConvolutionShape:
     """Width of each degree after the linear map; empty if weights come with edges."""
     trained: bool = False
     """Whether a kernel with weights of each edge has its second derivatives in one operator."""
+    adjoints: Sequence[str] = (ADJOINT, ADJOINT_OF_EDGES)
+    """The adjoints that a kernel with tables has: compiling one takes seconds."""
 
     @property
     def per_edge(self) -> bool:

@@ -23,7 +23,7 @@ from tolerances import ROUNDING, assert_close
 from mhff import MHFFError, Model, load, opening
 from mhff.atoms import graph_from_atoms
 from mhff.capabilities import model_capabilities
-from mhff.errors import NoCompilerError
+from mhff.errors import NoCompilerError, TooManyElementsError
 from mhff.evaluator import EagerEvaluator, Evaluator
 from mhff.filekinds import SourceFile
 from mhff.graph import Graph
@@ -41,9 +41,22 @@ Results = tuple[torch.Tensor, torch.Tensor]
 class Program(EagerEvaluator):
     """What stands for a compiled program of some elements; its numbers are the model's."""
 
-    def __init__(self, model: Model, elements: Sequence[str]) -> None:
+    def __init__(self, model: Model, elements: Sequence[str], most: int | None = None) -> None:
+        """`most`: number of elements at a time for which it has room."""
         few = Model(pruned(model, list(elements)), model.heads)
         super().__init__(few)
+        self.most = most
+
+    def evaluate(self, graph: Graph, head_weights: torch.Tensor) -> Results:
+        self.check_number(len(graph.species.unique()))
+        return super().evaluate(graph, head_weights)
+
+    def prepare(self, symbols: Sequence[str]) -> None:
+        self.check_number(len(set(symbols)))
+
+    def check_number(self, n_elements: int) -> None:
+        if self.most is not None and n_elements > self.most:
+            raise TooManyElementsError(f"got {n_elements}")
 
 
 class Compiler:
@@ -55,6 +68,8 @@ class Compiler:
         self.for_elements_in_use = False
         self.failure: MHFFError | None = None
         self.compiled: list[tuple[str, ...]] = []
+        self.most_elements_in_tables: int | None = None
+        self.table_errors: list[float | None] = []
 
     def path(self, used: Sequence[str]) -> Path:
         return self.folder / ("-".join(self.elements(used)) + ".json")
@@ -77,6 +92,7 @@ class Compiler:
     ) -> Path:
         if self.failure is not None:
             raise self.failure
+        self.table_errors.append(options.table_error)
         path = self.path(used)
         if not path.exists():
             say("tracing")
@@ -86,7 +102,9 @@ class Compiler:
         return path
 
     def open(self, file: SourceFile, options: CompileOptions) -> Evaluator:
-        return Program(self.model, json.loads(file.content))
+        keeps_networks = self.table_errors[-1:] == [0.0]
+        most = None if keeps_networks else self.most_elements_in_tables
+        return Program(self.model, json.loads(file.content), most)
 
 
 @pytest.fixture(scope="module")
@@ -204,6 +222,20 @@ class TestElementsInUse:
         assert_right(evaluator, model, structures.one_atom())
         assert compiler.compiled == [("H", "O"), ("H", "O", "Mg")]
         assert said() == [COMPILING, COMPILING]
+
+    @pytest.mark.parametrize("prepared", [True, False])
+    def test_too_many_for_tables_take_a_program_that_keeps_the_networks(
+        self, model: Model, compiler: Compiler, prepared: bool
+    ) -> None:
+        compiler.most_elements_in_tables = 2
+        evaluator = open_evaluator(model, options(form="aoti"))
+        assert_right(evaluator, model, structures.rattled_bulk())
+        assert compiler.table_errors == [None]
+        if prepared:
+            evaluator.prepare(["H", "O", "Mg"])
+        assert_right(evaluator, model, structures.slab())
+        assert_right(evaluator, model, structures.rattled_bulk())
+        assert compiler.table_errors == [None, 0.0]
 
     def test_wrong_species_are_refused_whatever_the_program_knows(
         self, model: Model, compiler: Compiler

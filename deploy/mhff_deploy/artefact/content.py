@@ -2,7 +2,8 @@
 
 An artefact is the compiler's own file, a zip archive (AOTInductor's `.pt2`, TorchScript's `.pt`),
 with one more member, `mhff.json`: the manifest. It can be read without loading the program. The
-libraries of its kernels, one for each level of processors, and its constants are members, too.
+libraries of its kernels, one for each level of processors, and its constants are members, too; so
+are the radial networks of a program that takes tables of them, and the tables if they are small.
 Artefacts are programs: run only those you trust.
 """
 
@@ -23,11 +24,13 @@ from mhff.errors import MHFFError
 from mhff.modelfile import Provenance, Units
 from mhff.options import CompleteOptions, Form
 
-FORMAT_VERSION = 10
+FORMAT_VERSION = 11
 MANIFEST = "extra/mhff.json"
 KERNELS = "kernels/{}.so"
 """The library of a level; not under `extra`, which torch reads as text."""
 CONSTANTS = "constants/mhff.safetensors"
+RADIAL = "radial/mhff.safetensors"
+TABLES = "tables/mhff.safetensors"
 MAX_MANIFEST_BYTES = 1 << 24
 """A manifest is a few kB."""
 MAX_INFLATION = 50
@@ -48,6 +51,12 @@ class Tables(BaseModel):
     """The error that was measured, eV/A, relative to max(1, largest)."""
     n_intervals: int = 0
     """0 if the radial networks are kept."""
+    are_inputs: bool = False
+    """Whether the program takes tables as inputs (`artefact.tables`) or holds them."""
+    elements: tuple[str, ...] = ()
+    """The elements whose tables were measured when a program that takes tables was compiled."""
+    stored: bool = False
+    """Whether tables for all elements are in the file; if not, they are made when it runs."""
 
 
 class Manifest(BaseModel):
@@ -89,7 +98,7 @@ class Manifest(BaseModel):
 
 
 def pack(program: bytes, manifest: Manifest, members: Mapping[str, bytes]) -> bytes:
-    """Add members (`KERNELS`, `CONSTANTS`) and the manifest to a compiled program."""
+    """Add members (`KERNELS`, `CONSTANTS` ...) and the manifest to a compiled program."""
     stream = io.BytesIO(program)
     for name, content in members.items():
         _add(stream, name, content)
@@ -107,7 +116,7 @@ def _add(stream: io.BytesIO, name: str, content: bytes) -> None:
 
 
 def read_member(content: bytes, member: str) -> bytes:
-    """A member beside the manifest: `CONSTANTS`, or `KERNELS` of a level if there are any."""
+    """A member beside the manifest, by its name."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         (name,) = (name for name in archive.namelist() if name.endswith(f"/{member}"))
         return archive.read(name)

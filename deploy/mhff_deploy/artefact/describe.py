@@ -110,7 +110,10 @@ def _processor(summary: Mapping[str, Any]) -> str:
 def _tables(tables: Mapping[str, Any]) -> str:
     if not tables["n_intervals"]:
         return "none: radial networks kept"
+    sizes = f"{tables['n_intervals']} intervals"
+    if tables["are_inputs"] and not tables["stored"]:
+        sizes = f"made for a structure's elements; for {listing(tables['elements'])} {sizes}"
     return (
-        f"{tables['n_intervals']} intervals, error of forces on atoms "
-        f"{tables['measured']:.1e} eV/A measured, {tables['asked']:g} eV/A asked"
+        f"{sizes}, error of forces on atoms {tables['measured']:.1e} eV/A measured, "
+        f"{tables['asked']:g} eV/A asked"
     )

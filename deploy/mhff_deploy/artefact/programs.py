@@ -18,7 +18,14 @@ from mhff.ops.cpu.levels import best
 from mhff.ops.cpu.library import load_library
 from mhff.options import Form
 from mhff_deploy.artefact.constants import read_constants
-from mhff_deploy.artefact.content import CONSTANTS, KERNELS, Manifest, read_member
+from mhff_deploy.artefact.content import (
+    CONSTANTS,
+    KERNELS,
+    RADIAL,
+    TABLES,
+    Manifest,
+    read_member,
+)
 from mhff_deploy.artefact.cuda_graphs import GraphedProgram, Program
 
 NAME = "model"
@@ -39,19 +46,27 @@ class Parts:
     """Shared libraries by the level of processors that they are for, ascending; none without."""
     constants: bytes
     """See `mhff_deploy.artefact.constants`."""
+    radial: bytes | None = None
+    """Radial networks of a program that takes tables as inputs (`artefact.tables`)."""
+    tables: bytes | None = None
+    """Tables for all elements, if they are small."""
 
     @property
     def members(self) -> dict[str, bytes]:
         """The members that an artefact adds to the code, by name."""
         libraries = {KERNELS.format(level): library for level, library in self.kernels.items()}
-        return {**libraries, CONSTANTS: self.constants}
+        others = {CONSTANTS: self.constants, RADIAL: self.radial, TABLES: self.tables}
+        there = {name: content for name, content in others.items() if content is not None}
+        return libraries | there
 
 
 def parts_of(content: bytes, manifest: Manifest) -> Parts:
     """The parts in an artefact's content."""
     levels = manifest.options.isa.levels if manifest.kernels else ()
     kernels = {level: read_member(content, KERNELS.format(level)) for level in levels}
-    return Parts(content, kernels, read_member(content, CONSTANTS))
+    radial = read_member(content, RADIAL) if manifest.tables.are_inputs else None
+    tables = read_member(content, TABLES) if manifest.tables.stored else None
+    return Parts(content, kernels, read_member(content, CONSTANTS), radial, tables)
 
 
 def start_program(parts: Parts, manifest: Manifest, name: str) -> Program:

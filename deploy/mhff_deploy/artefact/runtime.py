@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from mhff.atoms import species_indices
 from mhff.errors import MHFFError
 from mhff.evaluator import Evaluator
 from mhff.filekinds import SourceFile, read_source
@@ -22,16 +23,25 @@ from mhff_deploy.artefact.compatibility import check_manifest
 from mhff_deploy.artefact.content import Manifest, read_manifest
 from mhff_deploy.artefact.cuda_graphs import Program
 from mhff_deploy.artefact.programs import Parts, parts_of, start_program
+from mhff_deploy.artefact.tables import ProgramTables
 
 
 class ArtefactEvaluator(Evaluator):
     """A compiled program with its manifest."""
 
     def __init__(
-        self, program: Program, manifest: Manifest, file: SourceFile | None = None
+        self,
+        program: Program,
+        manifest: Manifest,
+        tables: ProgramTables | None = None,
+        file: SourceFile | None = None,
     ) -> None:
-        """`file`: where the program came from, so that another process can open it."""
+        """`tables`: of a program that takes some as inputs.
+
+        `file`: where the program came from, so that another process can open it.
+        """
         self.program = program
+        self.tables = tables
         self.manifest = manifest
         self.capabilities = manifest.capabilities
         self.device = torch.device(self.capabilities.device)
@@ -68,7 +78,15 @@ class ArtefactEvaluator(Evaluator):
         inputs = program_inputs(graph, head_weights, self.device, self.dtype)
         with self._one_at_a_time, torch.no_grad(), torch._C._AutoDispatchBelowAutograd():
             # kernels' derivatives are registered in Python, and torch would ask them at every call
-            return self.program(*inputs)
+            tables = () if self.tables is None else self.tables.of(graph.species)
+            return self.program(*inputs, *tables)
+
+    def prepare(self, symbols: Sequence[str]) -> None:
+        """Make tables now for structures of these elements; see `Evaluator.prepare`."""
+        if self.tables is None:
+            return
+        with self._one_at_a_time:
+            self.tables.add(species_indices(symbols, self.capabilities.elements).tolist())
 
     def pair_operators(self, device: torch.device) -> PairOperators:
         """See `Evaluator.pair_operators`."""
@@ -113,7 +131,11 @@ def run_parts(
     parts: Parts, manifest: Manifest, name: str, file: SourceFile | None = None
 ) -> ArtefactEvaluator:
     """Evaluator of a program in parts."""
-    evaluator = ArtefactEvaluator(start_program(parts, manifest, name), manifest, file)
+    program = start_program(parts, manifest, name)
+    tables = None
+    if parts.radial is not None:
+        tables = ProgramTables(program, manifest, parts.radial, parts.tables)
+    evaluator = ArtefactEvaluator(program, manifest, tables, file)
     if manifest.kernels:
         release_memory_with(evaluator, manifest.kernels)
     return evaluator

@@ -18,28 +18,51 @@ from torch.fx import GraphModule
 from torch.fx.experimental import _config as fx_config
 
 from mhff.errors import MHFFError, NoCompilerError
+from mhff.files import code_folder
 from mhff.options import InstructionSet
 from mhff.quiet import quiet
+from mhff_deploy.compiling.code import kept_code
 from mhff_deploy.compiling.trace import dynamic_shapes
+from mhff_deploy.radial.inputs import TableInputs
 
 
 def compile_aoti(
     program: GraphModule,
     example: tuple[torch.Tensor, ...],
     isa: InstructionSet = InstructionSet.NATIVE,
+    tables: TableInputs | None = None,
 ) -> bytes:
-    """Content of the `.pt2` package of a traced program without constants; takes tens of seconds.
+    """Content of the `.pt2` package of a traced program, without its constants.
 
-    Raises NoCompilerError if there is no C++ compiler, MHFFError if it fails.
+    Takes tens of seconds, unless the code of another model of this architecture is in the cache.
+
+    `example`: inputs of the program, `tables`: those behind them, if it takes any. Raises
+    NoCompilerError if there is no C++ compiler, MHFFError if it fails.
     """
     check_compiler()
     options = _OPTIONS | _instructions(isa) | _libraries()
-    if example[0].device.type != "cpu":
-        options |= _ON_GPU
+    every = (*example, *(() if tables is None else tables.tensors))
+    shapes = dynamic_shapes(tables)
+    if example[0].device.type != "cpu":  # kernels of GPUs hold their tables in the code
+        return _compiled(program, every, shapes, options | _ON_GPU)
+
+    def compiled() -> bytes:
+        return _compiled(program, every, shapes, options)
+
+    return kept_code(program, options, code_folder(), compiled)
+
+
+def _compiled(
+    program: GraphModule,
+    example: tuple[torch.Tensor, ...],
+    shapes: tuple[dict[int, Any], ...],
+    options: dict[str, Any],
+) -> bytes:
+    """Content of the package of a traced program; raises MHFFError if a compiler fails."""
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), quiet(*_LOGGERS):
         warnings.simplefilter("ignore")
         with fx_config.patch(use_duck_shape=False):  # type: ignore[attr-defined]  # installed at import
-            exported = torch.export.export(program, example, dynamic_shapes=dynamic_shapes())
+            exported = torch.export.export(program, example, dynamic_shapes=shapes)
         file = Path(folder) / "program.pt2"
         try:
             torch._inductor.aoti_compile_and_package(
@@ -106,6 +129,9 @@ _OPTIONS: dict[str, Any] = {
     "aot_inductor.package_constants_in_so": False,
     # as many threads as torch has when the program runs, not when it is compiled
     "cpp.dynamic_threads": True,
+    # weights stay out of the code, whatever their size or value, so that models can share it
+    "always_keep_tensor_constants": True,
+    "joint_graph_constant_folding": False,
 }
 _V3: dict[str, Any] = {"cpp.march": "x86-64-v3", "cpp.simdlen": 256}
 _INSTRUCTIONS: dict[InstructionSet, dict[str, Any]] = {

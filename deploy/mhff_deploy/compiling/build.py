@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch.fx import GraphModule
@@ -20,16 +21,30 @@ from mhff_deploy.artefact.constants import Constants, Packing
 from mhff_deploy.artefact.content import Manifest, Tables, pack
 from mhff_deploy.artefact.programs import Parts
 from mhff_deploy.artefact.runtime import run_parts
+from mhff_deploy.artefact.tables import ProgramTables
 from mhff_deploy.compiling.aoti import check_compiler, compile_aoti
-from mhff_deploy.compiling.lower import TABLE_ERROR, Lowered, lower
+from mhff_deploy.compiling.code import constant_names
+from mhff_deploy.compiling.lower import (
+    TABLE_ERROR,
+    Decision,
+    Lowered,
+    lower,
+    refused_tables,
+    table_bytes,
+)
 from mhff_deploy.compiling.products import use_kernel
 from mhff_deploy.compiling.torchscript import compile_torchscript
 from mhff_deploy.compiling.trace import example_inputs, trace
 from mhff_deploy.compiling.verify import verify
+from mhff_deploy.radial.choice import InexactTablesError
 
 SIZES_ON_GPU = (499, 211, 40009)
 """Local atoms, ghosts and edges that kernels for GPUs are tuned for; programs take any numbers."""
 NEW_PROGRAM = "the new program"
+MAX_STORED_BYTES = 1 << 26
+"""Largest size of the tables that a file holds beside its program."""
+MAX_MEASURED = 5
+"""Number of elements whose tables are measured where those of all would be too large."""
 
 
 def build(
@@ -45,22 +60,71 @@ def build(
     exact.
     """
     parts, manifest = compile_unchecked(model, options, target, say)
+    evaluator = run_parts(parts, manifest, NEW_PROGRAM)
+    try:
+        parts, manifest = with_tables(parts, manifest, evaluator.tables, say)
+    except InexactTablesError as error:
+        refused = refused_tables(error)
+        parts, manifest = compile_unchecked(model, options, target, say, refused)
+        evaluator = run_parts(parts, manifest, NEW_PROGRAM)
     say("checking against the eager model")
     with torch.inference_mode(False), torch.enable_grad():
-        evaluator = run_parts(parts, manifest, NEW_PROGRAM)
         errors = verify(model, evaluator, manifest.tables)
     manifest = manifest.model_copy(update={"largest_errors": errors})
     return pack(parts.code, manifest, parts.members), manifest
 
 
-def compile_unchecked(
-    model: Model, options: CompileOptions, target: str, say: Callable[[str], None]
+def with_tables(
+    parts: Parts, manifest: Manifest, tables: ProgramTables | None, say: Callable[[str], None]
 ) -> tuple[Parts, Manifest]:
-    """The parts of an artefact that nothing has compared with the model yet; see `build`."""
+    """The parts with tables for all elements, if these are few, and the manifest with their error.
+
+    Of many elements, some are measured. Nothing changes if `tables` is None. Raises
+    InexactTablesError if none are as exact as was asked.
+    """
+    if tables is None:
+        return parts, manifest
+    say("making tables of the radial functions")
+    elements = manifest.capabilities.elements
+    config = tables.networks.config
+    room = MAX_STORED_BYTES / table_bytes(tables.networks, 1)
+    stored = not config.radial_of_pairs or len(elements) ** 2 <= room
+    measured = elements if len(elements) ** 2 <= room else spread(elements, MAX_MEASURED)
+    tables.add(elements.index(element) for element in measured)
+    described = manifest.tables.model_copy(
+        update={
+            "measured": tables.error,
+            "n_intervals": tables.n_intervals,
+            "elements": measured,
+            "stored": stored,
+        }
+    )
+    content = tables.to_bytes() if stored else None
+    return replace(parts, tables=content), manifest.model_copy(update={"tables": described})
+
+
+def spread(elements: Sequence[str], n: int) -> tuple[str, ...]:
+    """At most n elements, the first and the last among them, equally far apart in the sequence."""
+    n = min(n, len(elements))
+    last = len(elements) - 1
+    return tuple(elements[round(index * last / max(n - 1, 1))] for index in range(n))
+
+
+def compile_unchecked(
+    model: Model,
+    options: CompileOptions,
+    target: str,
+    say: Callable[[str], None],
+    refused: Decision | None = None,
+) -> tuple[Parts, Manifest]:
+    """The parts of an artefact that nothing has compared with the model yet; see `build`.
+
+    `refused`: why the radial networks are kept, if that is known.
+    """
     asked = complete(options)
     state = check_options(model, asked)
     with torch.inference_mode(False), torch.enable_grad():
-        lowered = lower(model, asked, kernel_folder(), say)
+        lowered = lower(model, asked, kernel_folder(), say, refused)
         parts = _compile(lowered, asked, say)
         network = lowered.network
         capabilities = model_capabilities(
@@ -84,6 +148,7 @@ def compile_unchecked(
                 asked=asked.table_error,
                 measured=lowered.table_error,
                 n_intervals=lowered.n_intervals,
+                are_inputs=lowered.radial is not None,
             ),
             provenance=model.provenance,
         )
@@ -136,15 +201,17 @@ def _compile(lowered: Lowered, options: CompleteOptions, say: Callable[[str], No
         )
         libraries = {level: path.read_bytes() for level, path in lowered.kernels.libraries.items()}
     constants = constants_of(program, packings)
+    radial = None if lowered.radial is None else lowered.radial.to_bytes()
     if options.form is Form.TORCHSCRIPT:
         say("scripting")
         names = [*constants.plain, *constants.packings]
-        return Parts(compile_torchscript(program, names), libraries, constants.to_bytes())
+        return Parts(compile_torchscript(program, names), libraries, constants.to_bytes(), radial)
     say("compiling")
     sizes = () if network.device.type == "cpu" else SIZES_ON_GPU
     n_heads = len(network.config.heads)
     example = example_inputs(n_heads, network.dtype, network.device, *sizes)
-    return Parts(compile_aoti(program, example, options.isa), libraries, constants.to_bytes())
+    code = compile_aoti(program, example, options.isa, network.table_inputs)
+    return Parts(code, libraries, constants.to_bytes(), radial)
 
 
 def packings_of(
@@ -168,8 +235,3 @@ def constants_of(program: GraphModule, packings: Mapping[str, Packing]) -> Const
         if name not in packings
     }
     return Constants(plain, dict(packings))
-
-
-def constant_names(program: GraphModule) -> list[str]:
-    """Names of the constants of a traced program."""
-    return sorted({str(node.target) for node in program.graph.nodes if node.op == "get_attr"})

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import torch
 
+from mhff.devices import resolve_device
 from mhff.errors import MHFFError
 from mhff.files import artefact_folder, read_file, sha256, write_atomically
 from mhff.modelfile import Model
@@ -25,7 +26,8 @@ from mhff.options import CompileOptions, CompleteOptions, Form
 from mhff_deploy.artefact.compatibility import processor
 from mhff_deploy.artefact.content import read_manifest
 from mhff_deploy.compiling.build import build, complete
-from mhff_deploy.radial.networks import MAX_TABLE_BYTES, table_bytes
+from mhff_deploy.compiling.lower import MAX_TABLE_BYTES, table_bytes
+from mhff_deploy.radial.networks import RadialNetworks
 
 SUFFIX = {Form.AOTI: "pt2", Form.TORCHSCRIPT: "pt"}
 TARGET = "cache"
@@ -40,7 +42,8 @@ def find_program(
 ) -> Path | None:
     """Path of a model's program in the cache, or None if it is not there or not whole.
 
-    It knows all elements of the model, or at least `used` where tables for all would be too large.
+    It knows all elements of the model. A program for a GPU, which holds its tables, knows at least
+    `used` where tables for all would be too large.
     """
     path = _path(model, _for_elements(model, options, used), folder)
     return path if _is_whole(path) else None
@@ -63,9 +66,11 @@ def compiled(
 
 
 def _for_elements(model: Model, options: CompileOptions, used: Sequence[str]) -> CompleteOptions:
-    """The options with every choice made, for few elements where tables for all are too large."""
+    """The options with every choice made, for few elements where it must be (`find_program`)."""
     asked = complete(options)
-    if asked.elements is None and used and table_bytes(model.network) > MAX_TABLE_BYTES:
+    if asked.elements is not None or not used or resolve_device(asked.device).type == "cpu":
+        return asked
+    if table_bytes(RadialNetworks(model.network), len(model.elements)) > MAX_TABLE_BYTES:
         few = tuple(symbol for symbol in model.elements if symbol in set(used))
         return asked.model_copy(update={"elements": few})
     return asked

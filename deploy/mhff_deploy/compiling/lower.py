@@ -2,8 +2,10 @@
 
 All other elements are pruned. On a CPU with a C++ compiler, the heavy operations run in kernels
 made for the model's shapes, and radial networks become tables, unless they are to be kept or cannot
-be tabulated. On a GPU, kernels are in Triton; they need tables, and TorchScript cannot hold them.
-Elsewhere everything runs in plain torch, with the exact radial networks.
+be tabulated. These tables are inputs of the program, so they are made when there is one
+(`artefact.tables`); here are only examples of them. On a GPU, kernels are in Triton; they need
+tables for all elements, and TorchScript cannot hold them. Elsewhere everything runs in plain torch,
+with the exact radial networks.
 """
 
 from __future__ import annotations
@@ -24,11 +26,16 @@ from mhff.ops.gpu import module as gpu_module
 from mhff.options import CompleteOptions, Form, Precision
 from mhff_deploy.kernels.cpu import CppKernels
 from mhff_deploy.kernels.gpu import TritonKernels
-from mhff_deploy.lowering.accuracy import InexactTablesError, choose_tables
+from mhff_deploy.lowering.accuracy import MeasuredTables, choose_tables
 from mhff_deploy.lowering.network import LoweredNetwork
 from mhff_deploy.lowering.pruning import pruned
-from mhff_deploy.radial.networks import MAX_TABLE_BYTES, RadialTables, table_bytes
+from mhff_deploy.radial.choice import MIN_INTERVALS, InexactTablesError
+from mhff_deploy.radial.networks import RadialNetworks, tabulate_pairs
 
+MAX_TABLE_BYTES = 1 << 29
+"""Largest size of the tables that a program holds in itself."""
+TYPICAL_INTERVALS = 256
+"""Number of intervals from which the size of tables is estimated before they are made."""
 TABLE_ERROR = {Precision.FLOAT32: 1e-6, Precision.FLOAT64: 1e-9}
 """Error of forces on atoms, eV/A, that tables may make by default, by the program's precision."""
 
@@ -43,7 +50,9 @@ class Lowered:
     table_error: float = 0.0
     """Measured error that tables make in forces on atoms, eV/A, relative to max(1, largest)."""
     n_intervals: int = 0
-    """Number of intervals of the tables; 0 if the radial networks are kept."""
+    """Number of intervals of the tables that the network has; 0 if it has none of its own."""
+    radial: RadialNetworks | None = None
+    """Radial networks, if tables of them are inputs of the program."""
 
 
 class Decision(NamedTuple):
@@ -59,58 +68,84 @@ def lower(
     options: CompleteOptions,
     folder: Path,
     say: Callable[[str], None] = lambda step: None,
+    refused: Decision | None = None,
 ) -> Lowered:
     """The lowered network for the requested elements, ready to trace.
 
-    `folder`: where compiled kernels are kept; `say` announces each step. Raises MHFFError for
+    `folder`: where compiled kernels are kept; `say` announces each step; `refused`: why the radial
+    networks are kept, if that is known. Raises MHFFError for
     elements that the model lacks, and if the C++ compiler fails.
     """
     device = resolve_device(options.device)
     dtype = options.precision.dtype
     network = pruned(model, options.elements)
     use_operators(network)  # they work in pieces, so that large models need little memory here
-    use_tables = decide_tables(network, options.table_error)
-    use_kernels = decide_kernels(network, device, options.form, use_tables)
-    tables: RadialTables | None = None
-    measured = 0.0
-    if use_kernels.taken and use_tables.taken:
-        say("making tables of the radial functions")
+    use_tables = refused or decide_tables(network, options.table_error, device)
+    chosen: MeasuredTables | None = None
+    if use_tables.taken and decide_kernels(network, device, options.form, use_tables).taken:
         try:
-            tables, measured = choose_tables(network, options.table_error)
+            chosen = _tables(network, options.table_error, device, say)
         except InexactTablesError as error:
-            use_tables = Decision(False, f"because {error}; --table-error asks for less")
-            use_kernels = decide_kernels(network, device, options.form, use_tables)
+            use_tables = refused_tables(error)
+    use_kernels = decide_kernels(network, device, options.form, use_tables)
     if not use_kernels.taken:
         say(f"keeping plain torch, {use_kernels.reason}")
         return Lowered(LoweredNetwork(network).to(device, dtype))
-    n_intervals = 0 if tables is None else tables.spline.n_intervals
-    if device.type != "cpu" and tables is not None:  # always true on a GPU (`decide_kernels`)
+    if device.type != "cpu" and chosen is not None:  # always true on a GPU (`decide_kernels`)
+        tables, measured = chosen
         on_gpu = LoweredNetwork(
             network, tables, TritonKernels(network, tables, dtype, device, folder)
         )
-        return Lowered(on_gpu, table_error=measured, n_intervals=n_intervals)
+        return Lowered(on_gpu, table_error=measured, n_intervals=tables.spline.n_intervals)
     say(
-        "compiling kernels" + ("" if tables else f"; radial networks are kept, {use_tables.reason}")
+        "compiling kernels" + ("" if chosen else f"; radial networks are kept, {use_tables.reason}")
     )
-    kernels = CppKernels(network, tables, dtype, folder, options.isa.levels)
-    return Lowered(LoweredNetwork(network, tables, kernels), kernels, measured, n_intervals)
+    examples = None if chosen is None else chosen.tables
+    kernels = CppKernels(network, examples, dtype, folder, options.isa.levels)
+    return Lowered(
+        LoweredNetwork(network, examples, kernels),
+        kernels,
+        radial=None if chosen is None else RadialNetworks(network),
+    )
 
 
-def decide_tables(network: MACE, table_error: float) -> Decision:
+def _tables(
+    network: MACE, table_error: float, device: torch.device, say: Callable[[str], None]
+) -> MeasuredTables:
+    """Tables that a program for a GPU holds, or on a CPU examples of those that one takes."""
+    if device.type == "cpu":
+        two = torch.zeros(2, 2, dtype=torch.int64)  # torch takes a size of one for a constant
+        return MeasuredTables(tabulate_pairs(RadialNetworks(network), MIN_INTERVALS, two), 0.0)
+    say("making tables of the radial functions")
+    return choose_tables(network, table_error)
+
+
+def refused_tables(error: InexactTablesError) -> Decision:
+    """The decision against tables, because none are as exact as was asked."""
+    return Decision(False, f"because {error}; --table-error asks for less")
+
+
+def decide_tables(network: MACE, table_error: float, device: torch.device) -> Decision:
     """Whether radial networks become tables."""
     config = network.config
     if table_error == 0:
         return Decision(False, "as asked")
     if config.jumps_at_cutoff:
         return Decision(False, "because they do not end smoothly at the cutoff")
-    size = table_bytes(network)
-    if size > MAX_TABLE_BYTES:
+    size = table_bytes(RadialNetworks(network), len(config.elements))
+    if device.type != "cpu" and size > MAX_TABLE_BYTES:
         return Decision(
             False,
             f"because tables for {len(config.elements)} elements would take {size / 1e9:.0f} "
             "GB; choose some with --elements",
         )
     return Decision(True)
+
+
+def table_bytes(networks: RadialNetworks, n_elements: int) -> int:
+    """Estimated size of tables of some elements in float32."""
+    n_tables = n_elements**2 if networks.config.radial_of_pairs else 1
+    return 4 * n_tables * TYPICAL_INTERVALS * networks.width
 
 
 def decide_kernels(

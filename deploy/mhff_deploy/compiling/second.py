@@ -15,11 +15,16 @@ from mhff.ops.cpu.library import release_memory_with
 from mhff.options import Form
 from mhff_deploy.compiling.lower import decide_kernels, decide_tables
 from mhff_deploy.kernels.second import SecondKernels
-from mhff_deploy.lowering.accuracy import InexactTablesError
 from mhff_deploy.lowering.network import LoweredNetwork
 from mhff_deploy.lowering.pruning import pruned
 from mhff_deploy.lowering.second_order import SecondOrderRadial, SecondOrderRepulsion
-from mhff_deploy.radial.networks import RadialTables, tabulate_radial, weight_functions
+from mhff_deploy.radial.choice import InexactTablesError
+from mhff_deploy.radial.networks import (
+    RadialNetworks,
+    RadialTables,
+    all_pairs,
+    tabulate_elements,
+)
 from mhff_deploy.radial.tables import Functions, Table, interpolate
 
 INTERVALS_PER_LENGTH = 128
@@ -49,8 +54,9 @@ def twice_differentiable(
     with torch.inference_mode(False), torch.enable_grad():
         network = pruned(model, elements)
         use_operators(network)
-        use_tables = decide_tables(network, MAX_CURVATURE_ERROR)
-        use_kernels = decide_kernels(network, torch.device("cpu"), Form.EAGER, use_tables)
+        device = torch.device("cpu")
+        use_tables = decide_tables(network, MAX_CURVATURE_ERROR, device)
+        use_kernels = decide_kernels(network, device, Form.EAGER, use_tables)
         for decision in (use_tables, use_kernels):
             if not decision.taken:
                 raise MHFFError(f"no kernels for second derivatives, {decision.reason}")
@@ -71,13 +77,13 @@ def choose_tables(network: MACE) -> RadialTables:
 
     Raises InexactTablesError if even the finest are not.
     """
+    networks = RadialNetworks(network)
+    species = range(len(network.config.elements))
     n_intervals = int(INTERVALS_PER_LENGTH * network.config.r_max)
     while n_intervals <= MAX_INTERVALS:
-        tables = tabulate_radial(network, n_intervals)
-        error = max(
-            _curvature_error(functions, table)
-            for functions, table in zip(weight_functions(network), tables.weights, strict=True)
-        )
+        tables = tabulate_elements(networks, n_intervals, species)
+        functions = networks.weight_functions(all_pairs(networks.config, species))
+        error = max(map(_curvature_error, functions, tables.weights))
         if error <= MAX_CURVATURE_ERROR:
             return tables
         n_intervals = int(

@@ -2,12 +2,14 @@
 
 No autograd is left in the graph. Every target's program has the same signature:
 
-    tensors in the order of `mhff.graph.PROGRAM_INPUTS`
+    tensors in the order of `mhff.graph.PROGRAM_INPUTS`, then tables (`mhff_deploy.radial.inputs`)
         -> (node_energies [n_local, n_heads] float64, edge_gradients [E, 3])
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -19,6 +21,8 @@ from mhff.graph import PROGRAM_INPUTS, from_program_inputs, make_graph, program_
 from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.model.network import Network
 from mhff.ops.ghosts import owner_plan
+from mhff_deploy.lowering.network import LoweredNetwork
+from mhff_deploy.radial.inputs import TableInputs
 
 
 def example_inputs(
@@ -44,13 +48,20 @@ def example_inputs(
     return program_inputs(graph, weights, device, dtype)
 
 
-def dynamic_shapes() -> tuple[dict[int, Any], ...]:
-    """The dimension of each program input that may have any size, as `torch.export` takes it."""
+def dynamic_shapes(tables: TableInputs | None) -> tuple[dict[int, Any], ...]:
+    """The dimensions of each program input that may have any size, as `torch.export` takes them.
+
+    `tables`: the inputs behind those of `PROGRAM_INPUTS`, if there are any.
+    """
     names = {field.shape[field.size_axis] for field in PROGRAM_INPUTS}
     sizes = {
         name: torch.export.Dim(f"n_{str(name).lower().removeprefix('n_')}", min=0) for name in names
     }
-    return tuple({field.size_axis: sizes[field.shape[field.size_axis]]} for field in PROGRAM_INPUTS)
+    shapes = [{field.size_axis: sizes[field.shape[field.size_axis]]} for field in PROGRAM_INPUTS]
+    of_tables: list[dict[int, Any]] = []
+    for axes in () if tables is None else tables.sizes:
+        of_tables.append({axis: torch.export.Dim(name) for axis, name in axes.items()})
+    return (*shapes, *of_tables)
 
 
 def trace(network: Network) -> GraphModule:
@@ -59,9 +70,13 @@ def trace(network: Network) -> GraphModule:
     The network's parameters must not require gradients.
     """
 
+    n_inputs = len(PROGRAM_INPUTS)
+    tables = table_inputs_of(network)
+
     def program(*inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        graph, head_weights = from_program_inputs(inputs)
-        return energies_and_edge_gradients(network, graph, head_weights)
+        graph, head_weights = from_program_inputs(inputs[:n_inputs])
+        with _reading(network, inputs[n_inputs:]):
+            return energies_and_edge_gradients(network, graph, head_weights)
 
     record = make_fx(
         program,
@@ -71,11 +86,31 @@ def trace(network: Network) -> GraphModule:
     )
     with fx_config.patch(use_duck_shape=False):  # type: ignore[attr-defined]  # installed at import
         graph_module = record(
-            *example_inputs(len(network.config.heads), network.dtype, network.device)
+            *example_inputs(len(network.config.heads), network.dtype, network.device),
+            *(() if tables is None else tables.tensors),
         )
     _drop_detach(graph_module)
     _fold_constants(graph_module)
     return graph_module
+
+
+def table_inputs_of(network: Network) -> TableInputs | None:
+    """The tables that a network reads and its program takes as inputs."""
+    return network.table_inputs if isinstance(network, LoweredNetwork) else None
+
+
+@contextmanager
+def _reading(network: Network, tables: Sequence[torch.Tensor]) -> Iterator[None]:
+    """Let a network read other tables within, if it reads any."""
+    if not tables or not isinstance(network, LoweredNetwork):
+        yield
+        return
+    own = network.table_inputs
+    network.table_inputs = TableInputs.of(tables, network.config.n_layers)
+    try:
+        yield
+    finally:
+        network.table_inputs = own
 
 
 def _drop_detach(module: GraphModule) -> None:

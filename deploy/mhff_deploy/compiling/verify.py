@@ -71,9 +71,9 @@ def verify(model: Model, program: Evaluator, tables: Tables) -> dict[str, float]
     MHFFError if an error exceeds the tolerance, the table error that was requested, and the error
     that rounding explains (`ROUNDING_FACTOR`).
     """
-    elements = program.capabilities.elements
+    elements = tables.elements or program.capabilities.elements
     precision = program.capabilities.precision
-    cases = list(_cases(model, program))
+    cases = list(_cases(model, program, elements))
     errors = _largest_errors(cases, program, elements)
     limits = dict.fromkeys(errors, TOLERANCE[precision])
     if tables.n_intervals:
@@ -113,17 +113,17 @@ def with_elements(graph: Graph, old: Sequence[str], new: Sequence[str]) -> Graph
     return replace(graph, species=position.index_select(0, graph.species))
 
 
-def _cases(model: Model, program: Evaluator) -> Iterator[Case]:
-    """Structures of the program's elements, with random head weights for each atom."""
+def _cases(model: Model, program: Evaluator, elements: Sequence[str]) -> Iterator[Case]:
+    """Structures of some elements, with random head weights for each atom."""
     exact = EagerEvaluator(model)
     can = program.capabilities
     state = torch.tensor([can.default_state], dtype=torch.float64)
     generator = torch.Generator().manual_seed(0)
-    for made in check_graphs(can.elements, can.r_max):
+    for made in check_graphs(elements, can.r_max):
         graph = replace(made, state=state.expand(made.n_local, -1))
         shape = (graph.n_local, len(model.heads))
         weights = torch.rand(shape, generator=generator, dtype=torch.float64)
-        known = with_elements(graph, can.elements, exact.capabilities.elements)
+        known = with_elements(graph, elements, exact.capabilities.elements)
         yield Case(graph, weights, *exact.evaluate(known, weights))
 
 

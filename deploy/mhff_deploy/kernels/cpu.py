@@ -1,4 +1,4 @@
-"""Kernels in C++ for one lowered network, with its tables and coefficients packed for them."""
+"""Kernels in C++ for one lowered network, with its coefficients packed for them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from mhff.ops.cpu.build import CompilerError, build_levels
 from mhff.ops.cpu.levels import NATIVE, best
 from mhff.ops.cpu.library import load
 from mhff_deploy.artefact.constants import Packing
-from mhff_deploy.kernels.shapes import network_shapes
+from mhff_deploy.artefact.tables import packed, unpacked
+from mhff_deploy.kernels.shapes import program_shapes
 from mhff_deploy.lowering.mixing import message_map
 from mhff_deploy.lowering.reference import KernelEdges, product_coefficients
 from mhff_deploy.radial.networks import RadialTables
@@ -34,6 +35,8 @@ def compiler_reported() -> Iterator[None]:
 class CppKernels:
     """`reference.Kernels` as operators of a shared library."""
 
+    shapes = staticmethod(program_shapes)
+
     def __init__(
         self,
         network: MACE,
@@ -52,8 +55,7 @@ class CppKernels:
         """
         self.dtype = dtype
         self.device = torch.device("cpu")
-        self.radial = tables
-        shapes = network_shapes(network, tables is not None)
+        shapes = self.shapes(network, tables is not None)
         with compiler_reported():
             self.libraries, self.namespace = build_levels(shapes, dtype, folder, levels, say)
         library = self.libraries[best(levels)]
@@ -61,13 +63,10 @@ class CppKernels:
         self.packings: list[tuple[torch.Tensor, Packing]] = []
         """Every tensor in the form of a kernel, and how it was made."""
         interactions = [layer.interaction for layer in network.layers]
-        self.tables = [
-            self._packed(
-                f"convolution_{layer}",
-                table.coefficients.unflatten(2, (interactions[layer].convolution.n_paths, -1)),
-            )
-            for layer, table in enumerate(() if tables is None else tables.weights)
-        ]
+        self.knots = None if tables is None else (tables.spline.r_min, tables.spline.r_max)
+        self.table_inputs = None
+        if tables is not None:
+            self.table_inputs = packed(unpacked(tables, dtype), self.namespace)
         self.maps = [message_map(interaction).to(dtype) for interaction in interactions]
         self.packed_maps = [
             (
@@ -110,22 +109,19 @@ class CppKernels:
         """See `Kernels.convolution`."""
         operator = self.operators[f"convolution_{layer}"]
         of_edges = (edges.harmonics, edges.edge_index, edges.order, edges.begin)
-        if self.radial is None:
+        tables = edges.tables
+        if tables is None or self.knots is None:
             messages = operator(features, *of_edges, edges.weights[layer].contiguous())
             return self.maps[layer].flat(messages, edges.n_local)
-        packed = self.tables[layer]
-        spline = self.radial.spline
         return operator(
             features,
             *of_edges,
             edges.r,
             edges.species,
-            self.radial.table_of,
-            packed,
+            tables.table_of,
+            tables.weights[layer],
             *self.packed_maps[layer],
-            spline.r_min,
-            spline.r_max,
-            spline.n_intervals,
+            *self.knots,
         )
 
     def contraction(self, layer: int, a: torch.Tensor, species: torch.Tensor) -> torch.Tensor:

@@ -20,7 +20,9 @@ from mhff_deploy.radial.networks import RadialTables
 
 
 class TritonKernels:
-    """`reference.Kernels` as operators of Triton, on an NVIDIA GPU."""
+    """`reference.Kernels` as operators of Triton, on an NVIDIA GPU; the code holds the spline."""
+
+    table_inputs = None
 
     def __init__(
         self,

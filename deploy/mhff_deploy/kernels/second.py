@@ -14,15 +14,19 @@ from mhff.model.acceleration import curvature_shapes
 from mhff.model.mace import MACE
 from mhff.ops.cpu.build import build
 from mhff.ops.cpu.library import load
+from mhff_deploy.artefact.tables import packed, unpacked
 from mhff_deploy.kernels.cpu import CppKernels, compiler_reported
 from mhff_deploy.kernels.second_convolution import SecondConvolution, TableArguments
 from mhff_deploy.kernels.second_geometry import SecondGeometry
+from mhff_deploy.kernels.shapes import network_shapes
 from mhff_deploy.lowering.reference import KernelEdges
 from mhff_deploy.radial.networks import RadialTables
 
 
 class SecondKernels(CppKernels):
     """`reference.Kernels`, differentiable twice."""
+
+    shapes = staticmethod(network_shapes)
 
     def __init__(
         self,
@@ -41,6 +45,7 @@ class SecondKernels(CppKernels):
             library, self.second_namespace = build(shapes, torch.float64, folder, say=say)
         second = load(library, self.second_namespace, shapes)
         layers = range(network.config.n_layers)
+        in_kernels = packed(unpacked(tables, torch.float64), self.namespace).weights
         self._geometry = SecondGeometry(
             self.operators["geometry"], self.operators["geometry_adjoint"], network.harmonics
         )
@@ -50,7 +55,7 @@ class SecondKernels(CppKernels):
                 self.operators,
                 second,
                 TableArguments(
-                    tables.table_of, self.tables[layer], self.packed_maps[layer], tables.spline
+                    tables.table_of, in_kernels[layer], self.packed_maps[layer], tables.spline
                 ),
                 tables.weights[layer].coefficients,
                 self.maps[layer],

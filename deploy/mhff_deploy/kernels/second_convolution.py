@@ -23,7 +23,7 @@ from mhff.ops.registration import Call
 from mhff.ops.spline import Spline
 from mhff_deploy.lowering.linear import Maps
 from mhff_deploy.lowering.reference import KernelEdges
-from mhff_deploy.radial.networks import choose_table
+from mhff_deploy.radial.inputs import choose_table
 
 N_DERIVATIVES = 3
 """Value, slope and curvature of radial functions."""
@@ -40,7 +40,7 @@ class TableArguments:
 
     def arguments(self, r: torch.Tensor, species: torch.Tensor) -> tuple[Any, ...]:
         """In the order of `mhff.ops.operators.tabulated_convolution`."""
-        knots = (self.spline.r_min, self.spline.r_max, self.spline.n_intervals)
+        knots = (self.spline.r_min, self.spline.r_max)
         return (r, species, self.table_of, self.packed, *self.packed_maps, *knots)
 
 

@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
 from mhff.model.acceleration import contraction_shape, convolution_shape, geometry_shape
 from mhff.model.mace import MACE
-from mhff.ops.shapes import Shape
+from mhff.ops.shapes import ADJOINT, ADJOINT_OF_EDGES, Shape
 from mhff_deploy.lowering.mixing import message_map
 
 
 def network_shapes(network: MACE, in_tables: bool) -> dict[str, Shape]:
     """Shapes by the names of their operators; `in_tables`: whether radial functions are tables."""
+    return shapes_with(network, in_tables, lambda layer: (ADJOINT, ADJOINT_OF_EDGES))
+
+
+def program_shapes(network: MACE, in_tables: bool) -> dict[str, Shape]:
+    """The same with the adjoints that energies and edge gradients need.
+
+    Features of the first layer do not depend on positions, those of the others do.
+    """
+    return shapes_with(network, in_tables, lambda layer: (ADJOINT if layer else ADJOINT_OF_EDGES,))
+
+
+def shapes_with(
+    network: MACE, in_tables: bool, adjoints: Callable[[int], Sequence[str]]
+) -> dict[str, Shape]:
+    """Shapes whose convolutions have the adjoints that a function names for each layer."""
     shapes: dict[str, Shape] = {"geometry": geometry_shape(network)}
     for index, layer in enumerate(network.layers):
         mapped = message_map(layer.interaction).widths if in_tables else ()
-        shapes[f"convolution_{index}"] = convolution_shape(network, index, mapped)
+        convolution = convolution_shape(network, index, mapped)
+        shapes[f"convolution_{index}"] = replace(convolution, adjoints=adjoints(index))
         shapes[f"contraction_{index}"] = contraction_shape(network, index)
     return shapes

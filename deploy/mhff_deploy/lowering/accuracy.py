@@ -1,9 +1,7 @@
-"""Choosing tables: as coarse as the error of forces on atoms allows.
+"""Choosing tables before there is a program, for GPUs, whose code holds the number of intervals.
 
-The error is measured, not estimated: the lowered network against the exact one, both in float64,
-on small rattled crystals (one as dense as diamond), on clusters, and on dimers of all pairs of
-elements at all distances. It falls as the fifth power of the number of intervals, so few trials are
-needed.
+As `mhff_deploy.radial.choice`, but the error is that of the lowered network against the exact one,
+both in float64, which takes far longer.
 """
 
 from __future__ import annotations
@@ -14,31 +12,22 @@ from typing import NamedTuple
 import torch
 
 from mhff.atoms import graph_from_atoms
-from mhff.errors import MHFFError
 from mhff.graph import Graph
 from mhff.model.derivatives import energies_and_edge_gradients, forces
 from mhff.model.mace import MACE
 from mhff.model.network import Network
 from mhff_deploy.lowering.network import LoweredNetwork
+from mhff_deploy.radial.choice import (
+    DIMER_SHARE,
+    MAX_INTERVALS,
+    MIN_INTERVALS,
+    ORDINARY_SHARE,
+    InexactTablesError,
+    largest_force_error,
+    next_trial,
+)
 from mhff_deploy.radial.networks import RadialTables, tabulate_radial
 from mhff_deploy.radial.structures import all_dimers, check_structures
-
-MIN_INTERVALS = 64
-"""Number of intervals that is tried first."""
-MAX_INTERVALS = 4096
-"""Largest number of intervals that is tried."""
-INTERVAL_STEP = 32
-"""Numbers of intervals are multiples of this."""
-ORDINARY_SHARE = 0.2
-"""Share of the allowed error for crystals and clusters, because others may be worse."""
-DIMER_SHARE = 0.5
-"""Share of the allowed error for dimers, which cover all pairs of elements and all distances."""
-CONVERGENCE_ORDER = 5.0
-"""Power of the number of intervals with which the error of forces falls."""
-
-
-class InexactTablesError(MHFFError):
-    """No table of a reasonable size is as exact as requested."""
 
 
 class MeasuredTables(NamedTuple):
@@ -82,8 +71,7 @@ def choose_tables(network: MACE, table_error: float) -> MeasuredTables:
         )
         if excess <= 1:
             return MeasuredTables(tables, max(errors))
-        wanted = n_intervals * min(max(excess ** (1 / CONVERGENCE_ORDER), 1.1), 4.0)
-        n_intervals = INTERVAL_STEP * int(wanted / INTERVAL_STEP + 1)
+        n_intervals = next_trial(n_intervals, excess)
     raise InexactTablesError(
         f"no table of up to {MAX_INTERVALS} intervals keeps the forces on atoms to "
         f"{table_error:g} eV/A"
@@ -112,13 +100,3 @@ def atomic_forces(network: Network, graph: Graph, head_weights: torch.Tensor) ->
     """Forces on atoms, `[n_atoms, 3]`, eV/A."""
     _, gradients = energies_and_edge_gradients(network, graph, head_weights)
     return forces(gradients, graph.edge_index, graph.n_local)
-
-
-def largest_force_error(found: torch.Tensor, right: torch.Tensor, graph: Graph) -> float:
-    """Largest error of a component `[n_atoms, 3]`, relative to max(1, largest of the structure)."""
-    if not right.numel():
-        return 0.0
-    scale = right.new_ones(graph.n_structures)
-    scale = scale.scatter_reduce(0, graph.structure, right.abs().amax(1), "amax")
-    errors = (found - right).abs().amax(1) / scale.index_select(0, graph.structure)
-    return float(errors.max())

@@ -61,6 +61,7 @@ class LoweredNetwork(Network):
         )
         self.register_buffer("elements", torch.arange(len(network.config.elements)))
         self.kernels = TorchKernels(network, tables) if kernels is None else kernels
+        self.table_inputs = self.kernels.table_inputs
         self.to(self.kernels.device, self.kernels.dtype)
 
     def forward(self, graph: Graph) -> torch.Tensor:
@@ -69,7 +70,7 @@ class LoweredNetwork(Network):
         harmonics, r = self.kernels.geometry(graph.edge_vectors)
         order, begin = self.kernels.sort(graph.edge_index[1], graph.n_local)
         ends = graph.species.index_select(0, graph.edge_index.flatten()).unflatten(0, (2, -1))
-        radial = self.radial(r, ends)
+        radial = self.radial(r, ends, self.table_inputs)
         edges = KernelEdges(
             edge_index=graph.edge_index,
             harmonics=harmonics,
@@ -79,6 +80,7 @@ class LoweredNetwork(Network):
             order=order,
             begin=begin,
             weights=radial.weights,
+            tables=self.table_inputs,
         )
         densities = None
         if radial.densities is not None:

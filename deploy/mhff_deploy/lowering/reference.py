@@ -22,7 +22,8 @@ from mhff.ops.contraction import contraction_operator
 from mhff.ops.convolution import convolution_operator, sum_over_edges
 from mhff.ops.flat import split_flat
 from mhff_deploy.lowering.mixing import message_map
-from mhff_deploy.radial.networks import RadialTables, choose_table
+from mhff_deploy.radial.inputs import TableInputs, choose_table
+from mhff_deploy.radial.networks import RadialTables
 from mhff_deploy.radial.tables import Table, interpolate
 
 
@@ -44,6 +45,8 @@ class KernelEdges(NamedTuple):
     """The position in that order at which each receiver's edges begin; empty in plain torch."""
     weights: Sequence[torch.Tensor] = ()
     """Convolution weights of each layer, `[E, paths, channels]`; empty if they are in tables."""
+    tables: TableInputs | None = None
+    """Tables of the convolution weights for kernels that do not hold their own."""
 
 
 class Kernels(Protocol):
@@ -57,6 +60,11 @@ class Kernels(Protocol):
     @property
     def device(self) -> torch.device:
         """Where the constants are."""
+        ...
+
+    @property
+    def table_inputs(self) -> TableInputs | None:
+        """Tables that are inputs of a program; None if there are none, or the kernels hold them."""
         ...
 
     def geometry(self, edge_vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -74,7 +82,7 @@ class Kernels(Protocol):
     def convolution(self, layer: int, features: torch.Tensor, edges: KernelEdges) -> torch.Tensor:
         """Flat mapped messages of a layer from features `[n_all, D, channels]`.
 
-        Radial weights are given with the edges or read from the kernels' tables. The linear map
+        Radial weights are given with the edges or read from tables. The linear map
         (`mixing.message_map`) is part of the kernel, because the messages before it are large:
         channels times paths to each l.
         """
@@ -92,6 +100,7 @@ class TorchKernels(nn.Module):
     """Each is a `TorchConvolution`; torch does not type the elements of a ModuleList."""
     contractions: Any
     """Each is a `TorchContraction`."""
+    table_inputs = None
 
     def __init__(self, network: MACE, tables: RadialTables | None) -> None:
         """`network`: in float64, on the CPU; `tables`: None if weights are given with the edges."""

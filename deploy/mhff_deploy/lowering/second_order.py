@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import torch
 
 from mhff.model.radial import ZBLRepulsion
+from mhff_deploy.radial.inputs import TableInputs
 from mhff_deploy.radial.networks import RadialValues, TabulatedRadial
 
 OfDistance = Callable[[torch.Tensor], torch.Tensor]
@@ -74,8 +75,10 @@ def second_order(function: OfDistance, r: torch.Tensor) -> torch.Tensor:
 class SecondOrderRadial(TabulatedRadial):
     """`TabulatedRadial` with densities to second order."""
 
-    def forward(self, r: torch.Tensor, ends: torch.Tensor) -> RadialValues:
-        """See `TabulatedRadial.forward`."""
+    def forward(
+        self, r: torch.Tensor, ends: torch.Tensor, given: TableInputs | None = None
+    ) -> RadialValues:
+        """See `TabulatedRadial.forward`; reads the module's own tables, in float64."""
         if not self.has_densities:
             return RadialValues(r, (), None)
         densities = second_order(lambda x: self._densities(x, ends), r)

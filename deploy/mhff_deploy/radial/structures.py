@@ -61,15 +61,15 @@ def distances(r_max: float) -> torch.Tensor:
     return torch.linspace(MIN_DISTANCE, r_max, N_DISTANCES + 1, dtype=torch.float64)[:-1]
 
 
-def all_dimers(first: int, n_elements: int, r_max: float) -> Graph:
-    """Dimers of one element with each element, at all `distances` but the shortest.
+def all_dimers(first: int, n_elements: int, r_max: float, beginning: int = 0) -> Graph:
+    """Dimers of one element with those from `beginning` on, at all `distances` but the shortest.
 
     At the shortest, forces are so large that rounding decides their error, not the tables.
     """
     r = distances(r_max)[1:]
-    second = torch.arange(n_elements).repeat_interleave(len(r))
+    second = torch.arange(beginning, n_elements).repeat_interleave(len(r))
     species = torch.stack([torch.full_like(second, first), second], dim=1)
-    return dimers(species, r.repeat(n_elements))
+    return dimers(species, r.repeat(n_elements - beginning))
 
 
 def dimers(species: torch.Tensor, r: torch.Tensor) -> Graph:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import comb
 
 import numpy as np
 import torch
 from scipy.interpolate import BSpline, make_interp_spline
 
 from mhff.ops.spline import DEGREE, TAPS, Spline
+from mhff_deploy.radial.inputs import TableInputs, choose_table
 
 Functions = Callable[[torch.Tensor], torch.Tensor]
 """Differentiable functions from distances `[n]`, A, float64, to values `[n_tables, n, width]`."""
@@ -84,10 +86,43 @@ def interpolate(table: Table, which: torch.Tensor, r: torch.Tensor) -> torch.Ten
     """Values `[n, width]` of table `which [n]` at distances `[n]`: the reference for kernels."""
     interval, x = locate(table.spline, r)
     rows = table.coefficients.to(r).flatten(0, 1)
-    first = which * table.spline.n_rows + interval
+    return _sum_of_rows(rows, which * table.spline.n_rows + interval, x)
+
+
+def interpolate_given(
+    given: TableInputs, knots: Spline, ends: torch.Tensor, r: torch.Tensor
+) -> torch.Tensor:
+    """Edge densities `[E, layers]` from a program's inputs, between the first and last of `knots`.
+
+    The number of intervals is a tensor of the inputs, so that no compiled code holds it. Raises
+    ValueError if there are no densities.
+    """
+    if given.densities is None:
+        raise ValueError("expected edge densities, got none; read them where a layer has some")
+    n_intervals = given.n_intervals
+    at = (r - knots.r_min) * (n_intervals.to(r.dtype) / (knots.r_max - knots.r_min))
+    interval = torch.minimum(at.detach().to(torch.int64).clamp(min=0), n_intervals - 1)
+    which = choose_table(given.table_of, ends)
+    return _sum_of_rows(given.densities, which * (n_intervals + DEGREE) + interval, at - interval)
+
+
+def _sum_of_rows(rows: torch.Tensor, first: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """Values `[n, width]` from six rows each, the first of which is given, at x in [0, 1]."""
     weights = spline_weights(x)
     taps = [weights[:, tap, None] * rows.index_select(0, first + tap) for tap in range(TAPS)]
     return torch.stack(taps).sum(0)
+
+
+def refined(coefficients: torch.Tensor) -> torch.Tensor:
+    """The same splines `[n_tables, n + 5, width]` on knots half as far apart, `[.., 2 n + 5, ..]`.
+
+    A B-spline of degree 5 is the sum of seven on those knots, with the weights of a binomial.
+    """
+    n_tables, n_rows, width = coefficients.shape
+    finer = coefficients.new_zeros(n_tables, 2 * n_rows + TAPS, width)
+    for k in range(TAPS + 1):
+        finer[:, k : k + 2 * n_rows : 2] += comb(TAPS, k) / 2**DEGREE * coefficients
+    return finer[:, DEGREE : 2 * n_rows]
 
 
 def _basis_matrix() -> torch.Tensor:

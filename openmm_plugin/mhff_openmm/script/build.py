@@ -15,7 +15,7 @@ import torch
 from mhff.atoms import species_indices
 from mhff.errors import MHFFError
 from mhff.filekinds import SourceFile, compiler, read_source
-from mhff.graph import ONE_RANK
+from mhff.graph import ONE_RANK, PROGRAM_INPUTS
 from mhff.modelfile import from_bytes
 from mhff.opening import announcement, check_form
 from mhff.ops.cpu.levels import best, needs
@@ -64,14 +64,17 @@ def build_script(definition: ForceDefinition) -> Script:
             "compiler and recompile it, or choose backend='python'"
         )
     evaluator = run_parts(parts, manifest, file.name, file)
-    program = cast(torch.jit.ScriptModule, evaluator.program)
-    _drop_exchanges(program)
     capabilities = manifest.capabilities
     device = torch.device(capabilities.device)
     symbols = definition.symbols
+    species = species_indices(symbols, capabilities.elements)
+    tables = () if evaluator.tables is None else evaluator.tables.of(species)
+    script = cast(torch.jit.ScriptModule, evaluator.program)
+    _drop_exchanges(script)
+    program = _with_tables(script, tables)
     state = torch.tensor([definition.state], dtype=torch.float64).repeat(len(symbols), 1)
     inputs = (
-        species_indices(symbols, capabilities.elements),
+        species,
         torch.tensor([ONE_RANK], dtype=torch.int64),
         state,
     )
@@ -114,6 +117,18 @@ def _as_module(operator: Any, types: Sequence[type]) -> torch.fx.GraphModule:
     arguments = [graph.placeholder(f"x{n}", type_expr=kind) for n, kind in enumerate(types)]
     graph.output(graph.call_function(operator, tuple(arguments)))
     return torch.fx.GraphModule({}, graph)
+
+
+def _with_tables(
+    script: torch.jit.ScriptModule, tables: Sequence[torch.Tensor]
+) -> torch.fx.GraphModule:
+    """A module that calls a program with its inputs and these tables, which it holds."""
+    graph = torch.fx.Graph()
+    inputs = [graph.placeholder(field.name) for field in PROGRAM_INPUTS]
+    named = {f"table_{index}": table for index, table in enumerate(tables)}
+    given = [graph.get_attr(name) for name in named]
+    graph.output(graph.call_module("script", (*inputs, *given)))
+    return torch.fx.GraphModule({"script": script, **named}, graph)
 
 
 def _drop_exchanges(program: torch.jit.ScriptModule) -> None:

@@ -29,8 +29,8 @@ EdgeArrays<Real> tabulated_edges_of(const In& in) {
   edges.species = read<int64_t>(in.species, any_count);
   edges.table_of = read<int64_t>(in.table_of, edges.n_species * edges.n_species);
   edges.r_min = Real(in.r_min);
-  edges.per_r = Real(in.n_intervals / (in.r_max - in.r_min));
-  edges.n_intervals = int(in.n_intervals);
+  edges.n_intervals = int(in.tables.size(1)) - taps + 1;
+  edges.per_r = Real(edges.n_intervals / (in.r_max - in.r_min));
   return edges;
 }
 
@@ -206,7 +206,7 @@ struct TabulatedOperators {
   template <class In>
   static Tensor pack(const In& in) {
     const int64_t n_tables = in.tables.size(0), rows = in.tables.size(1);
-    Output<Real> packed(in.tables, {in.tables.numel()});
+    Output<Real> packed(in.tables, {n_tables, rows, S::n_paths * S::channels});
     pack_tables<S>(read<Real>(in.tables, n_tables * rows * S::n_paths * S::channels), n_tables,
                    rows, packed.data);
     return packed.tensor;

@@ -34,6 +34,7 @@ from mhff_deploy.artefact.cuda_graphs import (
     Slot,
     padded_sizes,
 )
+from mhff_deploy.artefact.runtime import ArtefactEvaluator
 from mhff_deploy.lowering.network import LoweredNetwork
 from mhff_deploy.radial.networks import tabulate_radial
 
@@ -96,13 +97,20 @@ def test_padding_changes_nothing(name: str, lowered: bool) -> None:
 
 def test_replayed_steps_of_a_compiled_program_are_its_own() -> None:
     evaluator = open_evaluator(cached("mini", precision="float64", form="aoti"))
+    assert isinstance(evaluator, ArtefactEvaluator)
+    assert evaluator.tables is not None
     known = evaluator.capabilities
-    program = GraphedProgram(evaluator.program, known.r_max, recorder := Recorder())  # type: ignore[attr-defined]
+    tables = evaluator.tables.of(torch.zeros(1, dtype=torch.int64))
+
+    def exact(*inputs: torch.Tensor) -> Results:
+        return evaluator.program(*inputs, *tables)
+
+    program = GraphedProgram(exact, known.r_max, recorder := Recorder())
     for step in range(STEPS_BEFORE_RECORDING + 3):
         atoms = structures.rattled_bulk()
         atoms.rattle(0.02, seed=step)
         inputs = inputs_of(atoms, known.elements, known.r_max, len(known.heads))
-        for found, expected in zip(program(*inputs), evaluator.program(*inputs), strict=True):  # type: ignore[attr-defined]
+        for found, expected in zip(program(*inputs), exact(*inputs), strict=True):
             assert_close(found, expected, ROUNDING)
     assert len(recorder.recorded) == 1
 

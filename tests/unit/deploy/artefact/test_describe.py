@@ -24,7 +24,14 @@ from mhff_deploy.artefact.describe import describe_artefact
 from mhff_deploy.filekind import ARTEFACTS
 from mhff_lammps.filekind import FILES, wrap
 
-TABLES = {"asked": 1e-6, "measured": 1.8e-7, "n_intervals": 384}
+TABLES = {
+    "asked": 1e-6,
+    "measured": 1.8e-7,
+    "n_intervals": 384,
+    "are_inputs": True,
+    "elements": ["O", "Mg"],
+    "stored": True,
+}
 ERRORS = {"node_energies": 5.6e-7, "edge_gradients": 2.4e-6}
 
 
@@ -91,6 +98,16 @@ def test_shown(path: Path, mhff: Here) -> None:
     ):
         assert words in out
     assert "epochs" not in out
+
+
+def test_tables_that_a_program_makes_are_shown(tmp_path: Path, mhff: Here) -> None:
+    path = tmp_path / "all.pt2"
+    path.write_bytes(artefact(tables=Tables(**TABLES | {"stored": False})))
+    sentence = (
+        "made for a structure's elements; for O, Mg 384 intervals, error of forces on atoms "
+        "1.8e-07 eV/A measured, 1e-06 eV/A asked"
+    )
+    assert sentence in " ".join(output_of(mhff("info", path)).split())
 
 
 def test_mixes_are_shown(tmp_path: Path, mhff: Here) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from manifests import empty_artefact
 from models import tiny_model
 from programs import options
@@ -106,12 +107,22 @@ def test_a_damaged_program_is_made_again(
     assert len(built) == 2
 
 
-def test_tables_that_would_be_large_are_made_for_the_elements_in_use(
+def test_programs_for_cpus_are_made_for_all_elements(
+    model: Model, built: list[CompleteOptions], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(cache, "MAX_TABLE_BYTES", 0)
+    compiled(model, ASKED, used=["Mg", "O"], folder=tmp_path)
+    assert find_program(model, ASKED, ["H"], folder=tmp_path) is not None
+    assert [asked.elements for asked in built] == [None]
+
+
+def test_large_tables_of_programs_for_gpus_are_made_for_the_elements_in_use(
     model: Model,
     built: list[CompleteOptions],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
+    monkeypatch.setattr(cache, "resolve_device", lambda name: torch.device("cuda"))
     compiled(model, ASKED, used=["Mg", "O"], folder=tmp_path)
     monkeypatch.setattr(cache, "MAX_TABLE_BYTES", 0)
     compiled(model, ASKED, used=["Mg", "O"], folder=tmp_path)

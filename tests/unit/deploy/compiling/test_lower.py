@@ -16,9 +16,16 @@ from mhff.files import kernel_folder
 from mhff.ops.cpu import build
 from mhff.options import CompileOptions, Form, Precision
 from mhff_deploy.compiling.build import complete
-from mhff_deploy.compiling.lower import Decision, decide_kernels, decide_tables, lower
+from mhff_deploy.compiling.lower import (
+    Decision,
+    decide_kernels,
+    decide_tables,
+    lower,
+    refused_tables,
+)
 from mhff_deploy.kernels.cpu import CppKernels
 from mhff_deploy.lowering.reference import TorchKernels
+from mhff_deploy.radial.choice import InexactTablesError
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 TAKEN = Decision(True)
@@ -29,21 +36,19 @@ def test_kernels_and_tables() -> None:
     lowered = lower(random_model("mp", n_channels=8), DOUBLE, kernel_folder())
     assert isinstance(lowered.network.kernels, CppKernels)
     assert lowered.network.dtype == torch.float64
-    assert 0 < lowered.table_error < 1e-6
-    assert lowered.n_intervals > 0
+    assert lowered.radial is not None
+    assert lowered.network.table_inputs is not None
+    assert lowered.n_intervals == 0  # tables are made when there is a program
 
 
-def test_radial_networks_are_kept_if_no_table_is_exact_enough() -> None:
-    """A fine-tuned model could not be compiled in float64 with the default table error."""
+def test_radial_networks_are_kept_if_tables_were_refused() -> None:
     said: list[str] = []
-    asked = complete(
-        CompileOptions(precision=Precision.FLOAT64, elements=("O",), table_error=1e-20)
-    )
-    lowered = lower(random_model("mp", n_channels=8), asked, kernel_folder(), said.append)
+    refused = refused_tables(InexactTablesError("no table keeps the forces"))
+    lowered = lower(random_model("mp", n_channels=8), DOUBLE, kernel_folder(), said.append, refused)
     assert isinstance(lowered.network.kernels, CppKernels)
-    assert lowered.n_intervals == lowered.table_error == 0
-    reason = "radial networks are kept, because no table of up to 4096 intervals keeps the forces"
-    assert reason in said[-1]
+    assert lowered.radial is None
+    assert lowered.network.table_inputs is None
+    assert "radial networks are kept, because no table keeps the forces; --table-error" in said[-1]
 
 
 def test_numbers_of_channels_that_kernels_do_not_take_keep_plain_torch(tmp_path: Path) -> None:
@@ -87,13 +92,14 @@ def test_why_a_model_gets_no_kernels() -> None:
 
 
 def test_why_a_model_keeps_its_radial_networks() -> None:
-    assert decide_tables(exact_network("mp"), 1e-6) == TAKEN
-    assert decide_tables(exact_network("mp"), 0) == Decision(False, "as asked")
+    assert decide_tables(exact_network("mp"), 1e-6, CPU) == TAKEN
+    assert decide_tables(exact_network("mp"), 0, CPU) == Decision(False, "as asked")
     jumping = exact_network("mh1", apply_cutoff=True)
-    assert "do not end smoothly" in decide_tables(jumping, 1e-6).reason
+    assert "do not end smoothly" in decide_tables(jumping, 1e-6, CPU).reason
     elements = tuple(chemical_symbols[1:90])
     many = exact_network("mh1", elements=elements, n_radial=8, radial_mlp=(64, 64, 64))
     assert re.fullmatch(
         "because tables for 89 elements would take . GB; choose some with --elements",
-        decide_tables(many, 1e-6).reason,
+        decide_tables(many, 1e-6, GPU).reason,
     )
+    assert decide_tables(many, 1e-6, CPU) == TAKEN

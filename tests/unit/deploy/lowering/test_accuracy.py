@@ -13,15 +13,10 @@ from mhff import load
 from mhff.atoms import graph_from_atoms
 from mhff.graph import Graph
 from mhff.model.mace import MACE
-from mhff_deploy.lowering.accuracy import (
-    InexactTablesError,
-    atomic_forces,
-    choose_tables,
-    largest_force_error,
-    take_samples,
-)
+from mhff_deploy.lowering.accuracy import atomic_forces, choose_tables, take_samples
 from mhff_deploy.lowering.network import LoweredNetwork
 from mhff_deploy.lowering.pruning import pruned
+from mhff_deploy.radial.choice import InexactTablesError, largest_force_error
 from mhff_deploy.radial.networks import tabulate_radial
 from mhff_deploy.radial.structures import dimers, distances
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
-from tolerances import FINITE_DIFFERENCES, assert_close
+from tolerances import FINITE_DIFFERENCES, ROUNDING, assert_close
 
 from mhff.ops.spline import Spline
-from mhff_deploy.radial.tables import interpolate, tabulate
+from mhff_deploy.radial.inputs import TableInputs, choose_table
+from mhff_deploy.radial.tables import Table, interpolate, interpolate_given, refined, tabulate
 
 SPLINE = Spline(1e-3, 5.0, 96)
 
@@ -29,6 +32,29 @@ def test_values_and_slopes() -> None:
     (slope,) = torch.autograd.grad(found.sum(), r)
     (expected,) = torch.autograd.grad(right.sum(), r)
     assert_close(slope, expected, FINITE_DIFFERENCES._replace(absolute=1e-6))
+
+
+def test_refined_tables_are_the_same_functions() -> None:
+    coarse = tabulate(functions, SPLINE)
+    finer = Table(refined(coarse.coefficients), replace(SPLINE, n_intervals=192))
+    assert finer.coefficients.shape == (2, 197, 2)
+    r = torch.linspace(SPLINE.r_min, 5.0, 1000, dtype=torch.float64)
+    which = torch.arange(1000) % 2
+    assert_close(interpolate(finer, which, r), interpolate(coarse, which, r), ROUNDING)
+
+
+def test_tables_given_as_inputs_are_read_alike() -> None:
+    table = tabulate(functions, SPLINE)
+    table_of = torch.tensor([[0, 1], [1, 0]])
+    rows = table.coefficients.flatten(0, 1)
+    given = TableInputs(table_of, torch.tensor([SPLINE.n_intervals]), (), rows)
+    r = torch.linspace(SPLINE.r_min, 5.0, 100, dtype=torch.float64).requires_grad_()
+    ends = torch.stack([torch.arange(100) % 2, torch.arange(100) // 2 % 2])
+    found = interpolate_given(given, replace(SPLINE, n_intervals=1), ends, r)
+    expected = interpolate(table, choose_table(table_of, ends), r)
+    assert_close(found.detach(), expected.detach(), ROUNDING)
+    slopes = [torch.autograd.grad(values.sum(), r)[0] for values in (found, expected)]
+    assert_close(*slopes, ROUNDING)
 
 
 def test_nothing_is_left_at_the_cutoff() -> None:

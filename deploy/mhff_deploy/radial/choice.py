@@ -1,0 +1,220 @@
+"""Choosing tables for a program: as coarse as the error of forces on atoms allows.
+
+The error is measured with the program itself, on small rattled crystals (one as dense as diamond),
+on clusters, and on dimers of all pairs of elements at all distances. A program in float32 cannot
+show errors of 1e-6 eV/A. So the difference between tables and tables twice as fine, which have a
+thirtieth of the error, is made larger by a known factor: the forces change by that factor times the
+error. It falls as the fifth power of the number of intervals, so few trials are needed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple, Protocol
+
+import torch
+
+from mhff.atoms import graph_from_atoms
+from mhff.errors import MHFFError
+from mhff.graph import Graph, collate
+from mhff.model.config import ModelConfig
+from mhff.model.derivatives import forces
+from mhff_deploy.radial.inputs import TableInputs
+from mhff_deploy.radial.networks import (
+    RadialNetworks,
+    RadialTables,
+    tabulate_elements,
+    tabulate_pairs,
+)
+from mhff_deploy.radial.structures import all_dimers, check_structures
+from mhff_deploy.radial.tables import Table, refined
+
+MIN_INTERVALS = 64
+"""Number of intervals that is tried first."""
+MAX_INTERVALS = 4096
+"""Largest number of intervals that is tried."""
+INTERVAL_STEP = 32
+"""Numbers of intervals are multiples of this."""
+ORDINARY_SHARE = 0.2
+"""Share of the allowed error for crystals and clusters, because others may be worse."""
+DIMER_SHARE = 0.5
+"""Share of the allowed error for dimers, which cover all pairs of elements and all distances."""
+CONVERGENCE_ORDER = 5.0
+"""Power of the number of intervals with which the error of forces falls."""
+AMPLIFIED_ERROR = 1e-2
+"""Size to which an error as large as allowed is amplified: far above rounding, still linear."""
+MAX_FACTOR = 1e8
+"""Largest amplification."""
+MIN_GROWTH = 1.1
+"""Smallest factor to the next number of intervals after an error that was too large."""
+MAX_GROWTH = 4.0
+"""Largest factor between two numbers of intervals that are tried."""
+MIN_EXCESS = 1e-5
+"""Errors below this share of the allowed one are taken for rounding: a tenth as fine is tried."""
+MIN_SAVING = 0.75
+"""Coarser tables are tried only if they have at most this share of the intervals."""
+
+
+class InexactTablesError(MHFFError):
+    """No table of a reasonable size is as exact as requested."""
+
+
+class TabulatedProgram(Protocol):
+    """A program that takes tables as inputs."""
+
+    def pack(self, tables: RadialTables) -> TableInputs:
+        """Tables as the program takes them."""
+        ...
+
+    def gradients(
+        self, graph: Graph, head_weights: torch.Tensor, tables: TableInputs
+    ) -> torch.Tensor:
+        """Edge gradients `[E, 3]`, eV/A."""
+        ...
+
+
+class ChosenTables(NamedTuple):
+    """Tables and how exact they are."""
+
+    tables: RadialTables
+    error: float
+    """Largest error of a force on an atom, eV/A, relative to max(1, largest of its structure)."""
+
+
+class Sample(NamedTuple):
+    """Structures on which the error is measured."""
+
+    graph: Graph
+    head_weights: torch.Tensor
+    share: float
+    """Share of the allowed error for this sample."""
+
+    def pairs(self, config: ModelConfig) -> torch.Tensor:
+        """The pairs of species `[n, 2]` that its edges have, or one if tables depend on none."""
+        pairs = self.graph.species[self.graph.edge_index].T.unique(dim=0)
+        return pairs if config.radial_of_pairs else pairs[:1]
+
+
+def choose_tables(
+    networks: RadialNetworks,
+    program: TabulatedProgram,
+    species: Sequence[int],
+    table_error: float,
+    n_intervals: int = MIN_INTERVALS,
+) -> ChosenTables:
+    """The coarsest tables that keep the forces on atoms to `table_error`, eV/A.
+
+    `species`: of the tables; `n_intervals`: where to begin. Raises InexactTablesError if the finest
+    tables do not.
+    """
+    samples = list(take_samples(networks, species))
+    found: tuple[int, float] | None = None
+    while n_intervals <= MAX_INTERVALS:
+        errors = [_error(networks, program, sample, n_intervals, table_error) for sample in samples]
+        excess = max(
+            error / (sample.share * table_error)
+            for sample, error in zip(samples, errors, strict=True)
+        )
+        if excess <= 1:
+            found = n_intervals, max(errors)
+        after = next_trial(n_intervals, excess)
+        if found is not None and (excess > 1 or after > MIN_SAVING * n_intervals):
+            break
+        n_intervals = after
+    if found is None:
+        raise InexactTablesError(
+            f"no table of up to {MAX_INTERVALS} intervals keeps the forces on atoms to "
+            f"{table_error:g} eV/A"
+        )
+    n_intervals, error = found
+    return ChosenTables(tabulate_elements(networks, n_intervals, species), error)
+
+
+def next_trial(n_intervals: int, excess: float) -> int:
+    """A number of intervals after one whose error is this many times that allowed.
+
+    It is greater if the error was too large, and may be smaller if it was not.
+    """
+    growth = MAX_GROWTH
+    if math.isfinite(excess):
+        growth = min(max(excess, MIN_EXCESS) ** (1 / CONVERGENCE_ORDER), MAX_GROWTH)
+    if excess > 1:
+        growth = max(growth, MIN_GROWTH)
+    return INTERVAL_STEP * int(n_intervals * growth / INTERVAL_STEP + 1)
+
+
+def largest_force_error(found: torch.Tensor, right: torch.Tensor, graph: Graph) -> float:
+    """Largest error of a component `[n_atoms, 3]`, relative to max(1, largest of the structure)."""
+    if not right.numel():
+        return 0.0
+    scale = right.new_ones(graph.n_structures)
+    scale = scale.scatter_reduce(0, graph.structure, right.abs().amax(1), "amax")
+    errors = (found - right).abs().amax(1) / scale.index_select(0, graph.structure)
+    return float(errors.max())
+
+
+def take_samples(networks: RadialNetworks, species: Sequence[int]) -> Iterator[Sample]:
+    """Structures of some species, with random head weights."""
+    config = networks.config
+    generator = torch.Generator().manual_seed(0)
+
+    def sample(graph: Graph, share: float) -> Sample:
+        shape = (graph.n_local, len(config.heads))
+        weights = torch.rand(shape, generator=generator, dtype=torch.float64)
+        return Sample(graph, weights, share)
+
+    symbols = [config.elements[index] for index in species]
+    yield sample(
+        collate(
+            [
+                graph_from_atoms(atoms, config.elements, config.r_max)
+                for atoms in check_structures(symbols, small=True)
+                if len(atoms) > 1  # by symmetry no force acts on the one atom of a cell
+            ]
+        ),
+        ORDINARY_SHARE,
+    )
+    position = torch.tensor(species)
+    for first in range(len(symbols)):
+        graph = all_dimers(first, len(symbols), config.r_max, beginning=first)
+        yield sample(replace(graph, species=position[graph.species]), DIMER_SHARE)
+
+
+def _error(
+    networks: RadialNetworks,
+    program: TabulatedProgram,
+    sample: Sample,
+    n_intervals: int,
+    table_error: float,
+) -> float:
+    """Error of the forces, eV/A, with tables of these intervals, relative to max(1, largest)."""
+    pairs = sample.pairs(networks.config)
+    coarse = tabulate_pairs(networks, n_intervals, pairs)
+    fine = tabulate_pairs(networks, 2 * n_intervals, pairs)
+    factor = min(AMPLIFIED_ERROR / table_error, MAX_FACTOR)
+    found, right = (
+        _forces(program, sample, tables) for tables in (_amplified(coarse, fine, factor), fine)
+    )
+    return largest_force_error(found, right, sample.graph) / factor
+
+
+def _forces(program: TabulatedProgram, sample: Sample, tables: RadialTables) -> torch.Tensor:
+    graph = sample.graph
+    gradients = program.gradients(graph, sample.head_weights, program.pack(tables))
+    return forces(gradients.double(), graph.edge_index, graph.n_local)
+
+
+def _amplified(coarse: RadialTables, fine: RadialTables, factor: float) -> RadialTables:
+    """The fine tables with the error of the coarse ones, times a factor."""
+
+    def amplified(rough: Table, exact: Table) -> Table:
+        error = refined(rough.coefficients) - exact.coefficients
+        return replace(exact, coefficients=exact.coefficients + factor * error)
+
+    densities = None
+    if coarse.densities is not None and fine.densities is not None:
+        densities = amplified(coarse.densities, fine.densities)
+    weights = map(amplified, coarse.weights, fine.weights)
+    return replace(fine, weights=tuple(weights), densities=densities)

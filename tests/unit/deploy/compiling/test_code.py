@@ -1,0 +1,87 @@
+"""Compiled code is kept by the graph and the forms of its constants, never by their values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from manifests import empty_artefact
+from models import random_model
+from torch.fx import GraphModule
+
+from mhff.files import kernel_folder
+from mhff.options import CompileOptions, Precision
+from mhff_deploy.compiling.build import complete
+from mhff_deploy.compiling.code import kept_code
+from mhff_deploy.compiling.lower import lower
+from mhff_deploy.compiling.products import use_kernel
+from mhff_deploy.compiling.trace import trace
+
+
+class Made:
+    """Counts how often code is made."""
+
+    def __init__(self) -> None:
+        self.n = 0
+
+    def __call__(self) -> bytes:
+        self.n += 1
+        return empty_artefact()
+
+
+def traced(name: str, seed: int, **changes: object) -> GraphModule:
+    """The traced program of a random model, with its products in kernels."""
+    asked = complete(CompileOptions(precision=Precision.FLOAT64))
+    model = random_model(name, seed=seed, n_channels=8, n_edge_channels=8, **changes)
+    lowered = lower(model, asked, kernel_folder())
+    program = trace(lowered.network)
+    assert lowered.kernels is not None
+    use_kernel(program, lowered.kernels.namespace)
+    return program
+
+
+def found(
+    program: GraphModule, folder: Path, made: Callable[[], bytes], **options: object
+) -> bytes:
+    return kept_code(program, options, folder, made)
+
+
+@pytest.mark.slow
+def test_another_model_of_the_architecture_shares_the_code(tmp_path: Path) -> None:
+    made = Made()
+    first = found(traced("mh1", 0), tmp_path, made)
+    assert found(traced("mh1", 1), tmp_path, made) == first
+    assert made.n == 1
+    found(traced("mh1", 0, heads=("one",)), tmp_path, made)
+    assert made.n == 2
+
+
+def scaled(value: float, size: int = 2) -> GraphModule:
+    graph = torch.fx.Graph()
+    x = graph.placeholder("x")
+    graph.output(graph.call_function(torch.ops.aten.mul.Tensor, (x, graph.get_attr("factor"))))
+    return GraphModule({"factor": torch.full((size,), value)}, graph)
+
+
+def test_values_are_no_part_of_the_name_and_forms_and_options_are(tmp_path: Path) -> None:
+    made = Made()
+    found(scaled(1.0), tmp_path, made)
+    found(scaled(2.0), tmp_path, made)
+    assert made.n == 1
+    found(scaled(1.0, size=3), tmp_path, made)
+    found(scaled(1.0), tmp_path, made, march="x86-64-v3")
+    assert made.n == 3
+
+
+@pytest.mark.parametrize("damage", [lambda x: b"", lambda x: x[:-1], lambda x: b"something else"])
+def test_damaged_code_is_made_again(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    made = Made()
+    whole = found(scaled(1.0), tmp_path, made)
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(damage(whole))
+    assert found(scaled(1.0), tmp_path, made)
+    assert made.n == 2
+    assert found(scaled(1.0), tmp_path, made)
+    assert made.n == 2
