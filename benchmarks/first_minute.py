@@ -70,30 +70,37 @@ class Side:
         return self.run(COMPILE, "compile", model, *options)
 
 
-def imports(sides: list[Side]) -> dict[str, Times]:
+class Record:
+    """Times by part and side, written as they are measured."""
+
+    def __init__(self) -> None:
+        self.times: dict[str, Times] = json.loads(FILE.read_text()) if FILE.exists() else {}
+
+    def add(self, part: str, side: Side, times: Times) -> None:
+        """Keep the times of a part."""
+        self.times[f"{part}, {side.name}"] = times
+        FILE.write_text(json.dumps(self.times, indent=1) + "\n")
+
+
+def imports(sides: list[Side], record: Record) -> None:
     """Times of imports, the sides taking turns."""
-    every = [(name, side) for name in IMPORTS for side in sides]
-    runs = {
-        f"{name}, {side.name}": [side.run(IMPORTS[name]) for _ in range(N_IMPORTS)]
-        for name, side in every
-    }
-    return {name: min(times, key=lambda run: run["seconds"]) for name, times in runs.items()}
+    for name, code in IMPORTS.items():
+        runs = [[side.run(code) for side in sides] for _ in range(N_IMPORTS)]
+        for side, times in zip(sides, zip(*runs, strict=True), strict=True):
+            record.add(name, side, min(times, key=lambda run: run["seconds"]))
 
 
-def shape(name: str, sides: list[Side], folder: Path) -> dict[str, Times]:
+def shape(name: str, sides: list[Side], folder: Path, record: Record) -> None:
     """Times to compile a model, then another of its architecture, and to open a program."""
     source = name if name == "mini" else str(FOLDER / f"{name}.mhff")
     head = HEADS.get(name, "materials")
     other = folder / f"{name}.mhff"
     nudged(source, other)
-    found: dict[str, Times] = {}
     for side in sides:
-        output = folder / f"{name}-{side.name}.pt2"
-        found[f"compile {name}, {side.name}"] = side.compile(source, head, output)
-        second = folder / "second.pt2"
-        found[f"another model like {name}, {side.name}"] = side.compile(str(other), head, second)
-        found[f"import mhff and open {name}, {side.name}"] = side.run(OPEN, str(output))
-    return found
+        first, second = (folder / f"{name}-{side.name}-{number}.pt2" for number in (1, 2))
+        record.add(f"compile {name}", side, side.compile(source, head, first))
+        record.add(f"another model like {name}", side, side.compile(str(other), head, second))
+        record.add(f"import mhff and open {name}", side, side.run(OPEN, str(first)))
 
 
 def nudged(source: str, output: Path) -> None:
@@ -125,12 +132,14 @@ def main() -> None:
         folder = Path(temporary)
         sides = [Side("now", sys.executable, folder / "now")]
         if asked.before:
-            sides.insert(0, Side("before", asked.before, folder / "before"))
-        found: dict[str, Times] = json.loads(FILE.read_text()) if FILE.exists() else {}
+            sides.append(Side("before", asked.before, folder / "before"))
+        record = Record()
         for part in asked.parts:
-            found |= imports(sides) if part == "imports" else shape(part, sides, folder)
-            FILE.write_text(json.dumps(found, indent=1) + "\n")
-    print(table(found, ["before", "now"]))
+            if part == "imports":
+                imports(sides, record)
+            else:
+                shape(part, sides, folder, record)
+    print(table(record.times, ["before", "now"]))
 
 
 if __name__ == "__main__":

@@ -15,15 +15,7 @@ import torch
 from mhff.ops.flat import split_flat
 from mhff.ops.look_up_operators import look_up
 from mhff.ops.registration import Call, Inputs, Operator
-from mhff.ops.shapes import (
-    ADJOINT,
-    ADJOINT_OF_EDGES,
-    ContractionShape,
-    ConvolutionShape,
-    GeometryShape,
-    LookUpShape,
-    Shape,
-)
+from mhff.ops.shapes import ContractionShape, ConvolutionShape, GeometryShape, LookUpShape, Shape
 from mhff.ops.training_operators import (
     add_to,
     curved_contraction,
@@ -100,21 +92,19 @@ def tabulated_convolution(
     def backward(x: Inputs, needed: frozenset[str], call: Suffix, gradient: Any) -> Gradients:
         inputs = vars(x).values()
         if "features" in needed:
-            found = call(ADJOINT)(gradient, *inputs)
+            found = call("_adjoint")(gradient, *inputs)
             return dict(zip(("features", "harmonics", "r"), found, strict=True))
-        found = call(ADJOINT_OF_EDGES)(gradient, *inputs)
+        found = call("_adjoint_of_edges")(gradient, *inputs)
         return dict(zip(("harmonics", "r"), found, strict=True))
 
     both = ("gradient", *arguments)
-    adjoints = {
-        ADJOINT: Operator(ADJOINT, both, 3, adjoint_results),
-        ADJOINT_OF_EDGES: Operator(ADJOINT_OF_EDGES, both, 2, lambda x: adjoint_results(x)[1:]),
-    }
-    return (
+    every = (
         Operator("", arguments, 1, _messages(widths), backward),
-        *(adjoints[name] for name in shape.adjoints),
+        Operator("_adjoint", both, 3, adjoint_results),
+        Operator("_adjoint_of_edges", both, 2, lambda x: adjoint_results(x)[1:]),
         Operator("_pack", ("tables",), 1, None),
     )
+    return tuple(each for each in every if each.suffix in ("", *shape.adjoints, "_pack"))
 
 
 def weighted_convolution(shape: ConvolutionShape) -> tuple[Operator, ...]:

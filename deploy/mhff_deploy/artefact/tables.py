@@ -68,7 +68,7 @@ class ProgramTables:
         """Have tables for these species, beside those that there are if there is room."""
         used = set(species)
         known = set(self._known.nonzero().squeeze(1).tolist())
-        if self._inputs is not None and used <= known:
+        if used <= known:
             return
         wanted = sorted(known | used)
         if self._bytes(len(wanted)) > MAX_TABLE_BYTES:
