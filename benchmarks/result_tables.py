@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
+from batches_table import batch_sections
 from cross_learning_table import document as cross_learning
 from openmm_table import openmm_sections
 from readme_table import (
@@ -32,7 +33,7 @@ RESULTS = Path(__file__).parent / "results"
 README = Path(__file__).parents[1] / "README.md"
 MEMORY_CASES = ("mp-float32", "mp-float64", "mh1-float32", "mp-float32-sizes", "mh1-float32-sizes")
 SCALING_CASES = ("mp-float32-sizes", "mini-engines")
-OTHERS = ("programs", "parts", "ranks", "training", "cross_learning")
+OTHERS = ("programs", "parts", "ranks", "training", "cross_learning", "batches")
 """Results of scripts other than `run.py`."""
 SMALL = 64
 """Number of atoms from which memory per atom is shown."""
@@ -237,6 +238,7 @@ def results_document(reports: dict[str, Object], others: dict[str, Object]) -> s
         gains(reports),
     ]
     lines += training_sections(others.get("training"))
+    lines += batch_sections(others.get("batches"))
     if found := others.get("programs"):
         lines += ["## Programs\n", *programs(found)]
     if parts := others.get("parts"):
