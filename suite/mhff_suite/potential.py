@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator
 
 from mhff import MHFFCalculator
-from mhff.atoms import graph_from_atoms
 from mhff.evaluator import Evaluator
-from mhff.graph import Graph, collate
-from mhff.model import derivatives
-from mhff.state import state_of
-
-MAX_EDGES = 20_000
-"""Edges of a batch, unless one structure alone has more."""
+from mhff.many.compute import compute
 
 
 @dataclass(frozen=True)
@@ -86,72 +79,23 @@ class HeadPotential:
     def __init__(self, evaluator: Evaluator, head: str) -> None:
         self._evaluator = evaluator
         self._head = head
-        self._row = evaluator.capabilities.head_row(head)
 
     def calculator(self) -> Calculator:
         """See `Potential.calculator`."""
         return MHFFCalculator(self._evaluator, head=self._head)
 
     def evaluate(self, structures: Sequence[Atoms]) -> list[Prediction]:
-        """See `Potential.evaluate`; small structures are evaluated side by side."""
-        can = self._evaluator.capabilities
-        graphs = (
-            graph_from_atoms(
-                atoms,
-                can.elements,
-                can.r_max,
-                state_of(atoms, can.state_embeddings, can.default_state),
+        """See `Potential.evaluate`; structures are evaluated side by side."""
+        found = compute(self._evaluator, structures, self._head, workers=0)
+        return [
+            Prediction(
+                atoms.get_potential_energy(),
+                atoms.get_forces(),
+                atoms.get_stress(voigt=False) if "stress" in atoms.calc.results else None,
             )
-            for atoms in structures
-        )
-        found: list[Prediction] = []
-        for batch in _batches(graphs):
-            found += self._evaluate(batch)
-        return found
+            for atoms in found
+        ]
 
     def exact_hessian(self, atoms: Atoms) -> np.ndarray | None:
         """See `Potential.exact_hessian`."""
         return MHFFCalculator(self._evaluator, head=self._head).get_hessian(atoms)
-
-    def _evaluate(self, graphs: Sequence[Graph]) -> list[Prediction]:
-        graph = collate(graphs)
-        weights = self._row.repeat(graph.n_local, 1)
-        node_energies, gradients = self._evaluator.evaluate(graph, weights)
-        atomic = (weights * node_energies.cpu()).sum(1)
-        gradients = gradients.cpu().to(torch.float64)
-        total = atomic.new_zeros(graph.n_structures).index_add(0, graph.structure, atomic)
-        forces = derivatives.forces(gradients, graph.edge_index, graph.n_local)
-        virials = derivatives.virial(
-            gradients, graph.edge_vectors, graph.structure_of_edge, graph.n_structures
-        )
-        parts = torch.split(forces, [each.n_local for each in graphs])
-        return [
-            Prediction(energy, part.numpy(), _stress(virial, cell))
-            for energy, part, virial, cell in zip(
-                total.tolist(), parts, virials, graph.cells, strict=True
-            )
-        ]
-
-
-def _stress(virial: torch.Tensor, cell: torch.Tensor) -> np.ndarray | None:
-    """Stress `[3, 3]`; None without three lattice vectors."""
-    if torch.linalg.matrix_rank(cell) < 3:
-        return None
-    stress: np.ndarray = derivatives.stress(virial[None], cell[None])[0].numpy()
-    return stress
-
-
-def _batches(graphs: Iterator[Graph]) -> Iterator[list[Graph]]:
-    """Graphs in groups with a limited number of edges and atoms."""
-    batch: list[Graph] = []
-    size = 0
-    for graph in graphs:
-        own = graph.edge_index.shape[1] + graph.n_local
-        if batch and size + own > MAX_EDGES:
-            yield batch
-            batch = []
-            size = 0
-        batch.append(graph)
-        size += own
-    if batch:
-        yield batch
