@@ -11,7 +11,7 @@ import numpy as np
 GIGABYTE = 1e9
 DEFAULT_MEMORY = 0.5
 """Memory of an evaluation in each process, GB."""
-MAX_ATOMS = 2048
+MAX_ATOMS = 1024
 """Atoms of a group on a CPU: larger ones are no faster, and processes would share them badly."""
 SMALL = 64
 """Every two atoms of an open structure of this size may be neighbours."""

@@ -20,7 +20,7 @@ from mhff.many.stacks import Stack
 from mhff.state import check_state, state_of
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Item:
     """One structure on its way through an evaluation."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 import warnings
 from collections.abc import Iterator
 from itertools import count
@@ -186,6 +187,19 @@ def test_nothing_but_bad_structures(evaluator: EagerEvaluator) -> None:
     assert all("mhff_error" in atoms.info for atoms in found)
     assert len(found) == len(broken())
     assert list(mhff.compute(evaluator, [], "molecules")) == []
+
+
+def test_results_belong_to_the_structure_as_it_was(evaluator: EagerEvaluator) -> None:
+    """As with ASE's own calculator of known results."""
+    for change in ("positions", "numbers", "cell", "pbc"):
+        (atoms,) = mhff.compute(evaluator, [rattled_bulk()], "materials")
+        assert atoms.calc.atoms == atoms
+        again = pickle.loads(pickle.dumps(atoms))
+        assert again.get_potential_energy() == atoms.get_potential_energy()
+        getattr(atoms, change)[0] = 0
+        with pytest.raises(PropertyNotImplementedError):
+            atoms.get_forces()
+        assert again.get_forces().shape == (8, 3)
 
 
 def test_an_old_error_does_not_stay(evaluator: EagerEvaluator) -> None:
