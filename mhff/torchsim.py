@@ -53,9 +53,6 @@ class MHFFModel(ModelInterface):
         device: torch.device | str = "cpu",
         dtype: torch.dtype | None = None,
         form: str | None = None,
-        charge: float | None = None,
-        spin: float | None = None,
-        compute_forces: bool = True,
         compute_stress: bool = True,
     ) -> None:
         """Open a model: a path, `"mini"`, `mhff.load(...)` or a compiled file.
@@ -64,9 +61,7 @@ class MHFFModel(ModelInterface):
             model, head, form: see `MHFFCalculator`.
             device, dtype: of states and of the model; float64 by default, or the precision of a
                 compiled file.
-            charge, spin: total charge and spin multiplicity 2S + 1 of every system, for models that
-                take them.
-            compute_forces, compute_stress: what a call returns beside energies.
+            compute_stress: whether a call returns stresses beside energies and forces.
 
         Raises:
             MHFFError: for an unknown head, device, precision or form.
@@ -79,15 +74,23 @@ class MHFFModel(ModelInterface):
         self.evaluator = open_evaluator(model, options)
         can = self.evaluator.capabilities
         self._row = can.head_row(head).numpy()
-        self._state = given_state(charge, spin, can.state_embeddings, can.default_state)
+        self._state = can.default_state
         self._species = np.full(len(chemical_symbols), -1)
         for index, element in enumerate(can.elements):
             self._species[atomic_numbers[element]] = index
         self._device = torch.device(can.device)
         self._dtype = can.dtype
-        self._compute_forces = compute_forces
+        self._compute_forces = True
         self._compute_stress = compute_stress
         self._memory_scales_with = "n_atoms"
+
+    def set_state(self, charge: float | None = None, spin: float | None = None) -> None:
+        """Give every system a total charge and a spin multiplicity 2S + 1, if the model takes them.
+
+        None stands for the default. Raises MHFFError for a model that does not take them.
+        """
+        can = self.evaluator.capabilities
+        self._state = given_state(charge, spin, can.state_embeddings, can.default_state)
 
     @property
     def compute_forces(self) -> bool:

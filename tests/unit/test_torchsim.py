@@ -99,11 +99,24 @@ def test_relaxation_in_batches_of_any_size(model: Model) -> None:
     assert_close(apart.energy, together.energy, ROUNDING)
 
 
+def test_a_charge_for_all_systems() -> None:
+    model = random_model("omol")
+    head = model.heads.names[0]
+    mhff_model = MHFFModel(model, head, form="eager")
+    mhff_model.set_state(charge=-1, spin=2)
+    water = molecule("H2O")
+    water.info = {"charge": -1, "spin": 2}
+    water.calc = MHFFCalculator(model, head, form="eager")
+    found = mhff_model(state_of([water]))["energy"]
+    assert_close(found, [water.get_potential_energy()], ROUNDING)
+    assert abs(found - MHFFModel(model, head, form="eager")(state_of([water]))["energy"]) > 1e-6
+
+
 def test_mistakes_are_sentences(model: Model) -> None:
     with pytest.raises(MHFFError, match="unknown head 'molecule'"):
         MHFFModel(model, "molecule")
     with pytest.raises(MHFFError, match="this model has no total-charge input"):
-        MHFFModel(model, "molecules", charge=1)
+        MHFFModel(model, "molecules").set_state(charge=1)
     with pytest.raises(MHFFError, match="unknown dtype"):
         MHFFModel(model, "molecules", dtype=torch.float16)
     ready = MHFFModel(model, "molecules", form="eager")
