@@ -99,6 +99,7 @@ class MHFFModel(ModelInterface):
 
     @compute_forces.setter
     def compute_forces(self, compute_forces: bool) -> None:
+        """Choose whether forces are returned."""
         self._compute_forces = compute_forces
 
     @property
@@ -108,6 +109,7 @@ class MHFFModel(ModelInterface):
 
     @compute_stress.setter
     def compute_stress(self, compute_stress: bool) -> None:
+        """Choose whether stresses are returned."""
         self._compute_stress = compute_stress
 
     def forward(self, state: Any, **_: Any) -> dict[str, torch.Tensor]:

@@ -26,7 +26,7 @@ PUBLIC_INTERFACES = {
 """Commands, and functions that users call by name: their options are what users see."""
 OPERATORS = {"convolution", "_in_pieces", "_adjoint", "Convolve", "KernelConvolution", "near_edges"}
 """An operator takes its tensors one by one, as torch has it."""
-INTERPRETERS_OF_PEERS = {"peer.py", "training_peer.py", "write_models.py"}
+INTERPRETERS_OF_PEERS = {"batches.py", "peer.py", "training_peer.py", "write_models.py"}
 """Programs of their own that run mace-torch, which wants a default dtype."""
 UNWANTED_WORDS = re.compile(
     r"\b(somebody|nobody|whoever|is no (file|model|module|artefact)|such that are|which wants"
