@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-from mhff.atoms import species_indices
 from mhff.errors import MHFFError
 from mhff.evaluator import Evaluator
 from mhff.filekinds import SourceFile, read_source
@@ -86,7 +85,9 @@ class ArtefactEvaluator(Evaluator):
         if self.tables is None:
             return
         with self._one_at_a_time:
-            self.tables.add(species_indices(symbols, self.capabilities.elements).tolist())
+            elements = self.capabilities.elements
+            # an evaluation refuses elements that the program lacks
+            self.tables.add(elements.index(symbol) for symbol in symbols if symbol in elements)
 
     def pair_operators(self, device: torch.device) -> PairOperators:
         """See `Evaluator.pair_operators`."""

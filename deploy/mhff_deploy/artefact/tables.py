@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import safetensors.torch
 import torch
@@ -21,9 +22,10 @@ from mhff.graph import Graph, program_inputs
 from mhff.ops.registration import find
 from mhff_deploy.artefact.content import Manifest
 from mhff_deploy.artefact.cuda_graphs import Program
-from mhff_deploy.radial.choice import MIN_INTERVALS, ChosenTables, choose_tables
 from mhff_deploy.radial.inputs import TableInputs
-from mhff_deploy.radial.networks import RadialNetworks, RadialTables, radial_networks
+
+if TYPE_CHECKING:
+    from mhff_deploy.radial.networks import RadialNetworks, RadialTables
 
 MAX_TABLE_BYTES = 1 << 31
 """Largest size of the tables in memory."""
@@ -44,7 +46,7 @@ class ProgramTables:
         self.program = program
         self.manifest = manifest
         self.error = manifest.tables.measured
-        self.n_intervals = manifest.tables.n_intervals or MIN_INTERVALS
+        self.n_intervals = manifest.tables.n_intervals
         self._radial = radial
         self._networks: RadialNetworks | None = None
         self._unpacked: TableInputs | None = None
@@ -98,14 +100,18 @@ class ProgramTables:
     def networks(self) -> RadialNetworks:
         """The radial networks, in float64."""
         if self._networks is None:
+            # here, because programs that hold their tables open faster without
+            from mhff_deploy.radial.networks import radial_networks
+
             self._networks = radial_networks(self._radial, "the radial networks of a program")
         return self._networks
 
     def _make(self, species: Sequence[int]) -> None:
+        from mhff_deploy.radial.choice import MIN_INTERVALS, choose_tables
+
+        begin = self.n_intervals or MIN_INTERVALS
         with torch.inference_mode(False), torch.enable_grad():
-            chosen: ChosenTables = choose_tables(
-                self.networks, self, species, self.manifest.tables.asked, self.n_intervals
-            )
+            chosen = choose_tables(self.networks, self, species, self.manifest.tables.asked, begin)
             self._unpacked = unpacked(chosen.tables, self.manifest.capabilities.dtype)
             self._inputs = packed(self._unpacked, self.manifest.kernels)
         self.error = chosen.error

@@ -14,6 +14,7 @@ from mhff.errors import TooManyElementsError
 from mhff_deploy.artefact import tables as module
 from mhff_deploy.artefact.content import Tables
 from mhff_deploy.artefact.tables import ProgramTables
+from mhff_deploy.radial import choice
 from mhff_deploy.radial.choice import ChosenTables
 from mhff_deploy.radial.networks import RadialNetworks, tabulate_elements
 
@@ -47,7 +48,7 @@ def unchanged(*tensors: torch.Tensor) -> torch.Tensor | None:
 @pytest.fixture
 def chooser(monkeypatch: pytest.MonkeyPatch) -> Chooser:
     chooser = Chooser()
-    monkeypatch.setattr(module, "choose_tables", chooser)
+    monkeypatch.setattr(choice, "choose_tables", chooser)
     monkeypatch.setattr(module, "find", lambda namespace, name: unchanged)
     return chooser
 
