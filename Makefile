@@ -38,8 +38,10 @@ peer:
 openmmtorch:
 	@$(PYTHON) tests/openmmtorch/environment.py
 
+# Tests use one thread each; those of engines start several ranks, so they run alone.
 test: lammps-for-tests peer openmmtorch
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/unit tests/physics
+	$(BIN)/python -m pytest tests/parity tests/integration
 
 check: lint
 	$(BIN)/python -m pytest --numprocesses 2 -m "not slow" tests/unit tests/physics
