@@ -33,8 +33,6 @@ RESULTS = Path(__file__).parent / "results"
 README = Path(__file__).parents[1] / "README.md"
 MEMORY_CASES = ("mp-float32", "mp-float64", "mh1-float32", "mp-float32-sizes", "mh1-float32-sizes")
 SCALING_CASES = ("mp-float32-sizes", "mini-engines")
-OTHERS = ("programs", "parts", "ranks", "training", "cross_learning", "batches")
-"""Results of scripts other than `run.py`."""
 SMALL = 64
 """Number of atoms from which memory per atom is shown."""
 SCALING = (512, 4096)
@@ -265,12 +263,13 @@ def results_document(reports: dict[str, Object], others: dict[str, Object]) -> s
 
 def documents(folder: Path) -> dict[Path, str]:
     """The documents that follow from the results in a folder, by path."""
-    reports = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
-    others = {name: reports.pop(name) for name in OTHERS if name in reports}
+    found = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+    reports = {name: report for name, report in found.items() if "points" in report}
+    others = {name: report for name, report in found.items() if name not in reports}
     texts = {folder / "README.md": results_document(reports, others)}
-    if found := others.get("cross_learning"):
+    if runs := others.get("cross_learning"):
         path = folder / "cross_learning.md"
-        texts[path] = cross_learning(path.read_text(), found)
+        texts[path] = cross_learning(path.read_text(), runs)
     if folder == RESULTS:
         texts[README] = insert(README.read_text(), speed_tables(reports))
     return texts
