@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch.export.pt2_archive._package import AOTICompiledModel
 
 from mhff.errors import MHFFError
 from mhff.ops import contraction, convolution, ghosts  # noqa: F401  (programs call what these register)
@@ -118,8 +117,9 @@ class Package:
             )
         # kept, because the program does not copy them
         self.constants = {name: constants[name] for name in loader.get_constant_fqns()}
-        program = AOTICompiledModel(loader)
-        program.load_constants(self.constants, check_full_update=True, user_managed=True)
+        # not by torch's class for it, whose module takes a second to import
+        inactive, all_of_them, user_managed = False, True, True
+        loader.load_constants(self.constants, inactive, all_of_them, user_managed)
         self._run = loader.boxed_run
 
     def __call__(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
