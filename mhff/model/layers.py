@@ -81,8 +81,8 @@ class ElementLinear(nn.Module):
         )
 
     def forward(self, degrees: Sequence[torch.Tensor], species: torch.Tensor) -> list[torch.Tensor]:
-        present, which = species.unique(return_inverse=True)
-        own = functional.one_hot(which, present.shape[0])[:, None, :, None]
+        present = species.unique()
+        own = (species.unsqueeze(1) == present)[:, None, :, None]
         return [
             # multiplying zeros of other elements costs less than a copy of a matrix for each atom
             (x.unsqueeze(2) * own.to(x.dtype)).flatten(2)

@@ -55,6 +55,7 @@ def test_element_linear() -> None:
         torch.stack([x[i] @ layer.weights[0][z] for i, z in enumerate(species)]) / (3 * 4) ** 0.5
     )
     assert_close(layer([x], species)[0], expected, SAME_NUMBERS)
+    assert layer([x[:0]], species[:0])[0].shape == (0, 1, 2), "a rank may have no atoms"
 
 
 def test_element_embedding() -> None:
