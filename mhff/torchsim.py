@@ -36,7 +36,7 @@ except ModuleNotFoundError as error:
         "'mhff[torchsim]'"
     ) from error
 
-VOIGT = torch.tensor([[0, 5, 4], [5, 1, 3], [4, 3, 2]])
+VOIGT = [[0, 5, 4], [5, 1, 3], [4, 3, 2]]
 """Where the components of a stress are in Voigt's order."""
 
 

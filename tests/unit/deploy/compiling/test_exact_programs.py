@@ -1,4 +1,4 @@
-"""Programs that keep their radial networks: as asked, or because tables would be too large."""
+"""Programs that carry their radial networks: to evaluate them, or to make tables from them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from calculators import assert_program_gives_the_models_numbers, exact
 from command_line import Here, output_of
 from models import random_model
 from programs import artefact
-from tolerances import ROUNDING, SINGLE_PRECISION, assert_close_to_scale
+from tolerances import SINGLE_PRECISION, Tolerance, assert_close_to_scale
 
 from mhff import MHFFCalculator, Model
 from mhff_deploy.artefact.content import Manifest, read_manifest
@@ -39,11 +39,13 @@ def alloy() -> Atoms:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("dtype", "limit"), [("float64", 1e-10), ("float32", 2e-5)])
+@pytest.mark.parametrize(("dtype", "limit"), [("float64", 1e-8), ("float32", 2e-5)])
 def test_a_model_of_89_elements_compiles_whole(dtype: str, limit: float, tmp_path: Path) -> None:
     model = small(elements=MANY)
     content, manifest = artefact(model, head="surfaces", precision=dtype, form="torchscript")
-    assert_no_tables(manifest)
+    assert not manifest.tables.stored, "expected tables made for the elements of a structure"
+    assert 0 < manifest.tables.measured <= manifest.tables.asked
+    assert manifest.kernels
     assert manifest.capabilities.elements == MANY
     assert 0 < max(manifest.largest_errors.values()) < limit
     (tmp_path / "program.pt").write_bytes(content)
@@ -51,7 +53,7 @@ def test_a_model_of_89_elements_compiles_whole(dtype: str, limit: float, tmp_pat
     atoms.calc = MHFFCalculator(tmp_path / "program.pt")
     found = atoms.get_forces()
     atoms.calc = exact(model, "surfaces")
-    tolerance = ROUNDING if dtype == "float64" else SINGLE_PRECISION
+    tolerance = Tolerance(limit, limit) if dtype == "float64" else SINGLE_PRECISION
     assert_close_to_scale(found, atoms.get_forces(), tolerance)
 
 
