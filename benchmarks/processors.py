@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/processors.py [mp mh1]
 
-writes `benchmarks/results/processors.json` and prints a table. It needs the models of
+writes `processors.json` into `benchmarks/results` and prints a table. It needs the models of
 `prepare.py` and an x86 processor with AVX-512. After each step of a variant comes one of the next.
 Samples during which another process shared the core are left out, and counted. The floor is the
 counted multiply-adds at the peak measured between steps.
