@@ -164,7 +164,7 @@ def results_here(
         packed.append(torch.cat([operators["multiply_pack"](matrix) for matrix in shaped]))
     tables = operators[f"convolution_{LAYER}_pack"](x["tables"])
     edges = (x["harmonics"], x["edge_index"], x["order"], x["begin"], x["r"], x["species"])
-    given = (x["features"], *edges, x["table_of"], tables, *packed, R_MIN, R_MAX, N_INTERVALS)
+    given = (x["features"], *edges, x["table_of"], tables, *packed, R_MIN, R_MAX)
     results.append(operators[f"convolution_{LAYER}"](*given))
     results += operators[f"convolution_{LAYER}_adjoint"](x["gradient"], *given)
     coefficients = operators[f"contraction_{LAYER}_pack"](x["coefficients"])
