@@ -127,7 +127,10 @@ def killed(arguments: Sequence[object], number: int) -> None:
 
     Unfinished.append = dying  # type: ignore[method-assign]
     sys.argv = ["mhff", *map(str, arguments)]
-    main()
+    try:
+        main()
+    finally:
+        os._exit(1)  # it was not killed, and must not go on with the tests
 
 
 @pytest.mark.parametrize("seconds", [0.0, 1e9], ids=["recorded", "not yet recorded"])
