@@ -5,6 +5,7 @@ from __future__ import annotations
 import copyreg
 import gc
 import io
+import os
 import pickle
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sized
@@ -21,6 +22,16 @@ PREFETCH = 4
 """Results that each process keeps ready."""
 READING = "lower data.workers, or set it to 0"
 """Advice for processes that read structures for training."""
+
+
+def n_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def chunks(n: int, size: int) -> list[range]:
+    """The numbers below `n` in ranges of `size`, the last of which may be shorter."""
+    return [range(start, min(start + size, n)) for start in range(0, n, size)]
 
 
 def ordered(

@@ -7,7 +7,7 @@ from functools import partial
 
 from mhff.data.batch import Batch, join
 from mhff.data.streaming import StreamedSamples
-from mhff.workers import ordered
+from mhff.workers import chunks, ordered
 
 
 def load_batches(samples: Sequence[Batch], members: Sequence[Sequence[int]]) -> Iterator[Batch]:
@@ -21,9 +21,7 @@ def load_batches(samples: Sequence[Batch], members: Sequence[Sequence[int]]) -> 
 
 def in_batches(samples: Sequence[Batch], batch_size: int) -> Iterator[Batch]:
     """The samples in their order, `batch_size` at a time."""
-    starts = range(0, len(samples), batch_size)
-    members = [range(start, min(start + batch_size, len(samples))) for start in starts]
-    return load_batches(samples, members)
+    return load_batches(samples, chunks(len(samples), batch_size))
 
 
 def _batch(samples: Sequence[Batch], members: Sequence[int]) -> Batch:

@@ -19,7 +19,7 @@ from mhff.data.frames import Frames, open_frames
 from mhff.data.keys import Keys, KeySetting
 from mhff.data.reading import Composition, LabelledStructure, State, label_frame, place
 from mhff.data.weights import Weights
-from mhff.workers import ordered
+from mhff.workers import chunks, ordered
 
 CHUNK = 256
 """Structures that a worker process reads at a time."""
@@ -134,13 +134,12 @@ def read_stored(
     Raises MHFFError for a missing, unreadable or empty file, and as `label_frames` does.
     """
     source = Source(open_frames(path), keys, setting)
-    starts = range(0, len(source.frames), CHUNK)
-    chunks = [range(start, min(start + CHUNK, len(source.frames))) for start in starts]
-    summaries = ordered(partial(_summaries, source), chunks, n_workers)
+    numbers = chunks(len(source.frames), CHUNK)
+    summaries = ordered(partial(_summaries, source), numbers, n_workers)
     known: dict[Hashable, Hashable] = {}
     return [
         StoredStructure(source, index, _shared(summary, known))
-        for chunk, found in zip(chunks, summaries, strict=True)
+        for chunk, found in zip(numbers, summaries, strict=True)
         for index, summary in zip(chunk, found, strict=True)
     ]
 

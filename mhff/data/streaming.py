@@ -12,7 +12,7 @@ from mhff.data.batch import Batch
 from mhff.data.identity import environment_key
 from mhff.data.reading import LabelledStructure
 from mhff.data.stored import StoredStructure
-from mhff.workers import ordered
+from mhff.workers import chunks, ordered
 
 CHUNK = 64
 """Samples that a worker process inspects at a time."""
@@ -34,9 +34,7 @@ class StreamedSamples(Sequence[Batch]):
         self.makers = [make for _, make in groups]
         sizes = [len(structures) for structures, _ in groups]
         self.maker_of = np.repeat(np.arange(len(groups)), sizes)
-        starts = range(0, len(self), CHUNK)
-        chunks = [range(start, min(start + CHUNK, len(self))) for start in starts]
-        found = ordered(partial(_inspect, self), chunks, n_workers)
+        found = ordered(partial(_inspect, self), chunks(len(self), CHUNK), n_workers)
         self.inspection = np.concatenate([NOTHING, *found])
         self.n_workers = n_workers
 

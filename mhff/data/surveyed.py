@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from mhff.data.keys import Keys, KeySetting
 from mhff.data.labels import all_labels
 from mhff.data.reading import LabelledStructure, label_frames
 from mhff.data.stored import CHUNK, read_stored
-from mhff.workers import ordered
+from mhff.workers import chunks, n_cores, ordered
 
 MAX_IN_MEMORY = 50_000_000
 """Size of the largest file, bytes, whose structures are kept in memory."""
@@ -29,15 +28,14 @@ class LabelledFile:
         self.path = path
         self.frames: Sequence[Atoms] | Frames = open_frames(path)
         self.is_large = path.stat().st_size > MAX_IN_MEMORY
-        self.n_workers = len(os.sched_getaffinity(0)) if self.is_large else 0
+        self.n_workers = n_cores() if self.is_large else 0
         if not self.is_large:
             self.frames = list(self.frames)
 
     def names(self) -> set[str]:
         """Names of everything that some structure carries beside its atoms."""
-        starts = range(0, len(self.frames), CHUNK)
-        chunks = [range(start, min(start + CHUNK, len(self.frames))) for start in starts]
-        return set().union(*ordered(self._names, chunks, self.n_workers))
+        numbers = chunks(len(self.frames), CHUNK)
+        return set().union(*ordered(self._names, numbers, self.n_workers))
 
     def labelled(self, keys: Keys, setting: KeySetting) -> Sequence[LabelledStructure]:
         """The structures with their labels; MHFFErrors are those of `label_frames`."""

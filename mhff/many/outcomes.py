@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import chain
@@ -10,7 +9,7 @@ from itertools import chain
 from mhff.evaluator import Evaluator
 from mhff.many.evaluation import Outcome, Request, evaluate
 from mhff.many.stacks import Stack
-from mhff.workers import ordered
+from mhff.workers import n_cores, ordered
 
 ADVICE = "lower memory= or workers="
 """Advice for worker processes that run out of memory."""
@@ -38,8 +37,7 @@ def outcomes(
 
 def default_workers(device: str) -> int:
     """Worker processes for a device: one for each core, none for a single core or a GPU."""
-    n_cores = len(os.sched_getaffinity(0))
-    return n_cores if device == "cpu" and n_cores > 1 else 0
+    return n_cores() if device == "cpu" and n_cores() > 1 else 0
 
 
 def _symbols(stack: Stack, evaluator: Evaluator) -> list[str]:

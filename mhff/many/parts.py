@@ -15,6 +15,7 @@ from mhff.errors import MHFFError
 from mhff.many.compute import Job
 from mhff.many.files import FileStructures
 from mhff.many.results import TROUBLE_KEY
+from mhff.workers import chunks
 
 PART = 64
 """Structures in a part."""
@@ -22,8 +23,7 @@ PART = 64
 
 def parts_of(n_structures: int) -> list[range]:
     """Numbers of the structures in each part; they do not depend on where a run begins."""
-    starts = range(0, n_structures, PART)
-    return [range(start, min(start + PART, n_structures)) for start in starts]
+    return chunks(n_structures, PART)
 
 
 @dataclass(frozen=True)
