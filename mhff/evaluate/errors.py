@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -212,37 +212,51 @@ def group_by_type(item: Comparison) -> tuple[str, ...]:
     return (item.head, item.config_type)
 
 
+class _Groups(Generic[Key]):
+    """Sums of errors by group, in the order in which the groups first appear."""
+
+    def __init__(self, key: Callable[[Comparison], Key]) -> None:
+        self._key = key
+        self._sums: dict[Key, ErrorSums] = {}
+
+    def add(self, item: Comparison) -> None:
+        self._sums.setdefault(self._key(item), ErrorSums()).add(item)
+
+    def errors(self) -> dict[Key, Errors]:
+        return {name: sums.errors() for name, sums in self._sums.items()}
+
+
 def grouped(
     comparisons: Iterable[Comparison], key: Callable[[Comparison], Key]
 ) -> dict[Key, Errors]:
     """Errors by group, in the order in which the groups first appear."""
-    groups: dict[Key, ErrorSums] = {}
+    groups = _Groups(key)
     for item in comparisons:
-        groups.setdefault(key(item), ErrorSums()).add(item)
-    return {name: sums.errors() for name, sums in groups.items()}
+        groups.add(item)
+    return groups.errors()
 
 
 class Tally:
     """Errors per head, and per head and config type, of comparisons that are not kept."""
 
     def __init__(self) -> None:
-        self._by_head: dict[tuple[str, ...], ErrorSums] = {}
-        self._by_type: dict[tuple[str, ...], ErrorSums] = {}
+        self._by_head = _Groups(group_by_head)
+        self._by_type = _Groups(group_by_type)
 
     def add(self, item: Comparison) -> None:
         """Add one comparison."""
-        self._by_head.setdefault(group_by_head(item), ErrorSums()).add(item)
-        self._by_type.setdefault(group_by_type(item), ErrorSums()).add(item)
+        self._by_head.add(item)
+        self._by_type.add(item)
 
     @property
     def by_head(self) -> dict[tuple[str, ...], Errors]:
         """Errors per head, in the order in which they first appeared."""
-        return {name: sums.errors() for name, sums in self._by_head.items()}
+        return self._by_head.errors()
 
     @property
     def by_type(self) -> dict[tuple[str, ...], Errors]:
         """Errors per head and config type, likewise."""
-        return {name: sums.errors() for name, sums in self._by_type.items()}
+        return self._by_type.errors()
 
     def as_dict(self) -> dict[str, dict[str, Any]]:
         """A JSON object: per head, and in its `config_types` per configuration type."""
