@@ -172,21 +172,10 @@ class PairNetwork(nn.Module):
             nn.LayerNorm(width, dtype=torch.float32) for width in widths[:-1]
         )
 
-    def forward(
-        self,
-        radial: torch.Tensor,
-        source: torch.Tensor,
-        target: torch.Tensor,
-        sender: torch.Tensor,
-        receiver: torch.Tensor,
-    ) -> torch.Tensor:
-        """Values `[E, widths[-1]]` of edges.
-
-        `radial [E, n_radial]`; `source`, `target` `[n_elements, n_element]`; `sender`, `receiver`
-        `[E]`: their species.
-        """
-        hidden = self.hidden(radial, source, target, sender, receiver)
-        return hidden @ self.last().to(radial.dtype)
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        """Values `[E, widths[-1]]` of edges, from the inputs of `hidden`."""
+        hidden = self.hidden(*inputs)
+        return hidden @ self.last().to(hidden.dtype)
 
     def hidden(
         self,
@@ -196,7 +185,11 @@ class PairNetwork(nn.Module):
         sender: torch.Tensor,
         receiver: torch.Tensor,
     ) -> torch.Tensor:
-        """Input `[E, n_hidden + 1]` of the last layer: its hidden functions, and 1 for its bias."""
+        """Input `[E, n_hidden + 1]` of the last layer: its hidden functions, and 1 for its bias.
+
+        `radial [E, n_radial]`; `source`, `target` `[n_elements, n_element]`; `sender`, `receiver`
+        `[E]`: their species.
+        """
         dtype = radial.dtype
         first, *middle = self.weights[:-1]
         of_radial, of_source, of_target = first.to(dtype).split(self.split, dim=1)
