@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from ase import Atoms
+from ase.data import atomic_numbers, chemical_symbols
 
 from mhff.errors import MHFFError, listing
 from mhff.graph import Graph, make_graph
@@ -24,6 +25,23 @@ def species_indices(symbols: Sequence[str], elements: Sequence[str]) -> torch.Te
             "use a model trained on these elements"
         )
     return torch.tensor([index[symbol] for symbol in symbols], dtype=torch.int64)
+
+
+class SpeciesOfNumbers:
+    """Species indices from atomic numbers, for the many structures of one model."""
+
+    def __init__(self, elements: Sequence[str]) -> None:
+        self.elements = elements
+        self._index = np.full(len(chemical_symbols), -1)
+        for index, element in enumerate(elements):
+            self._index[atomic_numbers[element]] = index
+
+    def __call__(self, numbers: np.ndarray) -> np.ndarray:
+        """Species indices `[n]`; raises MHFFError for an unknown element."""
+        species = self._index[numbers]
+        if species.min(initial=0) < 0:
+            species_indices([chemical_symbols[number] for number in numbers], self.elements)
+        return species
 
 
 def geometry(atoms: Atoms) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -16,9 +16,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from ase.data import atomic_numbers, chemical_symbols
 
-from mhff.atoms import species_indices
+from mhff.atoms import SpeciesOfNumbers
 from mhff.errors import MHFFError
 from mhff.evaluator import Evaluator, ModelSource
 from mhff.heads import HeadSpec
@@ -75,9 +74,7 @@ class MHFFModel(ModelInterface):
         can = self.evaluator.capabilities
         self._row = can.head_row(head).numpy()
         self._state = can.default_state
-        self._species = np.full(len(chemical_symbols), -1)
-        for index, element in enumerate(can.elements):
-            self._species[atomic_numbers[element]] = index
+        self._species = SpeciesOfNumbers(can.elements)
         self._device = torch.device(can.device)
         self._dtype = can.dtype
         self._compute_forces = True
@@ -135,14 +132,10 @@ class MHFFModel(ModelInterface):
             system = torch.zeros(len(numbers), dtype=torch.int64)
         n_systems = len(cells)
         sizes = torch.bincount(system.cpu(), minlength=n_systems).numpy()
-        species = self._species[numbers]
-        if species.min(initial=0) < 0:
-            symbols = [chemical_symbols[number] for number in numbers.tolist()]
-            species_indices(symbols, self.evaluator.capabilities.elements)  # says which
         pbc = torch.as_tensor(fields["pbc"]).cpu().expand(3).numpy()
         return Stack(
             sizes,
-            species,
+            self._species(numbers),
             positions.contiguous().numpy(),
             cells.contiguous().numpy(),
             np.tile(pbc, (n_systems, 1)),

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 from ase import Atoms
-from ase.data import atomic_numbers, chemical_symbols
 
-from mhff.atoms import species_indices
+from mhff.atoms import SpeciesOfNumbers
 from mhff.capabilities import Capabilities
 from mhff.errors import MHFFError
 from mhff.heads import HEAD_KEY, HeadSpec
@@ -95,9 +94,7 @@ class Preparation:
         self.head = head
         self.place = place
         self.chooses = chooses
-        self._species = np.full(len(chemical_symbols), -1)
-        for index, element in enumerate(can.elements):
-            self._species[atomic_numbers[element]] = index
+        self._species = SpeciesOfNumbers(can.elements)
         self._rows: dict[str, np.ndarray] = {}
 
     def item(self, index: int, structure: Any) -> Item | Unusable:
@@ -117,9 +114,7 @@ class Preparation:
     def _usable(self, atoms: Atoms, place: str) -> Item:
         """The item of a structure; MHFFError says why it cannot be evaluated."""
         can = self.can
-        species = self._species[atoms.numbers]
-        if species.min(initial=0) < 0:
-            species_indices(atoms.get_chemical_symbols(), can.elements)  # says which
+        species = self._species(atoms.numbers)
         state = state_of(atoms, can.state_embeddings, can.default_state)
         if can.state_embeddings:
             check_state(torch.tensor([state], dtype=torch.float64), can.state_embeddings)
