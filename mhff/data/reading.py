@@ -122,18 +122,13 @@ class LabelledStructure:
 def read_structures(
     path: str | Path, keys: Keys | None = None, setting: KeySetting = DEFAULT_SETTING
 ) -> list[LabelledStructure]:
-    """All frames of a file with their labels; see `read_frames` and `label_frames`.
+    """All frames of a file with their labels; see `open_frames` and `label_frames`.
 
     Raises one MHFFError for all structures that hold NaN or infinity.
     """
     structures = label_frames(open_frames(path), keys or Keys(), setting, path)
     refuse_not_finite(structures, "leave them out")
     return structures
-
-
-def read_frames(path: str | Path) -> list[Atoms]:
-    """All frames of a file; raises MHFFError for a missing, unreadable or empty file."""
-    return list(open_frames(path))
 
 
 def label_frames(

@@ -11,7 +11,6 @@ from ase.stress import voigt_6_to_full_3x3_stress
 
 from mhff.atoms import species_indices
 from mhff.data.batch import Batch
-from mhff.data.loading import in_batches
 from mhff.data.reading import LabelledStructure
 from mhff.errors import MHFFError, listing, located
 from mhff.evaluate.errors import Comparison, compare
@@ -25,11 +24,6 @@ from mhff.many.parts import PART, parts_of
 from mhff.many.results import TROUBLE_KEY
 
 BATCH_SIZE = 8
-
-
-def evaluate_samples(evaluator: Evaluator, samples: Sequence[Batch]) -> list[Comparison]:
-    """Comparisons, in order, of samples made for the evaluator's elements, cutoff and heads."""
-    return evaluate_batches(evaluator, in_batches(samples, BATCH_SIZE))
 
 
 def evaluate_batches(evaluator: Evaluator, batches: Iterable[Batch]) -> list[Comparison]:

@@ -20,12 +20,12 @@ from hypothesis.extra.numpy import arrays
 from labelled import labelled_frame
 from structures import rattled_bulk
 
+from mhff.data.frames import open_frames
 from mhff.data.keys import Keys, KeySetting
 from mhff.data.reading import (
     LabelledStructure,
     check_found,
     label_frames,
-    read_frames,
     read_structures,
 )
 from mhff.errors import MHFFError
@@ -403,7 +403,7 @@ def test_all_that_is_not_finite_is_listed(tmp_path: Path) -> None:
     frames[4].positions[0, 0] = np.nan
     frames[4].cell[0, 0] = np.inf
     path = save(tmp_path / "a.xyz", *frames)
-    structures = label_frames(read_frames(path), Keys(), SETTING, path)
+    structures = label_frames(open_frames(path), Keys(), SETTING, path)
     assert [item.not_finite for item in structures] == [
         (),
         ("REF_forces",),

@@ -16,8 +16,9 @@ from rich.console import Console
 from tolerances import ROUNDING, SAME_NUMBERS, assert_close
 from tuned_runs import OLD, REPLAY, SIX, configure, import_six_heads, save_start, train
 
+from mhff.data.loading import in_batches
 from mhff.errors import MHFFError
-from mhff.evaluate.evaluation import evaluate_samples
+from mhff.evaluate.evaluation import BATCH_SIZE, evaluate_batches
 from mhff.evaluator import EagerEvaluator
 from mhff.heads import Head, Heads
 from mhff.modelfile import Model, load
@@ -52,7 +53,8 @@ def test_a_new_head_begins_as_the_one_it_names(tmp_path: Path) -> None:
 def energy_errors(run: Run, head: str) -> np.ndarray:
     """Prediction minus label, eV per atom, of the training structures."""
     model = Model(run.network, Heads([Head(name=name) for name in run.network.config.heads]))
-    found = evaluate_samples(EagerEvaluator(model), run.samples["train"])
+    batches = in_batches(run.samples["train"], BATCH_SIZE)
+    found = evaluate_batches(EagerEvaluator(model), batches)
     return np.array([(item.energy[1] - item.energy[0]) / 4 for item in found if item.head == head])
 
 
