@@ -21,6 +21,7 @@ import time
 from pathlib import Path
 
 from prepare import FOLDER, HEADS
+from readme_table import markdown
 from result_tables import RESULTS
 
 from mhff.modelfile import load
@@ -114,12 +115,11 @@ def nudged(source: str, output: Path) -> None:
 def table(found: dict[str, Times], sides: list[str]) -> str:
     """The times as a table, a row for each part."""
     parts = list(dict.fromkeys(name.rsplit(", ", 1)[0] for name in found))
-    lines = ["| seconds | " + " | ".join(sides) + " |", "|---|" + "---:|" * len(sides)]
+    rows = []
     for part in parts:
         cells = [found.get(f"{part}, {side}") for side in sides]
-        shown = [f"{cell['seconds']:.1f}" if cell else "" for cell in cells]
-        lines.append(f"| {part} | " + " | ".join(shown) + " |")
-    return "\n".join(lines)
+        rows.append([part, *(f"{cell['seconds']:.1f}" if cell else "" for cell in cells)])
+    return markdown(["seconds", *sides], rows)
 
 
 def main() -> None:
@@ -139,7 +139,7 @@ def main() -> None:
                 imports(sides, record)
             else:
                 shape(part, sides, folder, record)
-    print(table(record.times, ["before", "now"]))
+    print(table(record.times, ["before", "now"]), end="")
 
 
 if __name__ == "__main__":
