@@ -191,7 +191,7 @@ class PairNetwork(nn.Module):
         `[E]`: their species.
         """
         dtype = radial.dtype
-        first, *middle = self.weights[:-1]
+        first, *middle, _ = self.weights  # a slice would copy LoRA's weights without gradients
         of_radial, of_source, of_target = first.to(dtype).split(self.split, dim=1)
         of_sender = source.to(dtype) @ of_source.T
         of_receiver = target.to(dtype) @ of_target.T + self.biases[0].to(dtype)
@@ -200,7 +200,8 @@ class PairNetwork(nn.Module):
             + of_sender.index_select(0, sender)
             + of_receiver.index_select(0, receiver)
         )
-        for norm, weight, bias in zip(self.norms[:-1], middle, self.biases[1:-1], strict=True):
+        norms = list(self.norms)[:-1]
+        for norm, weight, bias in zip(norms, middle, list(self.biases)[1:-1], strict=True):
             x = functional.linear(_normal(x, norm), weight.to(dtype), bias.to(dtype))
         return torch.cat([_normal(x, self.norms[-1]), x.new_ones(x.shape[0], 1)], dim=1)
 

@@ -70,6 +70,15 @@ def test_only_changes_and_readouts_are_trained() -> None:
     assert torch.equal(linear.weights[0], original + 1.5 * product)
 
 
+@pytest.mark.parametrize("name", CONFIGS)
+def test_every_change_has_a_gradient(name: str) -> None:
+    network = changed(name)
+    config = network.config
+    network(graph_from_atoms(adsorbate(), config.elements, config.r_max)).sum().backward()
+    weights = [each for each in network.parameters() if each.requires_grad]
+    assert all(each.grad is not None for each in weights)
+
+
 def test_frozen_parts_get_no_changes() -> None:
     network = random_network()
     freeze(network, ["interactions.0", "products"])
