@@ -55,6 +55,8 @@ class ProgramTables:
         if stored is not None:
             self._inputs = packed(_stored_tables(stored), manifest.kernels)
             self._known.fill_(True)
+        self._knows_all = stored is not None
+        """Whether there are tables for all elements: most programs need not look at every step."""
 
     def of(self, species: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Inputs of the program for atoms of these species, made now if need be.
@@ -62,8 +64,10 @@ class ProgramTables:
         Raises TooManyElementsError if there is no room for them, and InexactTablesError if none are
         as exact as was asked.
         """
-        if self._inputs is None or not bool(self._known.index_select(0, species).all()):
-            self.add(species.unique().tolist() or [0])  # a rank may have no atoms
+        if not self._knows_all and not bool(self._known.index_select(0, species).all()):
+            self.add(species.unique().tolist())
+        if self._inputs is None:
+            self.add([0])  # a rank may have no atoms
         return () if self._inputs is None else self._inputs.tensors
 
     def add(self, species: Iterable[int]) -> None:
@@ -118,12 +122,13 @@ class ProgramTables:
         self.n_intervals = chosen.tables.spline.n_intervals
         self._known.fill_(not self.networks.config.radial_of_pairs)
         self._known[torch.tensor(species)] = True
+        self._knows_all = bool(self._known.all())
         find(self.manifest.kernels, "release_memory")()  # of the structures of the measurement
 
     def _bytes(self, n_elements: int) -> int:
         """Size of the tables of some elements, if they have as many intervals as now."""
-        size = self.manifest.capabilities.dtype.itemsize * self.n_intervals * self.networks.width
-        return size * (n_elements**2 if self.networks.config.radial_of_pairs else 1)
+        itemsize = self.manifest.capabilities.dtype.itemsize
+        return self.networks.table_bytes(n_elements, self.n_intervals, itemsize)
 
     def _check_size(self, species: Sequence[int]) -> None:
         if self._bytes(len(species)) <= MAX_TABLE_BYTES:

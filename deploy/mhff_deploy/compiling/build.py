@@ -24,14 +24,7 @@ from mhff_deploy.artefact.runtime import run_parts
 from mhff_deploy.artefact.tables import ProgramTables
 from mhff_deploy.compiling.aoti import check_compiler, compile_aoti
 from mhff_deploy.compiling.code import constant_names
-from mhff_deploy.compiling.lower import (
-    TABLE_ERROR,
-    Decision,
-    Lowered,
-    lower,
-    refused_tables,
-    table_bytes,
-)
+from mhff_deploy.compiling.lower import TABLE_ERROR, Decision, Lowered, lower, refused_tables
 from mhff_deploy.compiling.products import use_kernel
 from mhff_deploy.compiling.torchscript import compile_torchscript
 from mhff_deploy.compiling.trace import example_inputs, trace
@@ -87,7 +80,7 @@ def with_tables(
     say("making tables of the radial functions")
     elements = manifest.capabilities.elements
     config = tables.networks.config
-    room = MAX_STORED_BYTES / table_bytes(tables.networks, 1)
+    room = MAX_STORED_BYTES / tables.networks.table_bytes(1)
     stored = not config.radial_of_pairs or len(elements) ** 2 <= room
     measured = elements if len(elements) ** 2 <= room else spread(elements, MAX_MEASURED)
     tables.add(elements.index(element) for element in measured)

@@ -26,7 +26,7 @@ from mhff.options import CompileOptions, CompleteOptions, Form
 from mhff_deploy.artefact.compatibility import processor
 from mhff_deploy.artefact.content import read_manifest
 from mhff_deploy.compiling.build import build, complete
-from mhff_deploy.compiling.lower import MAX_TABLE_BYTES, table_bytes
+from mhff_deploy.compiling.lower import MAX_TABLE_BYTES
 from mhff_deploy.radial.networks import RadialNetworks
 
 SUFFIX = {Form.AOTI: "pt2", Form.TORCHSCRIPT: "pt"}
@@ -70,7 +70,7 @@ def _for_elements(model: Model, options: CompileOptions, used: Sequence[str]) ->
     asked = complete(options)
     if asked.elements is not None or not used or resolve_device(asked.device).type == "cpu":
         return asked
-    if table_bytes(RadialNetworks(model.network), len(model.elements)) > MAX_TABLE_BYTES:
+    if RadialNetworks(model.network).table_bytes(len(model.elements)) > MAX_TABLE_BYTES:
         few = tuple(symbol for symbol in model.elements if symbol in set(used))
         return asked.model_copy(update={"elements": few})
     return asked

@@ -26,16 +26,14 @@ from mhff.ops.gpu import module as gpu_module
 from mhff.options import CompleteOptions, Form, Precision
 from mhff_deploy.kernels.cpu import CppKernels
 from mhff_deploy.kernels.gpu import TritonKernels
-from mhff_deploy.lowering.accuracy import MeasuredTables, choose_tables
+from mhff_deploy.lowering.accuracy import choose_tables
 from mhff_deploy.lowering.network import LoweredNetwork
 from mhff_deploy.lowering.pruning import pruned
-from mhff_deploy.radial.choice import MIN_INTERVALS, InexactTablesError
+from mhff_deploy.radial.choice import MIN_INTERVALS, ChosenTables, InexactTablesError
 from mhff_deploy.radial.networks import RadialNetworks, tabulate_pairs
 
 MAX_TABLE_BYTES = 1 << 29
 """Largest size of the tables that a program holds in itself."""
-TYPICAL_INTERVALS = 256
-"""Number of intervals from which the size of tables is estimated before they are made."""
 TABLE_ERROR = {Precision.FLOAT32: 1e-6, Precision.FLOAT64: 1e-9}
 """Error of forces on atoms, eV/A, that tables may make by default, by the program's precision."""
 
@@ -73,18 +71,19 @@ def lower(
     """The lowered network for the requested elements, ready to trace.
 
     `folder`: where compiled kernels are kept; `say` announces each step; `refused`: why the radial
-    networks are kept, if that is known. Raises MHFFError for
-    elements that the model lacks, and if the C++ compiler fails.
+    networks are kept, if that is known. Raises MHFFError for elements that the model lacks, and if
+    the C++ compiler fails.
     """
     device = resolve_device(options.device)
     dtype = options.precision.dtype
     network = pruned(model, options.elements)
     use_operators(network)  # they work in pieces, so that large models need little memory here
     use_tables = refused or decide_tables(network, options.table_error, device)
-    chosen: MeasuredTables | None = None
+    radial = RadialNetworks(network)
+    chosen: ChosenTables | None = None
     if use_tables.taken and decide_kernels(network, device, options.form, use_tables).taken:
         try:
-            chosen = _tables(network, options.table_error, device, say)
+            chosen = _tables(network, radial, options, device, say)
         except InexactTablesError as error:
             use_tables = refused_tables(error)
     use_kernels = decide_kernels(network, device, options.form, use_tables)
@@ -105,19 +104,23 @@ def lower(
     return Lowered(
         LoweredNetwork(network, examples, kernels),
         kernels,
-        radial=None if chosen is None else RadialNetworks(network),
+        radial=None if chosen is None else radial,
     )
 
 
 def _tables(
-    network: MACE, table_error: float, device: torch.device, say: Callable[[str], None]
-) -> MeasuredTables:
+    network: MACE,
+    radial: RadialNetworks,
+    options: CompleteOptions,
+    device: torch.device,
+    say: Callable[[str], None],
+) -> ChosenTables:
     """Tables that a program for a GPU holds, or on a CPU examples of those that one takes."""
     if device.type == "cpu":
         two = torch.zeros(2, 2, dtype=torch.int64)  # torch takes a size of one for a constant
-        return MeasuredTables(tabulate_pairs(RadialNetworks(network), MIN_INTERVALS, two), 0.0)
+        return ChosenTables(tabulate_pairs(radial, MIN_INTERVALS, two), 0.0)
     say("making tables of the radial functions")
-    return choose_tables(network, table_error)
+    return choose_tables(network, options.table_error)
 
 
 def refused_tables(error: InexactTablesError) -> Decision:
@@ -132,20 +135,16 @@ def decide_tables(network: MACE, table_error: float, device: torch.device) -> De
         return Decision(False, "as asked")
     if config.jumps_at_cutoff:
         return Decision(False, "because they do not end smoothly at the cutoff")
-    size = table_bytes(RadialNetworks(network), len(config.elements))
-    if device.type != "cpu" and size > MAX_TABLE_BYTES:
+    if device.type == "cpu":  # programs make tables for few elements at a time
+        return Decision(True)
+    size = RadialNetworks(network).table_bytes(len(config.elements))
+    if size > MAX_TABLE_BYTES:
         return Decision(
             False,
             f"because tables for {len(config.elements)} elements would take {size / 1e9:.0f} "
             "GB; choose some with --elements",
         )
     return Decision(True)
-
-
-def table_bytes(networks: RadialNetworks, n_elements: int) -> int:
-    """Estimated size of tables of some elements in float32."""
-    n_tables = n_elements**2 if networks.config.radial_of_pairs else 1
-    return 4 * n_tables * TYPICAL_INTERVALS * networks.width
 
 
 def decide_kernels(

@@ -22,20 +22,14 @@ from mhff_deploy.radial.choice import (
     MAX_INTERVALS,
     MIN_INTERVALS,
     ORDINARY_SHARE,
-    InexactTablesError,
+    ChosenTables,
+    largest_excess,
     largest_force_error,
     next_trial,
+    no_tables,
 )
-from mhff_deploy.radial.networks import RadialTables, tabulate_radial
+from mhff_deploy.radial.networks import tabulate_radial
 from mhff_deploy.radial.structures import all_dimers, check_structures
-
-
-class MeasuredTables(NamedTuple):
-    """Tables and how exact they are."""
-
-    tables: RadialTables
-    error: float
-    """Largest error of a force on an atom, eV/A, relative to max(1, largest of its structure)."""
 
 
 class Sample(NamedTuple):
@@ -54,7 +48,7 @@ class Sample(NamedTuple):
         return largest_force_error(found, self.forces, self.graph)
 
 
-def choose_tables(network: MACE, table_error: float) -> MeasuredTables:
+def choose_tables(network: MACE, table_error: float) -> ChosenTables:
     """The coarsest tables that keep the forces on atoms to `table_error`, eV/A.
 
     `network`: in float64, on the CPU. Raises InexactTablesError if the finest do not.
@@ -65,17 +59,11 @@ def choose_tables(network: MACE, table_error: float) -> MeasuredTables:
         tables = tabulate_radial(network, n_intervals)
         lowered = LoweredNetwork(network, tables)
         errors = [sample.error(lowered) for sample in samples]
-        excess = max(
-            error / (sample.share * table_error)
-            for sample, error in zip(samples, errors, strict=True)
-        )
+        excess = largest_excess(errors, [sample.share for sample in samples], table_error)
         if excess <= 1:
-            return MeasuredTables(tables, max(errors))
+            return ChosenTables(tables, max(errors))
         n_intervals = next_trial(n_intervals, excess)
-    raise InexactTablesError(
-        f"no table of up to {MAX_INTERVALS} intervals keeps the forces on atoms to "
-        f"{table_error:g} eV/A"
-    )
+    raise no_tables(table_error)
 
 
 def take_samples(network: MACE) -> Iterator[Sample]:

@@ -113,10 +113,7 @@ def choose_tables(
     found: tuple[int, float] | None = None
     while n_intervals <= MAX_INTERVALS:
         errors = [_error(networks, program, sample, n_intervals, table_error) for sample in samples]
-        excess = max(
-            error / (sample.share * table_error)
-            for sample, error in zip(samples, errors, strict=True)
-        )
+        excess = largest_excess(errors, [sample.share for sample in samples], table_error)
         if excess <= 1:
             found = n_intervals, max(errors)
         after = next_trial(n_intervals, excess)
@@ -124,12 +121,22 @@ def choose_tables(
             break
         n_intervals = after
     if found is None:
-        raise InexactTablesError(
-            f"no table of up to {MAX_INTERVALS} intervals keeps the forces on atoms to "
-            f"{table_error:g} eV/A"
-        )
+        raise no_tables(table_error)
     n_intervals, error = found
     return ChosenTables(tabulate_elements(networks, n_intervals, species), error)
+
+
+def largest_excess(errors: Sequence[float], shares: Sequence[float], table_error: float) -> float:
+    """How many times the allowed error the worst sample has; each is allowed its share of it."""
+    return max(error / (share * table_error) for error, share in zip(errors, shares, strict=True))
+
+
+def no_tables(table_error: float) -> InexactTablesError:
+    """The refusal where even the finest tables make too large an error, eV/A."""
+    return InexactTablesError(
+        f"no table of up to {MAX_INTERVALS} intervals keeps the forces on atoms to "
+        f"{table_error:g} eV/A"
+    )
 
 
 def next_trial(n_intervals: int, excess: float) -> int:

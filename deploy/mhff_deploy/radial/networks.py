@@ -30,6 +30,8 @@ RADIAL_PARTS = ("radial_network", "density_network", "source", "target")
 CONSTANTS = "constants."
 WEIGHTS = "weights."
 """Beginnings of the names of tensors in `RadialNetworks.to_bytes`."""
+TYPICAL_INTERVALS = 256
+"""Number of intervals from which the size of tables is estimated before they are made."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,13 @@ class RadialNetworks(nn.Module):
     def width(self) -> int:
         """Number of functions in the tables of all layers."""
         return sum(interaction.weight_width for interaction in self.interactions)
+
+    def table_bytes(
+        self, n_elements: int, n_intervals: int = TYPICAL_INTERVALS, itemsize: int = 4
+    ) -> int:
+        """Size of tables of some elements, of numbers of `itemsize` bytes."""
+        n_tables = n_elements**2 if self.config.radial_of_pairs else 1
+        return itemsize * n_tables * n_intervals * self.width
 
     def weight_functions(self, pairs: torch.Tensor) -> list[Functions]:
         """Convolution weights of each layer, `[n_tables, n, paths * edge_channels]`.
