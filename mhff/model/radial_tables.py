@@ -27,10 +27,11 @@ from mhff.model.radial import RadialBasis
 from mhff.ops.cpu.look_up import KernelLookUp
 from mhff.ops.spline import DEGREE, Spline
 
-N_INTERVALS = 192
+N_INTERVALS = 128
+N_INTERVALS_OF_PAIRS = 192
+"""Numbers of intervals; functions of both elements of an edge vary faster."""
 R_MIN = 0.5
 """Distance at which tables begin, A; batches with shorter edges do without."""
-N_SITES = 2 * N_INTERVALS + 2 * DEGREE + 1
 MAX_ERROR = 5e-6
 """Largest residual of a fit, relative to the largest value of its functions."""
 N_PROBES = 4
@@ -40,24 +41,25 @@ N_PROBES = 4
 class SplineFit:
     """Least-squares fits of splines to values at `sites`."""
 
-    def __init__(self, r_max: float) -> None:
+    def __init__(self, r_max: float, n_intervals: int) -> None:
         from scipy.interpolate import BSpline  # takes long to import, and few need it
 
-        self.spline = Spline(R_MIN, r_max, N_INTERVALS)
-        at = np.linspace(0, N_INTERVALS, N_SITES)
-        knots = np.arange(-DEGREE, N_INTERVALS + DEGREE + 1, dtype=np.float64)
+        self.spline = Spline(R_MIN, r_max, n_intervals)
+        self.n_sites = 2 * n_intervals + 2 * DEGREE + 1
+        at = np.linspace(0, n_intervals, self.n_sites)
+        knots = np.arange(-DEGREE, n_intervals + DEGREE + 1, dtype=np.float64)
         design = torch.from_numpy(BSpline.design_matrix(at, knots, DEGREE).toarray())
         fit = torch.linalg.pinv(design)
         self.sites = torch.from_numpy(R_MIN + at / self.spline.per_length)
         self.fit = fit
-        """Coefficients `[rows, N_SITES]` from values."""
-        self.residual = design @ fit - torch.eye(N_SITES, dtype=torch.float64)
+        """Coefficients `[rows, n_sites]` from values."""
+        self.residual = design @ fit - torch.eye(self.n_sites, dtype=torch.float64)
 
     @torch.no_grad()
     def error(self, values: torch.Tensor, matrix: torch.Tensor | None) -> float:
         """Largest residual of functions, relative to their largest value.
 
-        Values `[tables, N_SITES, n]` times `matrix [n, width]`, unless it is None.
+        Values `[tables, n_sites, n]` times `matrix [n, width]`, unless it is None.
         """
         generator = torch.Generator().manual_seed(0)
         width = values.shape[2] if matrix is None else matrix.shape[1]
@@ -87,7 +89,7 @@ class TabulatedInputs:
         self._first = intervals + n_rows * which.to(torch.int32)
         self._order = tables.look_up.order(self._first, n_rows * of_tables.shape[1])
         sites = tables.fit.sites.repeat(of_tables.shape[1])
-        species_at_sites = of_tables.repeat_interleave(N_SITES, dim=1)
+        species_at_sites = of_tables.repeat_interleave(tables.fit.n_sites, dim=1)
         self._at_sites = RadialInputs.at(tables.basis_at_sites, sites, species_at_sites)
 
     @cached_property
@@ -99,7 +101,7 @@ class TabulatedInputs:
     ) -> torch.Tensor:
         """See `Radial.evaluate`; `last` maps the coefficients of splines that are fitted before."""
         fit = self._tables.fit
-        values = function(self._at_sites).unflatten(0, (-1, N_SITES))
+        values = function(self._at_sites).unflatten(0, (-1, fit.n_sites))
         matrix = None if last is None else last.to(values.dtype)
         if fit.error(values, matrix) > MAX_ERROR:
             return self._on_edges.evaluate(function, last)
@@ -122,14 +124,14 @@ class RadialTables:
         self.basis = basis
         self.n_elements = n_elements
         self.of_pairs = of_pairs
-        self.fit = SplineFit(basis.r_max)
+        self.fit = SplineFit(basis.r_max, N_INTERVALS_OF_PAIRS if of_pairs else N_INTERVALS)
         self.basis_at_sites = copy.deepcopy(basis).double()
         self.look_up = make_look_up(self.fit.spline)
 
     def __call__(self, r: torch.Tensor, species: torch.Tensor) -> RadialInputs | TabulatedInputs:
         """Radial inputs of edges with lengths `r [E]` between `species [2, E]`."""
         pairs = self._pairs(species)
-        too_few = r.shape[0] <= pairs[0].shape[1] * N_SITES
+        too_few = r.shape[0] <= pairs[0].shape[1] * self.fit.n_sites
         if too_few or float(r.detach().amin()) < R_MIN:
             return RadialInputs.at(self.basis, r, species)
         return TabulatedInputs(self, r, species, pairs)

@@ -18,7 +18,7 @@ from mhff.model.acceleration import LOOK_UP, training_shapes
 from mhff.model.convolution import RadialInputs
 from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.model.mace import MACE
-from mhff.model.radial_tables import MAX_ERROR, N_SITES, R_MIN, RadialTables, TabulatedInputs
+from mhff.model.radial_tables import MAX_ERROR, R_MIN, RadialTables, TabulatedInputs
 from mhff.ops.cpu.build import build
 from mhff.ops.cpu.library import load
 from mhff.ops.cpu.look_up import KernelLookUp
@@ -48,11 +48,16 @@ def with_tables(name: str, dtype: torch.dtype = torch.float64) -> MACE:
     return network
 
 
+def n_sites(network: MACE) -> int:
+    tables = network.embed_radial
+    return tables.fit.n_sites if isinstance(tables, RadialTables) else 0
+
+
 def many_edges(network: MACE) -> Graph:
     """A displaced crystal of two elements, with more edges than sites for each pair of elements."""
     graph = graph_from_atoms(magnesia(), network.config.elements, R_MAX)
     graph = graph.to("cpu", network.dtype)
-    assert graph.edge_index.shape[1] > 4 * N_SITES
+    assert graph.edge_index.shape[1] > 4 * n_sites(network)
     return graph
 
 
@@ -92,22 +97,25 @@ def distances(n: int) -> torch.Tensor:
     return torch.linspace(1.0, R_MAX, n, dtype=torch.float64)
 
 
-def test_tables_are_made_where_they_pay() -> None:
-    network = with_tables("mh1")
-    assert isinstance(embedded(network, distances(N_SITES + 1)), TabulatedInputs)
-    assert isinstance(embedded(network, distances(N_SITES)), RadialInputs)
+@pytest.mark.parametrize("name", ["mh1", "mp"])
+def test_tables_are_made_where_they_pay(name: str) -> None:
+    network = with_tables(name)
+    fewest = n_sites(network) + 1
+    assert isinstance(embedded(network, distances(fewest)), TabulatedInputs)
+    assert isinstance(embedded(network, distances(fewest - 1)), RadialInputs)
     assert isinstance(embedded(network, distances(0)), RadialInputs)
 
 
 def test_edges_shorter_than_the_tables_do_without() -> None:
-    r = distances(N_SITES + 1)
+    network = with_tables("mp")
+    r = distances(n_sites(network) + 1)
     r[3] = R_MIN / 2
-    assert isinstance(embedded(with_tables("mp"), r), RadialInputs)
+    assert isinstance(embedded(network, r), RadialInputs)
 
 
 def test_functions_that_splines_do_not_follow_are_evaluated_on_the_edges() -> None:
     network = with_tables("mp")
-    r = distances(N_SITES + 1)
+    r = distances(n_sites(network) + 1)
     radial = embedded(network, r)
 
     def smooth(inputs: RadialInputs) -> torch.Tensor:
@@ -124,7 +132,8 @@ def test_functions_that_splines_do_not_follow_are_evaluated_on_the_edges() -> No
 
 def test_linear_maps_are_applied_to_coefficients() -> None:
     network = with_tables("mp")
-    radial = embedded(network, distances(N_SITES + 1))
+    sites = n_sites(network)
+    radial = embedded(network, distances(sites + 1))
     seen = []
 
     def several(inputs: RadialInputs) -> torch.Tensor:
@@ -132,9 +141,9 @@ def test_linear_maps_are_applied_to_coefficients() -> None:
         return torch.cat([inputs.envelope, inputs.envelope**2], dim=1)
 
     last = torch.tensor([[1.0, 2.0, 0.0], [0.5, -1.0, 3.0]], dtype=torch.float64)
-    expected = several(network.radial_inputs(distances(N_SITES + 1), radial.species)) @ last
+    expected = several(network.radial_inputs(distances(sites + 1), radial.species)) @ last
     assert_close_to_scale(radial.evaluate(several, last), expected, Tolerance(MAX_ERROR, 0))
-    assert seen == [N_SITES + 1, N_SITES], "expected values at the sites, and none on the edges"
+    assert seen == [sites + 1, sites], "expected values at the sites, and none on the edges"
 
 
 def test_training_in_double_precision_has_no_tables() -> None:
