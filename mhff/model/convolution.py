@@ -68,6 +68,11 @@ class Edges(NamedTuple):
     ghost_plan: torch.Tensor
     """Owners of the ghosts (`mhff.ops.ghosts`)."""
 
+    @property
+    def has_ghosts(self) -> bool:
+        """Whether some senders are ghosts."""
+        return self.ghost_plan.shape[0] > 1
+
 
 class Convolution(ExactConstants):
     """Messages from neighbours, `[n_local, 2l + 1, paths_to[l] * edge_channels]` for each l.

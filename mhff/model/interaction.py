@@ -70,7 +70,9 @@ class Interaction(nn.Module):
     def up(self, node_feats: torch.Tensor, edges: Edges) -> torch.Tensor:
         """Features that neighbours send, `[n_all, (message_lmax + 1)^2, edge_channels]`."""
         features = pack_degrees(self.linear_up(_degrees_for(self.linear_up, node_feats)))
-        return exchange_ghosts(features, edges.ghost_plan) if self.exchanges else features
+        if self.exchanges and edges.has_ghosts:
+            return exchange_ghosts(features, edges.ghost_plan)
+        return features
 
     def with_envelope(self, values: torch.Tensor, radial: RadialInputs) -> torch.Tensor:
         """Edge values times the envelope, unless the radial basis has it already."""
