@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import torch
 
 from mhff.atoms import species_indices
 from mhff.errors import MHFFError
 from mhff.filekinds import SourceFile, compiler, read_source
-from mhff.graph import ONE_RANK, PROGRAM_INPUTS
+from mhff.graph import ONE_RANK
 from mhff.modelfile import from_bytes
 from mhff.opening import announcement, check_form
 from mhff.ops.cpu.levels import best, needs
@@ -24,22 +24,12 @@ from mhff_deploy.artefact.compatibility import check_manifest
 from mhff_deploy.artefact.content import Manifest, is_artefact, read_manifest
 from mhff_deploy.artefact.programs import parts_of
 from mhff_deploy.artefact.runtime import run_parts
+from mhff_deploy.artefact.scripts import script_without_python
 from mhff_openmm.adapter import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV
 from mhff_openmm.definition import ForceDefinition
 from mhff_openmm.parameters import Parameters
 from mhff_openmm.script.kernels import library_as_tensor
 from mhff_openmm.script.step import Step
-
-WITHOUT_GHOSTS = """
-graph(%features, %plan):
-    return (%features)
-"""
-EXCHANGE = """
-graph(%features, %plan):
-    %all = mhff::{}(%features, %plan)
-    return (%all)
-"""
-"""The exchange of ghosts, which Python does; here there are none."""
 
 
 class Script(NamedTuple):
@@ -68,10 +58,7 @@ def build_script(definition: ForceDefinition) -> Script:
     device = torch.device(capabilities.device)
     symbols = definition.symbols
     species = species_indices(symbols, capabilities.elements)
-    tables = () if evaluator.tables is None else evaluator.tables.of(species)
-    script = cast(torch.jit.ScriptModule, evaluator.program)
-    _drop_exchanges(script)
-    program = _with_tables(script, tables)
+    program = script_without_python(evaluator, species)
     state = torch.tensor([definition.state], dtype=torch.float64).repeat(len(symbols), 1)
     inputs = (
         species,
@@ -117,26 +104,6 @@ def _as_module(operator: Any, types: Sequence[type]) -> torch.fx.GraphModule:
     arguments = [graph.placeholder(f"x{n}", type_expr=kind) for n, kind in enumerate(types)]
     graph.output(graph.call_function(operator, tuple(arguments)))
     return torch.fx.GraphModule({}, graph)
-
-
-def _with_tables(
-    script: torch.jit.ScriptModule, tables: Sequence[torch.Tensor]
-) -> torch.fx.GraphModule:
-    """A module that calls a program with its inputs and these tables, which it holds."""
-    graph = torch.fx.Graph()
-    inputs = [graph.placeholder(field.name) for field in PROGRAM_INPUTS]
-    named = {f"table_{index}": table for index, table in enumerate(tables)}
-    given = [graph.get_attr(name) for name in named]
-    graph.output(graph.call_module("script", (*inputs, *given)))
-    return torch.fx.GraphModule({"script": script, **named}, graph)
-
-
-def _drop_exchanges(program: torch.jit.ScriptModule) -> None:
-    """Take the exchange of ghosts and its adjoint out of a program, in place."""
-    for name in ("exchange_ghosts", "exchange_ghosts_adjoint"):
-        torch._C._jit_pass_custom_pattern_based_rewrite_graph(
-            EXCHANGE.format(name), WITHOUT_GHOSTS, program.graph
-        )
 
 
 def form_of(definition: ForceDefinition) -> Form | None:
