@@ -140,6 +140,6 @@ def load_script(code: bytes, constants: Mapping[str, torch.Tensor]) -> Program:
 def load_kernels(library: bytes, namespace: str) -> None:
     """Load a shared library, unless a program with the same kernels was loaded before."""
     with tempfile.TemporaryDirectory() as folder:  # a loaded library does not need its file
-        file = Path(folder) / "kernels.so"
+        file = Path(folder) / f"{namespace}.so"  # by which metatomic sees that it is loaded
         file.write_bytes(library)
         load_library(file, namespace)

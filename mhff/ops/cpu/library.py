@@ -29,8 +29,16 @@ def load(library: Path, namespace: str, shapes: Mapping[str, Shape]) -> dict[str
 
 
 def load_library(library: Path, namespace: str) -> None:
-    """Load a library, unless this process has; compiled programs need no more."""
-    once(f"library {namespace}", lambda: torch.ops.load_library(str(library)))
+    """Load a library, unless this process has; compiled programs need no more.
+
+    An engine may have loaded another copy, as metatomic does; a second would end the process.
+    """
+
+    def make() -> None:
+        if not torch._C._jit_get_schemas_for_operator(f"{namespace}::release_memory"):
+            torch.ops.load_library(str(library))
+
+    once(f"library {namespace}", make)
 
 
 def release_memory_with(owner: Any, namespace: str) -> None:
