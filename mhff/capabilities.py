@@ -24,6 +24,8 @@ class Capabilities(BaseModel):
     elements: tuple[str, ...]
     """Chemical symbols in the order of the species index."""
     r_max: CutoffRadius
+    n_layers: int
+    """Layers of message passing: an atom's energy depends on others up to n_layers * r_max away."""
     precision: Precision
     feature_size: int = 0
     """Channels times components of the largest features of an atom: a measure of memory."""
@@ -93,6 +95,7 @@ def model_capabilities(
         heads=heads,
         elements=config.elements,
         r_max=config.r_max,
+        n_layers=config.n_layers,
         precision=precision,
         feature_size=config.n_channels * (config.l_max + 1) ** 2,
         device=device,

@@ -24,7 +24,7 @@ from mhff.errors import MHFFError
 from mhff.modelfile import Provenance, Units
 from mhff.options import CompleteOptions, Form
 
-FORMAT_VERSION = 11
+FORMAT_VERSION = 12
 MANIFEST = "extra/mhff.json"
 KERNELS = "kernels/{}.so"
 """The library of a level; not under `extra`, which torch reads as text."""

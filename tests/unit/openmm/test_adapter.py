@@ -27,7 +27,11 @@ class Springs(Evaluator):
     def __init__(self) -> None:
         heads = Heads([Head(name="one", elements=("H", "O")), Head(name="two", elements=("H",))])
         self.capabilities = Capabilities(
-            heads=heads, elements=("H", "O"), r_max=2.0, precision=Precision.FLOAT64
+            heads=heads,
+            elements=("H", "O"),
+            r_max=2.0,
+            n_layers=1,
+            precision=Precision.FLOAT64,
         )
 
     def evaluate(

@@ -33,6 +33,7 @@ def manifest(torch_version: str = torch.__version__) -> Manifest:
             heads=Heads([Head(name="a")]),
             elements=("H",),
             r_max=4.0,
+            n_layers=2,
             precision=Precision.FLOAT32,
         ),
         units=UNITS,

@@ -30,6 +30,7 @@ def test_an_artefact_says_what_it_is(model: Model, artefact: bytes) -> None:
         heads=model.heads,
         elements=model.elements,
         r_max=model.r_max,
+        n_layers=config.n_layers,
         precision=Precision.FLOAT64,
         feature_size=config.n_channels * (config.l_max + 1) ** 2,
         default_head="surfaces",
