@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mhff.errors import MHFFError, listing
-from mhff.options import Form
+from mhff.options import CompileOptions, Form
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -91,8 +91,17 @@ def unchanged(artefact: bytes) -> bytes:
     return artefact
 
 
+def nothing_beside(artefact: bytes) -> Mapping[str, bytes]:
+    """No files beside the engine's own: for engines that need only one."""
+    return {}
+
+
 def accept_any_name(output: str) -> None:
     """Accept every file name."""
+
+
+def accept_any_options(options: CompileOptions) -> None:
+    """Accept all options that the compiler takes."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +114,15 @@ class Target:
     """Turns an artefact into the engine's file."""
     check_output: Callable[[str], None] = accept_any_name
     """Raises MHFFError for a file name that the engine would misread."""
+    beside: Callable[[bytes], Mapping[str, bytes]] = nothing_beside
+    """Content of further files, from an artefact, by their names in a folder (`folder_beside`)."""
+    check_options: Callable[[CompileOptions], None] = accept_any_options
+    """Raises MHFFError for what the engine cannot run, and if it is not installed but needed."""
+
+
+def folder_beside(output: str) -> Path:
+    """The folder of the files that an engine needs beside a file of this name."""
+    return Path(output).with_suffix(".extensions")
 
 
 @dataclass(frozen=True)

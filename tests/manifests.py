@@ -31,6 +31,7 @@ def manifest(
         "heads": HEADS,
         "elements": ("H", "O"),
         "r_max": 4.5,
+        "n_layers": 2,
         "precision": Precision.FLOAT32,
         "default_head": "gas",
     }

@@ -64,12 +64,12 @@ def compile_command(
     target: Annotated[str, typer.Option(help=f"{listing(engine_names())}.")],
     **given: Any,
 ) -> None:
-    """Compile a model for LAMMPS, OpenMM or ASE, and check the result against the model."""
+    """Compile a model for an engine, and check the result against the model."""
     import time
 
     from rich.console import Console
 
-    from mhff.engines import target_of
+    from mhff.engines import folder_beside, target_of
     from mhff.filekinds import read_source
     from mhff.files import check_output, write_atomically
     from mhff.modelfile import from_bytes
@@ -87,6 +87,7 @@ def compile_command(
         mix=[_complete(loaded.heads, mix) for mix in asked.mix],
         form=_form(engine_target, target, asked.form),
     )
+    engine_target.check_options(options)
     console = Console(stderr=True)
     with console.status("") as status:
 
@@ -96,11 +97,15 @@ def compile_command(
         artefact, manifest = build(loaded, options, target, say)
     content = engine_target.wrap(artefact)
     write_atomically(output, content)
+    beside = engine_target.beside(artefact)
+    for name, other in beside.items():
+        write_atomically(folder_beside(output) / name, other)
     for line in _report(manifest):
         typer.echo(line)
     seconds = time.monotonic() - start
     size = f"{len(content) / 1e6:.1f} MB"
-    typer.echo(f"wrote {output}: {target}, {manifest.form}, {size}, {seconds:.0f} s")
+    written = f"{output} and {folder_beside(output)}" if beside else output
+    typer.echo(f"wrote {written}: {target}, {manifest.form}, {size}, {seconds:.0f} s")
 
 
 def _chosen(heads: Heads, asked: CompileOptions) -> str:

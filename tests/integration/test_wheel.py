@@ -85,5 +85,13 @@ def test_the_wheel_holds_nothing_of_others(wheel: Path) -> None:
         for path in wheel.iterdir()
         if path.is_dir() and not path.name.endswith(".dist-info")
     }
-    names = {"mhff", "mhff_deploy", "mhff_lammps", "mhff_openmm", "mhff_bench", "mhff_suite"}
+    names = {
+        "mhff",
+        "mhff_deploy",
+        "mhff_lammps",
+        "mhff_openmm",
+        "mhff_metatomic",
+        "mhff_bench",
+        "mhff_suite",
+    }
     assert packages == names

@@ -16,7 +16,8 @@ from mhff.options import Form
 def test_an_unknown_target_names_those_that_exist() -> None:
     with pytest.raises(
         MHFFError,
-        match=r"^unknown target 'gromacs': choose one of aoti, lammps, openmm, torchscript$",
+        match=r"^unknown target 'gromacs': choose one of aoti, lammps, metatomic, openmm, "
+        r"torchscript$",
     ):
         target_of("gromacs")
 
@@ -37,13 +38,13 @@ def test_artefacts_for_no_engine_are_written_as_they_are() -> None:
 def test_an_engine_is_named_without_importing_what_it_drives() -> None:
     code = (
         "import sys\n"
-        "for name in ('lammps', 'openmm', 'mdtraj', 'matplotlib', 'lightning'):\n"
+        "for name in ('lammps', 'openmm', 'metatomic', 'mdtraj', 'matplotlib', 'lightning'):\n"
         "    sys.modules[name] = None\n"
         "from mhff.engines import engines\n"
         "print(*engines())"
     )
     names = subprocess.check_output([sys.executable, "-c", code], text=True).split()
-    assert {"aoti", "lammps", "openmm", "torchscript"} <= set(names)
+    assert {"aoti", "lammps", "metatomic", "openmm", "torchscript"} <= set(names)
 
 
 class Slow:

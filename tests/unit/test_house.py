@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("mhff", "deploy", "lammps_plugin", "openmm_plugin", "benchmarks", "suite")
+FOLDERS = (
+    "mhff",
+    "deploy",
+    "lammps_plugin",
+    "openmm_plugin",
+    "metatomic_plugin",
+    "benchmarks",
+    "suite",
+)
 MAX_MODULE_LINES = 300
 MAX_FUNCTION_LINES = 70
 MAX_PARAMETERS = 6

@@ -14,6 +14,7 @@ PACKAGES = {
     "mhff_deploy": ROOT / "deploy/mhff_deploy",
     "mhff_lammps": ROOT / "lammps_plugin/mhff_lammps",
     "mhff_openmm": ROOT / "openmm_plugin/mhff_openmm",
+    "mhff_metatomic": ROOT / "metatomic_plugin/mhff_metatomic",
     "mhff_bench": ROOT / "benchmarks/mhff_bench",
     "mhff_suite": ROOT / "suite/mhff_suite",
 }
@@ -22,6 +23,7 @@ FOLDERS = (
     "deploy",
     "lammps_plugin",
     "openmm_plugin",
+    "metatomic_plugin",
     "benchmarks",
     "suite",
     "tests",

@@ -27,7 +27,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("--target aoti --head dft", "unknown head 'dft'"),
         (
             "--target gromacs --head surf",
-            "unknown target 'gromacs': choose one of aoti, lammps, openmm, torchscript",
+            "unknown target 'gromacs': choose one of aoti, lammps, metatomic, openmm, torchscript",
         ),
         (
             "--target aoti --head surf --form torchscript",
