@@ -16,6 +16,10 @@ from ase import Atoms
 from ase.build import bulk
 from calculators import exact
 from command_line import output_of, run_mhff
+from metatensor.torch import Labels
+from metatomic.torch import ModelOutput, load_atomistic_model, read_model_metadata
+from metatomic.torch.heat_flux import HeatFlux
+from metatomic_ase import MetatomicCalculator
 from structures import one_atom, slab, triclinic, water_cluster
 from tolerances import ROUNDING, SINGLE_PRECISION, assert_close, assert_close_to_scale
 
@@ -24,12 +28,6 @@ from mhff.engines import folder_beside
 from mhff.evaluator import EagerEvaluator
 from mhff.model import derivatives
 from mhff.modelfile import load
-
-pytest.importorskip("metatomic.torch", reason="pip install 'mhff[metatomic]'")
-from metatensor.torch import Labels
-from metatomic.torch import ModelOutput, load_atomistic_model, read_model_metadata
-from metatomic.torch.heat_flux import HeatFlux
-from metatomic_ase import MetatomicCalculator
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "metatomic.md").read_text()

@@ -5,21 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import torch_sim
 from ase import Atoms
 from ase.build import bulk, molecule
 from models import HEADS, random_model
 from structures import rattled_bulk, tiny_cell
 from tolerances import ROUNDING, assert_close
+from torch_sim.autobatching import InFlightAutoBatcher
+from torch_sim.models.interface import validate_model_outputs
 
 from mhff import MHFFCalculator, MHFFError
 from mhff.evaluator import EagerEvaluator
 from mhff.modelfile import Model
-
-torch_sim = pytest.importorskip("torch_sim", reason="pip install 'mhff[torchsim]'")
-from torch_sim.autobatching import InFlightAutoBatcher  # noqa: E402
-from torch_sim.models.interface import validate_model_outputs  # noqa: E402
-
-from mhff.torchsim import MHFFModel  # noqa: E402
+from mhff.torchsim import MHFFModel
 
 CPU = torch.device("cpu")
 N_STEPS = 6

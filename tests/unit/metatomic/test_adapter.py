@@ -9,12 +9,6 @@ import pytest
 import torch
 from ase import Atoms
 from ase.build import molecule
-from structures import far_apart, one_atom, rattled_bulk, tiny_cell, triclinic, wire
-from tolerances import ROUNDING, assert_close
-
-from mhff.neighbours import neighbour_list
-
-pytest.importorskip("metatomic.torch", reason="pip install 'mhff[metatomic]'")
 from metatensor.torch import Labels
 from metatomic.torch import (
     AtomisticModel,
@@ -23,7 +17,10 @@ from metatomic.torch import (
     ModelOutput,
 )
 from metatomic_ase import MetatomicCalculator
+from structures import far_apart, one_atom, rattled_bulk, tiny_cell, triclinic, wire
+from tolerances import ROUNDING, assert_close
 
+from mhff.neighbours import neighbour_list
 from mhff_metatomic.adapter import Adapter
 
 R_MAX = 4.0

@@ -12,8 +12,6 @@ from mhff.errors import MHFFError, TooManyElementsError
 from mhff.heads import Head, Heads
 from mhff.mixes import make_mix
 from mhff.options import Precision
-
-pytest.importorskip("metatomic.torch", reason="pip install 'mhff[metatomic]'")
 from mhff_metatomic import build
 
 PBE = Head(name="pbe", level_of_theory="PBE", elements=("O", "Mg"), citation="A 2020")
