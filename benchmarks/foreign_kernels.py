@@ -55,7 +55,7 @@ def main() -> None:
             n_channels=channels, n_edge_channels=channels, **ARCHITECTURES[architecture]
         )
         shapes = network_shapes(network, in_tables=True)
-        command = [compiler, *FLAGS[:2], *FLAGS[4:-1], f"-march={level}", f"-I{HEADERS}"]
+        command = [compiler, *FLAGS[:-1], f"-march={level}", f"-I{HEADERS}"]
         for dtype, tolerance in TOLERANCE.items():
             target = CpuTarget(dtype, VECTOR_BYTES.get(level, 16))
             differences = compared(shapes, target, command, emulator)

@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -20,10 +21,11 @@ import torch
 
 from mhff.errors import MHFFError
 from mhff.files import sha256
-from mhff.ops.cpu.code import CpuTarget, includes, program_code
+from mhff.ops.cpu.code import CpuTarget, includes, program_code, program_units
 from mhff.ops.cpu.levels import NATIVE
 from mhff.ops.cpu.requirements import COMPILER, STABLE_TORCH
 from mhff.ops.shapes import Shape
+from mhff.workers import n_cores
 
 HEADERS = Path(__file__).parent / "include"
 CHANNEL_MULTIPLE = 8
@@ -32,7 +34,6 @@ FLAGS = (
     "-std=c++20",
     "-O3",
     "-fPIC",
-    "-shared",
     "-fno-math-errno",
     "-ffp-contract=fast",
     "-fvisibility=hidden",
@@ -96,8 +97,8 @@ def build_levels(
                 folder.mkdir(parents=True, exist_ok=True)
                 _remove_abandoned_builds(folder)
                 say("compiling kernels" + (f" for {level}" if len(levels) > 1 else ""))
-                code = program_code(shapes, compilation.target, namespace)
-                _compile(code, libraries[level], [COMPILER, *compilation.flags])
+                units = program_units(shapes, compilation.target, namespace)
+                _compile(units, libraries[level], [COMPILER, *compilation.flags])
     except OSError as error:
         raise MHFFError(
             f"cannot write kernels to '{folder}' ({error.strerror}); set XDG_CACHE_HOME to a "
@@ -164,15 +165,25 @@ def _remove_abandoned_builds(folder: Path) -> None:
                 shutil.rmtree(path, ignore_errors=True)
 
 
-def _compile(code: str, library: Path, command: list[str]) -> None:
+def _compile(units: Sequence[str], library: Path, command: Sequence[str]) -> None:
+    """Compile files, on as many cores as there are, and link them."""
     torch_folder = Path(torch.__file__).parent
+    include = [f"-I{HEADERS}", f"-I{torch_folder / 'include'}"]
+    link = [f"-L{torch_folder / 'lib'}", "-ltorch_cpu", "-lc10"]
+
+    def compiled(source: Path) -> str:
+        made = source.with_suffix(".o")
+        _run([*command, *include, "-c", str(source), "-o", str(made)])
+        return str(made)
+
     with tempfile.TemporaryDirectory(prefix=BUILD_FOLDER_PREFIX, dir=library.parent) as folder:
-        source = Path(folder) / "program.cpp"
+        sources = [Path(folder) / f"unit-{number}.cpp" for number in range(len(units))]
+        for source, code in zip(sources, units, strict=True):
+            source.write_text(code)
+        with ThreadPoolExecutor(n_cores()) as cores:
+            objects = list(cores.map(compiled, sources))
         made = Path(folder) / "program.so"
-        source.write_text(code)
-        include = [f"-I{HEADERS}", f"-I{torch_folder / 'include'}"]
-        link = [f"-L{torch_folder / 'lib'}", "-ltorch_cpu", "-lc10"]
-        _run([*command, *include, str(source), "-o", str(made), *link])
+        _run([*command, "-shared", *objects, "-o", str(made), *link])
         with made.open("ab") as file:
             file.write(sha256(made.read_bytes()).encode())
         made.replace(library)  # in one step, so that another process never loads half a library

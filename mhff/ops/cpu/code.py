@@ -1,6 +1,6 @@
-"""The C++ file of a library: constants of each shape, and the registration of all operators.
+"""The C++ files of a library: constants of each shape, and the registration of all operators.
 
-Kernels are templates in `include`; this file holds the constants that specialise them. `README.md`
+Kernels are templates in `include`; these files hold the constants that specialise them. `README.md`
 in `mhff/ops` shows an excerpt.
 """
 
@@ -44,10 +44,29 @@ class CpuTarget:
         return lanes
 
 
-def program_code(shapes: Mapping[str, Shape], target: CpuTarget, namespace: str) -> str:
-    """C++ file that registers the operators of all shapes, `<namespace>::<name><suffix>`."""
+def program_units(shapes: Mapping[str, Shape], target: CpuTarget, namespace: str) -> list[str]:
+    """C++ files that make up a library; they compile side by side.
+
+    The last convolution takes a compiler as long as everything else together.
+    """
+    convolutions = [name for name, shape in shapes.items() if isinstance(shape, ConvolutionShape)]
+    last = convolutions[-1:]
+    others = {name: shape for name, shape in shapes.items() if name not in last}
+    return [
+        *(program_code({name: shapes[name]}, target, namespace, common=False) for name in last),
+        program_code(others, target, namespace),
+    ]
+
+
+def program_code(
+    shapes: Mapping[str, Shape], target: CpuTarget, namespace: str, common: bool = True
+) -> str:
+    """C++ file that registers the operators of all shapes, `<namespace>::<name><suffix>`.
+
+    With `common`, also those that every library has.
+    """
     structs = [struct_code(name, shape, target) for name, shape in shapes.items()]
-    functions = _common_functions(target) | {
+    functions = (_common_functions(target) if common else {}) | {
         name + operator.suffix: (operator, _method(name, shape, operator))
         for name, shape in shapes.items()
         for operator in operators_of(shape)
@@ -67,7 +86,7 @@ def program_code(shapes: Mapping[str, Shape], target: CpuTarget, namespace: str)
             *(_boxed(name, *function) for name, function in functions.items()),
             "}  // namespace boxed",
             "}  // namespace mhff",
-            f"STABLE_TORCH_LIBRARY({namespace}, m) {{",
+            f"STABLE_TORCH_LIBRARY_FRAGMENT({namespace}, m) {{",
             *definitions,
             "}",
             *_implementations(namespace, "CPU", of_tensors),
