@@ -149,7 +149,7 @@ def model_path(name: StrPath) -> Path:
             f"(.mhff), an artefact, or a bundled model ({', '.join(BUNDLED)})"
         )
     path = Path(name)
-    if str(name) in BUNDLED and not path.exists():
+    if str(name) in BUNDLED and not path.is_file():
         return Path(str(files("mhff"))) / "bundled" / BUNDLED[str(name)]
     try:
         found = path.is_file()

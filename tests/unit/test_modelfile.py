@@ -21,7 +21,7 @@ from tolerances import SINGLE_PRECISION, assert_close_to_scale
 import mhff
 from mhff.errors import MHFFError
 from mhff.graph import make_graph
-from mhff.modelfile import UNITS, Model, from_bytes, header_from_bytes, read_header
+from mhff.modelfile import UNITS, Model, from_bytes, header_from_bytes, model_path, read_header
 from mhff.tensorfile import FORMAT_VERSION, content_checksum
 
 SMALL = {
@@ -408,6 +408,14 @@ def test_no_such_file(name: str) -> None:
         r"\(mini\)$",
     ):
         mhff.load(name)
+
+
+def test_a_folder_does_not_hide_a_bundled_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mini").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert model_path("mini").is_file()
 
 
 def test_a_failed_write_leaves_what_was_there(
