@@ -54,8 +54,8 @@ def test_npt(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_water(folder: Path) -> None:
-    rows = thermo(run_example(folder, "in.water", steps=20))
-    assert rows[20][2] == pytest.approx(rows[0][2], abs=5.0)  # total energy, eV
+    rows = thermo(run_example(folder, "in.water", steps=200))
+    assert rows[200][2] == pytest.approx(rows[0][2], abs=5.0)  # total energy, eV
     distances = np.loadtxt((folder / "rdf.txt").read_text().splitlines()[-N_BINS:])
     height = distances[:, 2].max()
     assert height > 1.5

@@ -98,6 +98,4 @@ def test_the_committed_configuration_made_it() -> None:
     """The repository's settings and data are those of the model, so that it can be reproduced."""
     now = Run(read_settings(ROOT / "examples/mini/config.yaml")).fingerprint()
     stored = load("mini").provenance["settings"]
-    # the model is older than the section `schedule`
-    stored["schedule"] = {"warm_up": stored["optimiser"].pop("warm_up")}
     assert differences(stored, now) == []
