@@ -45,7 +45,7 @@ SKEW = "Triclinic box skew is large. LAMMPS will run inefficiently."
 """LAMMPS says so of primitive cells in their best form."""
 KINETIC = 1e-6
 """eV; LAMMPS and ASE have slightly different constants."""
-DRIFT = 1e-4
+DRIFT = 1e-3
 """eV per atom in 20 steps of dynamics."""
 
 
