@@ -21,6 +21,8 @@ ROUNDING = Tolerance(1e-10, 1e-10)
 
 Total energies are hundreds of eV.
 """
+OF_TABLES = Tolerance(1e-9, 1e-9)
+"""float64 programs with tables of radial functions, eV and eV/A: what they promise."""
 FINITE_DIFFERENCES = Tolerance(1e-7, 1e-8)
 """float64 derivatives against five-point differences with steps of 2e-4 (A, or strain)."""
 SINGLE_PRECISION = Tolerance(2e-5, 2e-5)

@@ -21,7 +21,7 @@ from metatomic.torch import ModelOutput, load_atomistic_model, read_model_metada
 from metatomic.torch.heat_flux import HeatFlux
 from metatomic_ase import MetatomicCalculator
 from structures import one_atom, slab, triclinic, water_cluster
-from tolerances import SINGLE_PRECISION, Tolerance, assert_close, assert_close_to_scale
+from tolerances import OF_TABLES, SINGLE_PRECISION, assert_close, assert_close_to_scale
 
 from mhff.atoms import graph_from_atoms
 from mhff.engines import folder_beside
@@ -31,8 +31,6 @@ from mhff.modelfile import load
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "metatomic.md").read_text()
-OF_TABLES = Tolerance(1e-9, 1e-9)
-"""Error of tables in float64, which programs are compiled with, eV and eV/A."""
 HEADS = ("materials", "molecules", "surfaces")
 WITHOUT_MHFF = """
 import sys
