@@ -27,14 +27,20 @@ def species_indices(symbols: Sequence[str], elements: Sequence[str]) -> torch.Te
     return torch.tensor([index[symbol] for symbol in symbols], dtype=torch.int64)
 
 
+def species_by_number(elements: Sequence[str]) -> np.ndarray:
+    """Species index of each atomic number, -1 for those of other elements."""
+    species = np.full(len(chemical_symbols), -1)
+    for index, element in enumerate(elements):
+        species[atomic_numbers[element]] = index
+    return species
+
+
 class SpeciesOfNumbers:
     """Species indices from atomic numbers, for the many structures of one model."""
 
     def __init__(self, elements: Sequence[str]) -> None:
         self.elements = elements
-        self._index = np.full(len(chemical_symbols), -1)
-        for index, element in enumerate(elements):
-            self._index[atomic_numbers[element]] = index
+        self._index = species_by_number(elements)
 
     def __call__(self, numbers: np.ndarray) -> np.ndarray:
         """Species indices `[n]`; raises MHFFError for an unknown element."""

@@ -10,17 +10,17 @@ import warnings
 
 import metatomic.torch
 import torch
-from ase.data import atomic_numbers, chemical_symbols
+from ase.data import atomic_numbers
 from metatomic.torch import AtomisticModel, ModelCapabilities, ModelMetadata, ModelOutput
 
 import mhff
+from mhff.atoms import species_by_number
 from mhff.capabilities import Capabilities
 from mhff.errors import MHFFError, TooManyElementsError, listing
-from mhff_deploy.artefact.content import Manifest
+from mhff_deploy.artefact.content import Manifest, library_name
 from mhff_deploy.artefact.runtime import load_artefact
 from mhff_deploy.artefact.scripts import script_without_python
 from mhff_metatomic.adapter import Adapter
-from mhff_metatomic.extension import library_name
 
 ENERGY = "energy"
 """metatomic's name for an energy; its variants follow after a slash."""
@@ -51,7 +51,8 @@ def build_model(artefact: bytes, name: str) -> AtomisticModel:
             f"{len(can.elements)}; choose those of the simulation with --elements, or "
             "--table-error 0"
         ) from error
-    adapter = Adapter(program, rows(can), species_of_number(can), can.default_state, can.r_max)
+    species = torch.from_numpy(species_by_number(can.elements))
+    adapter = Adapter(program, rows(can), species, can.default_state, can.r_max)
     return AtomisticModel(adapter.eval(), metadata(manifest), capabilities(can))
 
 
@@ -59,14 +60,6 @@ def rows(can: Capabilities) -> dict[str, torch.Tensor]:
     """Head weights of each output: the default head, and every head and mix as a variant."""
     variants = {f"{ENERGY}/{name}": can.head_row(name) for name in can.head_names}
     return {ENERGY: can.head_row(None), **variants}
-
-
-def species_of_number(can: Capabilities) -> torch.Tensor:
-    """Species index by atomic number; -1 for other elements, which metatomic refuses itself."""
-    species = torch.full((len(chemical_symbols),), -1)
-    for index, symbol in enumerate(can.elements):
-        species[atomic_numbers[symbol]] = index
-    return species
 
 
 def capabilities(can: Capabilities) -> ModelCapabilities:

@@ -6,8 +6,8 @@ from mhff.doctor.requirements import installed_version
 from mhff.engines import Engine, Target
 from mhff.errors import MHFFError
 from mhff.options import CompileOptions, Form, InstructionSet
-from mhff_deploy.artefact.content import read_manifest
-from mhff_metatomic.extension import FILE, libraries
+from mhff_deploy.artefact.content import NEW_PROGRAM, read_manifest
+from mhff_metatomic.extension import libraries
 
 
 def check_options(options: CompileOptions) -> None:
@@ -34,7 +34,7 @@ def wrap(artefact: bytes) -> bytes:
     """The content of metatomic's file that runs an artefact."""
     from mhff_metatomic.build import build_model, to_bytes
 
-    return to_bytes(build_model(artefact, FILE), read_manifest(artefact, FILE))
+    return to_bytes(build_model(artefact, NEW_PROGRAM), read_manifest(artefact, NEW_PROGRAM))
 
 
 METATOMIC = Engine(

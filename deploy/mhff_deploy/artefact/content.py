@@ -28,6 +28,8 @@ FORMAT_VERSION = 12
 MANIFEST = "extra/mhff.json"
 KERNELS = "kernels/{}.so"
 """The library of a level; not under `extra`, which torch reads as text."""
+NEW_PROGRAM = "the new program"
+"""Stands for the name of a file that is not written yet."""
 CONSTANTS = "constants/mhff.safetensors"
 RADIAL = "radial/mhff.safetensors"
 TABLES = "tables/mhff.safetensors"
@@ -38,6 +40,11 @@ MAX_INFLATION = 50
 
 TorchScript compresses code; nothing compresses weights.
 """
+
+
+def library_name(namespace: str) -> str:
+    """File name of a library of kernels; metatomic sees by the namespace in it what is loaded."""
+    return f"{namespace}.so"
 
 
 class Tables(BaseModel):

@@ -23,6 +23,7 @@ from mhff_deploy.artefact.content import (
     RADIAL,
     TABLES,
     Manifest,
+    library_name,
     read_member,
 )
 from mhff_deploy.artefact.cuda_graphs import GraphedProgram, Program
@@ -140,6 +141,6 @@ def load_script(code: bytes, constants: Mapping[str, torch.Tensor]) -> Program:
 def load_kernels(library: bytes, namespace: str) -> None:
     """Load a shared library, unless a program with the same kernels was loaded before."""
     with tempfile.TemporaryDirectory() as folder:  # a loaded library does not need its file
-        file = Path(folder) / f"{namespace}.so"  # by which metatomic sees that it is loaded
+        file = Path(folder) / library_name(namespace)
         file.write_bytes(library)
         load_library(file, namespace)

@@ -18,7 +18,7 @@ from mhff.options import CompileOptions, CompleteOptions, Form, Precision
 from mhff.state import given_state
 from mhff_deploy.artefact.compatibility import processor
 from mhff_deploy.artefact.constants import Constants, Packing
-from mhff_deploy.artefact.content import Manifest, Tables, pack
+from mhff_deploy.artefact.content import NEW_PROGRAM, Manifest, Tables, pack
 from mhff_deploy.artefact.programs import Parts
 from mhff_deploy.artefact.runtime import run_parts
 from mhff_deploy.artefact.tables import ProgramTables
@@ -33,7 +33,6 @@ from mhff_deploy.radial.choice import InexactTablesError
 
 SIZES_ON_GPU = (499, 211, 40009)
 """Local atoms, ghosts and edges that kernels for GPUs are tuned for; programs take any numbers."""
-NEW_PROGRAM = "the new program"
 MAX_STORED_BYTES = 1 << 26
 """Largest size of the tables that a file holds beside its program."""
 MAX_MEASURED = 5

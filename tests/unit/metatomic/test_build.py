@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from mhff.atoms import species_by_number
 from mhff.capabilities import Capabilities
 from mhff.errors import MHFFError, TooManyElementsError
 from mhff.heads import Head, Heads
@@ -50,7 +51,7 @@ def test_capabilities() -> None:
 
 
 def test_elements_by_atomic_number() -> None:
-    species = build.species_of_number(CAPABILITIES)
+    species = species_by_number(CAPABILITIES.elements)
     assert species[[8, 12]].tolist() == [0, 1]
     assert int((species >= 0).sum()) == 2
 
