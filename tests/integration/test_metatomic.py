@@ -20,6 +20,7 @@ from metatensor.torch import Labels
 from metatomic.torch import ModelOutput, load_atomistic_model, read_model_metadata
 from metatomic.torch.heat_flux import HeatFlux
 from metatomic_ase import MetatomicCalculator
+from metatomic_systems import differentiable_system
 from structures import one_atom, slab, triclinic, water_cluster
 from tolerances import OF_TABLES, SINGLE_PRECISION, assert_close, assert_close_to_scale
 
@@ -137,19 +138,13 @@ def test_selected_atoms(path: Path) -> None:
 @pytest.mark.slow
 def test_forces_of_selected_atoms_pass_two_layers(path: Path) -> None:
     """Atoms that are not selected still send messages, and have forces."""
-    from metatomic.torch import ModelEvaluationOptions, System
+    from metatomic.torch import ModelEvaluationOptions
     from metatomic_ase._neighbors import AllNeighborsCalculator
 
     atoms = crystal()
     chosen = torch.tensor([1, 4, 5])
     model = load_atomistic_model(path, folder_beside(str(path)))
-    positions = torch.from_numpy(atoms.positions).requires_grad_()
-    system = System(
-        torch.from_numpy(atoms.numbers).to(torch.int32),
-        positions,
-        torch.from_numpy(atoms.cell[:]),
-        torch.from_numpy(atoms.pbc),
-    )
+    system, positions = differentiable_system(atoms)
     lists = AllNeighborsCalculator(model.requested_neighbor_lists(), True)
     selected = Labels(["system", "atom"], torch.stack([torch.zeros(3, dtype=int), chosen], 1))
     outputs = {"energy": ModelOutput(unit="eV", sample_kind="atom")}

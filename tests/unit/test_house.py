@@ -8,17 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from components import FOLDERS
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = (
-    "mhff",
-    "deploy",
-    "lammps_plugin",
-    "openmm_plugin",
-    "metatomic_plugin",
-    "benchmarks",
-    "suite",
-)
 MAX_MODULE_LINES = 300
 MAX_FUNCTION_LINES = 70
 MAX_PARAMETERS = 6

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import components
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -18,17 +19,7 @@ PACKAGES = {
     "mhff_bench": ROOT / "benchmarks/mhff_bench",
     "mhff_suite": ROOT / "suite/mhff_suite",
 }
-FOLDERS = (
-    "mhff",
-    "deploy",
-    "lammps_plugin",
-    "openmm_plugin",
-    "metatomic_plugin",
-    "benchmarks",
-    "suite",
-    "tests",
-    "docs",
-)
+FOLDERS = (*components.FOLDERS, "tests", "docs")
 DOTTED = re.compile(rf"(?<![\w./])({'|'.join(PACKAGES)})((?:\.[A-Za-z_]\w*)+)")
 SLASHED = re.compile(rf"(?<![\w./-])(?:{'|'.join(FOLDERS)})/[\w./*-]*[\w*]")
 ENTRY_POINTS = {"mhff.commands", "mhff.files", "mhff.engines", "mhff.checks"}

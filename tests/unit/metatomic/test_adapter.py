@@ -17,6 +17,7 @@ from metatomic.torch import (
     ModelOutput,
 )
 from metatomic_ase import MetatomicCalculator
+from metatomic_systems import differentiable_system
 from structures import far_apart, one_atom, rattled_bulk, tiny_cell, triclinic, wire
 from tolerances import ROUNDING, assert_close
 
@@ -148,16 +149,10 @@ def with_gradient(
     atoms: Atoms, output: ModelOutput, selected: Labels | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The scripted model's energies, and positions that they are functions of."""
-    from metatomic.torch import ModelEvaluationOptions, System
+    from metatomic.torch import ModelEvaluationOptions
     from metatomic_ase._neighbors import AllNeighborsCalculator
 
-    positions = torch.from_numpy(atoms.positions).requires_grad_()
-    system = System(
-        torch.from_numpy(atoms.numbers).to(torch.int32),
-        positions,
-        torch.from_numpy(atoms.cell[:]),
-        torch.from_numpy(atoms.pbc),
-    )
+    system, positions = differentiable_system(atoms)
     scripted = torch.jit.script(model())
     lists = AllNeighborsCalculator(scripted.requested_neighbor_lists(), True)
     options = ModelEvaluationOptions("angstrom", {"energy": output}, selected)
