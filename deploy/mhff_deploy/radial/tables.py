@@ -57,16 +57,21 @@ def _values_and_derivatives(
     """
     with torch.no_grad():
         values = functions(knots)
-    first = knots[:1]
+    with torch.inference_mode(False), torch.enable_grad():
+        first = knots[:1].clone().requires_grad_(True)
+        begin = functions(first)[:, 0]
+        # a gradient is linear in its cotangent, with the derivatives of all functions as factors
+        cotangent = torch.ones_like(begin, requires_grad=True)
+        once = _gradient((begin * cotangent).sum(), first)
+        twice = _gradient(once.sum(), first)
+        slope, curvature = _gradient(once.sum(), cotangent), _gradient(twice.sum(), cotangent)
+    return values.numpy().copy(), slope.detach().numpy(), curvature.detach().numpy()
 
-    def begin(r: torch.Tensor) -> torch.Tensor:
-        return functions(r)[:, 0]
 
-    def slope(r: torch.Tensor) -> torch.Tensor:
-        return torch.func.jvp(begin, (r,), (torch.ones_like(r),))[1]
-
-    curvature = torch.func.jvp(slope, (first,), (torch.ones_like(first),))[1]
-    return values.numpy().copy(), slope(first).detach().numpy(), curvature.detach().numpy()
+def _gradient(value: torch.Tensor, by: torch.Tensor) -> torch.Tensor:
+    """A gradient that can be differentiated again; zero where nothing depends on `by`."""
+    found = torch.autograd.grad(value, by, create_graph=True, materialize_grads=True)
+    return found[0]
 
 
 def spline_weights(x: torch.Tensor) -> torch.Tensor:
