@@ -29,7 +29,7 @@ from mhff.modelfile import Model, load
 from mhff.options import CompileOptions, Precision
 from mhff_bench import count
 from mhff_bench.systems import find_system
-from mhff_deploy.artefact.runtime import load_artefact
+from mhff_deploy.artefact.runtime import ArtefactEvaluator, load_artefact
 from mhff_deploy.compiling.build import build, complete
 from mhff_deploy.compiling.lower import lower
 from mhff_deploy.compiling.products import use_kernel
@@ -50,14 +50,17 @@ def measure(shape: str, dtype: str) -> dict[str, Any]:
     model = load(shape if shape == "mini" else FOLDER / f"{shape}.mhff")
     options = complete(CompileOptions(elements=("O", "Mg"), precision=Precision(dtype)))
     lowered = lower(model, options, kernel_folder())
-    traced = trace(lowered.network)
     if lowered.kernels is None:
         raise SystemExit("this measures kernels, and there is no C++ compiler")
-    use_kernel(traced, lowered.kernels.namespace)
-    program = load_artefact(build(model, options, "aoti")[0], shape).program
-    inputs = inputs_of(model, lowered.network.config, options.precision)
+    lowered.kernels.load()
+    traced = trace(lowered.network)
+    for name, packing in use_kernel(traced, lowered.kernels.namespace).items():
+        traced.register_buffer(name, packing.pack(lowered.kernels.namespace))
+    evaluator = load_artefact(build(model, options, "aoti")[0], shape)
+    inputs = inputs_of(model, evaluator)
     with torch.no_grad():
-        whole = 1e6 / N_ATOMS * statistics.median(timed(program, inputs) for _ in range(N_STEPS))
+        times = [timed(evaluator.program, inputs) for _ in range(N_STEPS)]
+        whole = 1e6 / N_ATOMS * statistics.median(times)
         parts = profiled(traced, inputs)
     parts["everything else"] = whole - sum(parts.values())
     neighbours = inputs[1].shape[1] / N_ATOMS
@@ -69,12 +72,14 @@ def measure(shape: str, dtype: str) -> dict[str, Any]:
     }
 
 
-def inputs_of(model: Model, config: ModelConfig, precision: Precision) -> tuple[torch.Tensor, ...]:
+def inputs_of(model: Model, evaluator: ArtefactEvaluator) -> tuple[torch.Tensor, ...]:
     """Inputs of a program for bulk MgO."""
-    graph = graph_from_atoms(find_system("mgo").atoms(N_ATOMS), config.elements, config.r_max)
+    known = evaluator.capabilities
+    graph = graph_from_atoms(find_system("mgo").atoms(N_ATOMS), known.elements, known.r_max)
     weights = torch.zeros(N_ATOMS, len(model.heads), dtype=torch.float64)
     weights[:, 0] = 1
-    return program_inputs(graph, weights, torch.device("cpu"), precision.dtype)
+    tables = () if evaluator.tables is None else evaluator.tables.of(graph.species)
+    return (*program_inputs(graph, weights, torch.device("cpu"), known.dtype), *tables)
 
 
 def timed(program: Any, inputs: tuple[torch.Tensor, ...]) -> float:
