@@ -17,10 +17,9 @@ from pathlib import Path
 
 from mhff.errors import MHFFError
 from mhff.evaluator import Evaluator
-from mhff.filekinds import compiler
 from mhff.modelfile import Model, load
 from mhff.opening import open_evaluator
-from mhff.options import CompileOptions, Form, Precision
+from mhff.options import CompileOptions, Precision
 from mhff_suite.data import DataFolders
 from mhff_suite.jobs import Done, Job
 from mhff_suite.potential import HeadPotential
@@ -32,23 +31,15 @@ MAX_PREPARED = 12
 
 
 @cache
-def opened(model: str, device: str, quick: bool) -> tuple[Model, Evaluator]:
-    """A model and its evaluator in float64.
-
-    With `quick` a model that is not in the cache of programs runs in its eager form.
-    """
+def opened(model: str, device: str) -> tuple[Model, Evaluator]:
+    """A model and its evaluator in float64, which is compiled once that pays."""
     found = load(model)
-    options = CompileOptions(device=device, precision=Precision.FLOAT64)
-    if quick:
-        wanted = options.but(form=Form.AOTI)
-        if compiler().find(found, wanted, found.elements) is None:
-            options = options.but(form=Form.EAGER)
-    return found, open_evaluator(found, options)
+    return found, open_evaluator(found, CompileOptions(device=device, precision=Precision.FLOAT64))
 
 
 def setting_of(job: Job) -> Setting:
     """What a job's task is given."""
-    model, evaluator = opened(job.model, job.device, job.quick)
+    model, evaluator = opened(job.model, job.device)
     head = model.heads[model.heads.index(job.head)]
     config = model.network.config
     E0s = model.network.reference_energies.E0s[model.heads.index(job.head)]
@@ -86,7 +77,7 @@ def run(job: Job) -> Done:
 
 def prepare(job: Job) -> Done:
     """Compile a job's model now, unless it knows too many elements to need all of them."""
-    model, evaluator = opened(job.model, job.device, job.quick)
+    model, evaluator = opened(job.model, job.device)
     if not job.quick and len(model.elements) <= MAX_PREPARED:
         evaluator.prepare(model.elements)
     return Done(state="finished")
