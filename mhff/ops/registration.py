@@ -7,7 +7,8 @@ functions, so no back end counts arguments or lists them again.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from inspect import Parameter, Signature
@@ -141,12 +142,36 @@ def describe(namespace: str, kernel: str, operators: Sequence[Operator]) -> None
         once(f"{name}, described", partial(_describe, name, kernel, operator))
 
 
-def _describe(name: str, kernel: str, operator: Operator) -> None:
+@contextmanager
+def declared(namespace: str, kernels: Mapping[str, Sequence[Operator]]) -> Iterator[None]:
+    """Within, torch knows operators that nothing implements yet, so they can be traced, not run.
+
+    Other threads wait with what they do `once`, lest they load the same operators meanwhile.
+    """
+    library = torch.library.Library(namespace, "FRAGMENT")
+    with _LOCK:
+        try:
+            for kernel, operators in kernels.items():
+                for operator in operators:
+                    name = kernel + operator.suffix
+                    library.define(name + operator.schema)
+                    _describe(f"{namespace}::{name}", kernel, operator, library)
+            yield
+        finally:
+            library._destroy()
+
+
+def _describe(
+    name: str, kernel: str, operator: Operator, library: torch.library.Library | None = None
+) -> None:
+    """Shapes and derivatives of an operator, for as long as `library` is there, if it is given."""
     namespace = name.partition("::")[0]
     shape = operator.shape_of_results
     backward = operator.backward
     if shape is not None:
-        torch.library.register_fake(name, lambda *values: shape(operator.inputs(values)))
+        torch.library.register_fake(
+            name, lambda *values: shape(operator.inputs(values)), lib=library
+        )
     if backward is None:
         return
 
@@ -162,7 +187,7 @@ def _describe(name: str, kernel: str, operator: Operator) -> None:
         )
         return tuple(found.get(name) for name in operator.names)
 
-    torch.library.register_autograd(name, differentiate, setup_context=setup)
+    torch.library.register_autograd(name, differentiate, setup_context=setup, lib=library)
 
 
 def _needed(operator: Operator, ctx: Any) -> frozenset[str]:

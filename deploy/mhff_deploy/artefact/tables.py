@@ -20,6 +20,7 @@ import torch
 from mhff.errors import TooManyElementsError, listing
 from mhff.graph import Graph, program_inputs
 from mhff.ops.registration import find
+from mhff_deploy.artefact.constants import Packing
 from mhff_deploy.artefact.content import Manifest
 from mhff_deploy.artefact.cuda_graphs import Program
 from mhff_deploy.radial.inputs import TableInputs
@@ -155,11 +156,15 @@ def unpacked(tables: RadialTables, dtype: torch.dtype) -> TableInputs:
 
 def packed(tables: TableInputs, namespace: str) -> TableInputs:
     """The same tables in the form of the kernels of a namespace."""
-    weights = tuple(
-        find(namespace, f"convolution_{layer}_pack")(table)
-        for layer, table in enumerate(tables.weights)
-    )
+    weights = tuple(packing.pack(namespace) for packing in table_packings(tables))
     return replace(tables, weights=weights)
+
+
+def table_packings(tables: TableInputs) -> list[Packing]:
+    """How the tables of each layer take the form of its kernels; their shape stays the same."""
+    return [
+        Packing(f"convolution_{layer}_pack", (table,)) for layer, table in enumerate(tables.weights)
+    ]
 
 
 def _stored_tables(content: bytes) -> TableInputs:

@@ -9,11 +9,11 @@ import shutil
 import subprocess
 import tempfile
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch._inductor.cpp_builder import get_cpp_compiler
 from torch.fx import GraphModule
 from torch.fx.experimental import _config as fx_config
 
@@ -40,7 +40,7 @@ def compile_aoti(
     NoCompilerError if there is no C++ compiler, MHFFError if it fails.
     """
     check_compiler()
-    options = _OPTIONS | _instructions(isa) | _libraries()
+    options = _OPTIONS | _INSTRUCTIONS[isa]
     every = (*example, *(() if tables is None else tables.tensors))
     shapes = dynamic_shapes(tables)
     if example[0].device.type != "cpu":  # kernels of GPUs hold their tables in the code
@@ -59,6 +59,9 @@ def _compiled(
     options: dict[str, Any],
 ) -> bytes:
     """Content of the package of a traced program; raises MHFFError if a compiler fails."""
+    import torch._inductor  # takes a second, which programs in the cache do without
+
+    _check_options(options)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), quiet(*_LOGGERS):
         warnings.simplefilter("ignore")
         with fx_config.patch(use_duck_shape=False):  # type: ignore[attr-defined]  # installed at import
@@ -66,7 +69,7 @@ def _compiled(
         file = Path(folder) / "program.pt2"
         try:
             torch._inductor.aoti_compile_and_package(
-                exported, package_path=str(file), inductor_configs=options
+                exported, package_path=str(file), inductor_configs=options | _libraries()
             )
         except _COMPILER_ERRORS as error:
             raise MHFFError(
@@ -77,15 +80,19 @@ def _compiled(
         return file.read_bytes()
 
 
-def _instructions(isa: InstructionSet) -> dict[str, Any]:
-    """Options of AOTInductor for an instruction set; raises MHFFError if this torch lacks them."""
-    known = options_of_torch()
-    if missing := [name for name in _INSTRUCTIONS[isa] if name not in known]:
+def _check_options(options: Iterable[str]) -> None:
+    """Raise MHFFError if this torch lacks an option."""
+    missing = sorted(set(options) - options_of_torch())
+    if missing:
         raise MHFFError(
-            f"torch {torch.__version__} cannot compile for {isa} (it has no option {missing[0]}); "
-            "install a newer torch, or compile with --isa native"
+            f"torch {torch.__version__} cannot compile this program (it has no option "
+            f"{missing[0]}); install a newer torch, or compile with --isa native"
         )
-    return _INSTRUCTIONS[isa]
+
+
+def options_of_torch() -> frozenset[str]:
+    """Names of AOTInductor's options in the torch that is installed."""
+    return frozenset(torch._inductor.config.get_config_copy())
 
 
 def _libraries() -> dict[str, Any]:
@@ -94,16 +101,11 @@ def _libraries() -> dict[str, Any]:
     Some machines have only a static one for compilers. A program with a C++ library of its own
     beside torch's crashes when it is loaded.
     """
-    ask = [get_cpp_compiler(), f"-print-file-name={_CPP_LIBRARY}"]
+    ask = [torch._inductor.cpp_builder.get_cpp_compiler(), f"-print-file-name={_CPP_LIBRARY}"]
     found = subprocess.run(ask, capture_output=True, text=True, check=False).stdout.strip()
     if not Path(found).is_absolute():
         return {}
     return {"aot_inductor.custom_op_libs": [f":{_CPP_LIBRARY}"]}
-
-
-def options_of_torch() -> frozenset[str]:
-    """Names of AOTInductor's options in the torch that is installed."""
-    return frozenset(torch._inductor.config.get_config_copy())
 
 
 def check_compiler() -> None:
@@ -132,6 +134,10 @@ _OPTIONS: dict[str, Any] = {
     # weights stay out of the code, whatever their size or value, so that models can share it
     "always_keep_tensor_constants": True,
     "joint_graph_constant_folding": False,
+    # to precompile torch's headers takes longer than the few files that include them
+    "aot_inductor.precompile_headers": False,
+    # the kernels' compiler knows all instruction sets that torch would try, one after another
+    "cpp.vec_isa_ok": True,
 }
 _V3: dict[str, Any] = {"cpp.march": "x86-64-v3", "cpp.simdlen": 256}
 _INSTRUCTIONS: dict[InstructionSet, dict[str, Any]] = {

@@ -29,6 +29,8 @@ from mhff_deploy.compiling.products import use_kernel
 from mhff_deploy.compiling.torchscript import compile_torchscript
 from mhff_deploy.compiling.trace import example_inputs, trace
 from mhff_deploy.compiling.verify import verify
+from mhff_deploy.kernels.cpu import CppKernels
+from mhff_deploy.lowering.network import LoweredNetwork
 from mhff_deploy.radial.choice import InexactTablesError
 
 SIZES_ON_GPU = (499, 211, 40009)
@@ -181,29 +183,42 @@ def check_options(model: Model, options: CompleteOptions) -> tuple[float, float]
 
 
 def _compile(lowered: Lowered, options: CompleteOptions, say: Callable[[str], None]) -> Parts:
-    """Trace a lowered network and compile it."""
-    network = lowered.network
+    """Trace a lowered network and compile it, while its kernels are compiled on other cores."""
+    radial = None if lowered.radial is None else lowered.radial.to_bytes()
+    kernels = lowered.kernels
+    if kernels is None:
+        constants, code = _code(lowered.network, None, options, say)
+        return Parts(code, {}, constants.to_bytes(), radial)
+    if options.form is Form.TORCHSCRIPT:  # it keeps the operators themselves, not their names
+        libraries = kernels.load()
+        constants, code = _code(lowered.network, kernels, options, say)
+    else:
+        with kernels.traced():
+            constants, code = _code(lowered.network, kernels, options, say)
+        libraries = kernels.load()
+    return Parts(code, libraries, constants.to_bytes(), radial)
+
+
+def _code(
+    network: LoweredNetwork,
+    kernels: CppKernels | None,
+    options: CompleteOptions,
+    say: Callable[[str], None],
+) -> tuple[Constants, bytes]:
+    """The constants of a program and its code in the form that is asked for."""
     say("tracing")
     program: GraphModule = trace(network)
     packings: dict[str, Packing] = {}
-    libraries: dict[str, bytes] = {}
-    if lowered.kernels is not None:
-        packings = use_kernel(program, lowered.kernels.namespace) | packings_of(
-            program, lowered.kernels.packings
-        )
-        libraries = {level: path.read_bytes() for level, path in lowered.kernels.libraries.items()}
+    if kernels is not None:
+        packings = use_kernel(program, kernels.namespace) | packings_of(program, kernels.packings)
     constants = constants_of(program, packings)
-    radial = None if lowered.radial is None else lowered.radial.to_bytes()
+    say("scripting" if options.form is Form.TORCHSCRIPT else "compiling")
     if options.form is Form.TORCHSCRIPT:
-        say("scripting")
-        names = [*constants.plain, *constants.packings]
-        return Parts(compile_torchscript(program, names), libraries, constants.to_bytes(), radial)
-    say("compiling")
+        return constants, compile_torchscript(program, [*constants.plain, *constants.packings])
     sizes = () if network.device.type == "cpu" else SIZES_ON_GPU
     n_heads = len(network.config.heads)
     example = example_inputs(n_heads, network.dtype, network.device, *sizes)
-    code = compile_aoti(program, example, options.isa, network.table_inputs)
-    return Parts(code, libraries, constants.to_bytes(), radial)
+    return constants, compile_aoti(program, example, options.isa, network.table_inputs)
 
 
 def packings_of(

@@ -29,7 +29,7 @@ def use_kernel(program: GraphModule, namespace: str) -> dict[str, Packing]:
             continue
         name = f"_packed_{index}"
         packings[name] = Packing(PACK, (weight,))
-        program.register_buffer(name, packings[name].pack(namespace))
+        program.register_buffer(name, packings[name].stand_in())
         with program.graph.inserting_before(node):
             packed = program.graph.get_attr(name)
             product = program.graph.call_function(multiply, (node.args[0], packed, weight.shape[1]))

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from mhff.errors import MHFFError
 from mhff.model.mace import MACE
-from mhff.ops.cpu.build import CompilerError, build_levels
+from mhff.ops.cpu.build import CompilerError, start_build
 from mhff.ops.cpu.levels import NATIVE, best
-from mhff.ops.cpu.library import load
+from mhff.ops.cpu.library import before_loading, load
+from mhff.ops.registration import Call
 from mhff_deploy.artefact.constants import Packing
-from mhff_deploy.artefact.tables import packed, unpacked
+from mhff_deploy.artefact.tables import table_packings, unpacked
 from mhff_deploy.kernels.shapes import program_shapes
 from mhff_deploy.lowering.mixing import message_map
 from mhff_deploy.lowering.reference import KernelEdges, product_coefficients
+from mhff_deploy.radial.inputs import TableInputs
 from mhff_deploy.radial.networks import RadialTables
 
 
@@ -46,27 +49,26 @@ class CppKernels:
         levels: Sequence[str] = (NATIVE,),
         say: Callable[[str], None] = lambda step: None,
     ) -> None:
-        """Compile the kernels for the network's shapes, which `say` announces, or find them.
+        """Kernels for the network's shapes, which `folder` has, or which are compiled meanwhile.
 
-        Compiling takes seconds, unless `folder` has the kernels. `network`: in float64, on the CPU;
-        `tables`: of its radial functions, or None if radial weights are given for each edge;
-        `levels`: processors to compile for (`mhff.ops.cpu.levels`), the best of which is loaded.
-        Raises MHFFError if the compiler fails, or this machine lacks what all levels need.
+        They can be traced within `traced`, and run after `load`. Compiling takes seconds, and is
+        announced by `say`. `network`: in float64, on the CPU; `tables`: of its radial functions, or
+        None if radial weights are given for each edge; `levels`: processors to compile for
+        (`mhff.ops.cpu.levels`), the best of which is loaded. Raises MHFFError if this machine lacks
+        what all levels need.
         """
         self.dtype = dtype
         self.device = torch.device("cpu")
-        shapes = self.shapes(network, tables is not None)
-        with compiler_reported():
-            self.libraries, self.namespace = build_levels(shapes, dtype, folder, levels, say)
-        library = self.libraries[best(levels)]
-        self.operators = load(library, self.namespace, shapes)
+        self._shapes = self.shapes(network, tables is not None)
+        self._level = best(levels)
+        self._building = start_build(self._shapes, dtype, folder, levels, say)
+        self.namespace = self._building.namespace
+        self.operators: dict[str, Call] = {}
         self.packings: list[tuple[torch.Tensor, Packing]] = []
-        """Every tensor in the form of a kernel, and how it was made."""
+        """Every tensor in the form of a kernel, which it has after `load`, and how it is made."""
         interactions = [layer.interaction for layer in network.layers]
         self.knots = None if tables is None else (tables.spline.r_min, tables.spline.r_max)
-        self.table_inputs = None
-        if tables is not None:
-            self.table_inputs = packed(unpacked(tables, dtype), self.namespace)
+        self.table_inputs = None if tables is None else self._packed_tables(unpacked(tables, dtype))
         self.maps = [message_map(interaction).to(dtype) for interaction in interactions]
         self.packed_maps = [
             (
@@ -80,16 +82,39 @@ class CppKernels:
             for index, layer in enumerate(network.layers)
         ]
 
+    @contextmanager
+    def traced(self) -> Iterator[None]:
+        """Within, the kernels can be traced, whether they have been compiled or not."""
+        with before_loading(self.namespace, self._shapes) as self.operators:
+            yield
+
+    def load(self) -> dict[str, bytes]:
+        """Wait for the compiler and make the kernels ready to run; the libraries, by level.
+
+        Raises MHFFError if the compiler fails.
+        """
+        with compiler_reported():
+            libraries = self._building.libraries()
+        self.operators = load(libraries[self._level], self.namespace, self._shapes)
+        for constant, packing in self.packings:
+            constant.data = packing.pack(self.namespace)
+        return {level: path.read_bytes() for level, path in libraries.items()}
+
     def _packed(self, name: str, values: torch.Tensor) -> torch.Tensor:
         return self._recorded(Packing(f"{name}_pack", (values.to(self.dtype).contiguous(),)))
 
     def _packed_matrices(self, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
         return self._recorded(Packing("multiply_pack", tuple(matrices)))
 
-    def _recorded(self, packing: Packing) -> torch.Tensor:
-        packed = packing.pack(self.namespace)
-        self.packings.append((packed, packing))
-        return packed
+    def _packed_tables(self, tables: TableInputs) -> TableInputs:
+        packings = zip(table_packings(tables), tables.weights, strict=True)
+        weights = (self._recorded(packing, torch.zeros_like(table)) for packing, table in packings)
+        return replace(tables, weights=tuple(weights))
+
+    def _recorded(self, packing: Packing, stand_in: torch.Tensor | None = None) -> torch.Tensor:
+        constant = packing.stand_in() if stand_in is None else stand_in
+        self.packings.append((constant, packing))
+        return constant
 
     def geometry(self, edge_vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """See `Kernels.geometry`."""

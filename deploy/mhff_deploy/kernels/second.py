@@ -14,7 +14,6 @@ from mhff.model.acceleration import curvature_shapes
 from mhff.model.mace import MACE
 from mhff.ops.cpu.build import build
 from mhff.ops.cpu.library import load
-from mhff_deploy.artefact.tables import packed, unpacked
 from mhff_deploy.kernels.cpu import CppKernels, compiler_reported
 from mhff_deploy.kernels.second_convolution import SecondConvolution, TableArguments
 from mhff_deploy.kernels.second_geometry import SecondGeometry
@@ -41,11 +40,12 @@ class SecondKernels(CppKernels):
         """
         super().__init__(network, tables, torch.float64, folder, say=say)
         shapes = curvature_shapes(network)
-        with compiler_reported():
+        with compiler_reported():  # beside the others
             library, self.second_namespace = build(shapes, torch.float64, folder, say=say)
+        self.load()
         second = load(library, self.second_namespace, shapes)
         layers = range(network.config.n_layers)
-        in_kernels = packed(unpacked(tables, torch.float64), self.namespace).weights
+        in_kernels = () if self.table_inputs is None else self.table_inputs.weights
         self._geometry = SecondGeometry(
             self.operators["geometry"], self.operators["geometry_adjoint"], network.harmonics
         )

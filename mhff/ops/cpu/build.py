@@ -11,9 +11,9 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,6 +57,37 @@ def why_not(channels: Iterable[int]) -> str:
     return ""
 
 
+class Building:
+    """Libraries that are there, or are being compiled on other cores."""
+
+    def __init__(self, namespace: str, libraries: Mapping[str, Path]) -> None:
+        self.namespace = namespace
+        """That of the operators of all libraries; a process loads one of them."""
+        self._libraries = dict(libraries)
+        self._compiling: Future[None] | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing had to be compiled."""
+        return self._compiling is None
+
+    def start(self, compiling: Callable[[], None]) -> None:
+        """Compile what is not there, beside whatever this process does."""
+        executor = ThreadPoolExecutor(1)
+        self._compiling = executor.submit(compiling)
+        executor.shutdown(wait=False)
+
+    def libraries(self) -> dict[str, Path]:
+        """Each level's library, once all are there.
+
+        Raises CompilerError if the compiler fails, and MHFFError where the folder cannot be written
+        to.
+        """
+        if self._compiling is not None:
+            self._compiling.result()
+        return self._libraries
+
+
 def build(
     shapes: Mapping[str, Shape],
     dtype: torch.dtype,
@@ -66,45 +97,67 @@ def build(
 ) -> tuple[Path, str]:
     """Shared library with the shapes' operators, and the operators' namespace.
 
-    It is compiled, which `say` announces, unless `folder` has it. `level`: see `levels.py`. Raises
-    CompilerError if the compiler fails, and MHFFError where `folder` cannot be written to.
+    It is compiled, which `say` announces, unless `folder` has it. `level`: see `levels.py`; what is
+    raised: see `Building.libraries`.
     """
-    libraries, namespace = build_levels(shapes, dtype, folder, (level,), say)
-    return libraries[level], namespace
+    building = start_build(shapes, dtype, folder, (level,), say, n_cores())
+    return building.libraries()[level], building.namespace
 
 
-def build_levels(
+def start_build(
     shapes: Mapping[str, Shape],
     dtype: torch.dtype,
     folder: Path,
     levels: Sequence[str],
     say: Callable[[str], None] = lambda step: None,
-) -> tuple[dict[str, Path], str]:
-    """A library for each level, and their one namespace; a process loads one of them."""
+    cores: int | None = None,
+) -> Building:
+    """A library for each level, compiled while the caller goes on, unless `folder` has it.
+
+    `cores`: how many compilers run side by side; by default one is left to the caller.
+    """
+    n_compilers = cores or max(1, n_cores() - 1)
     compilations = {level: _compilation(level, dtype) for level in levels}
-    headers = "".join(path.read_text() for path in _headers(shapes))
-    content = [headers]
-    for compilation in compilations.values():
+    namespace = _namespace(shapes, list(compilations.values()))
+    of_level = "{}" if len(levels) == 1 else "{}-{}"
+    libraries = {level: folder / f"{of_level.format(namespace, level)}.so" for level in levels}
+    missing = [level for level in levels if not _is_intact(libraries[level])]
+    building = Building(namespace, libraries)
+
+    def compile_missing() -> None:
+        with _writing_to(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            _remove_abandoned_builds(folder)
+            for level in missing:
+                target, flags, _ = compilations[level]
+                units = program_units(shapes, target, namespace)
+                _compile(units, libraries[level], [COMPILER, *flags], n_compilers)
+
+    if missing:
+        say("compiling kernels" + (f" for {' and '.join(missing)}" if len(levels) > 1 else ""))
+        building.start(compile_missing)
+    return building
+
+
+def _namespace(shapes: Mapping[str, Shape], compilations: Sequence[Compilation]) -> str:
+    """A name made of the checksum of all that libraries depend on."""
+    content = ["".join(path.read_text() for path in _headers(shapes))]
+    for compilation in compilations:
         content += [program_code(shapes, compilation.target, ""), compilation.macros]
         content += compilation.flags
-    namespace = "mhff_" + sha256("\0".join(content).encode())[:16]
-    libraries: dict[str, Path] = {}
+    return "mhff_" + sha256("\0".join(content).encode())[:16]
+
+
+@contextmanager
+def _writing_to(folder: Path) -> Iterator[None]:
+    """Raises MHFFError if the system refuses to write within."""
     try:
-        for level, compilation in compilations.items():
-            name = namespace if len(levels) == 1 else f"{namespace}-{level}"
-            libraries[level] = folder / f"{name}.so"
-            if not _is_intact(libraries[level]):
-                folder.mkdir(parents=True, exist_ok=True)
-                _remove_abandoned_builds(folder)
-                say("compiling kernels" + (f" for {level}" if len(levels) > 1 else ""))
-                units = program_units(shapes, compilation.target, namespace)
-                _compile(units, libraries[level], [COMPILER, *compilation.flags])
+        yield
     except OSError as error:
         raise MHFFError(
             f"cannot write kernels to '{folder}' ({error.strerror}); set XDG_CACHE_HOME to a "
             "folder that you can write to"
         ) from error
-    return libraries, namespace
 
 
 class Compilation(NamedTuple):
@@ -165,8 +218,8 @@ def _remove_abandoned_builds(folder: Path) -> None:
                 shutil.rmtree(path, ignore_errors=True)
 
 
-def _compile(units: Sequence[str], library: Path, command: Sequence[str]) -> None:
-    """Compile files, on as many cores as there are, and link them."""
+def _compile(units: Sequence[str], library: Path, command: Sequence[str], n_compilers: int) -> None:
+    """Compile files, several side by side, and link them."""
     torch_folder = Path(torch.__file__).parent
     include = [f"-I{HEADERS}", f"-I{torch_folder / 'include'}"]
     link = [f"-L{torch_folder / 'lib'}", "-ltorch_cpu", "-lc10"]
@@ -180,8 +233,8 @@ def _compile(units: Sequence[str], library: Path, command: Sequence[str]) -> Non
         sources = [Path(folder) / f"unit-{number}.cpp" for number in range(len(units))]
         for source, code in zip(sources, units, strict=True):
             source.write_text(code)
-        with ThreadPoolExecutor(n_cores()) as cores:
-            objects = list(cores.map(compiled, sources))
+        with ThreadPoolExecutor(n_compilers) as compilers:
+            objects = list(compilers.map(compiled, sources))
         made = Path(folder) / "program.so"
         _run([*command, "-shared", *objects, "-o", str(made), *link])
         with made.open("ab") as file:

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from mhff.ops.operators import COMMON, operators_of
-from mhff.ops.registration import Call, describe, find, once
+from mhff.ops.registration import Call, Operator, declared, describe, find, once
 from mhff.ops.shapes import Shape
 
 
 def load(library: Path, namespace: str, shapes: Mapping[str, Shape]) -> dict[str, Call]:
     """Operators of a library that `build` made of these shapes, by `<shape's name><suffix>`."""
     load_library(library, namespace)
-    of_shapes = {name: operators_of(shape) for name, shape in shapes.items()}
-    every = {name: (operator,) for name, operator in COMMON.items()} | of_shapes
+    every = _operators_by_kernel(shapes)
     for name, operators in every.items():
         describe(namespace, name, operators)
-    return {
-        name + operator.suffix: find(namespace, name + operator.suffix)
-        for name, operators in every.items()
-        for operator in operators
-    }
+    return _found(namespace, every)
+
+
+@contextmanager
+def before_loading(namespace: str, shapes: Mapping[str, Shape]) -> Iterator[dict[str, Call]]:
+    """Within, the operators that `load` will give: they can be traced, not run."""
+    every = _operators_by_kernel(shapes)
+    with nullcontext() if is_loaded(namespace) else declared(namespace, every):
+        yield _found(namespace, every)
 
 
 def load_library(library: Path, namespace: str) -> None:
@@ -35,10 +39,30 @@ def load_library(library: Path, namespace: str) -> None:
     """
 
     def make() -> None:
-        if not torch._C._jit_get_schemas_for_operator(f"{namespace}::release_memory"):
+        if not is_loaded(namespace):
             torch.ops.load_library(str(library))
 
     once(f"library {namespace}", make)
+
+
+def is_loaded(namespace: str) -> bool:
+    """Whether this process knows the operators of a library."""
+    return bool(torch._C._jit_get_schemas_for_operator(f"{namespace}::release_memory"))
+
+
+def _operators_by_kernel(shapes: Mapping[str, Shape]) -> dict[str, tuple[Operator, ...]]:
+    """Operators of a library made of these shapes, by the names of kernels."""
+    of_shapes = {name: operators_of(shape) for name, shape in shapes.items()}
+    return {name: (operator,) for name, operator in COMMON.items()} | of_shapes
+
+
+def _found(namespace: str, every: Mapping[str, Sequence[Operator]]) -> dict[str, Call]:
+    """All operators by their names."""
+    return {
+        name + operator.suffix: find(namespace, name + operator.suffix)
+        for name, operators in every.items()
+        for operator in operators
+    }
 
 
 def release_memory_with(owner: Any, namespace: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -18,7 +19,9 @@ from mhff.ops.cpu.build import (
     COMPILER,
     HEADERS,
     MAX_BUILD_SECONDS,
+    CompilerError,
     build,
+    start_build,
 )
 from mhff.ops.gpu import module as triton_module
 
@@ -34,7 +37,7 @@ def compilations(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Libraries that are compiled from now on; the compiler is not started."""
     compiled: list[Path] = []
     monkeypatch.setattr(
-        build_module, "_compile", lambda code, library, command: compiled.append(library)
+        build_module, "_compile", lambda code, library, *others: compiled.append(library)
     )
     return compiled
 
@@ -59,6 +62,29 @@ def test_a_damaged_library_is_compiled_again(
     compiled = compilations(monkeypatch)
     build({}, torch.float32, library.parent)
     assert compiled == [library]
+
+
+def test_the_caller_goes_on_while_a_library_is_compiled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caller_went_on = threading.Event()
+    monkeypatch.setattr(build_module, "_compile", lambda *_: caller_went_on.wait())
+    building = start_build({}, torch.float32, tmp_path, ("native",))
+    assert not building.is_done
+    caller_went_on.set()
+    assert building.libraries() == {"native": tmp_path / f"{building.namespace}.so"}
+
+
+def test_what_the_compiler_complains_of_is_raised_to_who_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise CompilerError("g++: error: no")
+
+    monkeypatch.setattr(build_module, "_compile", fail)
+    building = start_build({}, torch.float32, tmp_path, ("native",))
+    with pytest.raises(CompilerError, match="error: no"):
+        building.libraries()
 
 
 def test_an_older_torch_gets_a_library_of_its_own(

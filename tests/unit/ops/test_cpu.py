@@ -270,6 +270,7 @@ def test_more_threads_than_copies_of_gradients(name: str) -> None:
     )
     tables = tabulate_radial(network, 64)
     kernels = CppKernels(network, tables, torch.float64, kernel_folder())
+    kernels.load()
     lowered = LoweredNetwork(network, tables, kernels)
     for make in (
         structures.rattled_bulk,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
 import torch
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from mhff.model.coupling import convolution_coupling, convolution_paths
 from mhff.ops import operators as table
 from mhff.ops.cpu import code
 from mhff.ops.cpu.code import CpuTarget, program_code
-from mhff.ops.registration import Inputs, Operator, define, find, once
+from mhff.ops.registration import Inputs, Operator, declared, define, find, once
 from mhff.ops.shapes import ConvolutionShape
 
 
@@ -36,6 +38,22 @@ def test_gradients_go_to_inputs_by_name() -> None:
 
     assert torch.autograd.gradcheck(function, (first, second, offset))
     torch.library.opcheck(find("mhff_test", "scaled_sum"), ([first, second], [1, 2], offset, 2.5))
+
+
+def test_a_declared_operator_is_traced_and_forgotten() -> None:
+    operator = Operator(
+        "_adjoint", ("x",), 1, lambda x: torch.empty_like(x.x), lambda x, needed, call, g: {"x": g}
+    )
+    with suppress(ZeroDivisionError), declared("mhff_later", {"a": [operator]}):
+        traced = make_fx(find("mhff_later", "a_adjoint"), tracing_mode="fake")(torch.ones(3))
+        assert "mhff_later.a_adjoint" in traced.code
+        with pytest.raises(NotImplementedError):
+            find("mhff_later", "a_adjoint")(torch.ones(3))
+        raise ZeroDivisionError
+    with pytest.raises(AttributeError):
+        find("mhff_later", "a_adjoint")
+    define("mhff_later", "a", [operator], {"_adjoint": torch.clone})
+    assert find("mhff_later", "a_adjoint")(torch.ones(3)).tolist() == [1, 1, 1]
 
 
 def test_an_operator_is_made_once() -> None:

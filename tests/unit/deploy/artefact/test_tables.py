@@ -11,7 +11,8 @@ from lowered import exact_network
 from manifests import manifest
 
 from mhff.errors import TooManyElementsError
-from mhff_deploy.artefact import tables as module
+from mhff_deploy.artefact import constants as constants_module
+from mhff_deploy.artefact import tables as tables_module
 from mhff_deploy.artefact.content import Tables
 from mhff_deploy.artefact.tables import ProgramTables
 from mhff_deploy.radial import choice
@@ -49,7 +50,8 @@ def unchanged(*tensors: torch.Tensor) -> torch.Tensor | None:
 def chooser(monkeypatch: pytest.MonkeyPatch) -> Chooser:
     chooser = Chooser()
     monkeypatch.setattr(choice, "choose_tables", chooser)
-    monkeypatch.setattr(module, "find", lambda namespace, name: unchanged)
+    for module in (tables_module, constants_module):
+        monkeypatch.setattr(module, "find", lambda namespace, name: unchanged)
     return chooser
 
 
@@ -101,7 +103,7 @@ def test_old_elements_are_dropped_where_all_would_be_too_large(
 ) -> None:
     tables = tables_of("mh1")
     of_pair = 4 * ASKED.n_intervals * tables.networks.width
-    monkeypatch.setattr(module, "MAX_TABLE_BYTES", 4 * of_pair)
+    monkeypatch.setattr(tables_module, "MAX_TABLE_BYTES", 4 * of_pair)
     tables.of(species(3, 4))
     tables.of(species(0, 1))
     assert chooser.asked == [[3, 4], [0, 1]]

@@ -36,9 +36,10 @@ def traced(name: str, seed: int, **changes: object) -> GraphModule:
     asked = complete(CompileOptions(precision=Precision.FLOAT64))
     model = random_model(name, seed=seed, n_channels=8, n_edge_channels=8, **changes)
     lowered = lower(model, asked, kernel_folder())
-    program = trace(lowered.network)
     assert lowered.kernels is not None
-    use_kernel(program, lowered.kernels.namespace)
+    with lowered.kernels.traced():
+        program = trace(lowered.network)
+        use_kernel(program, lowered.kernels.namespace)
     return program
 
 

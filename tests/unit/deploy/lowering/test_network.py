@@ -77,6 +77,7 @@ def test_without_tables_kernels_are_exact(
 ) -> None:
     network = exact_network(name, **changes)
     kernels = CppKernels(network, None, dtype, kernel_folder())
+    kernels.load()
     lowered = LoweredNetwork(network, None, kernels)
     assert lowered.dtype == dtype
     for graph in graphs(network):
@@ -94,6 +95,7 @@ def test_kernels_read_tables_as_plain_torch_does(
     network = exact_network(name)
     tables = choose_tables(network, TABLE_ERROR).tables
     kernels = CppKernels(network, tables, dtype, kernel_folder())
+    kernels.load()
     lowered = LoweredNetwork(network, tables, kernels)
     for graph in graphs(network):
         assert_same(network, lowered, graph, error)
@@ -106,6 +108,7 @@ def test_kernels_at_all_distances(dtype: torch.dtype) -> None:
     network = exact_network("mp", zbl=True)
     tables = choose_tables(network, TABLE_ERROR).tables
     kernels = CppKernels(network, tables, dtype, kernel_folder())
+    kernels.load()
     lowered = LoweredNetwork(network, tables, kernels)
     error = TABLE_ERROR if dtype == torch.float64 else EXACT[dtype]
     for r in distances(network.config.r_max):
@@ -117,6 +120,7 @@ def test_kernels_for_any_processor_with_avx2() -> None:
     network = exact_network("mh1")
     tables = choose_tables(network, TABLE_ERROR).tables
     kernels = CppKernels(network, tables, torch.float64, kernel_folder(), ("x86-64-v3",))
+    kernels.load()
     lowered = LoweredNetwork(network, tables, kernels)
     for graph in graphs(network):
         assert_same(network, lowered, graph, TABLE_ERROR)
@@ -127,6 +131,7 @@ def test_kernels_are_deterministic(threads: int) -> None:
     network = exact_network("mp")
     tables = tabulate_radial(network, 64)
     kernels = CppKernels(network, tables, torch.float64, kernel_folder())
+    kernels.load()
     lowered = LoweredNetwork(network, tables, kernels)
     graph = graph_from_atoms(structures.rattled_bulk().repeat(2), network.config.elements, 4.0)
     torch.set_num_threads(threads)
@@ -142,6 +147,7 @@ def test_edges_in_any_order() -> None:
     network = exact_network("mp")
     tables = tabulate_radial(network, 64)
     kernels = CppKernels(network, tables, torch.float64, kernel_folder())
+    kernels.load()
     lowered = LoweredNetwork(network, tables, kernels)
     graph = graph_from_atoms(structures.slab(), network.config.elements, 4.0)
     order = torch.randperm(graph.edge_index.shape[1], generator=torch.Generator().manual_seed(0))
