@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,17 @@ from mhff.ops.shapes import Shape
 def load(library: Path, namespace: str, shapes: Mapping[str, Shape]) -> dict[str, Call]:
     """Operators of a library that `build` made of these shapes, by `<shape's name><suffix>`."""
     load_library(library, namespace)
-    every = _operators_by_kernel(shapes)
-    for name, operators in every.items():
-        describe(namespace, name, operators)
-    return _found(namespace, every)
+    return _described(namespace, _operators_by_kernel(shapes))
 
 
 @contextmanager
 def before_loading(namespace: str, shapes: Mapping[str, Shape]) -> Iterator[dict[str, Call]]:
     """Within, the operators that `load` will give: they can be traced, not run."""
     every = _operators_by_kernel(shapes)
-    with nullcontext() if is_loaded(namespace) else declared(namespace, every):
+    if is_loaded(namespace):
+        yield _described(namespace, every)
+        return
+    with declared(namespace, every):
         yield _found(namespace, every)
 
 
@@ -54,6 +54,13 @@ def _operators_by_kernel(shapes: Mapping[str, Shape]) -> dict[str, tuple[Operato
     """Operators of a library made of these shapes, by the names of kernels."""
     of_shapes = {name: operators_of(shape) for name, shape in shapes.items()}
     return {name: (operator,) for name, operator in COMMON.items()} | of_shapes
+
+
+def _described(namespace: str, every: Mapping[str, Sequence[Operator]]) -> dict[str, Call]:
+    """All operators of a library that is loaded, by their names."""
+    for name, operators in every.items():
+        describe(namespace, name, operators)
+    return _found(namespace, every)
 
 
 def _found(namespace: str, every: Mapping[str, Sequence[Operator]]) -> dict[str, Call]:

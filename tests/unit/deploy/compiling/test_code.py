@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 import torch
 from manifests import empty_artefact
 from models import random_model
+from programs import artefact
 from torch.fx import GraphModule
 
 from mhff.files import kernel_folder
@@ -86,3 +89,33 @@ def test_damaged_code_is_made_again(tmp_path: Path, damage: Callable[[bytes], by
     assert made.n == 2
     assert found(scaled(1.0), tmp_path, made)
     assert made.n == 2
+
+
+TRACE_BESIDE_A_PROGRAM = """
+import sys, torch
+from mhff.modelfile import load
+from mhff.opening import open_evaluator
+from mhff_deploy.compiling.build import complete
+from mhff_deploy.compiling.lower import lower
+from mhff_deploy.compiling.trace import trace
+from mhff.files import kernel_folder
+from mhff.options import CompileOptions
+evaluator = open_evaluator(sys.argv[1])
+asked = complete(CompileOptions(precision=evaluator.capabilities.precision))
+lowered = lower(load(sys.argv[2]), asked, kernel_folder())
+assert lowered.kernels.namespace == evaluator.manifest.kernels
+with lowered.kernels.traced():
+    trace(lowered.network)
+"""
+
+
+@pytest.mark.slow
+def test_the_kernels_of_a_program_that_runs_can_be_traced(tmp_path: Path) -> None:
+    """To run, a program needs no shapes of results; to trace another one, torch must know them."""
+    program, other = tmp_path / "program.pt", tmp_path / "other.mhff"
+    model = random_model("mp", n_channels=8, n_edge_channels=8)
+    program.write_bytes(artefact(model, head="surfaces", form="torchscript")[0])
+    random_model("mp", seed=1, n_channels=8, n_edge_channels=8).save(other)
+    command = [sys.executable, "-c", TRACE_BESIDE_A_PROGRAM, str(program), str(other)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
