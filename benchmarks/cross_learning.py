@@ -38,6 +38,7 @@ from cross_learning_recipes import (
     SPLIT,
     STEPS_PER_EPOCH,
     STRUCTURES_PER_STEP,
+    THEORIES,
     Recipe,
 )
 from cross_learning_table import results
@@ -85,7 +86,10 @@ class Run:
         return {
             "name": "model",
             **(self._scratch() if recipe.replayed is None else self._fine_tuning(recipe)),
-            "heads": {head: source(head, STRUCTURES_PER_STEP) for head in recipe.heads},
+            "heads": {
+                head: {"level_of_theory": THEORIES[head]} | source(head, STRUCTURES_PER_STEP)
+                for head in recipe.heads
+            },
             "data": SPLIT,
             "loss": LOSS,
             "optimiser": {"learning_rate": recipe.learning_rate, "ema_decay": 0.99},

@@ -11,6 +11,12 @@ SOURCES = {
     "molecules": ("molecules.extxyz", "molecules-new.extxyz"),
 }
 """Files in `data/` by head; those that are missing have been merged into the others."""
+THEORIES = {
+    "materials": "PBE, PAW, plane waves 400 eV (GPAW), spin-paired",
+    "surfaces": "RPBE, PAW, plane waves 400 eV (GPAW), spin-paired",
+    "molecules": "wB97M-D3(BJ)/def2-SVP (PySCF)",
+}
+"""Level of theory of each head, for `mhff suite`."""
 KEYS: dict[str, dict[str, Any]] = {
     "materials": {},
     "surfaces": {"stress": None},
