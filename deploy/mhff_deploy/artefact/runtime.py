@@ -23,6 +23,7 @@ from mhff_deploy.artefact.content import Manifest, read_manifest
 from mhff_deploy.artefact.cuda_graphs import Program
 from mhff_deploy.artefact.programs import Parts, parts_of, start_program
 from mhff_deploy.artefact.tables import ProgramTables
+from mhff_deploy.artefact.threads import Threads
 
 
 class ArtefactEvaluator(Evaluator):
@@ -49,6 +50,7 @@ class ArtefactEvaluator(Evaluator):
         # AOTInductor's runner would make a second thread wait while it holds Python's lock, which
         # the first thread's ghost exchange needs
         self._one_at_a_time = threading.Lock()
+        self._threads = Threads()
         self._list_operators = super().list_operators()
         if manifest.kernels and self.device.type == "cpu":
             self._list_operators = library_list_operators(manifest.kernels)
@@ -78,7 +80,8 @@ class ArtefactEvaluator(Evaluator):
         with self._one_at_a_time, torch.no_grad(), torch._C._AutoDispatchBelowAutograd():
             # kernels' derivatives are registered in Python, and torch would ask them at every call
             tables = () if self.tables is None else self.tables.of(graph.species)
-            return self.program(*inputs, *tables)
+            with self._threads.for_pairs(graph.edge_index.shape[1]):
+                return self.program(*inputs, *tables)
 
     def prepare(self, symbols: Sequence[str]) -> None:
         """Make tables now for structures of these elements; see `Evaluator.prepare`."""

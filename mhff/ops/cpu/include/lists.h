@@ -199,7 +199,7 @@ struct ListOperators {
         const std::lock_guard<std::mutex> lock(adding);
         parts.push_back({first, start, at - start});
         closest = std::min(closest, smallest);
-      });
+      }, few_pairs * pairs.n_receivers / std::max<int64_t>(pairs.count(), 1) + 1);
       std::sort(parts.begin(), parts.end());
       std::partial_sum(begin.begin(), begin.end(), begin.begin());
     }

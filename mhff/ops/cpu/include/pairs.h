@@ -27,7 +27,7 @@ struct PairOperators {
       for (int64_t k = 3 * first; k < 3 * last; ++k) vectors.data[k] = static_cast<Real>(-rij[k]);
       for (int64_t e = first; e < last; ++e) index.data[e] = rows[senders[e]];
       for (int64_t e = first; e < last; ++e) index.data[n_pairs + e] = rows[receivers[e]];
-    });
+    }, few_pairs);
     moved.data[0] = largest_square(read<double>(in.positions, 3 * n_atoms),
                                    read<double>(in.positions_before, 3 * n_atoms), n_atoms);
     return {vectors.tensor, index.tensor, moved.tensor};
@@ -49,7 +49,7 @@ struct PairOperators {
       const Real sum = scaled(gradients + from, -in.unit, n, forces.data + from);
       const std::lock_guard<std::mutex> lock(adding);
       totals.data[1] += sum;
-    });
+    }, few_pairs);
     for (int64_t atom = 0; atom < n_atoms; ++atom) {
       double energy = 0;
       for (int64_t h = 0; h < n_heads; ++h)

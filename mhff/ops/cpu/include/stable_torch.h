@@ -28,8 +28,8 @@ Tensor over_memory(void* memory, const Tensor& like, const Sizes& shape, const S
 inline int64_t n_threads() { return torch::stable::get_num_threads(); }
 
 template <class F>
-void parallel_for(int64_t n, F&& f) {
-  torch::stable::parallel_for(0, n, 1, f);
+void parallel_for(int64_t n, F&& f, int64_t least) {
+  torch::stable::parallel_for(0, n, least, f);
 }
 
 }  // namespace mhff

@@ -105,10 +105,13 @@ Output<T> output_like(const Tensor& like) {
   return {like, shape};
 }
 
-// Calls f(begin, end) for equal parts of n on torch's own threads.
+// Pairs that a thread handles in the time that it takes to wake it.
+constexpr int64_t few_pairs = 1 << 14;
+
+// Calls f(begin, end) for equal parts of n on torch's own threads; each has `least` or more.
 template <class F>
-void parallel(int64_t n, F&& f) {
-  if (n > 0) parallel_for(n, f);
+void parallel(int64_t n, F&& f, int64_t least = 1) {
+  if (n > 0) parallel_for(n, f, least);
 }
 
 }  // namespace mhff
