@@ -25,10 +25,11 @@ FOLDER = cache_folder() / "benchmarks"
 SYMMETRIX = "symmetrix-xl==0.1.1"
 HEADS = {"mp": "materials", "mh1": "omat_pbe"}
 """Heads that are measured, by shape."""
-SHAPES = (*HEADS, "small", "everything")
+SHAPES = (*HEADS, "small", "everything", "mh1-everything")
 """Shapes of random models.
 
-`small`, the bundled model's, is trained only; `everything`, with 89 elements, is for the suite."""
+`small`, the bundled model's, is trained only. Those with `everything` know 89 elements: one for the
+suite, one for `all_elements.py`."""
 COMPARED = (("mp", "float32"), ("mp", "float64"), ("mh1", "float32"))
 """Shapes and precisions that are compared with peers."""
 PYTHON_PEERS = tuple(name for name, peer in PEERS.items() if "python" in peer.engines)

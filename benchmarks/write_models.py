@@ -1,4 +1,4 @@
-"""Writes random models of the shapes `mp`, `mh1`, `small` and `everything` with mace-torch.
+"""Writes random models of the published shapes with mace-torch.
 
     .venv-peer/bin/python benchmarks/write_models.py FOLDER
 
@@ -94,18 +94,19 @@ SMALL = MP | {
 NOT_IN_MACE = ("Po", "At", "Rn", "Fr", "Ra")
 """Elements up to Pu that mace-mh-1 does not know."""
 EVERY = [number for number in range(1, 95) if chemical_symbols[number] not in NOT_IN_MACE]
-EVERYTHING = MH1 | {
-    "num_elements": len(EVERY),
-    "atomic_numbers": EVERY,
+MH1_EVERYTHING = MH1 | {"num_elements": len(EVERY), "atomic_numbers": EVERY}
+"""Shape of mace-mh-1 with all its elements."""
+EVERYTHING = MH1_EVERYTHING | {
     "hidden_irreps": o3.Irreps("16x0e+16x1o"),
     "edge_irreps": o3.Irreps("8x0e+8x1o"),
 }
-"""Architecture, heads and elements of mace-mh-1 with few channels."""
+"""The same with few channels."""
 SHAPES = {
     "mp": (MP, torch.float64),
     "mh1": (MH1, torch.float32),
     "small": (SMALL, torch.float64),
     "everything": (EVERYTHING, torch.float32),
+    "mh1-everything": (MH1_EVERYTHING, torch.float32),
 }
 """Models and the precision of their files."""
 

@@ -177,7 +177,7 @@ def _write(report: Report, folder: Path, html: Path | None) -> None:
     from mhff_suite.table import markdown
 
     text = page(report).encode()
-    write_atomically(folder / "suite.md", markdown(report.model).encode())
+    write_atomically(folder / "suite.md", markdown(report).encode())
     write_atomically(folder / "suite.html", text)
     write_atomically(folder / "suite.json", json.dumps(report.as_json(), indent=1).encode())
     write_atomically(folder / "suite.csv", report.csv().encode())

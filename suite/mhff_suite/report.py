@@ -12,7 +12,7 @@ from typing import Any
 from mhff.heads import Head, Heads
 from mhff_suite.jobs import Done
 from mhff_suite.outcome import Drawing, Outcome, Value
-from mhff_suite.protocol import Domain, Task
+from mhff_suite.protocol import PHYSICAL_LAW, Domain, Task
 
 SAME = 0.02
 """Difference of scores below which two models are equally good."""
@@ -139,6 +139,8 @@ class Change:
     head: str
     before: Value
     after: Value
+    is_law: bool = False
+    """Whether it is the violation of a physical law."""
 
     @property
     def gain(self) -> float:
@@ -147,8 +149,9 @@ class Change:
 
     @property
     def word(self) -> str:
-        """Gain, loss, or same."""
-        if abs(self.gain) < SAME:
+        """Gain, loss, or same; a law that both models keep is kept by both alike."""
+        both_keep = self.is_law and self.before.passed and self.after.passed
+        if both_keep or abs(self.gain) < SAME:
             return "same"
         return "gain" if self.gain > 0 else "loss"
 
@@ -167,7 +170,14 @@ class Report:
             return ()
         before = {(row.task.name, row.quantity): row.values for row in self.other.rows}
         return tuple(
-            Change(row.task.name, row.quantity, head, old[head], value)
+            Change(
+                row.task.name,
+                row.quantity,
+                head,
+                old[head],
+                value,
+                is_law=row.task.reference is PHYSICAL_LAW,
+            )
             for row in self.model.rows
             if (old := before.get((row.task.name, row.quantity)))
             for head, value in row.values.items()

@@ -134,8 +134,36 @@ def change_cell(change: Change | None) -> Text:
     return Text(text, style=STYLES[change.word])
 
 
-def markdown(report: ModelReport) -> str:
-    """The table of values in Markdown, the heads' levels of theory, and what was left out."""
+def markdown(report: Report) -> str:
+    """The tables of a report in Markdown."""
+    return _changes_in_markdown(report) + _values_in_markdown(report.model)
+
+
+def _changes_in_markdown(report: Report) -> str:
+    """The forgetting matrix, in which words stand for colours; empty without another model."""
+    if report.other is None:
+        return ""
+    heads = list(dict.fromkeys(change.head for change in report.changes))
+    lines = [
+        [task, quantity, *(_change_in_words(by_head.get(head)) for head in heads)]
+        for (task, quantity), by_head in matrix(report.changes).items()
+    ]
+    title = f"# {report.model.model} against {report.other.model}"
+    table = _table_in_markdown(["task", "quantity", *heads], ["---"] * (2 + len(heads)), lines)
+    return "\n".join([title, "", *table, "", ""])
+
+
+def _change_in_words(change: Change | None) -> str:
+    text = change_cell(change).plain
+    return text if change is None or change.word == "same" else f"{text}, {change.word}"
+
+
+def _table_in_markdown(header: list[str], rule: list[str], lines: list[list[str]]) -> list[str]:
+    return [f"| {' | '.join(line)} |" for line in [header, rule, *lines]]
+
+
+def _values_in_markdown(report: ModelReport) -> str:
+    """The table of values, the heads' levels of theory, and what was left out."""
     heads = report.heads
     header = ["task", "quantity", "unit", "reference", *(head.name for head in heads), "target"]
     rule = ["---"] * 4 + ["---:"] * (len(heads) + 1)
@@ -150,7 +178,7 @@ def markdown(report: ModelReport) -> str:
         ]
         for row in report.rows
     ]
-    table = [f"| {' | '.join(line)} |" for line in [header, rule, *lines]]
+    table = _table_in_markdown(header, rule, lines)
     words = [f"- {head.name}: {head.level_of_theory}" for head in heads]
     text = [f"# {report.model}", "", *words, f"- {MARKED}", "", *table]
     sentences = [f"- {line.strip()}" for line in failures(report)]

@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
 from mhff.evaluate.plot import COLOURS, STYLE, svg, typeset
@@ -65,7 +66,9 @@ def radar(scores: Mapping[str, Mapping[Domain, float]]) -> str:
         axes.set_yticks([0.25, 0.5, 0.75, 1.0], ["", "target", "", "exact"], fontsize=7)
         axes.grid(color="#d5dbe1", linewidth=0.7)
         axes.spines["polar"].set_visible(False)
-        axes.legend(loc="upper left", bbox_to_anchor=(1.12, 1.05), frameon=False, fontsize=8)
+        figure.legend(loc="outside right upper", frameon=False, fontsize=8)
+        # the layout does not count the labels around a polar plot
+        figure.set_layout_engine(ConstrainedLayoutEngine(rect=(0.07, 0.03, 0.93, 0.94)))
         return svg(figure)
 
 

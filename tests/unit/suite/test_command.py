@@ -62,7 +62,10 @@ def test_all_files_are_written_and_models_compared(mhff: Here, tiny: Path, tmp_p
     assert found["changes"]
     rows = list(csv.DictReader((out / "suite.csv").read_text().splitlines()))
     assert {row["model"] for row in rows} == {str(tiny), str(other)}
-    assert "| diatomics |" in (out / "suite.md").read_text()
+    written = (out / "suite.md").read_text()
+    assert written.startswith(f"# {tiny} against {other}\n")
+    assert written.count("| diatomics |") > 4, "expected changes, then values"
+    assert len(re.findall(r"-> \S+(, gain|, loss)? \|", written)) == len(found["changes"])
     page = html.read_text()
     assert page == (out / "suite.html").read_text()
     assert "<svg" in page
