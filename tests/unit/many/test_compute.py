@@ -33,6 +33,8 @@ import mhff
 from mhff import MHFFCalculator, MHFFError
 from mhff.evaluator import EagerEvaluator
 from mhff.modelfile import Model
+from mhff.opening import open_evaluator
+from mhff.options import CompileOptions, Form
 
 SMALL_MEMORY = 1e-3
 """GB; a few small structures are evaluated together."""
@@ -94,6 +96,19 @@ def test_results_equal_those_of_one_structure_at_a_time(
         assert given.calc is None
         assert atoms is not given
         assert atoms == given
+        assert_same(atoms, given, calculator)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_compiled_program_gives_each_structure_the_numbers_that_it_has_alone(
+    workers: int,
+) -> None:
+    compiled = open_evaluator("mini", CompileOptions(form=Form.AOTI))
+    structures = 2 * mixture()
+    found = mhff.compute(compiled, structures, "surfaces", memory=SMALL_MEMORY, workers=workers)
+    calculator = MHFFCalculator(compiled, "surfaces")
+    for atoms, given in zip(found, structures, strict=True):
         assert_same(atoms, given, calculator)
 
 
