@@ -19,6 +19,7 @@ from readme_table import markdown
 from result_tables import RESULTS
 from two_contenders import ratio
 
+from mhff.modelfile import model_path
 from mhff_bench.contenders import Choice, Contender, contenders
 from mhff_bench.machine import machine
 from mhff_bench.systems import find_system
@@ -32,9 +33,10 @@ DTYPES = ("float32", "float64")
 
 def cases(shape: str) -> Iterator[tuple[str, Contender]]:
     """Programs of a shape, by their names."""
-    model = shape if shape == "mini" else str(FOLDER / f"{shape}.mhff")
+    # by its path, because another checkout may bundle another one
+    model = model_path(shape) if shape == "mini" else FOLDER / f"{shape}.mhff"
     for dtype in DTYPES:
-        choice = Choice(model, dtypes=(dtype,), head=SHAPES[shape])
+        choice = Choice(str(model), dtypes=(dtype,), head=SHAPES[shape])
         yield f"{shape}, {dtype}", contenders(choice)[0]
 
 
