@@ -32,7 +32,12 @@ from gpu_timing import Peak, gpu_time, measure_peak
 
 from mhff.atoms import graph_from_atoms
 
-PARTS = {"check": 60, "mini": 30, "mp": 40, "mh1": 30, "kernels": 40}
+ENGINES = ("ase", "lammps", "openmm")
+"""Engines whose whole steps are measured, each a part of its own."""
+PARTS = {
+    **{"check": 60, "mini": 30, "mp": 40, "mh1": 30, "kernels": 40, "batches": 60},
+    **dict.fromkeys(ENGINES, 90),
+}
 """Seconds that each part may take, once its program is compiled."""
 CHECKS = (
     ("kernels", "l_max 3, two tiles", "float64"),
@@ -44,6 +49,11 @@ CHECKS = (
 """Modules of `mhff_bench.gpu_checks` with their arguments."""
 PROGRAMS = str(Path(__file__).with_name("gpu_programs.py"))
 """The program that compiles and measures programs."""
+BATCHES = str(Path(__file__).with_name("gpu_batches.py"))
+"""The program that measures `mhff.compute`."""
+BENCH = "from mhff.cli import main; main()"
+SIZES_OF_ENGINES = (64, 512, 1000, 4096)
+"""Numbers of atoms of the bundled model's dynamics in the engines."""
 
 
 class Results:
@@ -158,11 +168,33 @@ def measure(
     wait(jobs.values())  # nothing else may run while something is timed
     if part == "kernels":
         return kernels(dtype, peak, results)
+    if part == "batches":
+        found: dict[str, Any] = json.loads(last_line(run_python(BATCHES, dtype)))
+        return found
+    if part in ENGINES:
+        return dynamics(part, dtype)
     seconds = float(last_line(jobs[part].result()))
     results.say(f"{part}: compiled in {seconds:.0f} s")
     where = [str(programs), str(results.folder), str(peak.arithmetic)]
     found = json.loads(last_line(run_python(PROGRAMS, "measure", part, dtype, *where)))
     return {"compile": seconds, **found}
+
+
+def dynamics(engine: str, dtype: str) -> dict[str, Any]:
+    """Milliseconds of a step of an engine by the number of atoms, by `mhff bench`."""
+    sizes = ",".join(map(str, SIZES_OF_ENGINES))
+    options = ["--device", "cuda", "--engine", engine, "--dtype", dtype, "--sizes", sizes]
+    done = run_python("-c", BENCH, "bench", "mini", "--head", "materials", *options, "--json")
+    if done.returncode:
+        raise RuntimeError(done.stderr.strip()[-300:])
+    points = json.loads(done.stdout)["points"]
+    own = [point for point in points if point["contender"].startswith(engine)]
+    return {"ms": {str(each["atoms"]): milliseconds(each) for each in own}}
+
+
+def milliseconds(point: dict[str, Any]) -> float:
+    """Time of a step."""
+    return float(point["microseconds_per_atom"]["median"]) * int(point["atoms"]) / 1e3
 
 
 def check(jobs: Jobs, results: Results) -> dict[str, Any]:

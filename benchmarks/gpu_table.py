@@ -40,6 +40,17 @@ def table(found: dict[str, Any], sizes_of: Mapping[str, Sequence[int]]) -> str:
                 f"float64: {errors}"
             )
     lines += [f"* {name}: {value}" for name, value in found["parts"].get("check", {}).items()]
+    batches = found["parts"].get("batches", {})
+    if "molecules_per_second" in batches:
+        lines.append(
+            f"* batches: {batches['molecules_per_second']:.0f} molecules per second, largest error "
+            f"of a force {batches['largest force error']:.1e} eV/A"
+        )
+    if engines := {name: part["ms"] for name, part in found["parts"].items() if "ms" in part}:
+        lines += ["", "| engine | atoms | ms per step | ns/day at 1 fs |", "|---|---|---|---|"]
+        for name, times in engines.items():
+            for n, ms in times.items():
+                lines.append(f"| {name} | {n} | {ms:.2f} | {86.4 / ms:.1f} |")
     if kernel_times := {
         k: v for k, v in found["parts"].get("kernels", {}).items() if isinstance(v, dict)
     }:

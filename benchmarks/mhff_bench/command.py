@@ -44,6 +44,7 @@ class Options:
     threads: Annotated[
         list[int] | None, typer.Option(help="Threads of every contender, by default 1; repeatable.")
     ] = None
+    device: Annotated[str, typer.Option(help="Device of every contender: cpu or cuda.")] = "cpu"
     rounds: Annotated[int, typer.Option(help="Number of turns of each contender.")] = 7
     against: Annotated[
         list[str] | None, typer.Option(help=f"One of {', '.join(PEERS)}; repeatable.")
@@ -56,7 +57,8 @@ class Options:
         typer.Option(help="The .model file of mace-torch that MODEL was imported from."),
     ] = None
     memory: Annotated[
-        bool, typer.Option(help="Measure the peak memory of each point, in a process of its own.")
+        bool,
+        typer.Option(help="On a CPU, measure peak memory too, in a process for each point."),
     ] = True
     max_seconds: Annotated[
         float, typer.Option(help="Skip a contender at sizes at which a step takes longer, s.")
@@ -75,6 +77,7 @@ class Options:
             dtypes=tuple(self.dtype or []),
             head=_head(self.model, self.head),
             threads=tuple(self.threads or [1]),
+            device=self.device,
             against=tuple(self.against or []),
             peer_python=self.peer_python,
             peer_model=self.peer_model,
@@ -90,7 +93,7 @@ class Options:
             _sizes(self.sizes),
             self.rounds,
             max_seconds=self.max_seconds,
-            memory=self.memory,
+            memory=self.memory and self.device == "cpu",
         )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mhff.devices import resolve_device
 from mhff.errors import MHFFError, listing
 from mhff.files import cache_folder
 from mhff.modelfile import is_model_file, model_path
@@ -90,6 +91,7 @@ class Choice:
     """Precisions of a model's programs, float32 if empty; an artefact has its own."""
     head: str | None = None
     threads: tuple[int, ...] = (1,)
+    device: str = "cpu"
     against: tuple[str, ...] = ()
     """Names of peers."""
     peer_python: Path | None = None
@@ -105,6 +107,11 @@ class Choice:
             parse_choice(Precision, dtype, "dtype")
         for peer in self.against:
             find_peer(peer)
+        resolve_device(self.device)
+        if self.against and self.device != "cpu":
+            raise MHFFError(
+                f"peers run on the CPU, and mhff on {self.device}; leave out --against or --device"
+            )
         if min(self.threads) < 1:
             raise MHFFError(f"expected one thread or more, got {min(self.threads)}")
 
@@ -123,7 +130,7 @@ def _with_threads(choice: Choice, threads: int) -> Iterator[Contender]:
     dtypes = list(dict.fromkeys(contender.dtype for contender in own))
     yield from own
     yield from _peers(choice, dtypes, threads)
-    yield from (_rate(dtype, threads) for dtype in dtypes)
+    yield from (_rate(dtype, threads, choice.device) for dtype in dtypes)
 
 
 def _label(name: str, threads: int) -> str:
@@ -135,7 +142,13 @@ def _own(choice: Choice, threads: int) -> Iterator[Contender]:
     programs = _programs(choice, path)
     for name in choice.engines:
         engine = find_engine(name)
-        common = {"engine": name, "model": str(path), "head": choice.head, "threads": threads}
+        common = {
+            "engine": name,
+            "model": str(path),
+            "head": choice.head,
+            "threads": threads,
+            "device": choice.device,
+        }
         if not engine.forms:
             options = common | {"form": None, "dtype": programs[0][1]}
             yield Contender(_label(name, threads), OWN_COMMAND, options, computes=False)
@@ -209,7 +222,7 @@ def _peer_files(choice: Choice) -> tuple[Path, Path]:
     return python, model
 
 
-def _rate(dtype: str, threads: int) -> Contender:
+def _rate(dtype: str, threads: int, device: str) -> Contender:
     name = MATRIX_PRODUCT.name
     options = {
         "engine": name,
@@ -218,5 +231,6 @@ def _rate(dtype: str, threads: int) -> Contender:
         "dtype": dtype,
         "head": None,
         "threads": threads,
+        "device": device,
     }
     return Contender(_label(f"{name} {dtype}", threads), OWN_COMMAND, options, computes=False)

@@ -49,7 +49,13 @@ def find_engine(name: str) -> Engine:
 
 def options_of(request: Mapping[str, Any]) -> CompileOptions:
     """The compile options of a request."""
-    return CompileOptions.model_validate({"precision": request["dtype"], "form": request["form"]})
+    return CompileOptions.model_validate(
+        {
+            "precision": request["dtype"],
+            "form": request["form"],
+            "device": request["device"],
+        }
+    )
 
 
 class Moving:
@@ -78,8 +84,10 @@ class ReadyList:
         """See `mhff.engines.Steps`."""
         can = self.evaluator.capabilities
         atoms = atoms_of(system)
-        self.graph = graph_from_atoms(atoms, can.elements, can.r_max, can.default_state)
-        self.weights = can.head_row(self.head).expand(len(atoms), -1).contiguous()
+        graph = graph_from_atoms(atoms, can.elements, can.r_max, can.default_state)
+        self.graph = graph.to(can.device, torch.float64)
+        weights = can.head_row(self.head).expand(len(atoms), -1).contiguous()
+        self.weights = weights.to(can.device)
         return self._step()
 
     def run(self, n_steps: int) -> None:
@@ -121,8 +129,9 @@ class MatrixProduct:
         generator = torch.Generator().manual_seed(0)
         shape = (MATRIX_SIZE, MATRIX_SIZE)
         dtype = Precision(options["dtype"]).dtype
-        self.a, self.b = (torch.randn(shape, generator=generator, dtype=dtype) for _ in range(2))
-        self.out = torch.empty(shape, dtype=dtype)
+        factors = (torch.randn(shape, generator=generator, dtype=dtype) for _ in range(2))
+        self.a, self.b = (factor.to(options["device"]) for factor in factors)
+        self.out = torch.empty_like(self.a)
         self.about = {"torch": torch.__version__}
 
     def prepare(self, system: dict[str, Any]) -> float:
@@ -133,12 +142,13 @@ class MatrixProduct:
         """See `mhff.engines.Steps`."""
         for _ in range(n_steps):
             torch.mm(self.a, self.b, out=self.out)
+        self.out[0, 0].item()  # wait for a GPU
 
 
 def calculator_dynamics(options: Mapping[str, Any]) -> Steps:
     """Dynamics in ASE with the calculator, which keeps a neighbour list with a skin."""
     calculator = MHFFCalculator(
-        options["model"], options["head"], "cpu", options["dtype"], options["form"]
+        options["model"], options["head"], options["device"], options["dtype"], options["form"]
     )
     return Dynamics(calculator, {"torch": torch.__version__})
 

@@ -21,8 +21,14 @@ from mhff_deploy.compiling.cache import compiled
 from mhff_lammps.driver import load_model, read_model
 from mhff_lammps.filekind import wrap
 
+QUIET = ["-screen", "none", "-log", "none"]
+"""Arguments of an instance that says nothing."""
+ON_GPU = ["-k", "on", "g", "1", "-sf", "kk", "-pk", "kokkos", "newton", "on", "neigh", "half"]
+"""Arguments that keep atoms, pairs and forces on a GPU, by KOKKOS."""
 TEMPERATURE = 300
 """Temperature at the start of the dynamics, K."""
+OPTIONS = {"precision": "dtype", "form": "form", "device": "device"}
+"""Compile options, by those of a contender."""
 START = """
 units metal
 atom_style atomic
@@ -53,10 +59,11 @@ class Lammps:
         self.new_instance = lammps
         self.instance: Any = None
         self.head = options["head"]
+        self.arguments = [*QUIET, *(ON_GPU if options["device"] != "cpu" else ())]
         self.folder = tempfile.TemporaryDirectory()
         self.model = Path(self.folder.name) / "model.mliap"
         self.model.write_bytes(_file(options))
-        self.about = {"lammps": lammps(cmdargs=["-screen", "none", "-log", "none"]).version()}
+        self.about = {"lammps": lammps(cmdargs=QUIET).version()}
 
     def prepare(self, system: dict[str, Any]) -> float:
         """See `mhff.engines.Steps`."""
@@ -68,7 +75,7 @@ class Lammps:
         )
         if self.instance is not None:
             self.instance.close()
-        self.instance = instance = self.new_instance(cmdargs=["-screen", "none", "-log", "none"])
+        self.instance = instance = self.new_instance(cmdargs=self.arguments)
         instance.commands_string(START.format(data=data))
         model = load_model(instance, self.model)
         labels = " ".join(
@@ -91,9 +98,7 @@ def _file(options: Mapping[str, Any]) -> bytes:
     """The content of a file for LAMMPS, from a model, an artefact or such a file."""
     file = read_source(options["model"])
     if file.is_model:
-        asked = CompileOptions.model_validate(
-            {"precision": options["dtype"], "form": options["form"]}
-        )
+        asked = CompileOptions.model_validate({name: options[key] for name, key in OPTIONS.items()})
         model = from_bytes(file.content, file.name)
         return wrap(read_file(compiled(model, asked)))
     if is_artefact(file.content):

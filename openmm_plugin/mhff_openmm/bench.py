@@ -24,20 +24,21 @@ class OpenMM:
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options
-        self.platform = openmm.Platform.getPlatformByName("CPU")
+        on_cpu = options["device"] == "cpu"
+        self.platform = openmm.Platform.getPlatformByName("CPU" if on_cpu else "CUDA")
+        self.settings = {"Threads": str(options["threads"])} if on_cpu else {}
         self.about = {"openmm": openmm.version.version, "platform": self.platform.getName()}
 
     def prepare(self, system: dict[str, Any]) -> float:
         """See `mhff.engines.Steps`."""
         atoms = atoms_of(system)
         described, topology = system_of(atoms)
-        chosen = {name: self.options[name] for name in ("head", "dtype", "form")}
+        chosen = {name: self.options[name] for name in ("head", "dtype", "form", "device")}
         force = add_mhff_force(
             described, topology, self.options["model"], backend="python", **chosen
         )
         self.integrator = openmm.VerletIntegrator(TIMESTEP)
-        threads = {"Threads": str(self.options["threads"])}
-        self.context = openmm.Context(described, self.integrator, self.platform, threads)
+        self.context = openmm.Context(described, self.integrator, self.platform, self.settings)
         self.context.setPositions(atoms.positions * unit.angstrom)
         self.context.setVelocitiesToTemperature(TEMPERATURE * unit.kelvin, 1)
         self.clock = AdapterClock()

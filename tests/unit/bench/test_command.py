@@ -65,6 +65,7 @@ from mhff_bench import own_worker
             "--engine lammps --form eager",
             "the engine 'lammps' runs no program of the form eager: ask for --form aoti",
         ),
+        ("--device abacus", "unknown device 'abacus': choose cpu or cuda"),
     ],
 )
 def test_what_does_not_exist(
