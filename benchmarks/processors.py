@@ -40,7 +40,7 @@ ELEMENTS = ("O", "Mg")
 N_ATOMS = 216
 SECONDS = 60.0
 MIN_SHARE_OF_NOPS = 0.87
-"""Of the largest rate of a run: a core with a busy sibling decodes half as many."""
+"""Of the usual rate on a free core: one with a busy sibling decodes half as many."""
 VARIANTS: dict[str, tuple[str, str, bool]] = {
     "native": ("native", "", True),
     "native without tiles": ("native", "", False),
@@ -101,13 +101,14 @@ def measure(shape: str) -> dict[str, Any]:
     neighbours = variants[0].described["edges"] / N_ATOMS
     count = multiply_adds(model.network.config, neighbours).total
     peak = statistics.median(sample["peak"] for sample in variants[0].samples)
-    nops = max(sample["nops"] for variant in variants for sample in variant.samples)
+    rates = [sample["nops"] for variant in variants for sample in variant.samples]
+    free = statistics.quantiles(rates, n=10)[-1]
     return {
         "atoms": N_ATOMS,
         "floor": 1e6 * count / peak,
         "peak": peak,
         "variants": {
-            variant.name: summary(variant, variants[0], MIN_SHARE_OF_NOPS * nops)
+            variant.name: summary(variant, variants[0], MIN_SHARE_OF_NOPS * free)
             for variant in variants
         },
     }

@@ -11,7 +11,7 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -113,6 +113,37 @@ def _lock(descriptor: int, folder: Path, option: str) -> None:
             f"another process is writing in '{folder}'; wait for its end, or choose another "
             f"{option}"
         ) from None
+
+
+@contextmanager
+def in_turn(file: Path, wait: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Let one process after another make a file, so that all but the first find it.
+
+    `wait` is called if another process is making it. File systems without locks let everyone in,
+    and so do folders that nothing can be written to.
+    """
+    lock = file.with_name(f".{file.name}.lock")
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT)
+    except OSError:  # whoever writes the file will say what is wrong
+        yield
+        return
+    try:
+        with suppress(OSError):
+            _wait_for(descriptor, wait)
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _wait_for(descriptor: int, wait: Callable[[], None]) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        wait()
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
 def cache_folder() -> Path:

@@ -78,7 +78,7 @@ def run(job: Job) -> Done:
 def prepare(job: Job) -> Done:
     """Compile a job's model now, unless it knows too many elements to need all of them."""
     model, evaluator = opened(job.model, job.device)
-    if not job.quick and len(model.elements) <= MAX_PREPARED:
+    if len(model.elements) <= MAX_PREPARED:
         evaluator.prepare(model.elements)
     return Done(state="finished")
 

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from mhff.errors import MHFFError
 from mhff.files import (
     alone_in,
     check_output,
+    in_turn,
     read_file,
     remove_unfinished,
     sha256,
@@ -226,3 +228,40 @@ def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     remove_unfinished(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {".mine", "model.mhff"}
+
+
+IN_TURN = """
+import sys, time
+from pathlib import Path
+from typing import Any
+from mhff.files import in_turn
+file = Path(sys.argv[1])
+with in_turn(file, lambda: print("waits", flush=True)):
+    if file.exists():
+        print("finds it")
+    else:
+        print("makes it", flush=True)
+        sys.stdin.readline()
+        file.touch()
+"""
+
+
+def test_processes_make_a_file_in_turn(tmp_path: Path) -> None:
+    file = tmp_path / "cache" / "program.pt2"
+    command = [sys.executable, "-c", IN_TURN, str(file)]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "makes it\n"
+        with subprocess.Popen(command, **pipes) as second:
+            assert second.stdout is not None
+            assert second.stdout.readline() == "waits\n"
+            first.communicate("go on\n")
+            assert second.communicate()[0] == "finds it\n"
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_a_folder_without_room_for_a_lock_lets_everyone_in(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with in_turn(tmp_path / "file" / "program.pt2"):
+        pass

@@ -19,7 +19,7 @@ import torch
 
 from mhff.devices import resolve_device
 from mhff.errors import MHFFError
-from mhff.files import artefact_folder, read_file, sha256, write_atomically
+from mhff.files import artefact_folder, in_turn, read_file, sha256, write_atomically
 from mhff.modelfile import Model
 from mhff.ops.cpu.levels import instructions
 from mhff.options import CompileOptions, CompleteOptions, Form
@@ -59,9 +59,12 @@ def compiled(
     """Path of a model's program in the cache, compiled now if need be; see `find_program`."""
     asked = _for_elements(model, options, used)
     path = _path(model, asked, folder)
-    if not _is_whole(path):
-        content, _ = build(model, asked, TARGET, say)
-        write_atomically(path, content)
+    if _is_whole(path):
+        return path
+    with in_turn(path, lambda: say("waiting for another process that compiles it")):
+        if not _is_whole(path):
+            content, _ = build(model, asked, TARGET, say)
+            write_atomically(path, content)
     return path
 
 
