@@ -8,12 +8,16 @@
 // longer.
 //
 // A chunk of edges takes its paths from one degree after the other: the rows of the messages'
-// gradient that these read, the same for all edges of a receiver, then stay in L1.
+// gradient that these read, the same for all edges of a receiver, then stay in L1. Few channels need
+// no such order, because all rows stay there.
 #pragma once
 #include "convolution.h"
 #include "reduce.h"
 
 namespace mhff {
+
+// Rows of a receiver that stay in L1 beside all else.
+constexpr int64_t few_bytes = 8 << 10;
 
 // One edge and one path. With dM the messages' gradient and x_a = R h_a:
 //   dx_a = sum_m g_ma dM_m;  dh_a += R dx_a;  dR = sum_a h_a dx_a;  dr += R' dR;  dY_b += sum_ma
@@ -77,9 +81,9 @@ struct Gradients {
   Real *features, *harmonics, *r;
 };
 
-// One edge and its paths from degree l1. Sums over paths are stored for l1 = 0, and added to for
-// other degrees.
-template <ConvolutionShape S, int l1, bool of_features, class Radial, class Real>
+// One edge and its paths from the degrees first, ..., last. Sums over paths are stored for the first
+// degrees, and added to for others.
+template <ConvolutionShape S, int first, int last, bool of_features, class Radial, class Real>
 INLINE void scatter_edge(const EdgeArrays<Real>& edges, const Chunk<S>& chunk, int e,
                          const Radial& radial, const Messages<S, const Real>& gradient,
                          const Real* features, const Gradients<Real>& to) {
@@ -88,13 +92,13 @@ INLINE void scatter_edge(const EdgeArrays<Real>& edges, const Chunk<S>& chunk, i
   const int64_t id = chunk.id[e], sender = edges.sender[id], receiver = edges.receiver[id];
   V dY[groups * S::lanes] = {}, dr = {};
   unroll<S::n_paths>([&](auto p) UNROLLED {
-    if constexpr (S::path[p].l1 == l1)
+    if constexpr (S::path[p].l1 >= first && S::path[p].l1 <= last)
       scatter_path<S, p, of_features>(
           edges, chunk, e, radial, gradient.template at<p>(receiver),
           features + sender * feature_size<S>, to.features + sender * feature_size<S>, dY, dr);
   });
   Real* d_harmonics = to.harmonics + id * B;
-  if constexpr (l1 == 0) {
+  if constexpr (first == 0) {
     store_sums<B, S::lanes>(d_harmonics, dY);
     if constexpr (Radial::has_slope) to.r[id] = sum<V, S::lanes>(dr);
   } else {
@@ -118,9 +122,12 @@ void scatter(const EdgeArrays<Real>& edges, const Rows& of_atoms, const Radial& 
       chunk.take(of_atoms.order + at, stop - at < chunk_edges ? stop - at : chunk_edges);
       if constexpr (Radial::has_slope) chunk.template prepare<true>(edges);
       chunk.couple(edges);
-      unroll<S::input_lmax + 1>([&](auto l1) UNROLLED {
+      constexpr bool together = message_size<S> * sizeof(Real) <= few_bytes;
+      constexpr int n_passes = together ? 1 : S::input_lmax + 1;
+      unroll<n_passes>([&](auto pass) UNROLLED {
+        constexpr int last = together ? S::input_lmax : int(pass);
         for (int e = 0; e < chunk.n; ++e)
-          scatter_edge<S, l1, of_features>(edges, chunk, e, radial, gradient, features, to);
+          scatter_edge<S, pass, last, of_features>(edges, chunk, e, radial, gradient, features, to);
       });
     }
 }
