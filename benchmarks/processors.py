@@ -40,7 +40,7 @@ ELEMENTS = ("O", "Mg")
 N_ATOMS = 216
 SECONDS = 60.0
 MIN_SHARE_OF_NOPS = 0.87
-"""Of the usual rate on a free core: one with a busy sibling decodes half as many."""
+"""Least share of the rate of a free core; one with a busy sibling decodes half as many."""
 VARIANTS: dict[str, tuple[str, str, bool]] = {
     "native": ("native", "", True),
     "native without tiles": ("native", "", False),

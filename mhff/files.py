@@ -126,7 +126,7 @@ def in_turn(file: Path, wait: Callable[[], None] = lambda: None) -> Iterator[Non
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT)
-    except OSError:  # whoever writes the file will say what is wrong
+    except OSError:  # writing the file will say what is wrong
         yield
         return
     try:
