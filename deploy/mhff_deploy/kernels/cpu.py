@@ -55,13 +55,14 @@ class CppKernels:
         announced by `say`. `network`: in float64, on the CPU; `tables`: of its radial functions, or
         None if radial weights are given for each edge; `levels`: processors to compile for
         (`mhff.ops.cpu.levels`), the best of which is loaded. Raises MHFFError if this machine lacks
-        what all levels need.
+        what all levels need, and if the compiler cannot say what it compiles for.
         """
         self.dtype = dtype
         self.device = torch.device("cpu")
         self._shapes = self.shapes(network, tables is not None)
         self._level = best(levels)
-        self._building = start_build(self._shapes, dtype, folder, levels, say)
+        with compiler_reported():
+            self._building = start_build(self._shapes, dtype, folder, levels, say)
         self.namespace = self._building.namespace
         self.operators: dict[str, Call] = {}
         self.packings: list[tuple[torch.Tensor, Packing]] = []
