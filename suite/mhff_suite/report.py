@@ -184,6 +184,11 @@ class Report:
             if head in old
         )
 
+    @property
+    def compared_heads(self) -> list[str]:
+        """Names of the heads that both models have, in order."""
+        return list(dict.fromkeys(change.head for change in self.changes))
+
     def as_json(self) -> dict[str, Any]:
         """Everything in numbers."""
         found = self.model.as_json()

@@ -107,7 +107,7 @@ def _changes(report: Report) -> Table:
     other = report.other.model if report.other else ""
     title = f"{report.model.model} against {other}"
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
-    heads = list(dict.fromkeys(change.head for change in report.changes))
+    heads = report.compared_heads
     table.add_column("task")
     table.add_column("quantity", overflow="fold")
     for head in heads:
@@ -143,7 +143,7 @@ def _changes_in_markdown(report: Report) -> str:
     """The forgetting matrix, in which words stand for colours; empty without another model."""
     if report.other is None:
         return ""
-    heads = list(dict.fromkeys(change.head for change in report.changes))
+    heads = report.compared_heads
     lines = [
         [task, quantity, *(_change_in_words(by_head.get(head)) for head in heads)]
         for (task, quantity), by_head in matrix(report.changes).items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from html import escape
+from pathlib import Path
 
 from mhff.evaluate.html import STYLE, Section, html_page, paragraph
 from mhff_suite.page import figures
@@ -65,7 +66,8 @@ def _overview(report: Report) -> str:
     scores = {head.name: model.scores(head.name) for head in model.heads}
     if report.other is not None:
         names = [head.name for head in report.other.heads]
-        scores |= {f"{name}, {report.other.model}": report.other.scores(name) for name in names}
+        other = Path(report.other.model).name  # a long legend would leave no room for the radar
+        scores |= {f"{name}, {other}": report.other.scores(name) for name in names}
     parts = [paragraph(SCORES)]
     scores = {name: each for name, each in scores.items() if each}
     if scores:
@@ -130,7 +132,7 @@ def _values(model: ModelReport, rows: list[Row]) -> str:
 
 
 def _changes(report: Report) -> str:
-    heads = list(dict.fromkeys(change.head for change in report.changes))
+    heads = report.compared_heads
     names = "".join(f"<th>{escape(head)}</th>" for head in heads)
     lines = []
     for (task, quantity), by_head in matrix(report.changes).items():
