@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +81,14 @@ class ArtefactEvaluator(Evaluator):
         with self._one_at_a_time, torch.no_grad(), torch._C._AutoDispatchBelowAutograd():
             # kernels' derivatives are registered in Python, and torch would ask them at every call
             tables = () if self.tables is None else self.tables.of(graph.species)
-            with self._threads.for_pairs(graph.edge_index.shape[1]):
+            with self._chosen_threads(graph):
                 return self.program(*inputs, *tables)
+
+    def _chosen_threads(self, graph: Graph) -> AbstractContextManager[None]:
+        """The threads for a graph; a GPU's program returns before it has computed anything."""
+        if self.device.type != "cpu":
+            return nullcontext()
+        return self._threads.for_pairs(graph.edge_index.shape[1])
 
     def prepare(self, symbols: Sequence[str]) -> None:
         """Make tables now for structures of these elements; see `Evaluator.prepare`."""
