@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import tempfile
 import warnings
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +42,14 @@ def compile_aoti(
     options = _OPTIONS | _INSTRUCTIONS[isa]
     every = (*example, *(() if tables is None else tables.tensors))
     shapes = dynamic_shapes(tables)
-    if example[0].device.type != "cpu":  # kernels of GPUs hold their tables in the code
-        return _compiled(program, every, shapes, options | _ON_GPU)
+    on_cpu = example[0].device.type == "cpu"
 
     def compiled() -> bytes:
-        return _compiled(program, every, shapes, options)
+        _check_instructions(isa)
+        return _compiled(program, every, shapes, options | ({} if on_cpu else _ON_GPU))
 
-    return kept_code(program, options, code_folder(), compiled)
+    # kernels of GPUs hold their tables in the code
+    return kept_code(program, options, code_folder(), compiled) if on_cpu else compiled()
 
 
 def _compiled(
@@ -59,9 +59,6 @@ def _compiled(
     options: dict[str, Any],
 ) -> bytes:
     """Content of the package of a traced program; raises MHFFError if a compiler fails."""
-    import torch._inductor  # takes a second, which programs in the cache do without
-
-    _check_options(options)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), quiet(*_LOGGERS):
         warnings.simplefilter("ignore")
         with fx_config.patch(use_duck_shape=False):  # type: ignore[attr-defined]  # installed at import
@@ -80,18 +77,20 @@ def _compiled(
         return file.read_bytes()
 
 
-def _check_options(options: Iterable[str]) -> None:
-    """Raise MHFFError if this torch lacks an option."""
-    missing = sorted(set(options) - options_of_torch())
-    if missing:
+def _check_instructions(isa: InstructionSet) -> None:
+    """Raise MHFFError if this torch lacks the options for an instruction set."""
+    known = options_of_torch()
+    if missing := [name for name in _INSTRUCTIONS[isa] if name not in known]:
         raise MHFFError(
-            f"torch {torch.__version__} cannot compile this program (it has no option "
-            f"{missing[0]}); install a newer torch, or compile with --isa native"
+            f"torch {torch.__version__} cannot compile for {isa} (it has no option {missing[0]}); "
+            "install a newer torch, or compile with --isa native"
         )
 
 
 def options_of_torch() -> frozenset[str]:
     """Names of AOTInductor's options in the torch that is installed."""
+    import torch._inductor  # takes a second, which programs in the cache do without
+
     return frozenset(torch._inductor.config.get_config_copy())
 
 
