@@ -212,9 +212,10 @@ def _code(
     if kernels is not None:
         packings = use_kernel(program, kernels.namespace) | packings_of(program, kernels.packings)
     constants = constants_of(program, packings)
-    say("scripting" if options.form is Form.TORCHSCRIPT else "compiling")
     if options.form is Form.TORCHSCRIPT:
+        say("scripting")
         return constants, compile_torchscript(program, [*constants.plain, *constants.packings])
+    say("compiling")
     sizes = () if network.device.type == "cpu" else SIZES_ON_GPU
     n_heads = len(network.config.heads)
     example = example_inputs(n_heads, network.dtype, network.device, *sizes)

@@ -66,11 +66,6 @@ class Building:
         self._libraries = dict(libraries)
         self._compiling: Future[None] | None = None
 
-    @property
-    def is_done(self) -> bool:
-        """Whether nothing had to be compiled."""
-        return self._compiling is None
-
     def start(self, compiling: Callable[[], None]) -> None:
         """Compile what is not there, beside whatever this process does."""
         executor = ThreadPoolExecutor(1)

@@ -68,11 +68,13 @@ def test_the_caller_goes_on_while_a_library_is_compiled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caller_went_on = threading.Event()
-    monkeypatch.setattr(build_module, "_compile", lambda *_: caller_went_on.wait())
+    compiled: list[bool] = []
+    monkeypatch.setattr(build_module, "_compile", lambda *_: compiled.append(caller_went_on.wait()))
     building = start_build({}, torch.float32, tmp_path, ("native",))
-    assert not building.is_done
+    assert compiled == []
     caller_went_on.set()
     assert building.libraries() == {"native": tmp_path / f"{building.namespace}.so"}
+    assert compiled == [True]
 
 
 def test_what_the_compiler_complains_of_is_raised_to_who_waits_for_it(
