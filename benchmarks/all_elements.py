@@ -13,15 +13,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from first_minute import COMPILE
 from prepare import FOLDER, HEADS
-from readme_table import markdown
 from result_tables import RESULTS
-from two_contenders import ratio
+from two_contenders import ratio, table
 
 from mhff_bench.contenders import Choice, Contender, contenders
 from mhff_bench.machine import machine
 from mhff_bench.systems import find_system
+from mhff_bench.worker import MHFF_COMMAND
 
 FILE = RESULTS / "all_elements.json"
 MODEL = "mh1-everything"
@@ -39,7 +38,7 @@ def program(name: str, elements: tuple[str, ...], target: str) -> Path:
         model = FOLDER / f"{MODEL}.mhff"
         options = ["--head", HEADS["mh1"], "--target", target, "-o", str(file)]
         few = ["--elements", ",".join(elements)] if elements else []
-        command = [sys.executable, "-P", "-c", COMPILE, "compile", str(model), *options, *few]
+        command = [*MHFF_COMMAND, "compile", str(model), *options, *few]
         subprocess.run(command, check=True, capture_output=True)
     return file
 
@@ -57,16 +56,7 @@ def main() -> None:
     for engine in sys.argv[1:] or TARGETS:
         found[engine] = ratio(contender(engine, "all", ()), contender(engine, "few", FEW), atoms)
         FILE.write_text(json.dumps({"machine": machine(), "engines": found}, indent=1) + "\n")
-    rows = [
-        [
-            engine,
-            f"{of_engine['base_microseconds_per_atom']:.0f}",
-            f"{of_engine['microseconds_per_atom']:.0f}",
-            f"{of_engine['ratio']:.3f} +- {of_engine['spread']:.3f}",
-        ]
-        for engine, of_engine in found.items()
-    ]
-    print(markdown(["engine", "five elements, us per atom", "all 89", "ratio"], rows), end="")
+    print(table(found, ["engine", "five elements, us per atom", "all 89"]), end="")
 
 
 if __name__ == "__main__":

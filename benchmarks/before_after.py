@@ -15,9 +15,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from prepare import FOLDER, HEADS
-from readme_table import markdown
 from result_tables import RESULTS
-from two_contenders import ratio
+from two_contenders import ratio, table
 
 from mhff.modelfile import model_path
 from mhff_bench.contenders import Choice, Contender, contenders
@@ -54,16 +53,7 @@ def main() -> None:
                 key = f"{name}, {n_atoms} atoms"
                 found[key] = ratio(now, before, find_system("mgo").atoms(n_atoms))
                 FILE.write_text(json.dumps({"machine": machine(), "cases": found}, indent=1) + "\n")
-    rows = [
-        [
-            case,
-            f"{of_case['base_microseconds_per_atom']:.1f}",
-            f"{of_case['microseconds_per_atom']:.1f}",
-            f"{of_case['ratio']:.3f} +- {of_case['spread']:.3f}",
-        ]
-        for case, of_case in found.items()
-    ]
-    print(markdown(["case", "before, us per atom", "now", "ratio"], rows), end="")
+    print(table(found, ["case", "before, us per atom", "now"]), end="")
 
 
 if __name__ == "__main__":

@@ -46,6 +46,7 @@ from result_tables import RESULTS, write_tables
 
 from mhff.data.reading import ISOLATED_ATOM
 from mhff.data.split import part_of
+from mhff_bench.worker import MHFF_COMMAND
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "runs" / "cross_learning"
@@ -76,9 +77,10 @@ class Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         config = self.folder / "config.yaml"
         config.write_text(yaml.safe_dump(self.content(), sort_keys=False))
-        command = [sys.executable, "-P", "-c", "from mhff.cli import main; main()", "train"]
         with (self.folder / "log.txt").open("a") as log:
-            subprocess.run([*command, str(config)], check=True, stdout=log, stderr=log)
+            subprocess.run(
+                [*MHFF_COMMAND, "train", str(config)], check=True, stdout=log, stderr=log
+            )
 
     def content(self) -> dict[str, Any]:
         """The configuration."""

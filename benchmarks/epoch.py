@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from mhff_bench.worker import MHFF_COMMAND
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "mini" / "config.yaml"
 EPOCHS = {True: 4, False: 2}
@@ -43,7 +44,7 @@ def seconds(kernels: bool, n_epochs: int) -> float:
 def run(arguments: list[str]) -> Any:
     """A command of mhff in a process of its own."""
     return subprocess.run(
-        [sys.executable, "-P", "-c", "from mhff.cli import main; main()", *arguments],
+        [*MHFF_COMMAND, *arguments],
         check=True,
         capture_output=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},

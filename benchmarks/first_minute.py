@@ -25,9 +25,9 @@ from readme_table import markdown
 from result_tables import RESULTS
 
 from mhff.modelfile import load
+from mhff_bench.worker import MHFF_COMMAND
 
 FILE = RESULTS / "first_minute.json"
-COMPILE = "from mhff.cli import main; main()"
 OPEN = """
 import sys
 from mhff.opening import open_evaluator
@@ -68,7 +68,7 @@ class Side:
     def compile(self, model: str, head: str, output: Path) -> Times:
         """Times of `mhff compile`."""
         options = ["--head", head, "--target", "aoti", "-o", str(output)]
-        return self.run(COMPILE, "compile", model, *options)
+        return self.run(MHFF_COMMAND[-1], "compile", model, *options)
 
 
 class Record:

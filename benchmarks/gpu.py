@@ -31,6 +31,7 @@ from gpu_table import table
 from gpu_timing import Peak, gpu_time, measure_peak
 
 from mhff.atoms import graph_from_atoms
+from mhff_bench.worker import MHFF_COMMAND
 
 ENGINES = ("ase", "lammps", "openmm")
 """Engines whose whole steps are measured, each a part of its own."""
@@ -51,7 +52,6 @@ PROGRAMS = str(Path(__file__).with_name("gpu_programs.py"))
 """The program that compiles and measures programs."""
 BATCHES = str(Path(__file__).with_name("gpu_batches.py"))
 """The program that measures `mhff.compute`."""
-BENCH = "from mhff.cli import main; main()"
 SIZES_OF_ENGINES = (64, 512, 1000, 4096)
 """Numbers of atoms of the bundled model's dynamics in the engines."""
 
@@ -184,7 +184,7 @@ def dynamics(engine: str, dtype: str) -> dict[str, Any]:
     """Milliseconds of a step of an engine by the number of atoms, by `mhff bench`."""
     sizes = ",".join(map(str, SIZES_OF_ENGINES))
     options = ["--device", "cuda", "--engine", engine, "--dtype", dtype, "--sizes", sizes]
-    done = run_python("-c", BENCH, "bench", "mini", "--head", "materials", *options, "--json")
+    done = run_python(*MHFF_COMMAND[1:], "bench", "mini", "--head", "materials", *options, "--json")
     if done.returncode:
         raise RuntimeError(done.stderr.strip()[-300:])
     points = json.loads(done.stdout)["points"]

@@ -11,7 +11,6 @@ import json
 import os
 import resource
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -24,7 +23,7 @@ from mhff.modelfile import load
 from mhff_bench.count import multiply_adds
 from mhff_bench.systems import find_system
 from mhff_bench.turns import as_request
-from mhff_bench.worker import OWN_COMMAND, Worker
+from mhff_bench.worker import MHFF_COMMAND, OWN_COMMAND, Worker
 
 PROGRAMS = (
     ("mini", "aoti", "float32"),
@@ -51,15 +50,7 @@ def compiling(shape: str, form: str, dtype: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "program"
         options = ["--target", form, "--dtype", dtype, "--head", head, "-o", str(output)]
-        command = [
-            sys.executable,
-            "-P",
-            "-c",
-            "from mhff.cli import main; main()",
-            "compile",
-            source(shape),
-            *options,
-        ]
+        command = [*MHFF_COMMAND, "compile", source(shape), *options]
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         start = time.monotonic()
         done = subprocess.run(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
 from ase import Atoms
+from readme_table import markdown
 
 from mhff_bench.contenders import Contender
 from mhff_bench.turns import as_request, take_turns
@@ -38,3 +40,17 @@ def ratio(contender: Contender, base: Contender, atoms: Atoms) -> dict[str, Any]
         "ratio": statistics.median(ratios),
         "spread": (quartiles[2] - quartiles[0]) / 2,
     }
+
+
+def table(found: Mapping[str, Mapping[str, Any]], header: list[str]) -> str:
+    """What `ratio` found, by case, as a table; `header`: of the case, the base and the other."""
+    rows = [
+        [
+            case,
+            f"{of_case['base_microseconds_per_atom']:.1f}",
+            f"{of_case['microseconds_per_atom']:.1f}",
+            f"{of_case['ratio']:.3f} +- {of_case['spread']:.3f}",
+        ]
+        for case, of_case in found.items()
+    ]
+    return markdown([*header, "ratio"], rows)

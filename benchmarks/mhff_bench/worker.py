@@ -18,6 +18,8 @@ from typing import Any
 from mhff.errors import MHFFError
 
 OWN_COMMAND = (sys.executable, "-P", "-m", "mhff_bench.own_worker")
+MHFF_COMMAND = (sys.executable, "-P", "-c", "from mhff.cli import main; main()")
+"""The command `mhff` of this Python, wherever its script is."""
 PEER_SCRIPT = Path(__file__).parent / "workers" / "peer.py"
 SECONDS_TO_END = 10
 """Time that a worker has to end by itself, s."""
