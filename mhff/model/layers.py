@@ -19,9 +19,19 @@ FUNCTIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 }
 
 
-def normal(shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
-    """Normal numbers N(0, 1), in float32 regardless of torch's default dtype."""
-    return torch.randn(shape, generator=generator, dtype=torch.float32)
+def normal(
+    shape: tuple[int, ...], generator: torch.Generator, divisor: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Normal numbers N(0, 1), over a divisor if there is one, in float32 whatever torch's default.
+
+    A tensor without memory gets no numbers: torch would import its compiler for that, which takes
+    1 s.
+    """
+    numbers = torch.empty(shape, dtype=torch.float32)
+    if numbers.is_meta:
+        return numbers
+    numbers.normal_(generator=generator)
+    return numbers if divisor is None else numbers / divisor
 
 
 def uniform(shape: tuple[int, ...], bound: float, generator: torch.Generator) -> torch.Tensor:

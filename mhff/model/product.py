@@ -47,8 +47,8 @@ class Product(ExactConstants):
         self.add_constant(
             "row_sum", functional.one_hot(basis["rows"], n_degrees**2).T.to(torch.float64)
         )
-        weights = normal((n_sets, len(basis["paths"]), channels), generator)
-        self.weights = nn.Parameter(weights / basis["paths"][:, None].to(weights.device))
+        shape = (n_sets, len(basis["paths"]), channels)
+        self.weights = nn.Parameter(normal(shape, generator, basis["paths"][:, None]))
         self.linear = PackedLinear([channels] * n_degrees, [channels] * n_degrees, generator)
 
     def forward(

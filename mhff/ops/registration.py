@@ -120,19 +120,22 @@ class Operator:
 def define(
     namespace: str, kernel: str, operators: Sequence[Operator], functions: Mapping[str, Call]
 ) -> dict[str, Call]:
-    """Operators whose results are those of Python functions, by suffix; see `describe`."""
+    """Operators whose results are those of Python functions, by suffix; see `describe`.
 
-    def make() -> dict[str, Call]:
-        made: dict[str, Call] = {}
+    Not by `torch.library.custom_op`, whose first call imports torch's compiler, which takes 1 s.
+    """
+
+    def make() -> torch.library.Library:
+        library = torch.library.Library(namespace, "FRAGMENT")
         for operator in operators:
-            name = f"{namespace}::{kernel}{operator.suffix}"
-            made[operator.suffix] = torch.library.custom_op(
-                name, functions[operator.suffix], mutates_args=(), schema=operator.schema
-            )
+            name = kernel + operator.suffix
+            library.define(name + operator.schema)
+            library.impl(name, functions[operator.suffix], "CompositeExplicitAutograd")
         describe(namespace, kernel, operators)
-        return made
+        return library
 
-    return once(f"{namespace}::{kernel}", make)
+    once(f"{namespace}::{kernel}", make)  # the operators are gone when nothing keeps the library
+    return {each.suffix: find(namespace, kernel + each.suffix) for each in operators}
 
 
 def describe(namespace: str, kernel: str, operators: Sequence[Operator]) -> None:
