@@ -1,7 +1,6 @@
 """Tables of radial functions: coefficients of splines (`mhff.ops.spline`).
 
-A spline interpolates the function at the knots, and its slope and curvature at both ends:
-C. de Boor, A Practical Guide to Splines (1978), chapter XIII.
+A spline interpolates the function at the knots, and its slope and curvature at both ends.
 """
 
 from __future__ import annotations
@@ -10,12 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import comb
 
-import numpy as np
 import torch
-from scipy.interpolate import BSpline, make_interp_spline
 
 from mhff.ops.spline import DEGREE, TAPS, Spline
 from mhff_deploy.radial.inputs import TableInputs, choose_table
+from mhff_deploy.radial.splines import basis_matrix, interpolate_in_place
 
 Functions = Callable[[torch.Tensor], torch.Tensor]
 """Differentiable functions from distances `[n]`, A, float64, to values `[n_tables, n, width]`."""
@@ -32,40 +30,31 @@ class Table:
 
 def tabulate(functions: Functions, spline: Spline) -> Table:
     """Table of functions that vanish with their derivatives at `r_max`, as radial functions do."""
-    n_intervals = spline.n_intervals
     step = 1 / spline.per_length
-    knots = spline.r_min + step * np.arange(n_intervals + 1)
-    values, slope, curvature = _values_and_derivatives(functions, torch.from_numpy(knots))
-    n_tables, _, width = values.shape
-    columns = values.transpose(1, 0, 2).reshape(n_intervals + 1, -1)
-    columns[-1] = 0.0
-    zeros = np.zeros(columns.shape[1])
-    begin = [(1, slope.reshape(-1)), (2, curvature.reshape(-1))]
-    end = [(1, zeros), (2, zeros)]
-    all_knots = spline.r_min + step * np.arange(-DEGREE, n_intervals + DEGREE + 1)
-    fit = make_interp_spline(knots, columns, k=DEGREE, t=all_knots, bc_type=(begin, end))
-    coefficients = fit.c.reshape(-1, n_tables, width).transpose(1, 0, 2)
-    return Table(torch.from_numpy(np.ascontiguousarray(coefficients)), spline)
-
-
-def _values_and_derivatives(
-    functions: Functions, knots: torch.Tensor
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Values at the knots `[n_tables, n, width]`, slope and curvature at the first of them.
-
-    Slope and curvature are `[n_tables, width]`.
-    """
+    knots = spline.r_min + step * torch.arange(spline.n_intervals, dtype=torch.float64)
     with torch.no_grad():
         values = functions(knots)
+        slope, curvature = _derivatives(functions, knots[:1])
+        n_tables, _, width = values.shape
+        rows = values.new_zeros(n_tables, spline.n_rows, width)
+        rows[:, 0] = slope * step
+        rows[:, 1] = curvature * step**2
+        rows[:, 2 : 2 + spline.n_intervals] = values
+        interpolate_in_place(rows)
+    return Table(rows, spline)
+
+
+def _derivatives(functions: Functions, r: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Slopes and curvatures at one distance, `[n_tables, width]` each."""
     with torch.inference_mode(False), torch.enable_grad():
-        first = knots[:1].clone().requires_grad_(True)
-        begin = functions(first)[:, 0]
+        at = r.clone().requires_grad_(True)
+        values = functions(at)[:, 0]
         # a gradient is linear in its cotangent, with the derivatives of all functions as factors
-        cotangent = torch.ones_like(begin, requires_grad=True)
-        once = _gradient((begin * cotangent).sum(), first)
-        twice = _gradient(once.sum(), first)
+        cotangent = torch.ones_like(values, requires_grad=True)
+        once = _gradient((values * cotangent).sum(), at)
+        twice = _gradient(once.sum(), at)
         slope, curvature = _gradient(once.sum(), cotangent), _gradient(twice.sum(), cotangent)
-    return values.numpy().copy(), slope.detach().numpy(), curvature.detach().numpy()
+    return slope.detach(), curvature.detach()
 
 
 def _gradient(value: torch.Tensor, by: torch.Tensor) -> torch.Tensor:
@@ -77,7 +66,7 @@ def _gradient(value: torch.Tensor, by: torch.Tensor) -> torch.Tensor:
 def spline_weights(x: torch.Tensor) -> torch.Tensor:
     """Weights `[n, 6]` of the rows k..k+5 at x in [0, 1) of interval k."""
     powers = torch.stack([x**power for power in range(TAPS)], dim=1)
-    return powers @ _BASIS.to(x).T
+    return powers @ BASIS.to(x).T
 
 
 def locate(spline: Spline, r: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -130,18 +119,6 @@ def refined(coefficients: torch.Tensor) -> torch.Tensor:
     return finer[:, DEGREE : 2 * n_rows]
 
 
-def _basis_matrix() -> torch.Tensor:
-    """Coefficients of x^0..x^5 of the six B-splines in an interval, `[6, 6]`."""
-    rows = np.zeros((TAPS, TAPS))
-    x = np.linspace(0, 1, TAPS)
-    element = BSpline.basis_element(np.arange(TAPS + 1), extrapolate=False)
-    for tap in range(TAPS):
-        # row k + tap belongs to the B-spline that begins 5 - tap knots before interval k
-        values = np.nan_to_num(element(x + DEGREE - tap))
-        rows[tap] = np.linalg.solve(np.vander(x, TAPS, increasing=True), values)
-    return torch.from_numpy(rows)
-
-
 with torch.inference_mode(False):
     # a caller's inference mode, in which this module may be imported, would forbid gradients
-    _BASIS = _basis_matrix()
+    BASIS = torch.tensor(basis_matrix(), dtype=torch.float64)

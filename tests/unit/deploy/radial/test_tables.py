@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from scipy.interpolate import make_interp_spline
 from tolerances import FINITE_DIFFERENCES, ROUNDING, assert_close
 
-from mhff.ops.spline import Spline
+from mhff.ops.spline import DEGREE, Spline
 from mhff_deploy.radial.inputs import TableInputs, choose_table
 from mhff_deploy.radial.tables import Table, interpolate, interpolate_given, refined, tabulate
 
@@ -69,3 +71,25 @@ def test_without_gradients(mode: type[torch.no_grad] | type[torch.inference_mode
     with mode():
         found = tabulate(functions, SPLINE).coefficients
     assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize("n_intervals", [1, 2, 7, 96, 1000])
+def test_coefficients_are_those_of_scipy(n_intervals: int) -> None:
+    """The same interpolation, by a general solver with pivots."""
+    spline = replace(SPLINE, n_intervals=n_intervals)
+    found = tabulate(functions, spline).coefficients
+    step = 1 / spline.per_length
+    knots = spline.r_min + step * np.arange(-DEGREE, n_intervals + DEGREE + 1)
+    values = functions(torch.from_numpy(knots[DEGREE:-DEGREE])).numpy().transpose(1, 0, 2)
+    at = torch.tensor([spline.r_min], dtype=torch.float64)
+    slope = torch.func.jvp(functions, (at,), (torch.ones_like(at),))[1][:, 0]
+    curvature = torch.func.jvp(
+        lambda r: torch.func.jvp(functions, (r,), (torch.ones_like(r),))[1],
+        (at,),
+        (torch.ones_like(at),),
+    )[1][:, 0]
+    zeros = np.zeros_like(slope.numpy())
+    ends = ([(1, slope.numpy()), (2, curvature.numpy())], [(1, zeros), (2, zeros)])
+    fit = make_interp_spline(knots[DEGREE:-DEGREE], values, k=DEGREE, t=knots, bc_type=ends)
+    right = torch.from_numpy(fit.c.transpose(1, 0, 2))
+    assert_close(found, right, ROUNDING)
