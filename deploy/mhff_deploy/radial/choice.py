@@ -43,6 +43,8 @@ DIMER_SHARE = 0.5
 """Share of the allowed error for dimers, which cover all pairs of elements and all distances."""
 CONVERGENCE_ORDER = 5.0
 """Power of the number of intervals with which the error of forces falls."""
+MAX_TOGETHER = 5
+"""Largest number of species whose structures are one sample."""
 AMPLIFIED_ERROR = 1e-2
 """Size to which an error as large as allowed is amplified: far above rounding, still linear."""
 MAX_FACTOR = 1e8
@@ -88,8 +90,8 @@ class Sample(NamedTuple):
 
     graph: Graph
     head_weights: torch.Tensor
-    share: float
-    """Share of the allowed error for this sample."""
+    shares: torch.Tensor
+    """Share of the allowed error for each structure, `[n_structures]`."""
 
     def pairs(self, config: ModelConfig) -> torch.Tensor:
         """The pairs of species `[n, 2]` that its edges have, or one if tables depend on none."""
@@ -109,13 +111,15 @@ def choose_tables(
     `species`: of the tables; `n_intervals`: where to begin. Raises InexactTablesError if the finest
     tables do not.
     """
-    samples = list(take_samples(networks, species))
+    samples = list(take_samples(networks.config, species))
     found: tuple[int, float] | None = None
     while n_intervals <= MAX_INTERVALS:
-        errors = [_error(networks, program, sample, n_intervals, table_error) for sample in samples]
-        excess = largest_excess(errors, [sample.share for sample in samples], table_error)
+        errors = [
+            _errors(networks, program, sample, n_intervals, table_error) for sample in samples
+        ]
+        excess = largest_excess(errors, [sample.shares for sample in samples], table_error)
         if excess <= 1:
-            found = n_intervals, max(errors)
+            found = n_intervals, float(torch.cat(errors).max())
         after = next_trial(n_intervals, excess)
         if found is not None and (excess > 1 or after > MIN_SAVING * n_intervals):
             break
@@ -126,9 +130,14 @@ def choose_tables(
     return ChosenTables(tabulate_elements(networks, n_intervals, species), error)
 
 
-def largest_excess(errors: Sequence[float], shares: Sequence[float], table_error: float) -> float:
-    """How many times the allowed error the worst sample has; each is allowed its share of it."""
-    return max(error / (share * table_error) for error, share in zip(errors, shares, strict=True))
+def largest_excess(
+    errors: Sequence[torch.Tensor], shares: Sequence[torch.Tensor], table_error: float
+) -> float:
+    """How many times the allowed error the worst structure has; each is allowed its share of it.
+
+    NaN if an error is not a number.
+    """
+    return float((torch.cat([*errors]) / torch.cat([*shares])).max()) / table_error
 
 
 def no_tables(table_error: float) -> InexactTablesError:
@@ -152,51 +161,62 @@ def next_trial(n_intervals: int, excess: float) -> int:
     return INTERVAL_STEP * int(n_intervals * growth / INTERVAL_STEP + 1)
 
 
-def largest_force_error(found: torch.Tensor, right: torch.Tensor, graph: Graph) -> float:
-    """Largest error of a component `[n_atoms, 3]`, relative to max(1, largest of the structure)."""
-    if not right.numel():
-        return 0.0
-    scale = right.new_ones(graph.n_structures)
-    scale = scale.scatter_reduce(0, graph.structure, right.abs().amax(1), "amax")
-    errors = (found - right).abs().amax(1) / scale.index_select(0, graph.structure)
-    return float(errors.max())
+def force_errors(found: torch.Tensor, right: torch.Tensor, graph: Graph) -> torch.Tensor:
+    """Largest error of a component in each structure, relative to max(1, largest component).
+
+    `found` and `right`: forces on atoms, `[n_atoms, 3]`.
+    """
+    zeros = right.new_zeros(graph.n_structures)
+    wrong, scale = (
+        zeros.scatter_reduce(0, graph.structure, x.abs().amax(1), "amax")
+        for x in (found - right, right)
+    )
+    return wrong / scale.clamp(min=1)
 
 
-def take_samples(networks: RadialNetworks, species: Sequence[int]) -> Iterator[Sample]:
-    """Structures of some species, with random head weights."""
-    config = networks.config
+def take_samples(config: ModelConfig, species: Sequence[int]) -> Iterator[Sample]:
+    """Structures of some species, with random head weights.
+
+    Those of few species are one sample, so that their tables are made once; those of many would
+    need too many tables at a time.
+    """
     generator = torch.Generator().manual_seed(0)
-
-    def sample(graph: Graph, share: float) -> Sample:
+    ordinary = collate(_ordinary_structures(config, species))
+    rows = [_dimers(config, species, first) for first in range(len(species))]
+    parts = [(ordinary, ORDINARY_SHARE), *((row, DIMER_SHARE) for row in rows)]
+    together = [parts] if len(species) <= MAX_TOGETHER else [[part] for part in parts]
+    for sample in together:
+        graph = collate([graph for graph, _ in sample])
+        shares = [torch.full((each.n_structures,), share).double() for each, share in sample]
         shape = (graph.n_local, len(config.heads))
         weights = torch.rand(shape, generator=generator, dtype=torch.float64)
-        return Sample(graph, weights, share)
+        yield Sample(graph, weights, torch.cat(shares))
 
+
+def _ordinary_structures(config: ModelConfig, species: Sequence[int]) -> list[Graph]:
+    """Rattled crystals and clusters."""
     symbols = [config.elements[index] for index in species]
-    yield sample(
-        collate(
-            [
-                graph_from_atoms(atoms, config.elements, config.r_max)
-                for atoms in check_structures(symbols, small=True)
-                if len(atoms) > 1  # by symmetry no force acts on the one atom of a cell
-            ]
-        ),
-        ORDINARY_SHARE,
-    )
-    position = torch.tensor(species)
-    for first in range(len(symbols)):
-        graph = all_dimers(first, len(symbols), config.r_max, beginning=first)
-        yield sample(replace(graph, species=position[graph.species]), DIMER_SHARE)
+    return [
+        graph_from_atoms(atoms, config.elements, config.r_max)
+        for atoms in check_structures(symbols, small=True)
+        if len(atoms) > 1  # by symmetry no force acts on the one atom of a cell
+    ]
 
 
-def _error(
+def _dimers(config: ModelConfig, species: Sequence[int], first: int) -> Graph:
+    """Dimers of one of some species with itself and those behind it."""
+    graph = all_dimers(first, len(species), config.r_max, beginning=first)
+    return replace(graph, species=torch.tensor(species)[graph.species])
+
+
+def _errors(
     networks: RadialNetworks,
     program: TabulatedProgram,
     sample: Sample,
     n_intervals: int,
     table_error: float,
-) -> float:
-    """Error of the forces, eV/A, with tables of these intervals, relative to max(1, largest)."""
+) -> torch.Tensor:
+    """Errors of forces with tables of these intervals, eV/A, as `force_errors` has them."""
     pairs = sample.pairs(networks.config)
     coarse = tabulate_pairs(networks, n_intervals, pairs)
     fine = tabulate_pairs(networks, 2 * n_intervals, pairs)
@@ -204,7 +224,7 @@ def _error(
     found, right = (
         _forces(program, sample, tables) for tables in (_amplified(coarse, fine, factor), fine)
     )
-    return largest_force_error(found, right, sample.graph) / factor
+    return force_errors(found, right, sample.graph) / factor
 
 
 def _forces(program: TabulatedProgram, sample: Sample, tables: RadialTables) -> torch.Tensor:

@@ -13,10 +13,10 @@ from mhff import load
 from mhff.atoms import graph_from_atoms
 from mhff.graph import Graph
 from mhff.model.mace import MACE
-from mhff_deploy.lowering.accuracy import atomic_forces, choose_tables, take_samples
+from mhff_deploy.lowering.accuracy import atomic_forces, choose_tables
 from mhff_deploy.lowering.network import LoweredNetwork
 from mhff_deploy.lowering.pruning import pruned
-from mhff_deploy.radial.choice import InexactTablesError, largest_force_error
+from mhff_deploy.radial.choice import InexactTablesError, force_errors, take_samples
 from mhff_deploy.radial.networks import tabulate_radial
 from mhff_deploy.radial.structures import dimers, distances
 
@@ -24,7 +24,7 @@ from mhff_deploy.radial.structures import dimers, distances
 def error_of(network: MACE, lowered: LoweredNetwork, graph: Graph) -> float:
     weights = torch.ones(graph.n_local, len(network.config.heads), dtype=torch.float64)
     right = atomic_forces(network, graph, weights)
-    return largest_force_error(atomic_forces(lowered, graph, weights), right, graph)
+    return float(force_errors(atomic_forces(lowered, graph, weights), right, graph).max())
 
 
 def diamond(spacing: float, seed: int) -> Atoms:
@@ -48,15 +48,24 @@ def test_forces_on_atoms_hold_in_dense_crystals(name: str, r_max: float) -> None
             assert error_of(network, lowered, graph) < table_error
 
 
-def test_the_samples_have_a_dense_crystal_and_close_dimers() -> None:
-    network = exact_network("mp", elements=("C", "O"))
-    samples = list(take_samples(network))
-    neighbours = [sample.graph.edge_index.shape[1] / sample.graph.n_local for sample in samples]
+@pytest.mark.parametrize("n_species", [2, 6])
+def test_the_samples_have_a_dense_crystal_and_close_dimers(n_species: int) -> None:
+    config = exact_network("mp", elements=("H", "C", "N", "O", "Mg", "Ni")[:n_species]).config
+    samples = list(take_samples(config, range(n_species)))
+    assert len(samples) == (1 if n_species == 2 else 7)
+    graph = samples[0].graph
+    _, neighbours = graph.edge_index[1].unique(return_counts=True)
     density_of_diamond = 8 / 3.567**3
-    in_diamond = density_of_diamond * 4 / 3 * np.pi * network.config.r_max**3
-    assert max(neighbours) > 0.95 * in_diamond
-    closest = min(float(sample.graph.edge_vectors.norm(dim=1).min()) for sample in samples[-2:])
-    assert closest == pytest.approx(float(distances(network.config.r_max)[1]))
+    in_diamond = density_of_diamond * 4 / 3 * np.pi * config.r_max**3
+    assert float(neighbours.max()) > 0.95 * in_diamond
+    pairs = {
+        tuple(pair)
+        for sample in samples
+        for pair in sample.graph.species[sample.graph.edge_index].T.tolist()
+    }
+    assert len(pairs) == n_species**2
+    closest = min(float(sample.graph.edge_vectors.norm(dim=1).min()) for sample in samples)
+    assert closest == pytest.approx(float(distances(config.r_max)[1]))
     assert closest < 0.1
 
 
@@ -79,11 +88,11 @@ def test_below_0_4_angstrom_tables_are_the_model() -> None:
 def test_coarser_tables_are_worse() -> None:
     """The error that is measured is that of the tables, and it falls fast."""
     network = exact_network("mp")
-    samples = list(take_samples(network))
+    (sample,) = take_samples(network.config, range(len(network.config.elements)))
     errors = []
     for n_intervals in (32, 64, 128):
         lowered = LoweredNetwork(network, tabulate_radial(network, n_intervals))
-        errors.append(max(sample.error(lowered) for sample in samples))
+        errors.append(error_of(network, lowered, sample.graph))
     assert errors[0] > 8 * errors[1] > 64 * errors[2] > 0
 
 
