@@ -17,10 +17,8 @@ from torch.fx import GraphModule
 from torch.fx.experimental import _config as fx_config
 
 from mhff.errors import MHFFError, NoCompilerError
-from mhff.files import code_folder
 from mhff.options import InstructionSet
 from mhff.quiet import quiet
-from mhff_deploy.compiling.code import kept_code
 from mhff_deploy.compiling.trace import dynamic_shapes
 from mhff_deploy.radial.inputs import TableInputs
 
@@ -33,23 +31,19 @@ def compile_aoti(
 ) -> bytes:
     """Content of the `.pt2` package of a traced program, without its constants.
 
-    Takes tens of seconds, unless the code of another model of this architecture is in the cache.
-
-    `example`: inputs of the program, `tables`: those behind them, if it takes any. Raises
-    NoCompilerError if there is no C++ compiler, MHFFError if it fails.
+    Takes tens of seconds. `example`: inputs of the program, `tables`: those behind them, if it
+    takes any. Raises NoCompilerError if there is no C++ compiler, MHFFError if it fails.
     """
     check_compiler()
-    options = _OPTIONS | _INSTRUCTIONS[isa]
+    _check_instructions(isa)
     every = (*example, *(() if tables is None else tables.tensors))
-    shapes = dynamic_shapes(tables)
-    on_cpu = example[0].device.type == "cpu"
+    options = options_for(isa) | ({} if example[0].device.type == "cpu" else _ON_GPU)
+    return _compiled(program, every, dynamic_shapes(tables), options)
 
-    def compiled() -> bytes:
-        _check_instructions(isa)
-        return _compiled(program, every, shapes, options | ({} if on_cpu else _ON_GPU))
 
-    # kernels of GPUs hold their tables in the code
-    return kept_code(program, options, code_folder(), compiled) if on_cpu else compiled()
+def options_for(isa: InstructionSet) -> dict[str, Any]:
+    """AOTInductor's options for an instruction set."""
+    return _OPTIONS | _INSTRUCTIONS[isa]
 
 
 def _compiled(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
-from torch.fx import GraphModule
 
 import mhff
 from mhff.capabilities import model_capabilities
@@ -17,24 +16,16 @@ from mhff.ops.cpu.levels import needs
 from mhff.options import CompileOptions, CompleteOptions, Form, Precision
 from mhff.state import given_state
 from mhff_deploy.artefact.compatibility import processor
-from mhff_deploy.artefact.constants import Constants, Packing
 from mhff_deploy.artefact.content import NEW_PROGRAM, Manifest, Tables, pack
 from mhff_deploy.artefact.programs import Parts
 from mhff_deploy.artefact.runtime import run_parts
 from mhff_deploy.artefact.tables import ProgramTables
-from mhff_deploy.compiling.aoti import check_compiler, compile_aoti
-from mhff_deploy.compiling.code import constant_names
-from mhff_deploy.compiling.lower import TABLE_ERROR, Decision, Lowered, lower, refused_tables
-from mhff_deploy.compiling.products import use_kernel
-from mhff_deploy.compiling.torchscript import compile_torchscript
-from mhff_deploy.compiling.trace import example_inputs, trace
+from mhff_deploy.compiling.aoti import check_compiler
+from mhff_deploy.compiling.lower import TABLE_ERROR, Decision, lower, refused_tables
+from mhff_deploy.compiling.program import Compiled, compile_program
 from mhff_deploy.compiling.verify import verify
-from mhff_deploy.kernels.cpu import CppKernels
-from mhff_deploy.lowering.network import LoweredNetwork
 from mhff_deploy.radial.choice import InexactTablesError
 
-SIZES_ON_GPU = (499, 211, 40009)
-"""Local atoms, ghosts and edges that kernels for GPUs are tuned for; programs take any numbers."""
 MAX_STORED_BYTES = 1 << 26
 """Largest size of the tables that a file holds beside its program."""
 MAX_MEASURED = 5
@@ -53,17 +44,19 @@ def build(
     MHFFError for options that the model or this machine cannot satisfy, and if the program is not
     exact.
     """
-    parts, manifest = compile_unchecked(model, options, target, say)
-    evaluator = run_parts(parts, manifest, NEW_PROGRAM)
+    compiled, manifest = compile_unchecked(model, options, target, say)
+    evaluator = run_parts(compiled.parts, manifest, NEW_PROGRAM)
     try:
-        parts, manifest = with_tables(parts, manifest, evaluator.tables, say)
+        parts, manifest = with_tables(compiled.parts, manifest, evaluator.tables, say)
     except InexactTablesError as error:
         refused = refused_tables(error)
-        parts, manifest = compile_unchecked(model, options, target, say, refused)
+        compiled, manifest = compile_unchecked(model, options, target, say, refused)
+        parts = compiled.parts
         evaluator = run_parts(parts, manifest, NEW_PROGRAM)
     say("checking against the eager model")
     with torch.inference_mode(False), torch.enable_grad():
-        errors = verify(model, evaluator, manifest.tables)
+        errors = verify(model, evaluator, manifest.tables, small=compiled.was_known)
+    compiled.remember(manifest.tables.n_intervals)
     manifest = manifest.model_copy(update={"largest_errors": errors})
     return pack(parts.code, manifest, parts.members), manifest
 
@@ -110,8 +103,8 @@ def compile_unchecked(
     target: str,
     say: Callable[[str], None],
     refused: Decision | None = None,
-) -> tuple[Parts, Manifest]:
-    """The parts of an artefact that nothing has compared with the model yet; see `build`.
+) -> tuple[Compiled, Manifest]:
+    """A program that nothing has compared with the model yet, and its manifest; see `build`.
 
     `refused`: why the radial networks are kept, if that is known.
     """
@@ -119,7 +112,7 @@ def compile_unchecked(
     state = check_options(model, asked)
     with torch.inference_mode(False), torch.enable_grad():
         lowered = lower(model, asked, kernel_folder(), say, refused)
-        parts = _compile(lowered, asked, say)
+        compiled = compile_program(lowered, asked, say)
         network = lowered.network
         capabilities = model_capabilities(
             network.config, model.heads, asked.precision, str(network.device)
@@ -141,12 +134,12 @@ def compile_unchecked(
             tables=Tables(
                 asked=asked.table_error,
                 measured=lowered.table_error,
-                n_intervals=lowered.n_intervals,
+                n_intervals=lowered.n_intervals or compiled.known.n_intervals,
                 are_inputs=lowered.radial is not None,
             ),
             provenance=model.provenance,
         )
-    return parts, manifest
+    return compiled, manifest
 
 
 def complete(options: CompileOptions) -> CompleteOptions:
@@ -180,66 +173,3 @@ def check_options(model: Model, options: CompleteOptions) -> tuple[float, float]
     if options.head is not None and options.head not in [mix.name for mix in options.mix]:
         model.heads.index(options.head)
     return given_state(options.charge, options.spin, model.network.config.state_embeddings)
-
-
-def _compile(lowered: Lowered, options: CompleteOptions, say: Callable[[str], None]) -> Parts:
-    """Trace a lowered network and compile it, while its kernels are compiled on other cores."""
-    radial = None if lowered.radial is None else lowered.radial.to_bytes()
-    kernels = lowered.kernels
-    if kernels is None:
-        constants, code = _code(lowered.network, None, options, say)
-        return Parts(code, {}, constants.to_bytes(), radial)
-    if options.form is Form.TORCHSCRIPT:  # it keeps the operators themselves, not their names
-        libraries = kernels.load()
-        constants, code = _code(lowered.network, kernels, options, say)
-    else:
-        with kernels.traced():
-            constants, code = _code(lowered.network, kernels, options, say)
-        libraries = kernels.load()
-    return Parts(code, libraries, constants.to_bytes(), radial)
-
-
-def _code(
-    network: LoweredNetwork,
-    kernels: CppKernels | None,
-    options: CompleteOptions,
-    say: Callable[[str], None],
-) -> tuple[Constants, bytes]:
-    """The constants of a program and its code in the form that is asked for."""
-    say("tracing")
-    program: GraphModule = trace(network)
-    packings: dict[str, Packing] = {}
-    if kernels is not None:
-        packings = use_kernel(program, kernels.namespace) | packings_of(program, kernels.packings)
-    constants = constants_of(program, packings)
-    if options.form is Form.TORCHSCRIPT:
-        say("scripting")
-        return constants, compile_torchscript(program, [*constants.plain, *constants.packings])
-    say("compiling")
-    sizes = () if network.device.type == "cpu" else SIZES_ON_GPU
-    n_heads = len(network.config.heads)
-    example = example_inputs(n_heads, network.dtype, network.device, *sizes)
-    return constants, compile_aoti(program, example, options.isa, network.table_inputs)
-
-
-def packings_of(
-    program: GraphModule, made: Sequence[tuple[torch.Tensor, Packing]]
-) -> dict[str, Packing]:
-    """How constants of a traced program were packed, by name, from the tensors themselves."""
-    return {
-        name: packing
-        for name in constant_names(program)
-        for tensor, packing in made
-        if getattr(program, name) is tensor
-    }
-
-
-def constants_of(program: GraphModule, packings: Mapping[str, Packing]) -> Constants:
-    """The constants of a traced program, some of which are packed."""
-    plain = {
-        # copies, because some are views of others
-        name: getattr(program, name).detach().clone(memory_format=torch.contiguous_format)
-        for name in constant_names(program)
-        if name not in packings
-    }
-    return Constants(plain, dict(packings))

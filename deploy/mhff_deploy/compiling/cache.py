@@ -7,12 +7,9 @@ folder that several machines share is safe.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 from collections.abc import Callable, Sequence
-from functools import lru_cache
-from importlib.resources import files
 from pathlib import Path
 
 import torch
@@ -27,6 +24,7 @@ from mhff_deploy.artefact.compatibility import processor
 from mhff_deploy.artefact.content import read_manifest
 from mhff_deploy.compiling.build import build, complete
 from mhff_deploy.compiling.lower import MAX_TABLE_BYTES
+from mhff_deploy.compiling.source import source_checksum
 from mhff_deploy.radial.networks import RadialNetworks
 
 SUFFIX = {Form.AOTI: "pt2", Form.TORCHSCRIPT: "pt"}
@@ -100,25 +98,7 @@ def _key(model: Model, options: CompleteOptions) -> str:
         "model": sha256(model.to_bytes()),
         "options": options.model_dump(mode="json"),
         "torch": torch.__version__,
-        "source": _source_checksum(),
+        "source": source_checksum(),
         "machine": [platform.machine(), processor(options.device), instructions()],
     }
     return sha256(json.dumps(parts, sort_keys=True).encode())[:32]
-
-
-@lru_cache(maxsize=1)
-def _source_checksum() -> str:
-    """Checksum of the code that decides what a program computes, and from which inputs."""
-    digest = hashlib.sha256()
-    for path in sources():
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-def sources() -> list[Path]:
-    """Files of that code: the table of inputs, where tables begin, and the rooms of programs."""
-    core = Path(str(files("mhff")))
-    found = [core / "graph.py", core / "neighbours.py"]
-    for folder in (core / "model", core / "ops", Path(str(files("mhff_deploy")))):
-        found += sorted([*folder.rglob("*.py"), *folder.rglob("*.h")])
-    return found

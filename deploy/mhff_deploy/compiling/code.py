@@ -1,11 +1,14 @@
 """Compiled code, kept by what it is made of.
 
-Code depends on the architecture alone: weights are constants beside it, and tables are inputs. So a
-file of this cache is named by the checksum of the traced graph, of the shapes of its constants, of
-the options and of the machine, but of no weight. A fine-tune, or another member of a committee, is
-traced and finds its code here. AOTInductor by itself would write small constants into the code;
-`aoti.compile_aoti` forbids it. Every program is compared with its own model afterwards
-(`verify.py`), wherever its code came from.
+Code depends on the architecture alone: weights are constants beside it, and tables are inputs. So
+its file is named by the checksum of the traced graph, of the shapes of its constants, of the
+options and of the machine, but of no weight. AOTInductor by itself would write small constants into
+the code; `aoti.options_for` forbids it.
+
+To know the graph of a model, it must be traced, which takes seconds. So a second file, named by the
+checksum of the architecture and of this package's source, says which code it has and how its
+constants are made (`recipe.py`). A fine-tune, or another member of a committee, finds both. Every
+program is compared with its own model afterwards (`verify.py`), wherever its code came from.
 """
 
 from __future__ import annotations
@@ -19,42 +22,96 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel, ConfigDict
 from torch.fx import GraphModule
 
+from mhff.errors import MHFFError
 from mhff.files import read_file, sha256, write_atomically
 from mhff.ops.cpu.levels import instructions
+from mhff.options import CompleteOptions
 from mhff_deploy.artefact.compatibility import processor
+from mhff_deploy.compiling.lower import Lowered
+from mhff_deploy.compiling.recipe import Recipe, constant_names
+from mhff_deploy.compiling.source import source_checksum
 
-SUFFIX = "pt2"
+CODE = "{}.pt2"
+"""Name of a file of code."""
+ARCHITECTURE = "{}.json"
+"""Name of a file of what is known of an architecture."""
 
 
-def kept_code(
-    program: GraphModule,
-    options: Mapping[str, Any],
-    folder: Path,
-    compiled: Callable[[], bytes],
-) -> bytes:
-    """The code of a traced program, from a folder or made by `compiled`."""
-    parts = {
-        "graph": program.code,
-        "constants": {name: _form(getattr(program, name)) for name in constant_names(program)},
-        "options": {name: repr(value) for name, value in sorted(options.items())},
-        "torch": torch.__version__,
-        "machine": [platform.machine(), processor("cpu"), instructions()],
-    }
-    path = folder / f"{sha256(json.dumps(parts, sort_keys=True).encode())[:32]}.{SUFFIX}"
-    if path.is_file():
-        content = read_file(path)
-        if _is_whole(content):
-            return content
-    content = compiled()
-    write_atomically(path, content)
+class Known(BaseModel):
+    """What is known of an architecture once a program was made of one of its models."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    code: str
+    """Name of its code (`code_name`)."""
+    recipe: Recipe
+    n_intervals: int = 0
+    """Number of intervals of that program's tables, with which the search for others begins."""
+
+
+def architecture_name(lowered: Lowered, options: CompleteOptions) -> str:
+    """A name made of the checksum of all that a graph and its code depend on, but weights."""
+    return _name(
+        {
+            "architecture": lowered.architecture,
+            "tables": lowered.radial is not None,
+            "kernels": "" if lowered.kernels is None else lowered.kernels.namespace,
+            "options": [options.form, options.isa, options.precision],
+            "source": source_checksum(),
+        }
+    )
+
+
+def find_known(name: str, folder: Path) -> Known | None:
+    """What is known of an architecture, if its files are there and undamaged."""
+    try:
+        known = Known.model_validate_json(read_file(folder / ARCHITECTURE.format(name)))
+    except (MHFFError, ValueError):
+        return None
+    return known if find_code(known.code, folder) is not None else None
+
+
+def keep_known(name: str, known: Known, folder: Path) -> None:
+    """Write what is known of an architecture."""
+    content = json.dumps(known.model_dump(), indent=1)
+    write_atomically(folder / ARCHITECTURE.format(name), content.encode())
+
+
+def code_name(program: GraphModule, options: Mapping[str, Any]) -> str:
+    """A name made of the checksum of a traced program without its weights, and of the options."""
+    return _name(
+        {
+            "graph": program.code,
+            "constants": {name: _form(getattr(program, name)) for name in constant_names(program)},
+            "options": {name: repr(value) for name, value in sorted(options.items())},
+        }
+    )
+
+
+def find_code(name: str, folder: Path) -> bytes | None:
+    """The code of a name, if its file is there and undamaged."""
+    path = folder / CODE.format(name)
+    content = read_file(path) if path.is_file() else b""
+    return content if _is_whole(content) else None
+
+
+def kept_code(name: str, folder: Path, compiled: Callable[[], bytes]) -> bytes:
+    """The code of a name, from a folder or made by `compiled`."""
+    content = find_code(name, folder)
+    if content is None:
+        content = compiled()
+        write_atomically(folder / CODE.format(name), content)
     return content
 
 
-def constant_names(program: GraphModule) -> list[str]:
-    """Names of the constants of a traced program."""
-    return sorted({str(node.target) for node in program.graph.nodes if node.op == "get_attr"})
+def _name(parts: Mapping[str, Any]) -> str:
+    """Checksum of some parts, of torch and of the machine."""
+    machine = [platform.machine(), processor("cpu"), instructions()]
+    every = {**parts, "torch": torch.__version__, "machine": machine}
+    return sha256(json.dumps(every, sort_keys=True).encode())[:32]
 
 
 def _form(value: torch.Tensor) -> list[str]:

@@ -10,6 +10,7 @@ with the exact radial networks.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import NamedTuple
 import torch
 
 from mhff.devices import resolve_device
+from mhff.files import sha256
 from mhff.model.acceleration import use_operators
 from mhff.model.mace import MACE
 from mhff.modelfile import Model
@@ -43,6 +45,8 @@ class Lowered:
     """A network to trace, and how it was made."""
 
     network: LoweredNetwork
+    architecture: str
+    """Checksum of what the network's graph depends on (`architecture_of`)."""
     kernels: CppKernels | None = None
     """Its kernels in C++; None if they are in Triton or plain torch."""
     table_error: float = 0.0
@@ -77,6 +81,7 @@ def lower(
     device = resolve_device(options.device)
     dtype = options.precision.dtype
     network = pruned(model, options.elements)
+    architecture = architecture_of(network)
     use_operators(network)  # they work in pieces, so that large models need little memory here
     use_tables = refused or decide_tables(network, options.table_error, device)
     radial = RadialNetworks(network)
@@ -89,13 +94,15 @@ def lower(
     use_kernels = decide_kernels(network, device, options.form, use_tables)
     if not use_kernels.taken:
         say(f"keeping plain torch, {use_kernels.reason}")
-        return Lowered(LoweredNetwork(network).to(device, dtype))
+        return Lowered(LoweredNetwork(network).to(device, dtype), architecture)
     if device.type != "cpu" and chosen is not None:  # always true on a GPU (`decide_kernels`)
         tables, measured = chosen
         on_gpu = LoweredNetwork(
             network, tables, TritonKernels(network, tables, dtype, device, folder)
         )
-        return Lowered(on_gpu, table_error=measured, n_intervals=tables.spline.n_intervals)
+        return Lowered(
+            on_gpu, architecture, table_error=measured, n_intervals=tables.spline.n_intervals
+        )
     say(
         "compiling kernels" + ("" if chosen else f"; radial networks are kept, {use_tables.reason}")
     )
@@ -103,9 +110,21 @@ def lower(
     kernels = CppKernels(network, examples, dtype, folder, options.isa.levels)
     return Lowered(
         LoweredNetwork(network, examples, kernels),
+        architecture,
         kernels,
         radial=None if chosen is None else radial,
     )
+
+
+def architecture_of(network: MACE) -> str:
+    """Checksum of all that the graph of a lowered network depends on, but weights and names."""
+    weights_hold = {"avg_num_neighbors": 0, "heads": len(network.config.heads)}
+    fields = network.config.model_dump(mode="json") | weights_hold
+    constants = {
+        name: [str(value.dtype), list(value.shape), sha256(value.contiguous().numpy().tobytes())]
+        for name, value in network.constants.items()
+    }
+    return sha256(json.dumps([fields, constants], sort_keys=True).encode())
 
 
 def _tables(

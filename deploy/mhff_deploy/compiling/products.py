@@ -10,43 +10,41 @@ import torch
 from torch.fx import GraphModule, Node
 
 from mhff.ops.registration import find
-from mhff_deploy.artefact.constants import Packing
-
-PACK = "multiply_pack"
-"""The operator that packs a matrix."""
+from mhff_deploy.compiling.recipe import cleaned
 
 
-def use_kernel(program: GraphModule, namespace: str) -> dict[str, Packing]:
-    """Replace the products with constant matrices, in place; returns how these are packed, by name.
+def use_kernel(program: GraphModule, namespace: str) -> dict[str, str]:
+    """Replace the products with constant matrices, in place.
 
-    `namespace`: that of the kernels' operators (`mhff.ops.cpu`).
+    Returns the matrix of each new constant, which is to have the form of the kernel, by their names
+    in the program. `namespace`: that of the kernels' operators (`mhff.ops.cpu`).
     """
     multiply = find(namespace, "multiply")
-    packings: dict[str, Packing] = {}
+    factors: dict[str, str] = {}
     for index, node in enumerate(list(program.graph.nodes)):
-        weight = _constant_factor(program, node)
-        if weight is None:
+        factor = _constant_factor(node)
+        if factor is None:
             continue
+        weight = getattr(program, factor)
         name = f"_packed_{index}"
-        packings[name] = Packing(PACK, (weight,))
-        program.register_buffer(name, packings[name].stand_in())
+        factors[name] = factor
+        # no code depends on a packed constant's size or values
+        program.register_buffer(name, weight.new_zeros(1))
         with program.graph.inserting_before(node):
             packed = program.graph.get_attr(name)
             product = program.graph.call_function(multiply, (node.args[0], packed, weight.shape[1]))
         product.meta = dict(node.meta)
         node.replace_all_uses_with(product)
         program.graph.erase_node(node)
-    program.graph.eliminate_dead_code()
-    program.delete_all_unused_submodules()
-    program.recompile()
-    return packings
+    cleaned(program)
+    return factors
 
 
-def _constant_factor(program: GraphModule, node: Node) -> torch.Tensor | None:
+def _constant_factor(node: Node) -> str | None:
     """The right factor of a matrix product if it is a constant of the program."""
     if node.target != torch.ops.aten.mm.default:
         return None
     right = node.args[1]
     if isinstance(right, Node) and right.op == "get_attr":
-        return getattr(program, str(right.target))
+        return str(right.target)
     return None

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch.fx import GraphModule, Node
+from torch.fx import GraphModule
 from torch.fx.experimental import _config as fx_config
 from torch.fx.experimental.proxy_tensor import make_fx
 
@@ -21,6 +21,7 @@ from mhff.graph import PROGRAM_INPUTS, from_program_inputs, make_graph, program_
 from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.model.network import Network
 from mhff.ops.ghosts import owner_plan
+from mhff_deploy.compiling.recipe import cleaned
 from mhff_deploy.lowering.network import LoweredNetwork
 from mhff_deploy.radial.inputs import TableInputs
 
@@ -90,7 +91,6 @@ def trace(network: Network) -> GraphModule:
             *(() if tables is None else tables.tensors),
         )
     _drop_detach(graph_module)
-    _fold_constants(graph_module)
     return graph_module
 
 
@@ -119,30 +119,4 @@ def _drop_detach(module: GraphModule) -> None:
         if node.target in (torch.ops.aten.detach.default, torch.ops.aten.alias.default):
             node.replace_all_uses_with(node.args[0])
             module.graph.erase_node(node)
-    module.graph.eliminate_dead_code()
-
-
-def _fold_constants(module: GraphModule) -> None:
-    """Evaluate once what depends on the weights only."""
-    values: dict[Node, Any] = {}
-    for node in module.graph.nodes:
-        if node.op == "get_attr":
-            values[node] = getattr(module, node.target)
-        elif (
-            node.op == "call_function"
-            and node.all_input_nodes
-            and all(n in values for n in node.all_input_nodes)
-        ):
-            args, kwargs = torch.fx.map_arg((node.args, node.kwargs), values.__getitem__)
-            values[node] = node.target(*args, **kwargs)
-    for index, (node, value) in enumerate(values.items()):
-        inside = node.op == "get_attr" or all(user in values for user in node.users)
-        if inside or not isinstance(value, torch.Tensor):
-            continue
-        name = f"_folded_{index}"
-        module.register_buffer(name, value.contiguous())
-        with module.graph.inserting_before(node):
-            node.replace_all_uses_with(module.graph.get_attr(name))
-    module.graph.eliminate_dead_code()
-    module.delete_all_unused_submodules()
-    module.recompile()
+    cleaned(module)

@@ -64,16 +64,19 @@ class Case(NamedTuple):
         }
 
 
-def verify(model: Model, program: Evaluator, tables: Tables) -> dict[str, float]:
+def verify(
+    model: Model, program: Evaluator, tables: Tables, small: bool = False
+) -> dict[str, float]:
     """Largest errors of a program, in the units of `TOLERANCE`.
 
-    Structures reach from dimers that almost coincide to a crystal as dense as diamond. Raises
+    Structures reach from dimers that almost coincide to a crystal as dense as diamond; if `small`,
+    none has more than nine atoms, which is enough for code that was checked before. Raises
     MHFFError if an error exceeds the tolerance, the table error that was requested, and the error
     that rounding explains (`ROUNDING_FACTOR`).
     """
     elements = tables.elements or program.capabilities.elements
     precision = program.capabilities.precision
-    cases = list(_cases(model, program, elements))
+    cases = list(_cases(model, program, elements, small))
     errors = _largest_errors(cases, program, elements)
     limits = dict.fromkeys(errors, TOLERANCE[precision])
     if tables.n_intervals:
@@ -113,13 +116,15 @@ def with_elements(graph: Graph, old: Sequence[str], new: Sequence[str]) -> Graph
     return replace(graph, species=position.index_select(0, graph.species))
 
 
-def _cases(model: Model, program: Evaluator, elements: Sequence[str]) -> Iterator[Case]:
+def _cases(
+    model: Model, program: Evaluator, elements: Sequence[str], small: bool
+) -> Iterator[Case]:
     """Structures of some elements, with random head weights for each atom."""
     exact = EagerEvaluator(model)
     can = program.capabilities
     state = torch.tensor([can.default_state], dtype=torch.float64)
     generator = torch.Generator().manual_seed(0)
-    for made in check_graphs(elements, can.r_max):
+    for made in check_graphs(elements, can.r_max, small):
         graph = replace(made, state=state.expand(made.n_local, -1))
         shape = (graph.n_local, len(model.heads))
         weights = torch.rand(shape, generator=generator, dtype=torch.float64)

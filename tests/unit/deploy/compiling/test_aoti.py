@@ -21,7 +21,6 @@ def test_a_torch_without_portable_instructions_refuses_them(
     """torch 2.11 has no option for them and raised AttributeError."""
     assert "cpp.march" in aoti.options_of_torch()
     monkeypatch.setattr(aoti, "options_of_torch", frozenset)
-    monkeypatch.setattr(aoti, "code_folder", lambda: tmp_path)
     program = torch.fx.symbolic_trace(torch.nn.Identity())
     with pytest.raises(MHFFError, match=r"cannot compile for x86-64-v3 .*--isa native"):
         aoti.compile_aoti(program, (torch.zeros(1),), InstructionSet.X86_64_V3)

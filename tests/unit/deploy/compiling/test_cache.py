@@ -16,7 +16,8 @@ from mhff import Model
 from mhff.options import CompleteOptions
 from mhff_deploy.artefact.content import read_manifest
 from mhff_deploy.compiling import cache
-from mhff_deploy.compiling.cache import compiled, find_program, sources
+from mhff_deploy.compiling.cache import compiled, find_program
+from mhff_deploy.compiling.source import sources
 
 ASKED = options(precision="float64", form="torchscript")
 OTHERS = {

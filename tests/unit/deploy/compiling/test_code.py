@@ -17,9 +17,18 @@ from torch.fx import GraphModule
 from mhff.files import kernel_folder
 from mhff.options import CompileOptions, Precision
 from mhff_deploy.compiling.build import complete
-from mhff_deploy.compiling.code import kept_code
-from mhff_deploy.compiling.lower import lower
+from mhff_deploy.compiling.code import (
+    Known,
+    architecture_name,
+    code_name,
+    find_code,
+    find_known,
+    keep_known,
+    kept_code,
+)
+from mhff_deploy.compiling.lower import Lowered, lower
 from mhff_deploy.compiling.products import use_kernel
+from mhff_deploy.compiling.recipe import Recipe, sources_of, take_constants
 from mhff_deploy.compiling.trace import trace
 
 
@@ -34,14 +43,22 @@ class Made:
         return empty_artefact()
 
 
+ASKED = complete(CompileOptions(precision=Precision.FLOAT64))
+
+
+def lowered_model(name: str, seed: int, **changes: object) -> Lowered:
+    """A random model of few channels, lowered."""
+    model = random_model(name, seed=seed, n_channels=8, n_edge_channels=8, **changes)
+    return lower(model, ASKED, kernel_folder())
+
+
 def traced(name: str, seed: int, **changes: object) -> GraphModule:
     """The traced program of a random model, with its products in kernels."""
-    asked = complete(CompileOptions(precision=Precision.FLOAT64))
-    model = random_model(name, seed=seed, n_channels=8, n_edge_channels=8, **changes)
-    lowered = lower(model, asked, kernel_folder())
+    lowered = lowered_model(name, seed, **changes)
     assert lowered.kernels is not None
     with lowered.kernels.traced():
         program = trace(lowered.network)
+        take_constants(program, sources_of(lowered.network, lowered.kernels))
         use_kernel(program, lowered.kernels.namespace)
     return program
 
@@ -49,7 +66,7 @@ def traced(name: str, seed: int, **changes: object) -> GraphModule:
 def found(
     program: GraphModule, folder: Path, made: Callable[[], bytes], **options: object
 ) -> bytes:
-    return kept_code(program, options, folder, made)
+    return kept_code(code_name(program, options), folder, made)
 
 
 @pytest.mark.slow
@@ -89,6 +106,37 @@ def test_damaged_code_is_made_again(tmp_path: Path, damage: Callable[[bytes], by
     assert made.n == 2
     assert found(scaled(1.0), tmp_path, made)
     assert made.n == 2
+
+
+def test_an_architecture_is_known_by_all_but_its_weights_and_names() -> None:
+    name = architecture_name(lowered_model("mp", 0), ASKED)
+    assert name == architecture_name(lowered_model("mp", 1), ASKED)
+    assert name == architecture_name(lowered_model("mp", 0, heads=("a", "b", "c")), ASKED)
+    assert name == architecture_name(lowered_model("mp", 0, avg_num_neighbors=7.0), ASKED)
+    others = [
+        architecture_name(lowered_model("mp", 0, heads=("one",)), ASKED),
+        architecture_name(lowered_model("mp", 0, r_max=4.5), ASKED),
+        architecture_name(lowered_model("mp", 0, elements=("C", "O")), ASKED),
+        architecture_name(lowered_model("mp", 0), ASKED.but(form="torchscript")),
+        architecture_name(lowered_model("mp", 0), ASKED.but(isa="x86-64-v3")),
+    ]
+    assert len({name, *others}) == 6
+
+
+@pytest.mark.parametrize("damage", ["{}", '{"code": "missing", "recipe": {}}', "", None])
+def test_damaged_knowledge_is_none(tmp_path: Path, damage: str | None) -> None:
+    kept_code("code", tmp_path, empty_artefact)
+    keep_known("name", Known(code="code", recipe=Recipe(), n_intervals=32), tmp_path)
+    known = find_known("name", tmp_path)
+    assert known is not None
+    assert known.n_intervals == 32
+    assert find_code(known.code, tmp_path) == empty_artefact()
+    if damage is None:
+        (tmp_path / "name.json").unlink()
+    else:
+        (tmp_path / "name.json").write_text(damage)
+    known = find_known("name", tmp_path)
+    assert known is None or find_code(known.code, tmp_path) is None
 
 
 TRACE_BESIDE_A_PROGRAM = """

