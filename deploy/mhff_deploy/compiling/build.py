@@ -10,6 +10,7 @@ from torch.fx import GraphModule
 
 import mhff
 from mhff.capabilities import model_capabilities
+from mhff.devices import resolve_device
 from mhff.errors import MHFFError, listing
 from mhff.files import kernel_folder, sha256
 from mhff.modelfile import UNITS, Model
@@ -122,7 +123,7 @@ def compile_unchecked(
         parts = _compile(lowered, asked, say)
         network = lowered.network
         capabilities = model_capabilities(
-            network.config, model.heads, asked.precision, str(network.device)
+            network.config, model.heads, asked.precision, str(resolve_device(asked.device))
         ).model_copy(
             update={"default_head": asked.head, "mixes": asked.mix, "default_state": state}
         )
