@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from mhff.errors import MHFFError
@@ -21,3 +23,17 @@ def resolve_device(name: str | torch.device) -> torch.device:
             "machine; use device='cpu'"
         )
     return device
+
+
+def gpus_of(name: str) -> tuple[str, ...]:
+    """GPUs that processes of a device share: all for `cuda`, the one for `cuda:<index>`."""
+    device = torch.device(name)
+    if device.type != "cuda":
+        return ()
+    numbers = range(torch.cuda.device_count()) if device.index is None else [device.index]
+    return tuple(f"cuda:{number}" for number in numbers)
+
+
+def take_gpu(gpus: Sequence[str], number: int) -> None:
+    """Make a GPU the one that `cuda` means in this process; processes take them in turn."""
+    torch.cuda.set_device(gpus[number % len(gpus)])

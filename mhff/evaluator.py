@@ -6,7 +6,7 @@ import copy
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -126,6 +126,11 @@ class EagerEvaluator(Evaluator):
             # a network of its own, so that changing its precision leaves the user's model alone
             network = copy.deepcopy(model.network).to(where, precision.dtype)
         self.network = network.requires_grad_(False)
+
+    def __reduce__(self) -> tuple[Callable[..., EagerEvaluator], tuple[Any, ...]]:
+        """Another process has its own copy on the device, which may mean another GPU there."""
+        precision = self.capabilities.precision
+        return EagerEvaluator, (self.model, self.capabilities.device, precision)
 
     def evaluate(
         self, graph: Graph, head_weights: torch.Tensor

@@ -121,11 +121,14 @@ class CompilingEvaluator(Evaluator):
         self._keeps_networks = False
         self._eager: EagerEvaluator | None = None
         self._program: Evaluator | None = None
+        self._known: tuple[str, ...] = ()
+        """Elements of the program, or of the one of which this is a copy."""
         self._second: Network | None = None
         self._lock = threading.RLock()
 
-    def __reduce__(self) -> tuple[Callable[..., CompilingEvaluator], tuple[Any, ...]]:
-        return CompilingEvaluator, (self.model, self.options)
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process looks for the same program in the cache."""
+        return CompilingEvaluator, (self.model, self.options), {"_known": self._known}
 
     def list_operators(self) -> ListOperators:
         """Those of the program, if there is one; see `Evaluator.list_operators`."""
@@ -232,7 +235,7 @@ class CompilingEvaluator(Evaluator):
     def _find(self, used: Sequence[str]) -> None:
         """Take the program from the cache, if it is there."""
         try:
-            path = compiler().find(self.model, self._asked(), used)
+            path = compiler().find(self.model, self._asked(), (*self._known, *used))
         except NoCompilerError:
             return
         if path is not None:
@@ -243,8 +246,7 @@ class CompilingEvaluator(Evaluator):
 
         It is the eager model if no form was named and the model cannot be compiled here.
         """
-        known = self._program.capabilities.elements if self._program is not None else ()
-        wanted = tuple(dict.fromkeys([*known, *used]))
+        wanted = (*self._known, *used)
         try:
             path = compiler().compile(self.model, self._asked(), wanted, announcement())
         except MHFFError as error:
@@ -259,6 +261,7 @@ class CompilingEvaluator(Evaluator):
         """Run this program from now on; the eager model is no longer needed."""
         asked = CompileOptions(device=self.options.device, precision=self.options.precision)
         self._program = compiler().open(read_source(path), asked)
+        self._known = self._program.capabilities.elements
         self._eager = None
         return self._program
 

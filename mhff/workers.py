@@ -8,13 +8,19 @@ import io
 import os
 import pickle
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from torch.utils.data import DataLoader, Dataset
 
 from mhff.errors import MHFFError
+from mhff.files import write_atomically
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
@@ -39,32 +45,54 @@ def ordered(
     arguments: Iterable[Argument],
     n_workers: int,
     advice: str = READING,
+    start: Callable[[int], None] | None = None,
 ) -> Iterator[Result]:
     """`function` of every argument, in their order, computed ahead by `n_workers` processes.
 
     The results do not depend on the number of processes; with 0 the caller computes them itself.
     Arguments are asked for as they are needed, somewhat ahead of the results. The processes are
-    copies of this one and compute with one thread each. Raises the MHFFError that `function`
-    raises, and one for a process that is killed, with `advice` for running out of memory.
+    copies of this one and compute with one thread each. With `start`, which each calls once with
+    its number, before it has `function`, they are new ones: CUDA does not survive in a copy.
+    Raises the MHFFError that `function` raises, and one for a process that is killed, with `advice`
+    for running out of memory.
     """
     if n_workers == 0:
         yield from map(function, arguments)
         return
-    loader = DataLoader(
-        _Calls(function),
-        batch_size=None,
-        sampler=arguments,
-        num_workers=min(n_workers, _useful(arguments)),
-        prefetch_factor=PREFETCH,
-        multiprocessing_context="fork",
-        collate_fn=_as_it_is,
-        worker_init_fn=_start,
-    )
-    for content in _told(loader, advice):
-        result = pickle.loads(content)
-        if isinstance(result, MHFFError):
-            raise result
-        yield result
+    with _sendable(function, start is not None) as sendable:
+        loader = DataLoader(
+            _Calls(sendable),
+            batch_size=None,
+            sampler=arguments,
+            num_workers=min(n_workers, _useful(arguments)),
+            prefetch_factor=PREFETCH,
+            multiprocessing_context="fork" if start is None else "spawn",
+            collate_fn=_as_it_is,
+            worker_init_fn=start or _leave_alone,
+        )
+        for content in _told(loader, advice):
+            result = pickle.loads(content)
+            if isinstance(result, MHFFError):
+                raise result
+            yield result
+
+
+@contextmanager
+def _sendable(
+    function: Callable[[Argument], Result], is_to_new: bool
+) -> Iterator[Callable[[Argument], Result]]:
+    """The function for copies of this process, or for new ones: in a file.
+
+    Python sends a new process its arguments through a pipe, and waits forever if they are long and
+    the process ends before it has read them.
+    """
+    if not is_to_new:
+        yield function
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "function"
+        write_atomically(file, _packed(function))
+        yield _Sent(file)
 
 
 def _useful(arguments: Iterable[Any]) -> int:
@@ -98,6 +126,22 @@ class _Calls(Dataset[bytes]):
             return _packed(MHFFError(str(error)))
 
 
+@dataclass(frozen=True)
+class _Sent:
+    """A function that a new process opens at the first call, after it has started."""
+
+    file: Path
+
+    @cached_property
+    def function(self) -> Callable[[Any], Any]:
+        """The function; each process has its own."""
+        opened: Callable[[Any], Any] = pickle.loads(self.file.read_bytes())
+        return opened
+
+    def __call__(self, argument: Any) -> Any:
+        return self.function(argument)
+
+
 def _packed(result: Any) -> bytes:
     """A result as bytes; tensors as arrays, which is ten times as fast as torch's own way."""
     stream = io.BytesIO()
@@ -115,6 +159,6 @@ def _as_it_is(content: Any) -> Any:
     return content
 
 
-def _start(_: int) -> None:
+def _leave_alone(_: int) -> None:
     """Leave what the parent has alone: collecting garbage would copy it page by page."""
     gc.freeze()

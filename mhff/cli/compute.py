@@ -48,7 +48,8 @@ def compute(
     ] = None,
     memory: Annotated[float, typer.Option(help="Memory of each process's evaluation, GB.")] = 0.5,
     workers: Annotated[
-        int | None, typer.Option(min=0, help="Processes.  [default: one per core; none on a GPU]")
+        int | None,
+        typer.Option(min=0, help="Processes; 0: none.  [default: one per core, or one per GPU]"),
     ] = None,
 ) -> None:
     """Compute energies, forces and stresses of many structures; a killed run goes on."""

@@ -54,9 +54,9 @@ def comparisons_of(
 
     Each is evaluated with `head`, else with the head it names itself, else with the evaluator's
     default head or only head. Structures are read and computed part by part, by `workers`
-    processes, by default one per core. Raises MHFFError, naming the structure, for a structure
-    without a head, and for heads, elements, geometries, charges and spins that the model cannot
-    take.
+    processes, by default one per core or GPU. Raises MHFFError, naming the structure, for a
+    structure without a head, and for heads, elements, geometries, charges and spins that the model
+    cannot take.
     """
     chosen = [structure for structure in structures if not structure.is_isolated_atom]
     if not chosen:

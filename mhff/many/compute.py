@@ -18,7 +18,8 @@ from mhff.many.evaluation import Request
 from mhff.many.extrapolations import Extrapolations
 from mhff.many.filling import DEFAULT_MEMORY, MAX_ATOMS, filled
 from mhff.many.items import Item, Preparation, Unusable, stacked
-from mhff.many.outcomes import default_workers, outcomes
+from mhff.many.outcomes import outcomes
+from mhff.many.processes import default_workers
 from mhff.many.results import Results
 from mhff.many.stacks import Stack
 from mhff.opening import open_evaluator
@@ -64,7 +65,8 @@ def compute(
         device, dtype, form: see `MHFFCalculator`.
         memory: of an evaluation in each process, GB; it decides how many structures are evaluated
             together. A structure that needs more is evaluated alone.
-        workers: processes; by default one for each core, and none on a GPU. 0 computes here.
+        workers: processes; by default one for each core, or one for each GPU if there are several
+            and `device` is "cuda". 0 computes here.
 
     Raises:
         MHFFError: at once for an unknown head, property, device or precision; during iteration for

@@ -10,8 +10,7 @@ from ase import Atoms
 from mhff.atoms import geometry
 from mhff.evaluator import Evaluator
 from mhff.many.filling import estimated_pairs
-from mhff.many.outcomes import ADVICE, default_workers
-from mhff.workers import ordered
+from mhff.many.processes import default_workers, in_processes
 
 Result = TypeVar("Result")
 
@@ -33,6 +32,6 @@ def expect(evaluator: Evaluator, examples: Sequence[Atoms], n_structures: int) -
 def in_parts(
     function: Callable[[range], Result], parts: Sequence[range], device: str, workers: int | None
 ) -> Iterator[Result]:
-    """`function` of each part, in their order, in `workers` processes, by default one per core."""
+    """`function` of each part, in their order, in `workers` processes; see `default_workers`."""
     n_workers = default_workers(device) if workers is None else workers
-    return ordered(function, parts, n_workers if len(parts) > 1 else 0, ADVICE)
+    return in_processes(function, parts, device, n_workers if len(parts) > 1 else 0)

@@ -8,11 +8,8 @@ from itertools import chain
 
 from mhff.evaluator import Evaluator
 from mhff.many.evaluation import Outcome, Request, evaluate
+from mhff.many.processes import in_processes
 from mhff.many.stacks import Stack
-from mhff.workers import n_cores, ordered
-
-ADVICE = "lower memory= or workers="
-"""Advice for worker processes that run out of memory."""
 
 
 def outcomes(
@@ -21,7 +18,7 @@ def outcomes(
     """The outcome of each stack.
 
     A model that is not compiled yet computes here, so that it is compiled once. So does a stack
-    that is the only one. All others go to `n_workers` processes, which are copies of this one.
+    that is the only one. All others go to `n_workers` processes.
     """
     function = partial(evaluate, evaluator, request)
     waiting = iter(stacks)
@@ -30,14 +27,10 @@ def outcomes(
             second = next(waiting, None)
             if second is not None:
                 rest = chain([stack, second], waiting)
-                yield from ordered(function, rest, n_workers, ADVICE)
+                device = evaluator.capabilities.device
+                yield from in_processes(function, rest, device, n_workers)
                 return
         yield function(stack)
-
-
-def default_workers(device: str) -> int:
-    """Worker processes for a device: one for each core, none for a single core or a GPU."""
-    return n_cores() if device == "cpu" and n_cores() > 1 else 0
 
 
 def _symbols(stack: Stack, evaluator: Evaluator) -> list[str]:

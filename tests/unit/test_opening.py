@@ -223,6 +223,19 @@ class TestElementsInUse:
         assert compiler.compiled == [("H", "O"), ("H", "O", "Mg")]
         assert said() == [COMPILING, COMPILING]
 
+    @pytest.mark.parametrize("form", [None, "aoti"])
+    def test_a_copy_runs_the_same_program(
+        self, model: Model, compiler: Compiler, form: str | None
+    ) -> None:
+        """Also for structures of fewer elements, for which it would compile another."""
+        compiler.for_elements_in_use = True
+        evaluator = open_evaluator(model, options(form=form))
+        evaluator.prepare(["Mg", "H", "O"])
+        twin = pickle.loads(pickle.dumps(evaluator))
+        assert_right(twin, model, structures.water_cluster())
+        assert twin.is_ready(["H", "O", "Mg"])
+        assert compiler.compiled == [("H", "O", "Mg")]
+
     @pytest.mark.parametrize("prepared", [True, False])
     def test_too_many_for_tables_take_a_program_that_keeps_the_networks(
         self, model: Model, compiler: Compiler, prepared: bool

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from mhff.devices import resolve_device
 from mhff.errors import MHFFError, listing
 from mhff.ops.cpu.levels import NATIVE, capability, capability_rank, lacking, missing
 from mhff.options import CompileOptions, Form, InstructionSet, Precision
@@ -33,8 +34,9 @@ def check_manifest(manifest: Manifest, name: str | Path, asked: CompileOptions |
         )
     if asked is not None:
         _check_asked(manifest, name, asked)
-    if torch.device(manifest.capabilities.device).type == "cuda":
-        _check_gpu(manifest, name)
+    device = manifest.capabilities.device if asked is None else asked.device
+    if torch.device(device).type == "cuda":
+        _check_gpu(manifest, name, device)
     elif manifest.options.isa is InstructionSet.NATIVE:
         _check_capability(manifest, name)
     # programs for GPUs are started by code for this CPU
@@ -78,13 +80,13 @@ def _check_instructions(manifest: Manifest, name: str | Path) -> None:
         )
 
 
-def _check_gpu(manifest: Manifest, name: str | Path) -> None:
+def _check_gpu(manifest: Manifest, name: str | Path, device: str) -> None:
     if not torch.cuda.is_available():
         raise MHFFError(
             f"'{name}' was compiled for cuda, but torch finds no GPU here; recompile it with "
             "--device cpu"
         )
-    here = processor(manifest.capabilities.device)
+    here = processor(resolve_device(device))
     if manifest.form is Form.AOTI and manifest.processor != here:
         raise MHFFError(
             f"'{name}' was compiled for {manifest.processor}, but this GPU is {here}; recompile it "

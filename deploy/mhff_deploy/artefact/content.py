@@ -103,6 +103,11 @@ class Manifest(BaseModel):
         """The form of the program."""
         return self.options.form
 
+    def on(self, device: str) -> Manifest:
+        """The manifest of the same program on a device of the same type."""
+        able = self.capabilities.model_copy(update={"device": device})
+        return self.model_copy(update={"capabilities": able})
+
 
 def pack(program: bytes, manifest: Manifest, members: Mapping[str, bytes]) -> bytes:
     """Add members (`KERNELS`, `CONSTANTS` ...) and the manifest to a compiled program."""

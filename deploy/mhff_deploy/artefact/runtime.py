@@ -12,7 +12,7 @@ import torch
 
 from mhff.errors import MHFFError
 from mhff.evaluator import Evaluator
-from mhff.filekinds import SourceFile, read_source
+from mhff.filekinds import SourceFile, kind_of, read_source
 from mhff.files import sha256
 from mhff.graph import Graph, program_inputs
 from mhff.ops.cpu.library import release_memory_with
@@ -56,7 +56,7 @@ class ArtefactEvaluator(Evaluator):
         if manifest.kernels and self.device.type == "cpu":
             self._list_operators = library_list_operators(manifest.kernels)
 
-    def __reduce__(self) -> tuple[Callable[..., ArtefactEvaluator], tuple[Any, ...]]:
+    def __reduce__(self) -> tuple[Callable[..., Evaluator], tuple[Any, ...]]:
         """Another process opens the file again.
 
         Raises MHFFError for a program that came from no file.
@@ -66,7 +66,7 @@ class ArtefactEvaluator(Evaluator):
                 "a compiled program that was not opened from a file cannot be sent to another "
                 "process; open it there"
             )
-        return reopen_artefact, self._origin
+        return reopen_artefact, (*self._origin, self.capabilities.device)
 
     def list_operators(self) -> ListOperators:
         """See `Evaluator.list_operators`."""
@@ -115,7 +115,7 @@ def open_artefact(file: SourceFile, asked: CompileOptions) -> ArtefactEvaluator:
     return load_artefact(file.content, file.name, asked, file)
 
 
-def reopen_artefact(path: Path, checksum: str) -> ArtefactEvaluator:
+def reopen_artefact(path: Path, checksum: str, device: str) -> Evaluator:
     """Evaluator of a file that was opened before; raises MHFFError if it has changed since."""
     file = read_source(path)
     if sha256(file.content) != checksum:
@@ -123,7 +123,7 @@ def reopen_artefact(path: Path, checksum: str) -> ArtefactEvaluator:
             f"'{path}' has changed since it was opened: another program was written there; open it "
             "again, or put the old file back"
         )
-    return load_artefact(file.content, file.name, file=file)
+    return kind_of(file).open(file, CompileOptions(device=device))
 
 
 def load_artefact(
@@ -132,9 +132,11 @@ def load_artefact(
     asked: CompileOptions | None = None,
     file: SourceFile | None = None,
 ) -> ArtefactEvaluator:
-    """Evaluator of an artefact's content; `name` is for error messages."""
+    """Evaluator of an artefact's content, on the GPU that is asked for; `name` is for messages."""
     manifest = read_manifest(content, name)
     check_manifest(manifest, name, asked)
+    if asked is not None:
+        manifest = manifest.on(asked.device)
     return run_parts(parts_of(content, manifest), manifest, name, file)
 
 

@@ -9,6 +9,7 @@ import torch
 
 import mhff
 from mhff.capabilities import model_capabilities
+from mhff.devices import resolve_device
 from mhff.errors import MHFFError, listing
 from mhff.files import kernel_folder, sha256
 from mhff.modelfile import UNITS, Model
@@ -115,7 +116,7 @@ def compile_unchecked(
         compiled = compile_program(lowered, asked, say)
         network = lowered.network
         capabilities = model_capabilities(
-            network.config, model.heads, asked.precision, str(network.device)
+            network.config, model.heads, asked.precision, str(resolve_device(asked.device))
         ).model_copy(
             update={"default_head": asked.head, "mixes": asked.mix, "default_state": state}
         )

@@ -94,9 +94,10 @@ def _path(model: Model, options: CompleteOptions, folder: Path | None) -> Path:
 
 
 def _key(model: Model, options: CompleteOptions) -> str:
+    on_any = {"device": torch.device(options.device).type}  # GPUs of a kind share a program
     parts = {
         "model": sha256(model.to_bytes()),
-        "options": options.model_dump(mode="json"),
+        "options": options.model_dump(mode="json") | on_any,
         "torch": torch.__version__,
         "source": source_checksum(),
         "machine": [platform.machine(), processor(options.device), instructions()],

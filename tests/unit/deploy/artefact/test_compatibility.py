@@ -16,6 +16,7 @@ from mhff_deploy.artefact.compatibility import check_manifest
 
 CPU = CompileOptions()
 CUDA = CompileOptions(device="cuda")
+SECOND = CompileOptions(device="cuda:1")
 ON_GPU = {"device": "cuda:0"}
 V3 = ("abm", "avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "movbe")
 PORTABLE = InstructionSet.PORTABLE
@@ -101,8 +102,16 @@ def test_machine_code_runs_on_gpus_that_it_was_made_for(monkeypatch: pytest.Monk
     ):
         check_manifest(made, "a.pt2", None)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    capabilities = {"cuda": (9, 0), "cuda:0": (9, 0), "cuda:1": (8, 0)}
+    monkeypatch.setattr(
+        torch.cuda, "get_device_capability", lambda device: capabilities[str(device)]
+    )
     check_manifest(made, "a.pt2", CUDA)
+    check_manifest(made.model_copy(update={"processor": "sm_80"}), "a.pt2", SECOND)
+    with pytest.raises(MHFFError, match="compiled for sm_90, but this GPU is sm_80"):
+        check_manifest(made, "a.pt2", SECOND)
+    assert made.on(SECOND.device).capabilities.device == "cuda:1"
     other_cpu = made.model_copy(update={"instructions": ("avx1024",)})
     with pytest.raises(MHFFError, match="compiled for a processor with avx1024, which this one"):
         check_manifest(other_cpu, "a.pt2", CUDA)

@@ -133,6 +133,16 @@ def test_large_tables_of_programs_for_gpus_are_made_for_the_elements_in_use(
     assert find_program(model, ASKED, ["O"], folder=tmp_path) is None
 
 
+def test_gpus_of_a_kind_share_a_program(
+    model: Model, built: list[CompleteOptions], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    kinds = {"cuda": "sm_90", "cuda:1": "sm_90", "cuda:2": "sm_80"}
+    monkeypatch.setattr(cache, "processor", lambda device: kinds[device])
+    paths = [compiled(model, ASKED.but(device=device), folder=tmp_path) for device in kinds]
+    assert paths[0] == paths[1] != paths[2]
+    assert [asked.device for asked in built] == ["cuda", "cuda:2"]
+
+
 def test_the_code_of_programs_and_of_their_inputs_is_in_the_key() -> None:
     names = {path.name for path in sources()}
     assert {"graph.py", "neighbours.py", "mace.py", "operators.h", "trace.py"} <= names
