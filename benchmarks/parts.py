@@ -40,8 +40,10 @@ from mhff_deploy.compiling.trace import trace
 CASES = (("mp", "float32"), ("mp", "float64"), ("mh1", "float32"), ("mini", "float32"))
 N_ATOMS = 216
 N_STEPS = 12
-NAMES = {"multiply": "matrix products"} | {
-    f"convolution_{layer}_adjoint_of_edges": f"convolution_{layer}_adjoint" for layer in (0, 1)
+NAMES = {
+    "multiply": "matrix products",
+    "convolution_0_adjoint_of_edges": "convolution_0_adjoint",
+    "gate_0_adjoint_of_messages": "gate_0_adjoint",
 }
 """Names of parts for kernels with other names."""
 KERNEL = re.compile(r"mhff_\w+::(\w+)")
@@ -94,7 +96,7 @@ def timed(program: Any, inputs: tuple[torch.Tensor, ...]) -> float:
 
 
 def profiled(traced: Any, inputs: tuple[torch.Tensor, ...]) -> dict[str, float]:
-    """Microseconds per atom of each kernel; a convolution includes the map that follows it."""
+    """Microseconds per atom of each kernel; convolutions and gates include the maps after them."""
     traced(*inputs)
     with profile(activities=[ProfilerActivity.CPU]) as record:
         for _ in range(N_STEPS):
@@ -121,8 +123,16 @@ def counted(config: ModelConfig, neighbours: float) -> dict[str, float]:
         f"contraction_{layer}": float(count.product(config, layer) * config.n_channels)
         for layer in layers
     }
+    found |= {
+        f"gate_{layer}": 2.0 * count.gate_map(config, layer)
+        for layer in layers
+        if config.block(layer).is_nonlinear
+    }
     others = sum(
-        count.linear_maps(config, layer) - count.message_map(config, layer) for layer in layers
+        count.linear_maps(config, layer)
+        - count.message_map(config, layer)
+        - count.gate_map(config, layer)
+        for layer in layers
     )
     return found | {"matrix products": 2.0 * others}
 

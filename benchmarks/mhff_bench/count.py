@@ -91,12 +91,11 @@ def linear_maps(config: ModelConfig, layer: int) -> int:
     total += _maps([channels] * (config.output_lmax(layer) + 1), channels)  # after the product
     if not constant:
         total += _maps([channels for _ in sent], edge_channels)  # before the convolution
-    if block.is_nonlinear:
-        total += _maps([channels] * len(degrees), channels)
-        if not constant:
-            total += sum(
-                (2 * degree + 1) * edge_channels * _mapped(config, layer)[degree] for degree in sent
-            )
+    total += gate_map(config, layer)
+    if block.is_nonlinear and not constant:
+        total += sum(
+            (2 * degree + 1) * edge_channels * _mapped(config, layer)[degree] for degree in sent
+        )
     if not block.is_residual:
         total += _maps([channels] * len(degrees), channels)  # of each element
     elif not constant:
@@ -104,6 +103,13 @@ def linear_maps(config: ModelConfig, layer: int) -> int:
             [channels] * (min(config.input_lmax(layer), config.output_lmax(layer)) + 1), channels
         )  # skip
     return total
+
+
+def gate_map(config: ModelConfig, layer: int) -> int:
+    """Multiply-adds of the map that follows a gate, per atom, one way; 0 without a gate."""
+    if not config.block(layer).is_nonlinear:
+        return 0
+    return _maps([config.n_channels] * (config.l_max + 1), config.n_channels)
 
 
 def message_map(config: ModelConfig, layer: int) -> int:

@@ -13,9 +13,17 @@ from typing import Any
 import torch
 
 from mhff.ops.flat import split_flat
+from mhff.ops.gate_operators import MAPS, gate
 from mhff.ops.look_up_operators import look_up
 from mhff.ops.registration import Call, Inputs, Operator
-from mhff.ops.shapes import ContractionShape, ConvolutionShape, GeometryShape, LookUpShape, Shape
+from mhff.ops.shapes import (
+    ContractionShape,
+    ConvolutionShape,
+    GateShape,
+    GeometryShape,
+    LookUpShape,
+    Shape,
+)
 from mhff.ops.training_operators import (
     add_to,
     curved_contraction,
@@ -29,8 +37,6 @@ TABLE = ("r", "species", "table_of", "tables")
 """Radial weights in a table (`mhff.ops.spline`), and which table a pair of elements takes."""
 SPLINE = ("float r_min", "float r_max")
 """First and last knot, if the spline is not compiled in; the rest follows from a table's rows."""
-MAPS = ("maps", "transposed")
-"""The linear map after a convolution, packed, and its transpose."""
 
 PAIRS = ("atoms", "shifts", "senders", "begin", "float r_max")
 """Points, the pairs of a list among them, and a radius (`mhff.ops.lists`)."""
@@ -47,6 +53,8 @@ def operators_of(shape: Shape) -> tuple[Operator, ...]:
         return geometry(shape)
     if isinstance(shape, LookUpShape):
         return look_up(shape.dtype)
+    if isinstance(shape, GateShape):
+        return gate(shape)
     if isinstance(shape, ContractionShape):
         if shape.trained:
             return trained_contraction(shape)

@@ -189,6 +189,27 @@ class ContractionShape:
 
 
 @dataclass(frozen=True, eq=False)
+class GateShape:
+    """Gate of a non-linear block, and the linear map that follows it."""
+
+    channels: int
+    """Channels of each degree of the features, and of the gates of each."""
+    l_max: int
+    n_residuals: int
+    """Degrees that have a contribution of the atoms' own features: the first ones."""
+
+    @property
+    def residuals(self) -> tuple[str, ...]:
+        """Names of these contributions."""
+        return tuple(f"residual_{degree}" for degree in range(self.n_residuals))
+
+    @property
+    def dim(self) -> int:
+        """Components of the features."""
+        return (self.l_max + 1) ** 2
+
+
+@dataclass(frozen=True, eq=False)
 class LookUpShape:
     """Radial functions from tables of any size, for training."""
 
@@ -196,4 +217,4 @@ class LookUpShape:
     """Type of the values looked up; tables are in float64."""
 
 
-Shape = GeometryShape | ConvolutionShape | ContractionShape | LookUpShape
+Shape = GeometryShape | ConvolutionShape | ContractionShape | GateShape | LookUpShape

@@ -18,7 +18,8 @@ from mhff.ops.registration import Call
 from mhff_deploy.artefact.constants import Packing
 from mhff_deploy.artefact.tables import table_packings, unpacked
 from mhff_deploy.kernels.shapes import program_shapes
-from mhff_deploy.lowering.mixing import message_map
+from mhff_deploy.lowering.linear import Maps
+from mhff_deploy.lowering.mixing import gates_of, message_map
 from mhff_deploy.lowering.reference import KernelEdges, product_coefficients
 from mhff_deploy.radial.inputs import TableInputs
 from mhff_deploy.radial.networks import RadialTables
@@ -71,13 +72,12 @@ class CppKernels:
         self.knots = None if tables is None else (tables.spline.r_min, tables.spline.r_max)
         self.table_inputs = None if tables is None else self._packed_tables(unpacked(tables, dtype))
         self.maps = [message_map(interaction).to(dtype) for interaction in interactions]
-        self.packed_maps = [
-            (
-                self._packed_matrices(maps.tensors()),
-                self._packed_matrices([matrix.T for matrix in maps.tensors()]),
-            )
-            for maps in self.maps
-        ]
+        self.packed_maps = [self._packed_both_ways(maps) for maps in self.maps]
+        self.packed_gates = {
+            layer: self._packed_both_ways(gate.after.to(dtype))
+            for layer, gate in gates_of(network).items()
+            if f"gate_{layer}" in self._shapes
+        }
         self.coefficients = [
             self._packed(f"contraction_{index}", product_coefficients(layer.product))
             for index, layer in enumerate(network.layers)
@@ -106,6 +106,14 @@ class CppKernels:
 
     def _packed_matrices(self, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
         return self._recorded(Packing("multiply_pack", tuple(matrices)))
+
+    def _packed_both_ways(self, maps: Maps) -> tuple[torch.Tensor, torch.Tensor]:
+        """The matrices of all degrees, and their transposes."""
+        matrices = maps.tensors()
+        return (
+            self._packed_matrices(matrices),
+            self._packed_matrices([matrix.T for matrix in matrices]),
+        )
 
     def _packed_tables(self, tables: TableInputs) -> TableInputs:
         packings = zip(table_packings(tables), tables.weights, strict=True)
@@ -148,6 +156,19 @@ class CppKernels:
             tables.weights[layer],
             *self.packed_maps[layer],
             *self.knots,
+        )
+
+    def gate(
+        self,
+        layer: int,
+        mapped: torch.Tensor,
+        scale: torch.Tensor,
+        residual: Sequence[torch.Tensor],
+    ) -> torch.Tensor:
+        """See `Kernels.gate`."""
+        own = [x.contiguous() for x in residual]
+        return self.operators[f"gate_{layer}"](
+            mapped, scale.contiguous(), *own, *self.packed_gates[layer]
         )
 
     def contraction(self, layer: int, a: torch.Tensor, species: torch.Tensor) -> torch.Tensor:

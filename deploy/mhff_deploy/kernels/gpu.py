@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -14,7 +15,7 @@ from mhff.ops.gpu.operators import make_contraction, make_convolution, make_geom
 from mhff.ops.registration import Call
 from mhff.ops.shapes import ContractionShape, ConvolutionShape, GeometryShape
 from mhff_deploy.kernels.shapes import network_shapes
-from mhff_deploy.lowering.mixing import message_map
+from mhff_deploy.lowering.mixing import gates_of, message_map
 from mhff_deploy.lowering.reference import KernelEdges, product_coefficients
 from mhff_deploy.radial.networks import RadialTables
 
@@ -45,6 +46,7 @@ class TritonKernels:
             table.coefficients.to(device, dtype).contiguous() for table in tables.weights
         ]
         self.maps = [message_map(layer.interaction).to(device, dtype) for layer in network.layers]
+        self.gates = {layer: gate.to(device, dtype) for layer, gate in gates_of(network).items()}
         self.l_max = network.config.l_max
         self.n_channels = network.config.n_channels
         self.coefficients: list[torch.Tensor] = []
@@ -90,6 +92,17 @@ class TritonKernels:
         )
         table = (edges.species.contiguous(), self.table_of, self.tables[layer])
         return self.convolutions[layer](features.contiguous(), *of_edges, *table)
+
+    def gate(
+        self,
+        layer: int,
+        mapped: torch.Tensor,
+        scale: torch.Tensor,
+        residual: Sequence[torch.Tensor],
+    ) -> torch.Tensor:
+        """See `Kernels.gate`."""
+        features: torch.Tensor = self.gates[layer](mapped, scale, residual)
+        return features
 
     def contraction(self, layer: int, a: torch.Tensor, species: torch.Tensor) -> torch.Tensor:
         """See `Kernels.contraction`."""

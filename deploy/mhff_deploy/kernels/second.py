@@ -5,7 +5,7 @@ They are those of programs, and what second derivatives need beside them from an
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -18,6 +18,7 @@ from mhff_deploy.kernels.cpu import CppKernels, compiler_reported
 from mhff_deploy.kernels.second_convolution import SecondConvolution, TableArguments
 from mhff_deploy.kernels.second_geometry import SecondGeometry
 from mhff_deploy.kernels.shapes import network_shapes
+from mhff_deploy.lowering.mixing import gates_of
 from mhff_deploy.lowering.reference import KernelEdges
 from mhff_deploy.radial.networks import RadialTables
 
@@ -62,6 +63,7 @@ class SecondKernels(CppKernels):
             )
             for layer in layers
         ]
+        self.gates = gates_of(network)
         self.contractions = [second[f"contraction_{layer}"] for layer in layers]
 
     def geometry(self, edge_vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -71,6 +73,17 @@ class SecondKernels(CppKernels):
     def convolution(self, layer: int, features: torch.Tensor, edges: KernelEdges) -> torch.Tensor:
         """See `Kernels.convolution`."""
         return self.convolutions[layer](features, edges)
+
+    def gate(
+        self,
+        layer: int,
+        mapped: torch.Tensor,
+        scale: torch.Tensor,
+        residual: Sequence[torch.Tensor],
+    ) -> torch.Tensor:
+        """See `Kernels.gate`; in plain torch."""
+        features: torch.Tensor = self.gates[layer](mapped, scale, residual)
+        return features
 
     def contraction(self, layer: int, a: torch.Tensor, species: torch.Tensor) -> torch.Tensor:
         """See `Kernels.contraction`."""

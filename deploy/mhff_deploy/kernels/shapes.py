@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from mhff.model.acceleration import contraction_shape, convolution_shape, geometry_shape
 from mhff.model.mace import MACE
-from mhff.ops.shapes import ADJOINT, ADJOINT_OF_EDGES, Shape
-from mhff_deploy.lowering.mixing import message_map
+from mhff.ops.shapes import ADJOINT, ADJOINT_OF_EDGES, GateShape, Shape
+from mhff_deploy.lowering.mixing import gates_of, message_map
 
 
 def network_shapes(network: MACE, in_tables: bool) -> dict[str, Shape]:
@@ -21,7 +21,19 @@ def program_shapes(network: MACE, in_tables: bool) -> dict[str, Shape]:
 
     Features of the first layer do not depend on positions, those of the others do.
     """
-    return shapes_with(network, in_tables, lambda layer: (ADJOINT if layer else ADJOINT_OF_EDGES,))
+    shapes = shapes_with(
+        network, in_tables, lambda layer: (ADJOINT if layer else ADJOINT_OF_EDGES,)
+    )
+    return shapes | gate_shapes(network)
+
+
+def gate_shapes(network: MACE) -> dict[str, Shape]:
+    """Shapes of the gates of a network's layers."""
+    config = network.config
+    return {
+        f"gate_{layer}": GateShape(config.n_channels, config.l_max, config.input_lmax(layer) + 1)
+        for layer in gates_of(network)
+    }
 
 
 def shapes_with(

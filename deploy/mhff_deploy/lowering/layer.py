@@ -40,7 +40,7 @@ class LoweredLayer(nn.Module):
         """Column of this layer's density, if it has one, among those of all layers."""
         self.has_density = config.block(index).has_density
         self.skip = Skip(layer.interaction)
-        self.mixing = build_mixing(layer.interaction)
+        self.mixing = build_mixing(layer.interaction, index)
         self.readout = copy.deepcopy(layer.readout)
         up: list[torch.Tensor] = []
         n_features = max(1, len(self.skip))
@@ -73,9 +73,9 @@ class LoweredLayer(nn.Module):
         species = edges.species[:n]
         density = None
         if self.has_density and densities is not None:
-            density = densities[:, self.density_column, None, None]
+            density = densities[:, self.density_column]
         mapped = kernels.convolution(self.index, sent, edges)
-        a = self.mixing(mapped, n, density, own.residual, species)
+        a = self.mixing(kernels, mapped, density, own.residual, species)
         products = kernels.contraction(self.index, a, species)
         return self.update(split_flat(products, n, self.product_widths), own.skip)
 

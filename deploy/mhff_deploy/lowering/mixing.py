@@ -8,23 +8,51 @@ element only.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from mhff.model.interaction import ClassicInteraction, Interaction, NonLinearResidualInteraction
+from mhff.model.mace import MACE
 from mhff.ops.flat import join_flat, split_flat
 from mhff_deploy.lowering.linear import ElementMaps, Maps, element_matrices, matrices
 
+if TYPE_CHECKING:
+    from mhff_deploy.lowering.reference import Kernels
+
 
 class NonLinearMixing(nn.Module):
-    """Mapped messages to the features of the product in the non-linear block.
-
-    The gate's factors are folded into the last map.
-    """
+    """Mapped messages to the features of the product in the non-linear block."""
 
     alpha: torch.Tensor
     beta: torch.Tensor
+
+    def __init__(self, interaction: NonLinearResidualInteraction, layer: int) -> None:
+        super().__init__()
+        self.layer = layer
+        self.residual = Maps(matrices(interaction.linear_res))
+        self.register_buffer("alpha", interaction.alpha.detach().clone())
+        self.register_buffer("beta", interaction.beta.detach().clone())
+
+    def forward(
+        self,
+        kernels: Kernels,
+        mapped: torch.Tensor,
+        density: torch.Tensor,
+        residual: list[torch.Tensor],
+        species: torch.Tensor,
+    ) -> torch.Tensor:
+        """Flat features of n atoms from flat mapped messages; `density [n]`.
+
+        `residual`: contributions of the atoms' own features, one tensor for each l that has one.
+        """
+        scale = 1 / (self.beta * density + self.alpha)
+        return kernels.gate(self.layer, mapped, scale, residual)
+
+
+class Gate(nn.Module):
+    """The gate of a non-linear block and the map after it, whose matrices hold the factors."""
 
     def __init__(self, interaction: NonLinearResidualInteraction) -> None:
         super().__init__()
@@ -32,27 +60,16 @@ class NonLinearMixing(nn.Module):
         factors = [interaction.activation.factor, *[interaction.gate.factor] * n_vectors]
         self.n_channels = interaction.n_channels
         self.widths = message_map(interaction).widths
-        self.residual = Maps(matrices(interaction.linear_res))
         self.after = Maps(
             [f * weight for f, weight in zip(factors, matrices(interaction.linear_2), strict=True)]
         )
-        self.register_buffer("alpha", interaction.alpha.detach().clone())
-        self.register_buffer("beta", interaction.beta.detach().clone())
 
     def forward(
-        self,
-        mapped: torch.Tensor,
-        n: int,
-        density: torch.Tensor,
-        residual: list[torch.Tensor],
-        species: torch.Tensor,
+        self, mapped: torch.Tensor, scale: torch.Tensor, residual: Sequence[torch.Tensor]
     ) -> torch.Tensor:
-        """Flat features of n atoms from flat mapped messages; `density [n, 1, 1]`.
-
-        `residual`: contributions of the atoms' own features, one tensor for each l that has one.
-        """
-        scale = 1 / (self.beta * density + self.alpha)
-        z = [scale * message for message in split_flat(mapped, n, self.widths)]
+        """Flat features of n atoms from flat mapped messages, times `scale [n]`, and residuals."""
+        n = scale.shape[0]
+        z = [scale[:, None, None] * message for message in split_flat(mapped, n, self.widths)]
         z = [x + residual[l] if l < len(residual) else x for l, x in enumerate(z)]
         scalars, *gates = z[0].split(self.n_channels, dim=2)
         gated = [torch.sigmoid(gate) * x for gate, x in zip(gates, z[1:], strict=True)]
@@ -72,21 +89,21 @@ class ClassicMixing(nn.Module):
 
     def forward(
         self,
+        kernels: Kernels,
         mapped: torch.Tensor,
-        n: int,
         density: torch.Tensor | None,
         residual: list[torch.Tensor],
         species: torch.Tensor,
     ) -> torch.Tensor:
-        """Flat features of n atoms from flat mapped messages; `density [n, 1, 1]`.
+        """Flat features of n atoms from flat mapped messages; `density [n]`.
 
         `residual` is empty, because these blocks have none.
         """
         if density is None and self.mix is None:
             return mapped
-        a = split_flat(mapped, n, self.widths)
+        a = split_flat(mapped, species.shape[0], self.widths)
         if density is not None:
-            a = [x / (density + 1) for x in a]
+            a = [x / (density[:, None, None] + 1) for x in a]
         return join_flat(a if self.mix is None else self.mix.by_element(a, species))
 
 
@@ -114,13 +131,23 @@ class Skip(nn.Module):
         return []
 
 
-def build_mixing(interaction: Interaction) -> NonLinearMixing | ClassicMixing:
+def build_mixing(interaction: Interaction, layer: int) -> NonLinearMixing | ClassicMixing:
     """The lowered form of an interaction block's linear maps."""
     if isinstance(interaction, NonLinearResidualInteraction):
-        return NonLinearMixing(interaction)
+        return NonLinearMixing(interaction, layer)
     if isinstance(interaction, ClassicInteraction):
         return ClassicMixing(interaction)
     raise TypeError(f"no lowered form of {type(interaction).__name__}")
+
+
+def gates_of(network: MACE) -> dict[int, Gate]:
+    """Gates of the layers that have one."""
+    interactions = {index: layer.interaction for index, layer in enumerate(network.layers)}
+    return {
+        index: Gate(interaction)
+        for index, interaction in interactions.items()
+        if isinstance(interaction, NonLinearResidualInteraction)
+    }
 
 
 def message_map(interaction: Interaction) -> Maps:

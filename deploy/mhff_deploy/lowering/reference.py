@@ -21,7 +21,7 @@ from mhff.model.product import Product
 from mhff.ops.contraction import contraction_operator
 from mhff.ops.convolution import convolution_operator, sum_over_edges
 from mhff.ops.flat import split_flat
-from mhff_deploy.lowering.mixing import message_map
+from mhff_deploy.lowering.mixing import gates_of, message_map
 from mhff_deploy.radial.inputs import TableInputs, choose_table
 from mhff_deploy.radial.networks import RadialTables
 from mhff_deploy.radial.tables import Table, interpolate
@@ -88,6 +88,16 @@ class Kernels(Protocol):
         """
         ...
 
+    def gate(
+        self,
+        layer: int,
+        mapped: torch.Tensor,
+        scale: torch.Tensor,
+        residual: Sequence[torch.Tensor],
+    ) -> torch.Tensor:
+        """Flat features of a non-linear layer from mapped messages: `mixing.Gate`."""
+        ...
+
     def contraction(self, layer: int, a: torch.Tensor, species: torch.Tensor) -> torch.Tensor:
         """Flat products of a layer from flat features of the atoms with these species."""
         ...
@@ -110,6 +120,7 @@ class TorchKernels(nn.Module):
             TorchConvolution(layer.interaction, tables, index)
             for index, layer in enumerate(network.layers)
         )
+        self.gates = nn.ModuleDict({str(layer): gate for layer, gate in gates_of(network).items()})
         self.contractions = nn.ModuleList(
             TorchContraction(layer.product, network.config.l_max) for layer in network.layers
         )
@@ -140,6 +151,17 @@ class TorchKernels(nn.Module):
     def convolution(self, layer: int, features: torch.Tensor, edges: KernelEdges) -> torch.Tensor:
         """See `Kernels.convolution`."""
         return self.convolutions[layer](features, edges)
+
+    def gate(
+        self,
+        layer: int,
+        mapped: torch.Tensor,
+        scale: torch.Tensor,
+        residual: Sequence[torch.Tensor],
+    ) -> torch.Tensor:
+        """See `Kernels.gate`."""
+        features: torch.Tensor = self.gates[str(layer)](mapped, scale, residual)
+        return features
 
     def contraction(self, layer: int, a: torch.Tensor, species: torch.Tensor) -> torch.Tensor:
         """See `Kernels.contraction`."""

@@ -15,7 +15,14 @@ from mhff.ops.cpu.polynomial_code import polynomial_code
 from mhff.ops.cpu.training_code import curvature_code, training_code
 from mhff.ops.operators import COMMON, operators_of
 from mhff.ops.registration import Operator
-from mhff.ops.shapes import ContractionShape, ConvolutionShape, GeometryShape, LookUpShape, Shape
+from mhff.ops.shapes import (
+    ContractionShape,
+    ConvolutionShape,
+    GateShape,
+    GeometryShape,
+    LookUpShape,
+    Shape,
+)
 from mhff.ops.spline import TAPS
 
 REAL = {torch.float32: "float", torch.float64: "double"}
@@ -143,6 +150,8 @@ def _method(name: str, shape: Shape, operator: Operator) -> str:
         family = "GeometryOperators"
     elif isinstance(shape, LookUpShape):
         family = "LookUpOperators"
+    elif isinstance(shape, GateShape):
+        family = "GateOperators"
     elif isinstance(shape, ContractionShape):
         family = "ContractionOperators"
         if shape.trained or shape.curved:
@@ -184,15 +193,19 @@ def struct_code(name: str, shape: Shape, target: CpuTarget) -> str:
         members = []
         lanes = target.register_lanes
     else:
-        members = (
-            _convolution(shape) if isinstance(shape, ConvolutionShape) else _contraction(shape)
-        )
+        members = _of_channels(shape)
         lanes = target.lanes(shape.channels)
     common = [
         f"using Real = {REAL[target.dtype]};",
         _integers(lanes=lanes, register_lanes=target.register_lanes),
     ]
     return "\n  ".join([f"struct {name} {{", *common, *members]) + "\n};"
+
+
+def _of_channels(shape: ConvolutionShape | ContractionShape | GateShape) -> list[str]:
+    if isinstance(shape, ConvolutionShape):
+        return _convolution(shape)
+    return _gate(shape) if isinstance(shape, GateShape) else _contraction(shape)
 
 
 def _geometry(shape: GeometryShape) -> list[str]:
@@ -230,6 +243,17 @@ def _convolution(shape: ConvolutionShape) -> list[str]:
         _array("int", "paths_to", shape.layout.paths_to),
         _array("int", "rows_below", shape.layout.rows_below),
         *([_array("int", "mapped", shape.mapped)] if shape.mapped else []),
+    ]
+
+
+def _gate(shape: GateShape) -> list[str]:
+    tensors = ", ".join(f"in.{name}" for name in shape.residuals)
+    return [
+        _integers(channels=shape.channels, l_max=shape.l_max, n_residuals=shape.n_residuals),
+        "template <class In>",
+        f"static std::array<Tensor, {shape.n_residuals}> residuals(const In& in) {{",
+        f"  return {{{tensors}}};",
+        "}",
     ]
 
 

@@ -3,6 +3,7 @@
 #pragma once
 #include "contraction.h"
 #include "convolution_operators.h"
+#include "gate_operators.h"
 #include "lists.h"
 #include "pairs.h"
 

@@ -74,6 +74,15 @@ concept ConvolutionShape =
 template <class S>
 concept MappedConvolutionShape = ConvolutionShape<S> && ArrayOf<decltype(S::mapped), int>;
 
+// A gate of features up to degree l_max, the first n_residuals of which have a residual;
+// residuals(in) are those tensors of an operator's arguments.
+template <class S>
+concept GateShape = VectorShape<S> && requires {
+  typename Constant<S::channels>;
+  typename Constant<S::l_max>;
+  typename Constant<S::n_residuals>;
+};
+
 // A contraction: its polynomials are code, row(M, a, c) the value of component M from features a(i)
 // and coefficients c(q); row_adjoint(M, a, c, g, d) adds g dB_M/da_i to d[i]. order[q] is the
 // coefficient that is read as number q.
