@@ -15,7 +15,7 @@ from typing import Protocol
 
 import torch
 
-from mhff.ops.operators import REFERENCE
+from mhff.ops.reference_operators import REFERENCE
 from mhff.ops.registration import define
 
 ATOMS_AT_ONCE = 8

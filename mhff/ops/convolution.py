@@ -16,7 +16,7 @@ from typing import Protocol
 
 import torch
 
-from mhff.ops.operators import REFERENCE
+from mhff.ops.reference_operators import REFERENCE
 from mhff.ops.registration import define
 
 EDGES_AT_ONCE = 512

@@ -21,7 +21,7 @@ from weakref import WeakValueDictionary
 import torch
 
 from mhff.graph import ONE_RANK
-from mhff.ops.operators import REFERENCE
+from mhff.ops.reference_operators import REFERENCE
 from mhff.ops.registration import define
 
 Operation = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
