@@ -7,17 +7,19 @@ from collections.abc import Iterator
 from mhff.doctor.core import NVIDIA_DRIVER
 from mhff.doctor.findings import Check, Finding
 from mhff.doctor.requirements import installed_version
-from mhff.files import artefact_folder, kernel_folder
+from mhff.errors import listing
+from mhff.files import artefact_folder, code_folder, kernel_folder
 
 
 def programs() -> Iterator[Finding]:
-    """Compiled programs and kernels, each made once for a model and this machine."""
-    counts = [
-        len([path for path in folder.glob("*") if path.is_file()])
-        for folder in (artefact_folder(), kernel_folder())
-    ]
-    found = f"{counts[0]} compiled programs and {counts[1]} libraries of kernels in the cache"
-    yield Finding("programs", True, found)
+    """Compiled programs, code and kernels, each made once for a model and this machine."""
+    parts = {
+        "compiled programs": artefact_folder().glob("*"),
+        "known architectures": code_folder().glob("*.json"),
+        "libraries of kernels": kernel_folder().glob("*"),
+    }
+    counts = [f"{sum(path.is_file() for path in paths)} {name}" for name, paths in parts.items()]
+    yield Finding("programs", True, f"{listing(counts)} in the cache")
 
 
 def triton() -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,15 +11,21 @@ from mhff_deploy import doctor
 
 
 def test_programs_in_the_cache_are_counted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for folder, names in (("artefacts", ["a.pt2", "b.pt"]), ("kernels", ["c.so"])):
+    for folder, names in (
+        ("artefacts", ["a.pt2", "b.pt"]),
+        ("code", ["d.pt2", "e.json"]),
+        ("kernels", ["c.so"]),
+    ):
         (tmp_path / folder).mkdir()
         for name in names:
             (tmp_path / folder / name).touch()
+        function = f"{folder.removesuffix('s')}_folder"
+        monkeypatch.setattr(doctor, function, partial(Path, tmp_path, folder))
     (tmp_path / "kernels/build-1").mkdir()
-    monkeypatch.setattr(doctor, "artefact_folder", lambda: tmp_path / "artefacts")
-    monkeypatch.setattr(doctor, "kernel_folder", lambda: tmp_path / "kernels")
     (finding,) = doctor.programs()
-    assert finding.found == "2 compiled programs and 1 libraries of kernels in the cache"
+    assert finding.found == (
+        "2 compiled programs, 1 known architectures, 1 libraries of kernels in the cache"
+    )
 
 
 @pytest.mark.parametrize(
