@@ -18,7 +18,7 @@ from ase import Atoms
 from ase.build import molecule
 
 from mhff import MHFFCalculator
-from mhff.atoms import geometry, graph_with_edges
+from mhff.atoms import geometry
 from mhff.graph import program_inputs
 
 N_REPEATS = 2000
@@ -54,9 +54,8 @@ def parts(atoms: Atoms) -> dict[str, Callable[[], object]]:
     calc = MHFFCalculator("mini", head="molecules", form="aoti")
     atoms.calc = calc
     atoms.get_forces()
-    choice = calc._choice(atoms)
     edges = calc.neighbours.edges(*geometry(atoms))
-    graph = graph_with_edges(atoms, edges, calc._species, choice.state)
+    graph = calc._without_edges.with_edges(*edges)
     weights = calc._weights
     program = calc.evaluator._program
     energies, gradients = program.evaluate(graph, weights)
@@ -73,12 +72,12 @@ def parts(atoms: Atoms) -> dict[str, Callable[[], object]]:
     return {
         "step without the program": step,
         "  ASE: has anything changed?": lambda: calc.check_state(atoms),
-        "  ASE: copy of the atoms": atoms.copy,
+        "  ASE: copy of the atoms": lambda: calc._prepared_copy(atoms, calc._calculated),
         "  edges": lambda: calc.neighbours.edges(*geometry(atoms)),
-        "  graph": lambda: graph_with_edges(atoms, edges, calc._species, choice.state),
+        "  graph": lambda: calc._without_edges.with_edges(*edges),
         "  checks": lambda: calc.evaluator.check(graph, weights),
         "  inputs": lambda: program_inputs(graph, weights, program.device, program.dtype),
-        "  energies": lambda: (float((weights * energies).sum()), energies.sum(0).tolist()),
+        "  energies": lambda: (torch.linalg.vecdot(weights, energies), energies.sum(0).tolist()),
         "  forces": lambda: operators.results_of_edges(*results, 1.0, 1.0),
     }
 

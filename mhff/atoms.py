@@ -86,3 +86,14 @@ def graph_with_edges(
     if state is not None:
         fields["state"] = torch.tensor([state], dtype=torch.float64).expand(len(atoms), -1)
     return make_graph(edge_vectors, edge_index, species, **fields)
+
+
+def changes_between(before: Atoms, atoms: Atoms, but: str = "") -> list[str]:
+    """ASE's names of what differs between two structures; `but` is not looked at."""
+    every = (
+        ("positions", before.positions, atoms.positions),
+        ("numbers", before.numbers, atoms.numbers),
+        ("cell", before.cell[:], atoms.cell[:]),
+        ("pbc", before.pbc, atoms.pbc),
+    )
+    return [name for name, then, now in every if name != but and not np.array_equal(then, now)]

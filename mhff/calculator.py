@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import threading
 import warnings
 from collections.abc import Sequence
@@ -16,10 +17,10 @@ from ase.calculators.calculator import Calculator, PropertyNotImplementedError, 
 from ase.stress import full_3x3_to_voigt_6_stress
 from numpy.typing import ArrayLike
 
-from mhff.atoms import geometry, graph_with_edges, species_indices
+from mhff.atoms import changes_between, geometry, species_indices
 from mhff.errors import MHFFError
 from mhff.evaluator import Evaluator, ModelSource, check_finite
-from mhff.graph import Graph
+from mhff.graph import Graph, graph_without_edges
 from mhff.heads import HEAD_KEY, HeadSpec, OnceOnly
 from mhff.model import derivatives
 from mhff.model.curvature import Curvature, chosen_atoms, coordinates_of, symmetrised
@@ -96,11 +97,12 @@ class MHFFCalculator(Calculator):
         self.neighbours = VerletList(self.capabilities.r_max, skin)
         self._once = OnceOnly()
         self._symbols: list[str] = []
-        self._species = torch.zeros(0, dtype=torch.int64)
+        self._without_edges = graph_without_edges(torch.zeros(0, dtype=torch.int64), torch.float64)
         self._weights = torch.zeros(0, len(self.capabilities.heads), dtype=torch.float64)
         self._rows: dict[str, tuple[float, ...]] = {}
         self._prepared: _Choice | None = None
         self._calculated: _Choice | None = None
+        self._structure: Atoms | None = None
         self._lock = threading.RLock()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -126,36 +128,34 @@ class MHFFCalculator(Calculator):
         system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:
         """ASE's entry point; fills `self.results`."""
-        structure = cast(Atoms, self.atoms if atoms is None else atoms.copy())
-        self.atoms = structure
-        choice = self._choice(structure)
-        symbols = structure.get_chemical_symbols()
-        if symbols != self._symbols or choice != self._prepared:
-            self._prepare(symbols, choice)
+        given = cast(Atoms, self.atoms if atoms is None else atoms)
+        choice = self._choice(given)
+        structure = self.atoms = self._prepared_copy(given, choice)
         weights = self._weights
         operators = self.evaluator.list_operators()
         self.neighbours.operators = operators  # kernels from the moment that there is a program
         edges = self.neighbours.edges(*geometry(structure))
-        graph = graph_with_edges(structure, edges, self._species, choice.state)
+        graph = self._without_edges.with_edges(*edges)
         node_energies, edge_gradients = self.evaluator.evaluate(graph, weights)
         node_energies = node_energies.cpu()
         edge_gradients = edge_gradients.cpu()
-        energies = (weights * node_energies).sum(1)
-        energy = float(energies.sum())
         results = (edge_gradients, graph.edge_index, node_energies, weights)
-        forces = operators.results_of_edges(*results, 1.0, 1.0)[0].numpy()
-        check_finite(energy, forces)
+        of_atoms, totals = operators.results_of_edges(*results, 1.0, 1.0)
+        energy, of_forces = totals.tolist()
+        forces = of_atoms.numpy()
+        if not math.isfinite(energy + of_forces):
+            check_finite(energy, forces)
         self.results = {
             "energy": energy,
             "free_energy": energy,
-            "energies": energies.numpy(),
+            "energies": torch.linalg.vecdot(weights, node_energies).numpy(),
             "forces": forces,
             "head_energies": dict(
                 zip(self.capabilities.heads.names, node_energies.sum(0).tolist(), strict=True)
             ),
         }
-        if structure.cell.rank == 3:
-            self.results["stress"] = _stress(edge_gradients, graph)
+        if structure.cell[:].any(axis=1).all():
+            self.results["stress"] = _stress(edge_gradients, graph, structure.cell[:])
         elif "stress" in properties:
             raise PropertyNotImplementedError("stress needs a cell with three lattice vectors")
         self._calculated = choice
@@ -213,7 +213,7 @@ class MHFFCalculator(Calculator):
         self._prepare(symbols, choice)
         edge_index, edge_vectors = neighbour_list(*geometry(atoms), self.capabilities.r_max)
         edges = torch.from_numpy(edge_vectors), torch.from_numpy(edge_index)
-        graph = graph_with_edges(atoms, edges, self._species, choice.state)
+        graph = self._without_edges.with_edges(*edges)
         self.evaluator.check(graph, self._weights)
         network = self.evaluator.twice_differentiable(symbols, n_products * edge_index.shape[1])
         known = replace(graph, species=species_indices(symbols, network.config.elements))
@@ -221,13 +221,29 @@ class MHFFCalculator(Calculator):
 
     def _prepare(self, symbols: list[str], choice: _Choice) -> None:
         """Take what a trajectory has in common; warn once per head of untrained elements."""
-        self._species = species_indices(symbols, self.capabilities.elements)
+        self._structure = None  # another one may have been prepared
+        species = species_indices(symbols, self.capabilities.elements)
+        state = torch.tensor([choice.state], dtype=torch.float64).expand(len(symbols), -1)
+        self._without_edges = graph_without_edges(species, torch.float64, state=state)
         self._weights = self._weights_of(choice, len(symbols))
         self._symbols = symbols
         self._prepared = choice
         sentences = self.capabilities.heads.extrapolations(self._weights, symbols)
         for sentence in self._once.new(sentences):
             warnings.warn(sentence, UserWarning, stacklevel=4)
+
+    def _prepared_copy(self, atoms: Atoms, choice: _Choice) -> Atoms:
+        """A copy of a structure: the last one with new positions, if nothing else is new."""
+        own = self._structure
+        if own is None or choice != self._calculated or changes_between(own, atoms, "positions"):
+            own = atoms.copy()
+            symbols = own.get_chemical_symbols()
+            if symbols != self._symbols or choice != self._prepared:
+                self._prepare(symbols, choice)
+            self._structure = own
+        else:
+            own.positions[:] = atoms.positions
+        return own
 
     def _choice(self, atoms: Atoms) -> _Choice:
         known = self.capabilities
@@ -264,16 +280,7 @@ class MHFFCalculator(Calculator):
         before = self.atoms
         if before is None:
             return list(all_changes)
-        changes = [
-            name
-            for name, then, now in (
-                ("positions", before.positions, atoms.positions),
-                ("numbers", before.numbers, atoms.numbers),
-                ("cell", before.cell[:], atoms.cell[:]),
-                ("pbc", before.pbc, atoms.pbc),
-            )
-            if not np.array_equal(then, now)
-        ]
+        changes = changes_between(before, atoms)
         if self._choice(atoms) != self._calculated:
             changes.append(HEAD_KEY)
         return changes
@@ -285,8 +292,9 @@ class MHFFCalculator(Calculator):
         self.reset()
 
 
-def _stress(edge_gradients: torch.Tensor, graph: Graph) -> np.ndarray:
+def _stress(edge_gradients: torch.Tensor, graph: Graph, cell: np.ndarray) -> np.ndarray:
     """Stress of one structure in Voigt's order, `[6]`, eV/A^3."""
     edges = graph.edge_vectors.to(torch.float64), graph.structure_of_edge
     virials = derivatives.virial(edge_gradients.to(torch.float64), *edges, 1)
-    return full_3x3_to_voigt_6_stress(derivatives.stress(virials, graph.cells)[0].numpy())
+    cells = torch.from_numpy(cell).unsqueeze(0)
+    return full_3x3_to_voigt_6_stress(derivatives.stress(virials, cells)[0].numpy())

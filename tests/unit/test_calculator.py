@@ -408,3 +408,68 @@ def test_what_counts_as_a_change(water: Atoms) -> None:
     assert changed.pop("nothing") == []
     assert changed == {name: [name] for name in changed}
     assert water.calc.check_state(water[:3]) == ["positions", "numbers"]
+
+
+def moved(atoms: Atoms, rng: np.random.Generator) -> None:
+    atoms.positions += rng.normal(0, 0.02, atoms.positions.shape)
+
+
+def stretched(atoms: Atoms, rng: np.random.Generator) -> None:
+    atoms.set_cell(atoms.cell[:] * 1.01 if atoms.cell.rank == 3 else 9 * np.eye(3))
+
+
+def exchanged(atoms: Atoms, rng: np.random.Generator) -> None:
+    atoms.numbers = rng.permutation(atoms.numbers)
+
+
+def with_another_head(atoms: Atoms, rng: np.random.Generator) -> None:
+    atoms.info["mhff_head"] = str(rng.choice(HEADS))
+
+
+def periodic_or_not(atoms: Atoms, rng: np.random.Generator) -> None:
+    atoms.pbc = not atoms.pbc.any() and atoms.cell.rank == 3
+
+
+def failed(atoms: Atoms, rng: np.random.Generator) -> None:
+    """A calculation of another structure that is refused."""
+    gold = atoms.copy()
+    gold.symbols[0] = "Au"
+    gold.calc = atoms.calc
+    for _ in range(2):
+        with pytest.raises(MHFFError, match="Au"):
+            gold.get_potential_energy()
+
+
+def with_curvature_of_another(atoms: Atoms, rng: np.random.Generator) -> None:
+    other = water_cluster()[:3]
+    assert atoms.calc.get_hessian(other).shape == (9, 9)
+
+
+STEPS = (
+    *[moved] * 4,
+    stretched,
+    exchanged,
+    with_another_head,
+    periodic_or_not,
+    failed,
+    with_curvature_of_another,
+)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_any_order_of_changes_gives_what_a_new_calculator_gives(model: Model, seed: int) -> None:
+    """A calculator keeps much from one step to the next."""
+    rng = np.random.default_rng(seed)
+    atoms = water_cluster()
+    atoms.calc = MHFFCalculator(model, head="materials", form="eager")
+    fresh = atoms.copy()
+    for step in rng.choice(len(STEPS), 15):
+        STEPS[step](atoms, rng)
+        fresh = atoms.copy()
+        fresh.calc = MHFFCalculator(model, head="materials", form="eager")
+        assert_close(atoms.get_forces(), fresh.get_forces(), SAME_NUMBERS)
+        assert atoms.calc.results["head_energies"] == pytest.approx(
+            fresh.calc.results["head_energies"]
+        )
+        if atoms.cell.rank == 3:
+            assert_close(atoms.get_stress(), fresh.get_stress(), SAME_NUMBERS)
