@@ -57,7 +57,7 @@ def build(
     say("checking against the eager model")
     with torch.inference_mode(False), torch.enable_grad():
         errors = verify(model, evaluator, manifest.tables, small=compiled.was_known)
-    compiled.remember(manifest.tables.n_intervals)
+    compiled.remember()
     manifest = manifest.model_copy(update={"largest_errors": errors})
     return pack(parts.code, manifest, parts.members), manifest
 
@@ -135,7 +135,7 @@ def compile_unchecked(
             tables=Tables(
                 asked=asked.table_error,
                 measured=lowered.table_error,
-                n_intervals=lowered.n_intervals or compiled.known.n_intervals,
+                n_intervals=lowered.n_intervals,
                 are_inputs=lowered.radial is not None,
             ),
             provenance=model.provenance,

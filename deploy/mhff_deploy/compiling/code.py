@@ -7,8 +7,8 @@ the code; `aoti.options_for` forbids it.
 
 To know the graph of a model, it must be traced, which takes seconds. So a second file, named by the
 checksum of the architecture and of this package's source, says which code it has and how its
-constants are made (`recipe.py`). A fine-tune, or another member of a committee, finds both. Every
-program is compared with its own model afterwards (`verify.py`), wherever its code came from.
+constants are made (`recipe.py`). A fine-tuned model, or another member of a committee, finds both.
+Every program is compared with its own model afterwards (`verify.py`), wherever its code came from.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import platform
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -47,13 +47,19 @@ class Known(BaseModel):
 
     code: str
     """Name of its code (`code_name`)."""
+    code_sha256: str
     recipe: Recipe
-    n_intervals: int = 0
-    """Number of intervals of that program's tables, with which the search for others begins."""
+
+
+class Found(NamedTuple):
+    """The code of a known architecture, and how its constants are made."""
+
+    code: bytes
+    recipe: Recipe
 
 
 def architecture_name(lowered: Lowered, options: CompleteOptions) -> str:
-    """A name made of the checksum of all that a graph and its code depend on, but weights."""
+    """Name of an architecture: a checksum of everything but weights that its code depends on."""
     return _name(
         {
             "architecture": lowered.architecture,
@@ -65,19 +71,25 @@ def architecture_name(lowered: Lowered, options: CompleteOptions) -> str:
     )
 
 
-def find_known(name: str, folder: Path) -> Known | None:
-    """What is known of an architecture, if its files are there and undamaged."""
+def find_known(name: str, folder: Path) -> Found | None:
+    """What is known of an architecture, if both of its files are there and undamaged."""
     try:
-        known = Known.model_validate_json(read_file(folder / ARCHITECTURE.format(name)))
+        text = read_file(folder / ARCHITECTURE.format(name)).decode()
+        content, _, checksum = text.rpartition("\n")
+        if sha256(content.encode()) != checksum:
+            return None
+        known = Known.model_validate_json(content)
+        code = read_file(folder / CODE.format(known.code))
     except (MHFFError, ValueError):
         return None
-    return known if find_code(known.code, folder) is not None else None
+    return Found(code, known.recipe) if sha256(code) == known.code_sha256 else None
 
 
 def keep_known(name: str, known: Known, folder: Path) -> None:
-    """Write what is known of an architecture."""
+    """Write what is known of an architecture, and in the last line the checksum of the others."""
     content = json.dumps(known.model_dump(), indent=1)
-    write_atomically(folder / ARCHITECTURE.format(name), content.encode())
+    file = f"{content}\n{sha256(content.encode())}"
+    write_atomically(folder / ARCHITECTURE.format(name), file.encode())
 
 
 def code_name(program: GraphModule, options: Mapping[str, Any]) -> str:
@@ -91,19 +103,13 @@ def code_name(program: GraphModule, options: Mapping[str, Any]) -> str:
     )
 
 
-def find_code(name: str, folder: Path) -> bytes | None:
-    """The code of a name, if its file is there and undamaged."""
-    path = folder / CODE.format(name)
-    content = read_file(path) if path.is_file() else b""
-    return content if _is_whole(content) else None
-
-
 def kept_code(name: str, folder: Path, compiled: Callable[[], bytes]) -> bytes:
     """The code of a name, from a folder or made by `compiled`."""
-    content = find_code(name, folder)
-    if content is None:
+    path = folder / CODE.format(name)
+    content = read_file(path) if path.is_file() else b""
+    if not _is_whole(content):
         content = compiled()
-        write_atomically(folder / CODE.format(name), content)
+        write_atomically(path, content)
     return content
 
 

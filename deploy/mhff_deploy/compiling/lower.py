@@ -118,8 +118,9 @@ def lower(
 
 def architecture_of(network: MACE) -> str:
     """Checksum of all that the graph of a lowered network depends on, but weights and names."""
-    weights_hold = {"avg_num_neighbors": 0, "heads": len(network.config.heads)}
-    fields = network.config.model_dump(mode="json") | weights_hold
+    # the mean number of neighbours is folded into matrices, and heads are only counted
+    without_values = {"avg_num_neighbors": 0, "heads": len(network.config.heads)}
+    fields = network.config.model_dump(mode="json") | without_values
     constants = {
         name: [str(value.dtype), list(value.shape), sha256(value.contiguous().numpy().tobytes())]
         for name, value in network.constants.items()

@@ -8,15 +8,15 @@ from typing import NamedTuple
 
 from torch.fx import GraphModule
 
-from mhff.files import code_folder
+from mhff.files import code_folder, sha256
 from mhff.options import CompleteOptions, Form
+from mhff_deploy.artefact.constants import Constants
 from mhff_deploy.artefact.programs import Parts
 from mhff_deploy.compiling.aoti import compile_aoti, options_for
 from mhff_deploy.compiling.code import (
     Known,
     architecture_name,
     code_name,
-    find_code,
     find_known,
     keep_known,
     kept_code,
@@ -37,23 +37,19 @@ SIZES_ON_GPU = (499, 211, 40009)
 
 
 class Compiled(NamedTuple):
-    """A program that nothing has compared with its model yet, and what it tells about others."""
+    """A program that nothing has compared with its model yet."""
 
     parts: Parts
-    known: Known
     was_known: bool
-    """Whether a program of another model with the same code was checked before."""
-    name: str | None
-    """Name of the architecture in the cache; None if the code is for this model only."""
+    """Whether a program with this code was checked before."""
+    architecture: str | None = None
+    """Name of the architecture in the cache; None if there is nothing to remember."""
+    known: Known | None = None
 
-    def remember(self, n_intervals: int) -> None:
-        """Let programs of other models of this architecture begin here.
-
-        `n_intervals`: of the program's tables.
-        """
-        if self.name is not None:
-            known = self.known.model_copy(update={"n_intervals": n_intervals})
-            keep_known(self.name, known, code_folder())
+    def remember(self) -> None:
+        """Let other models of this architecture have its code; call it once that is checked."""
+        if self.architecture is not None and self.known is not None:
+            keep_known(self.architecture, self.known, code_folder())
 
 
 class New(NamedTuple):
@@ -62,6 +58,7 @@ class New(NamedTuple):
     code: bytes
     known: Known
     sources: dict[str, Source]
+    """All tensors that the recipe reads."""
 
 
 def compile_program(
@@ -73,16 +70,22 @@ def compile_program(
     """
     sources = sources_of(lowered.network, lowered.kernels)
     name = architecture_name(lowered, options) if _is_shared(lowered) else None
-    known = find_known(name, code_folder()) if name is not None else None
-    code = find_code(known.code, code_folder()) if known is not None else None
-    was_known = known is not None and code is not None
-    if known is None or code is None:
-        with _traceable(lowered, options):
-            code, known, sources = _new(lowered, options, sources, say)
+    found = find_known(name, code_folder()) if name is not None else None
+    if found is not None:
+        return Compiled(_parts(lowered, found.code, found.recipe.made(sources)), was_known=True)
+    with _traceable(lowered, options):
+        new = _new(lowered, options, sources, say)
+    parts = _parts(lowered, new.code, new.known.recipe.made(new.sources))
+    if new.sources.keys() > sources.keys():  # other models have no such tensors
+        return Compiled(parts, was_known=False)
+    return Compiled(parts, False, name, new.known)
+
+
+def _parts(lowered: Lowered, code: bytes, constants: Constants) -> Parts:
+    """The parts of a program, once its kernels are compiled."""
     libraries = {} if lowered.kernels is None else lowered.kernels.load()
-    constants = known.recipe.made(sources).to_bytes()
     radial = None if lowered.radial is None else lowered.radial.to_bytes()
-    return Compiled(Parts(code, libraries, constants, radial), known, was_known, name)
+    return Parts(code, libraries, constants.to_bytes(), radial)
 
 
 def _is_shared(lowered: Lowered) -> bool:
@@ -124,7 +127,7 @@ def _new(
         return _code(program, lowered, options, say)
 
     code = kept_code(name, code_folder(), compiled) if _is_shared(lowered) else compiled()
-    return New(code, Known(code=name, recipe=recipe), every)
+    return New(code, Known(code=name, code_sha256=sha256(code), recipe=recipe), every)
 
 
 def _code(

@@ -1,9 +1,9 @@
 """How the constants of a program are made of the tensors of its network.
 
-Tracing finds which tensors a program reads, and what it computes of them alone: embeddings of the
-elements, transposes for the adjoint. Like the compiled code, this depends on the architecture only.
-So it is kept beside the code as a recipe (`code.py`), and another model of a known architecture
-needs no tracing: its tensors and the recipe give the constants.
+Tracing finds which tensors a program reads, and which results depend on them alone: embeddings of
+the elements, transposes for the adjoint. Like the compiled code, this depends on the architecture
+only. So it is kept beside the code as a recipe (`code.py`), and another model of a known
+architecture needs no tracing: its tensors and the recipe give the constants.
 """
 
 from __future__ import annotations
@@ -40,8 +40,15 @@ def sources_of(network: LoweredNetwork, kernels: CppKernels | None) -> dict[str,
     """All tensors of a lowered network and its kernels, by name."""
     named = {**dict(network.named_parameters()), **dict(network.named_buffers())}
     sources = {name: Source(tensor) for name, tensor in named.items()} | {"splines": Source(BASIS)}
-    made = () if kernels is None else kernels.packings
-    return sources | {f"kernels.{index}": Source(*each) for index, each in enumerate(made)}
+    if kernels is None:
+        return sources
+    packed = {f"kernels.{index}": Source(*each) for index, each in enumerate(kernels.packings)}
+    maps = {
+        f"kernels.maps.{layer}.{degree}": Source(matrix)
+        for layer, of_layer in enumerate(kernels.maps)
+        for degree, matrix in enumerate(of_layer.tensors())
+    }
+    return sources | packed | maps
 
 
 class Step(BaseModel):
@@ -52,7 +59,7 @@ class Step(BaseModel):
     operator: str
     """As in `torch.ops`, with its overload."""
     arguments: list[Any]
-    """Plain JSON, but for values by their names, types and devices (`_encoded`)."""
+    """Plain JSON, in which values, dtypes and devices are given by name (`_encoded`)."""
     keywords: dict[str, Any]
 
     def run(self, values: Mapping[str, Any]) -> Any:
@@ -128,18 +135,18 @@ def take_constants(program: GraphModule, sources: Mapping[str, Source]) -> Taken
     What depends on weights only becomes constants, and how they are made its recipe.
     """
     name_of = {id(source.tensor): name for name, source in sources.items()}
-    every = dict(sources)
-    values: dict[Node, str] = {}
+    all_sources = dict(sources)
+    values: dict[Node, str] = {}  # by their names
     steps: dict[str, Step] = {}
     for node in program.graph.nodes:
         if node.op == "get_attr":
             tensor = getattr(program, str(node.target))
             name = values[node] = name_of.setdefault(id(tensor), f"program.{node.target}")
-            every.setdefault(name, Source(tensor))
-        elif _is_of(values, node):
+            all_sources.setdefault(name, Source(tensor))
+        elif _depends_only_on(values, node):
             name = values[node] = f"steps.{node.name}"
             steps[name] = _step(node, values)
-    computed = Recipe(steps=steps).values(every)
+    computed = Recipe(steps=steps).values(all_sources)
     constants = {str(node.target): name for node, name in values.items() if node.op == "get_attr"}
     for node, name in values.items():
         read = not all(user in values for user in node.users)
@@ -147,10 +154,10 @@ def take_constants(program: GraphModule, sources: Mapping[str, Source]) -> Taken
             constants |= {_replaced(program, node, computed[name]): name}
     cleaned(program)
     read_names = constant_names(program)
-    return Taken(Recipe(steps=steps, constants={n: constants[n] for n in read_names}), every)
+    return Taken(Recipe(steps=steps, constants={n: constants[n] for n in read_names}), all_sources)
 
 
-def _is_of(values: Mapping[Node, str], node: Node) -> bool:
+def _depends_only_on(values: Mapping[Node, str], node: Node) -> bool:
     """Whether a node is a call on known values only."""
     is_call = isinstance(node.target, torch._ops.OpOverload) or node.target is operator.getitem
     return is_call and bool(node.all_input_nodes) and all(n in values for n in node.all_input_nodes)

@@ -8,10 +8,12 @@ from typing import NamedTuple
 
 import torch
 
+from mhff.capabilities import Capabilities
 from mhff.errors import MHFFError
 from mhff.evaluator import EagerEvaluator, Evaluator
 from mhff.graph import Graph, make_graph
 from mhff.model.derivatives import forces
+from mhff.model.state import QUANTITIES
 from mhff.modelfile import Model
 from mhff.ops.ghosts import owner_plan
 from mhff.options import Precision
@@ -122,14 +124,28 @@ def _cases(
     """Structures of some elements, with random head weights for each atom."""
     exact = EagerEvaluator(model)
     can = program.capabilities
-    state = torch.tensor([can.default_state], dtype=torch.float64)
+    states = torch.tensor([can.default_state, other_state(can)], dtype=torch.float64)
     generator = torch.Generator().manual_seed(0)
-    for made in check_graphs(elements, can.r_max, small):
+    for number, made in enumerate(check_graphs(elements, can.r_max, small)):
+        state = states[number % len(states)]
         graph = replace(made, state=state.expand(made.n_local, -1))
         shape = (graph.n_local, len(model.heads))
         weights = torch.rand(shape, generator=generator, dtype=torch.float64)
         known = with_elements(graph, elements, exact.capabilities.elements)
         yield Case(graph, weights, *exact.evaluate(known, weights))
+
+
+def other_state(known: Capabilities) -> tuple[float, ...]:
+    """A charge and a multiplicity that are not the default where a model takes others."""
+    state = [*known.default_state]
+    for embedding in known.state_embeddings:
+        column = QUANTITIES.index(embedding.quantity)
+        highest = embedding.n_classes - 1 - embedding.offset
+        if embedding.kind == "continuous" or state[column] < highest:
+            state[column] += 1
+        elif state[column] > -embedding.offset:
+            state[column] -= 1
+    return tuple(state)
 
 
 def _largest_errors(

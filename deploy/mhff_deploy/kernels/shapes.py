@@ -31,7 +31,7 @@ def gate_shapes(network: MACE) -> dict[str, Shape]:
     """Shapes of the gates of a network's layers."""
     config = network.config
     return {
-        f"gate_{layer}": GateShape(config.n_channels, config.l_max, config.input_lmax(layer) + 1)
+        f"gate_{layer}": GateShape(config.n_channels, config.l_max, config.message_lmax(layer) + 1)
         for layer in gates_of(network)
     }
 

@@ -1,4 +1,4 @@
-// The exponential function of vectors, to a unit in the last place or two.
+// The exponential function of vectors, accurate to one or two units in the last place.
 #pragma once
 #include "vector.h"
 

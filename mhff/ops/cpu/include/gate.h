@@ -31,7 +31,7 @@ struct GateInputs {
   int64_t n;
 };
 
-// Gradients of the inputs; none of the residuals if these are null.
+// Gradients of the inputs; those of the residuals are written with `of_residuals` only.
 template <GateShape S, class Real = typename S::Real>
 struct GateGradients {
   Real *mapped, *scale;
@@ -80,7 +80,7 @@ struct GateRows {
   static int64_t gate(int64_t atom) { return atom * Layout::entering(0) + l * S::channels; }
 
   // Position of the atom's first row in the residual of this degree.
-  static int64_t own(int64_t atom) { return atom * components * Layout::entering(l); }
+  static int64_t residual_row(int64_t atom) { return atom * components * Layout::entering(l); }
 
   const GateInputs<S>& in;
   int64_t atom;
@@ -94,7 +94,7 @@ struct GateRows {
   }
   INLINE V row_at(int m, int c) const {
     V z = in.scale[atom] * mapped_at(m, c);
-    if constexpr (has_residual) z += load<V>(in.residual[l] + own(atom) + m * S::channels + c);
+    if constexpr (has_residual) z += load<V>(in.residual[l] + residual_row(atom) + m * S::channels + c);
     return z;
   }
 };
@@ -115,7 +115,8 @@ INLINE void gate_rows(const GateInputs<S>& in, int64_t atom, typename S::Real* t
   }
 }
 
-// Its adjoint, from the gradient of those rows.
+// Its adjoint, from the gradient of those rows. Degrees come in ascending order: the first one sets
+// the gradient of the scale, the others add to it.
 template <GateShape S, int l, bool of_residuals>
 INLINE void gate_rows_adjoint(const GateInputs<S>& in, int64_t atom,
                               const typename S::Real* gradient, const GateGradients<S>& to) {
@@ -139,7 +140,7 @@ INLINE void gate_rows_adjoint(const GateInputs<S>& in, int64_t atom,
         of_scale += d * mapped;
         store(to.mapped + Rows::row(in.n, atom) + m * S::channels + c, scale * d);
         if constexpr (of_residuals && Rows::has_residual)
-          store(to.residual[l] + Rows::own(atom) + m * S::channels + c, d);
+          store(to.residual[l] + Rows::residual_row(atom) + m * S::channels + c, d);
       });
       d_gate = along * s * (Real(1) - s);
     }

@@ -1,5 +1,5 @@
 // Operators of gates. Each takes one record `in` of its arguments, which mhff writes
-// (mhff.ops.operators names them).
+// (mhff.ops.gate_operators names them).
 #pragma once
 #include <array>
 

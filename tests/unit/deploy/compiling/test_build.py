@@ -7,7 +7,7 @@ import sys
 
 import pytest
 import torch
-from models import tiny_model
+from models import random_model, tiny_model
 from programs import artefact as new_artefact
 
 from mhff import MHFFError, Model
@@ -145,3 +145,24 @@ def test_modules_may_be_imported_in_inference_mode() -> None:
 def test_options_that_cannot_be_met_are_refused(asked: dict[str, object], sentence: str) -> None:
     with pytest.raises(MHFFError, match=sentence):
         new_artefact(tiny_model(), **({"form": "torchscript"} | asked))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("changes", [{"edge_lmax": 0}, {"hidden_lmax": 2, "edge_lmax": 1}])
+def test_gates_have_the_residuals_of_what_is_sent(changes: dict[str, int]) -> None:
+    """Features that are not sent leave no residual; kernels once expected one."""
+    model = random_model("mh1", n_channels=8, n_edge_channels=8, **changes)
+    _, manifest = new_artefact(model, form="torchscript", precision="float64")
+    assert manifest.largest_errors["forces"] < 1e-9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("changes", [{}, {"apply_cutoff": True}])
+def test_a_second_model_whose_radial_networks_are_kept(changes: dict[str, bool]) -> None:
+    """The linear maps after its convolutions are not packed for kernels."""
+    for seed in (0, 1):
+        model = random_model("mh1", seed, n_channels=8, n_edge_channels=8, **changes)
+        table_error = 1e-6 if changes else 0
+        _, manifest = new_artefact(model, form="torchscript", table_error=table_error)
+        assert manifest.kernels
+        assert manifest.tables.n_intervals == 0

@@ -14,14 +14,13 @@ from models import random_model
 from programs import artefact
 from torch.fx import GraphModule
 
-from mhff.files import kernel_folder
+from mhff.files import kernel_folder, sha256
 from mhff.options import CompileOptions, Precision
 from mhff_deploy.compiling.build import complete
 from mhff_deploy.compiling.code import (
     Known,
     architecture_name,
     code_name,
-    find_code,
     find_known,
     keep_known,
     kept_code,
@@ -123,20 +122,30 @@ def test_an_architecture_is_known_by_all_but_its_weights_and_names() -> None:
     assert len({name, *others}) == 6
 
 
-@pytest.mark.parametrize("damage", ["{}", '{"code": "missing", "recipe": {}}', "", None])
-def test_damaged_knowledge_is_none(tmp_path: Path, damage: str | None) -> None:
-    kept_code("code", tmp_path, empty_artefact)
-    keep_known("name", Known(code="code", recipe=Recipe(), n_intervals=32), tmp_path)
-    known = find_known("name", tmp_path)
-    assert known is not None
-    assert known.n_intervals == 32
-    assert find_code(known.code, tmp_path) == empty_artefact()
-    if damage is None:
-        (tmp_path / "name.json").unlink()
-    else:
-        (tmp_path / "name.json").write_text(damage)
-    known = find_known("name", tmp_path)
-    assert known is None or find_code(known.code, tmp_path) is None
+@pytest.mark.parametrize("suffix", ["json", "pt2"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda x: b"",
+        lambda x: x[:-1],
+        lambda x: x.replace(b"code", b"c0de"),
+        lambda x: b"\xff" + x,
+        lambda x: None,
+    ],
+)
+def test_damaged_knowledge_is_none(
+    tmp_path: Path, suffix: str, damage: Callable[[bytes], bytes | None]
+) -> None:
+    code = kept_code("code", tmp_path, empty_artefact) + b"code"
+    (tmp_path / "name.pt2").write_bytes(code)
+    keep_known("name", Known(code="name", code_sha256=sha256(code), recipe=Recipe()), tmp_path)
+    assert find_known("name", tmp_path) == (code, Recipe())
+    path = tmp_path / f"name.{suffix}"
+    changed = damage(path.read_bytes())
+    path.unlink()
+    if changed is not None:
+        path.write_bytes(changed)
+    assert find_known("name", tmp_path) is None
 
 
 TRACE_BESIDE_A_PROGRAM = """
@@ -146,7 +155,7 @@ from mhff.opening import open_evaluator
 from mhff_deploy.compiling.build import complete
 from mhff_deploy.compiling.lower import lower
 from mhff_deploy.compiling.trace import trace
-from mhff.files import kernel_folder
+from mhff.files import kernel_folder, sha256
 from mhff.options import CompileOptions
 evaluator = open_evaluator(sys.argv[1])
 asked = complete(CompileOptions(precision=evaluator.capabilities.precision))

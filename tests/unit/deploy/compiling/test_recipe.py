@@ -31,8 +31,8 @@ IN_KERNELS = {"n_channels": 8, "n_edge_channels": 8}
 MODELS = ["mp", "mh1", "density", "omol"]
 
 
-def lowered_model(model: Model, precision: str = "float32") -> Lowered:
-    asked = complete(CompileOptions(precision=Precision(precision)))
+def lowered_model(model: Model, table_error: float = 1e-6) -> Lowered:
+    asked = complete(CompileOptions(precision=Precision.FLOAT32, table_error=table_error))
     return lower(model, asked, kernel_folder())
 
 
@@ -55,9 +55,14 @@ def made(recipe: Recipe, lowered: Lowered) -> Constants:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("channels", [PLAIN, IN_KERNELS], ids=["plain", "kernels"])
+@pytest.mark.parametrize("table_error", [0, 1e-6])
 @pytest.mark.parametrize("name", MODELS)
-def test_the_recipe_of_a_model_serves_another(name: str, channels: dict[str, int]) -> None:
-    first, second = (lowered_model(random_model(name, seed=seed, **channels)) for seed in (0, 1))
+def test_the_recipe_of_a_model_serves_another(
+    name: str, table_error: float, channels: dict[str, int]
+) -> None:
+    first, second = (
+        lowered_model(random_model(name, seed=seed, **channels), table_error) for seed in (0, 1)
+    )
     _, recipe = traced(first)
     recipe = Recipe.model_validate_json(recipe.model_dump_json())
     program, own = traced(second)

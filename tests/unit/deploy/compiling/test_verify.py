@@ -15,8 +15,9 @@ from mhff.evaluator import Evaluator
 from mhff.graph import Graph
 from mhff.model.derivatives import energies_and_edge_gradients
 from mhff.options import Precision
+from mhff.state import check_state
 from mhff_deploy.artefact.content import Tables
-from mhff_deploy.compiling.verify import TOLERANCE, verify
+from mhff_deploy.compiling.verify import TOLERANCE, other_state, verify
 from mhff_deploy.lowering.network import LoweredNetwork
 from mhff_deploy.lowering.pruning import pruned
 from mhff_deploy.radial.structures import check_graphs
@@ -34,12 +35,14 @@ class Program(Evaluator):
         self.capabilities = model_capabilities(network.config, model.heads, precision, "cpu")
         self.change_vectors: Change = lambda vectors: vectors
         self.change_gradients: Change = lambda gradients: gradients
+        self.change_state: Change = lambda state: state
 
     def evaluate(
         self, graph: Graph, head_weights: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """See `Evaluator.evaluate`."""
-        moved = replace(graph, edge_vectors=self.change_vectors(graph.edge_vectors))
+        vectors, state = self.change_vectors(graph.edge_vectors), self.change_state(graph.state)
+        moved = replace(graph, edge_vectors=vectors, state=state)
         energies, gradients = energies_and_edge_gradients(
             self.network, moved.to("cpu", self.network.dtype), head_weights
         )
@@ -91,6 +94,26 @@ def test_errors_beyond_the_tolerance_are_refused(precision: Precision) -> None:
     program.change_gradients = one_not_a_number
     with pytest.raises(MHFFError, match=r"its edge_gradients differ .* by nan"):
         verify(model, program, EXACT)
+
+
+@pytest.mark.parametrize("column", [0, 1])
+def test_programs_are_compared_at_another_charge_and_multiplicity(column: int) -> None:
+    """Charge 0 multiplies a weight by 0, which nobody would look at."""
+    model = random_model("omol")
+    program = Program(model, Precision.FLOAT64)
+    known = program.capabilities
+    other = other_state(known)
+    assert other[column] != known.default_state[column]
+    check_state(torch.tensor([other]), known.state_embeddings)
+    verify(model, program, EXACT, small=True)
+    default = torch.tensor(known.default_state, dtype=torch.float64)
+
+    def ignore(state: torch.Tensor) -> torch.Tensor:
+        return state.index_copy(1, torch.tensor([column]), default[column].expand(len(state), 1))
+
+    program.change_state = ignore
+    with pytest.raises(MHFFError, match="the compiled program is wrong"):
+        verify(model, program, EXACT, small=True)
 
 
 def test_structures_reach_from_close_contacts_to_dense_crystals() -> None:
