@@ -34,6 +34,7 @@ from mhff_bench.random_networks import RESIDUAL, random_network
 from mhff_deploy.compiling import lower as lower_module
 from mhff_deploy.compiling.build import complete
 from mhff_deploy.compiling.lower import lower
+from mhff_deploy.compiling.recipe import sources_of, take_constants
 from mhff_deploy.compiling.trace import example_inputs, trace
 from mhff_deploy.kernels.gpu import TritonKernels
 from mhff_deploy.lowering.network import LoweredNetwork
@@ -226,6 +227,7 @@ def test_a_model_is_lowered_to_kernels_and_nothing_of_its_program_is_elsewhere(
     assert isinstance(lowered.network.kernels, TritonKernels)
     assert lowered.n_intervals > 0
     program = trace(lowered.network)
+    take_constants(program, sources_of(lowered.network, None))
     assert operators(program.graph) == OPERATORS
     for node in program.graph.nodes:
         values = node.meta.get(
