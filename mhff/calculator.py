@@ -235,7 +235,7 @@ class MHFFCalculator(Calculator):
     def _prepared_copy(self, atoms: Atoms, choice: _Choice) -> Atoms:
         """A copy of a structure: the last one with new positions, if nothing else is new."""
         own = self._structure
-        if own is None or choice != self._calculated or changes_between(own, atoms, "positions"):
+        if own is None or choice != self._prepared or changes_between(own, atoms, "positions"):
             own = atoms.copy()
             symbols = own.get_chemical_symbols()
             if symbols != self._symbols or choice != self._prepared:

@@ -440,6 +440,16 @@ def failed(atoms: Atoms, rng: np.random.Generator) -> None:
             gold.get_potential_energy()
 
 
+def failed_with_another_head(atoms: Atoms, rng: np.random.Generator) -> None:
+    """A calculation of the same atoms that ends after it has begun."""
+    lost = atoms.copy()
+    lost.info["mhff_head"] = next(name for name in HEADS if name != atoms.info.get("mhff_head"))
+    lost.positions[0, 0] = np.nan
+    lost.calc = atoms.calc
+    with pytest.raises(MHFFError):
+        lost.get_potential_energy()
+
+
 def with_curvature_of_another(atoms: Atoms, rng: np.random.Generator) -> None:
     other = water_cluster()[:3]
     assert atoms.calc.get_hessian(other).shape == (9, 9)
@@ -452,6 +462,7 @@ STEPS = (
     with_another_head,
     periodic_or_not,
     failed,
+    failed_with_another_head,
     with_curvature_of_another,
 )
 
