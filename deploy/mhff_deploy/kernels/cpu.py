@@ -19,7 +19,7 @@ from mhff_deploy.artefact.constants import Packing
 from mhff_deploy.artefact.tables import table_packings, unpacked
 from mhff_deploy.kernels.shapes import program_shapes
 from mhff_deploy.lowering.linear import Maps
-from mhff_deploy.lowering.mixing import gates_of, message_map
+from mhff_deploy.lowering.mixing import GateCall, gates_of, message_map
 from mhff_deploy.lowering.reference import KernelEdges, product_coefficients
 from mhff_deploy.radial.inputs import TableInputs
 from mhff_deploy.radial.networks import RadialTables
@@ -158,17 +158,11 @@ class CppKernels:
             *self.knots,
         )
 
-    def gate(
-        self,
-        layer: int,
-        mapped: torch.Tensor,
-        scale: torch.Tensor,
-        residual: Sequence[torch.Tensor],
-    ) -> torch.Tensor:
+    def gate(self, layer: int) -> GateCall:
         """See `Kernels.gate`."""
-        own = [x.contiguous() for x in residual]
-        return self.operators[f"gate_{layer}"](
-            mapped, scale.contiguous(), *own, *self.packed_gates[layer]
+        operator, maps = self.operators[f"gate_{layer}"], self.packed_gates[layer]
+        return lambda mapped, scale, residual: operator(
+            mapped, scale.contiguous(), *(own.contiguous() for own in residual), *maps
         )
 
     def contraction(self, layer: int, a: torch.Tensor, species: torch.Tensor) -> torch.Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -15,7 +14,7 @@ from mhff.ops.gpu.operators import make_contraction, make_convolution, make_geom
 from mhff.ops.registration import Call
 from mhff.ops.shapes import ContractionShape, ConvolutionShape, GeometryShape
 from mhff_deploy.kernels.shapes import network_shapes
-from mhff_deploy.lowering.mixing import gates_of, message_map
+from mhff_deploy.lowering.mixing import GateCall, gates_of, message_map
 from mhff_deploy.lowering.reference import KernelEdges, product_coefficients
 from mhff_deploy.radial.networks import RadialTables
 
@@ -93,16 +92,9 @@ class TritonKernels:
         table = (edges.species.contiguous(), self.table_of, self.tables[layer])
         return self.convolutions[layer](features.contiguous(), *of_edges, *table)
 
-    def gate(
-        self,
-        layer: int,
-        mapped: torch.Tensor,
-        scale: torch.Tensor,
-        residual: Sequence[torch.Tensor],
-    ) -> torch.Tensor:
+    def gate(self, layer: int) -> GateCall:
         """See `Kernels.gate`."""
-        features: torch.Tensor = self.gates[layer](mapped, scale, residual)
-        return features
+        return self.gates[layer]
 
     def contraction(self, layer: int, a: torch.Tensor, species: torch.Tensor) -> torch.Tensor:
         """See `Kernels.contraction`."""

@@ -5,7 +5,7 @@ They are those of programs, and what second derivatives need beside them from an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -18,7 +18,7 @@ from mhff_deploy.kernels.cpu import CppKernels, compiler_reported
 from mhff_deploy.kernels.second_convolution import SecondConvolution, TableArguments
 from mhff_deploy.kernels.second_geometry import SecondGeometry
 from mhff_deploy.kernels.shapes import network_shapes
-from mhff_deploy.lowering.mixing import gates_of
+from mhff_deploy.lowering.mixing import GateCall, gates_of
 from mhff_deploy.lowering.reference import KernelEdges
 from mhff_deploy.radial.networks import RadialTables
 
@@ -74,16 +74,9 @@ class SecondKernels(CppKernels):
         """See `Kernels.convolution`."""
         return self.convolutions[layer](features, edges)
 
-    def gate(
-        self,
-        layer: int,
-        mapped: torch.Tensor,
-        scale: torch.Tensor,
-        residual: Sequence[torch.Tensor],
-    ) -> torch.Tensor:
+    def gate(self, layer: int) -> GateCall:
         """See `Kernels.gate`; in plain torch."""
-        features: torch.Tensor = self.gates[layer](mapped, scale, residual)
-        return features
+        return self.gates[layer]
 
     def contraction(self, layer: int, a: torch.Tensor, species: torch.Tensor) -> torch.Tensor:
         """See `Kernels.contraction`."""

@@ -7,7 +7,7 @@ element only.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -48,7 +48,11 @@ class NonLinearMixing(nn.Module):
         `residual`: contributions of the atoms' own features, one tensor for each l that has one.
         """
         scale = 1 / (self.beta * density + self.alpha)
-        return kernels.gate(self.layer, mapped, scale, residual)
+        return kernels.gate(self.layer)(mapped, scale, residual)
+
+
+GateCall = Callable[[torch.Tensor, torch.Tensor, Sequence[torch.Tensor]], torch.Tensor]
+"""A gate and the map after it, called as `Gate.forward`."""
 
 
 class Gate(nn.Module):

@@ -21,7 +21,7 @@ from mhff.model.product import Product
 from mhff.ops.contraction import contraction_operator
 from mhff.ops.convolution import convolution_operator, sum_over_edges
 from mhff.ops.flat import split_flat
-from mhff_deploy.lowering.mixing import gates_of, message_map
+from mhff_deploy.lowering.mixing import GateCall, gates_of, message_map
 from mhff_deploy.radial.inputs import TableInputs, choose_table
 from mhff_deploy.radial.networks import RadialTables
 from mhff_deploy.radial.tables import Table, interpolate
@@ -88,13 +88,7 @@ class Kernels(Protocol):
         """
         ...
 
-    def gate(
-        self,
-        layer: int,
-        mapped: torch.Tensor,
-        scale: torch.Tensor,
-        residual: Sequence[torch.Tensor],
-    ) -> torch.Tensor:
+    def gate(self, layer: int) -> GateCall:
         """Flat features of a non-linear layer from mapped messages: `mixing.Gate`."""
         ...
 
@@ -152,16 +146,9 @@ class TorchKernels(nn.Module):
         """See `Kernels.convolution`."""
         return self.convolutions[layer](features, edges)
 
-    def gate(
-        self,
-        layer: int,
-        mapped: torch.Tensor,
-        scale: torch.Tensor,
-        residual: Sequence[torch.Tensor],
-    ) -> torch.Tensor:
+    def gate(self, layer: int) -> GateCall:
         """See `Kernels.gate`."""
-        features: torch.Tensor = self.gates[str(layer)](mapped, scale, residual)
-        return features
+        return self.gates[str(layer)]
 
     def contraction(self, layer: int, a: torch.Tensor, species: torch.Tensor) -> torch.Tensor:
         """See `Kernels.contraction`."""
