@@ -29,12 +29,12 @@ from mhff.modelfile import Model, load
 from mhff.options import CompileOptions, Precision
 from mhff_bench import count
 from mhff_bench.systems import find_system
-from mhff_deploy.artefact.constants import Packing
+from mhff_deploy.artefact.constants import PACK_MATRIX, Packing
 from mhff_deploy.artefact.runtime import ArtefactEvaluator, load_artefact
 from mhff_deploy.compiling.build import build, complete
 from mhff_deploy.compiling.lower import lower
 from mhff_deploy.compiling.products import use_kernel
-from mhff_deploy.compiling.recipe import PACK, sources_of, take_constants
+from mhff_deploy.compiling.recipe import sources_of, take_constants
 from mhff_deploy.compiling.trace import trace
 
 CASES = (("mp", "float32"), ("mp", "float64"), ("mh1", "float32"), ("mini", "float32"))
@@ -60,7 +60,7 @@ def measure(shape: str, dtype: str) -> dict[str, Any]:
     traced = trace(lowered.network)
     take_constants(traced, sources_of(lowered.network, lowered.kernels))
     for name, factor in use_kernel(traced, lowered.kernels.namespace).items():
-        packing = Packing(PACK, (getattr(traced, factor),))
+        packing = Packing(PACK_MATRIX, (getattr(traced, factor),))
         traced.register_buffer(name, packing.pack(lowered.kernels.namespace))
     evaluator = load_artefact(build(model, options, "aoti")[0], shape)
     inputs = inputs_of(model, evaluator)

@@ -16,6 +16,8 @@ import torch
 from mhff.files import sha256
 from mhff.ops.registration import find
 
+PACK_MATRIX = "multiply_pack"
+"""The operator that packs the constant factor of a matrix product."""
 PACKINGS = "packings"
 """Entry of the stored tensors' metadata: JSON, the operator and the sources of each by its name."""
 

@@ -16,13 +16,11 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch.fx import GraphModule, Node
 
-from mhff_deploy.artefact.constants import Constants, Packing
+from mhff_deploy.artefact.constants import PACK_MATRIX, Constants, Packing
 from mhff_deploy.kernels.cpu import CppKernels
 from mhff_deploy.lowering.network import LoweredNetwork
 from mhff_deploy.radial.tables import BASIS
 
-PACK = "multiply_pack"
-"""The operator that packs the constant factor of a matrix product."""
 ITEM = "item"
 """Stands for taking one of several results."""
 
@@ -97,7 +95,9 @@ class Recipe(BaseModel):
     def made(self, sources: Mapping[str, Source]) -> Constants:
         """The constants of the program of a network."""
         values = self.values(sources)
-        packings = {name: Packing(PACK, (values[value],)) for name, value in self.products.items()}
+        packings = {
+            name: Packing(PACK_MATRIX, (values[value],)) for name, value in self.products.items()
+        }
         plain = {}
         for name, value in self.constants.items():
             packing = sources[value].packing if value in sources else None

@@ -15,7 +15,7 @@ from mhff.ops.cpu.build import CompilerError, start_build
 from mhff.ops.cpu.levels import NATIVE, best
 from mhff.ops.cpu.library import before_loading, load
 from mhff.ops.registration import Call
-from mhff_deploy.artefact.constants import Packing
+from mhff_deploy.artefact.constants import PACK_MATRIX, Packing
 from mhff_deploy.artefact.tables import table_packings, unpacked
 from mhff_deploy.kernels.shapes import program_shapes
 from mhff_deploy.lowering.linear import Maps
@@ -105,7 +105,7 @@ class CppKernels:
         return self._recorded(Packing(f"{name}_pack", (values.to(self.dtype).contiguous(),)))
 
     def _packed_matrices(self, matrices: Sequence[torch.Tensor]) -> torch.Tensor:
-        return self._recorded(Packing("multiply_pack", tuple(matrices)))
+        return self._recorded(Packing(PACK_MATRIX, tuple(matrices)))
 
     def _packed_both_ways(self, maps: Maps) -> tuple[torch.Tensor, torch.Tensor]:
         """The matrices of all degrees, and their transposes."""
