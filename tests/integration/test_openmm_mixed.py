@@ -438,7 +438,7 @@ def test_constraints_and_repartitioned_masses(interpolate, potential) -> None:
     for system in (kept, removed):
         masses = [system.getParticleMass(index) for index in range(mm.getNumParticles())]
         assert masses == [mm.getParticleMass(index) for index in range(mm.getNumParticles())]
-    context = dynamics(kept, liquid, step=0.0005)
+    context = dynamics(kept, minimum(removed, liquid))
     positions = context.getState(positions=True).getPositions(asNumpy=True)
     for number in range(kept.getNumConstraints()):
         first, second, length = kept.getConstraintParameters(number)
@@ -446,11 +446,21 @@ def test_constraints_and_repartitioned_masses(interpolate, potential) -> None:
         assert distance == pytest.approx(length._value, rel=1e-4)
 
 
-def dynamics(system: openmm.System, liquid: Solution, step: float) -> openmm.Context:
-    """A few steps on the CPU platform, from a minimum."""
-    integrator = openmm.LangevinMiddleIntegrator(300, 1, step)
-    context = start(system, liquid.positions, "CPU", integrator)
+def minimum(system: openmm.System, liquid: Solution) -> np.ndarray:
+    """Positions near a minimum, A, of a System whose solute has no constraints.
+
+    With them OpenMM's minimizer tries steps that throw hydrogens through their neighbours.
+    """
+    context = start(system, liquid.positions, "CPU")
     openmm.LocalEnergyMinimizer.minimize(context, maxIterations=20)
+    return context.getState(positions=True).getPositions(asNumpy=True) / unit.angstrom
+
+
+def dynamics(system: openmm.System, positions: np.ndarray) -> openmm.Context:
+    """A few steps on the CPU platform."""
+    integrator = openmm.LangevinMiddleIntegrator(300, 1, 0.0005)
+    context = start(system, positions, "CPU", integrator)
+    context.applyConstraints(integrator.getConstraintTolerance())
     context.setVelocitiesToTemperature(300, 1)
     integrator.step(20)
     return context
@@ -464,7 +474,7 @@ def test_dynamics_with_a_barostat(water, potential) -> None:
     system = potential.createMixedSystem(liquid.topology, mm, liquid.solute, forceGroup=1)
     barostat = openmm.MonteCarloBarostat(1 * unit.bar, 300 * unit.kelvin, 2)
     system.addForce(barostat)
-    context = dynamics(system, liquid, step=0.0005)
+    context = dynamics(system, minimum(system, liquid))
     state = context.getState(energy=True)
     volume = state.getPeriodicBoxVolume().value_in_unit(unit.nanometer**3)
     assert volume == pytest.approx(8.0, rel=0.1)
