@@ -56,7 +56,7 @@ def build(
         evaluator = run_parts(parts, manifest, NEW_PROGRAM)
     say("checking against the eager model")
     with torch.inference_mode(False), torch.enable_grad():
-        errors = verify(model, evaluator, manifest.tables, small=compiled.was_known)
+        errors = verify(model, evaluator, manifest.tables, known=compiled.was_known)
     compiled.remember()
     manifest = manifest.model_copy(update={"largest_errors": errors})
     return pack(parts.code, manifest, parts.members), manifest

@@ -11,7 +11,7 @@ import torch
 from mhff.capabilities import Capabilities
 from mhff.errors import MHFFError
 from mhff.evaluator import EagerEvaluator, Evaluator
-from mhff.graph import Graph, make_graph
+from mhff.graph import Graph, collate, make_graph
 from mhff.model.derivatives import forces
 from mhff.model.state import QUANTITIES
 from mhff.modelfile import Model
@@ -67,18 +67,18 @@ class Case(NamedTuple):
 
 
 def verify(
-    model: Model, program: Evaluator, tables: Tables, small: bool = False
+    model: Model, program: Evaluator, tables: Tables, known: bool = False
 ) -> dict[str, float]:
     """Largest errors of a program, in the units of `TOLERANCE`.
 
-    Structures reach from dimers that almost coincide to a crystal as dense as diamond; if `small`,
-    none has more than nine atoms, which is enough for code that was checked before. Raises
+    Structures reach from dimers that almost coincide to a crystal as dense as diamond. `known`: its
+    code was checked before, with other weights; then a batch of small structures is enough. Raises
     MHFFError if an error exceeds the tolerance, the table error that was requested, and the error
     that rounding explains (`ROUNDING_FACTOR`).
     """
     elements = tables.elements or program.capabilities.elements
     precision = program.capabilities.precision
-    cases = list(_cases(model, program, elements, small))
+    cases = list(_cases(model, program, elements, known))
     errors = _largest_errors(cases, program, elements)
     limits = dict.fromkeys(errors, TOLERANCE[precision])
     if tables.n_intervals:
@@ -119,16 +119,21 @@ def with_elements(graph: Graph, old: Sequence[str], new: Sequence[str]) -> Graph
 
 
 def _cases(
-    model: Model, program: Evaluator, elements: Sequence[str], small: bool
+    model: Model, program: Evaluator, elements: Sequence[str], together: bool
 ) -> Iterator[Case]:
-    """Structures of some elements, with random head weights for each atom."""
+    """Structures of some elements, with random head weights for each atom.
+
+    `together`: only those of few atoms, in one batch.
+    """
     exact = EagerEvaluator(model)
     can = program.capabilities
     states = torch.tensor([can.default_state, other_state(can)], dtype=torch.float64)
     generator = torch.Generator().manual_seed(0)
-    for number, made in enumerate(check_graphs(elements, can.r_max, small)):
-        state = states[number % len(states)]
-        graph = replace(made, state=state.expand(made.n_local, -1))
+    graphs = [
+        replace(graph, state=states[number % len(states)].expand(graph.n_local, -1))
+        for number, graph in enumerate(check_graphs(elements, can.r_max, small=together))
+    ]
+    for graph in [collate(graphs)] if together else graphs:
         shape = (graph.n_local, len(model.heads))
         weights = torch.rand(shape, generator=generator, dtype=torch.float64)
         known = with_elements(graph, elements, exact.capabilities.elements)

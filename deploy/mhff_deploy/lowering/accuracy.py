@@ -32,19 +32,23 @@ def choose_tables(network: MACE, table_error: float) -> ChosenTables:
     `network`: in float64, on the CPU. Raises InexactTablesError if the finest do not.
     """
     samples = list(take_samples(network.config, range(len(network.config.elements))))
-    shares = [sample.shares for sample in samples]
+    shares = torch.cat([sample.shares for sample in samples])
     right = [atomic_forces(network, each.graph, each.head_weights) for each in samples]
     n_intervals = MIN_INTERVALS
     while n_intervals <= MAX_INTERVALS:
         tables = tabulate_radial(network, n_intervals)
         lowered = LoweredNetwork(network, tables)
-        errors = [
-            force_errors(atomic_forces(lowered, each.graph, each.head_weights), exact, each.graph)
-            for each, exact in zip(samples, right, strict=True)
-        ]
+        errors = torch.cat(
+            [
+                force_errors(
+                    atomic_forces(lowered, each.graph, each.head_weights), exact, each.graph
+                )
+                for each, exact in zip(samples, right, strict=True)
+            ]
+        )
         excess = largest_excess(errors, shares, table_error)
         if excess <= 1:
-            return ChosenTables(tables, float(torch.cat(errors).max()))
+            return ChosenTables(tables, float(errors.max()))
         n_intervals = next_trial(n_intervals, excess)
     raise no_tables(table_error)
 

@@ -4,7 +4,8 @@ The error is measured with the program itself, on small rattled crystals (one as
 on clusters, and on dimers of all pairs of elements at all distances. A program in float32 cannot
 show errors of 1e-6 eV/A. So the difference between tables and tables twice as fine, which have a
 thirtieth of the error, is made larger by a known factor: the forces change by that factor times the
-error. It falls as the fifth power of the number of intervals, so few trials are needed.
+error. It falls as the fifth power of the number of intervals, so few trials are needed. Tables err
+most where atoms are close: those that fail there are tried on nothing else.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import torch
 
 from mhff.atoms import graph_from_atoms
 from mhff.errors import MHFFError
-from mhff.graph import Graph, collate
+from mhff.graph import Graph, collate, make_graph
 from mhff.model.config import ModelConfig
 from mhff.model.derivatives import forces
 from mhff_deploy.radial.inputs import TableInputs
@@ -41,6 +42,8 @@ ORDINARY_SHARE = 0.2
 """Share of the allowed error for crystals and clusters, because others may be worse."""
 DIMER_SHARE = 0.5
 """Share of the allowed error for dimers, which cover all pairs of elements and all distances."""
+CLOSE = 1.3
+"""Structures with atoms closer than this, A, are tried first."""
 CONVERGENCE_ORDER = 5.0
 """Power of the number of intervals with which the error of forces falls."""
 MAX_TOGETHER = 5
@@ -98,6 +101,38 @@ class Sample(NamedTuple):
         pairs = self.graph.species[self.graph.edge_index].T.unique(dim=0)
         return pairs if config.radial_of_pairs else pairs[:1]
 
+    def stages(self) -> list[Sample]:
+        """The structures with close atoms, if there are some, and all of them."""
+        graph = self.graph
+        lengths = graph.edge_vectors.norm(dim=1)
+        shortest = lengths.new_full((graph.n_structures,), math.inf).scatter_reduce(
+            0, graph.structure_of_edge, lengths, "amin"
+        )
+        close = shortest < CLOSE
+        return [self._only(close), self] if bool(close.any()) else [self]
+
+    def _only(self, kept: torch.Tensor) -> Sample:
+        """Some of the structures, by a mask."""
+        graph = self.graph
+        atoms, edges = kept[graph.structure], kept[graph.structure_of_edge]
+        position_of_atom, position = atoms.cumsum(0) - 1, kept.cumsum(0) - 1
+        some = make_graph(
+            graph.edge_vectors[edges],
+            position_of_atom[graph.edge_index[:, edges]],
+            graph.species[atoms],
+            structure=position[graph.structure[atoms]],
+            cells=graph.cells[kept],
+        )
+        return Sample(some, self.head_weights[atoms], self.shares[kept])
+
+
+class Measured(NamedTuple):
+    """Errors of the structures of a sample."""
+
+    errors: torch.Tensor
+    """eV/A, as `force_errors` has them."""
+    shares: torch.Tensor
+
 
 def choose_tables(
     networks: RadialNetworks,
@@ -111,15 +146,14 @@ def choose_tables(
     `species`: of the tables; `n_intervals`: where to begin. Raises InexactTablesError if the finest
     tables do not.
     """
-    samples = list(take_samples(networks.config, species))
+    stages = [sample.stages() for sample in take_samples(networks.config, species)]
     found: tuple[int, float] | None = None
     while n_intervals <= MAX_INTERVALS:
-        errors = [
-            _errors(networks, program, sample, n_intervals, table_error) for sample in samples
-        ]
-        excess = largest_excess(errors, [sample.shares for sample in samples], table_error)
+        measured = [_measure(networks, program, each, n_intervals, table_error) for each in stages]
+        errors, shares = map(torch.cat, zip(*measured, strict=True))
+        excess = largest_excess(errors, shares, table_error)
         if excess <= 1:
-            found = n_intervals, float(torch.cat(errors).max())
+            found = n_intervals, float(errors.max())
         after = next_trial(n_intervals, excess)
         if found is not None and (excess > 1 or after > MIN_SAVING * n_intervals):
             break
@@ -130,14 +164,12 @@ def choose_tables(
     return ChosenTables(tabulate_elements(networks, n_intervals, species), error)
 
 
-def largest_excess(
-    errors: Sequence[torch.Tensor], shares: Sequence[torch.Tensor], table_error: float
-) -> float:
+def largest_excess(errors: torch.Tensor, shares: torch.Tensor, table_error: float) -> float:
     """How many times the allowed error the worst structure has; each is allowed its share of it.
 
     NaN if an error is not a number.
     """
-    return float((torch.cat([*errors]) / torch.cat([*shares])).max()) / table_error
+    return float((errors / shares).max()) / table_error
 
 
 def no_tables(table_error: float) -> InexactTablesError:
@@ -209,27 +241,33 @@ def _dimers(config: ModelConfig, species: Sequence[int], first: int) -> Graph:
     return replace(graph, species=torch.tensor(species)[graph.species])
 
 
-def _errors(
+def _measure(
     networks: RadialNetworks,
     program: TabulatedProgram,
-    sample: Sample,
+    stages: Sequence[Sample],
     n_intervals: int,
     table_error: float,
-) -> torch.Tensor:
-    """Errors of forces with tables of these intervals, eV/A, as `force_errors` has them."""
-    pairs = sample.pairs(networks.config)
+) -> Measured:
+    """Errors of forces with tables of these intervals, in the first stage where they fail.
+
+    If they fail in none, in the last.
+    """
+    pairs = stages[-1].pairs(networks.config)
     coarse = tabulate_pairs(networks, n_intervals, pairs)
     fine = tabulate_pairs(networks, 2 * n_intervals, pairs)
     factor = min(AMPLIFIED_ERROR / table_error, MAX_FACTOR)
-    found, right = (
-        _forces(program, sample, tables) for tables in (_amplified(coarse, fine, factor), fine)
-    )
-    return force_errors(found, right, sample.graph) / factor
+    tables = [program.pack(each) for each in (_amplified(coarse, fine, factor), fine)]
+    for sample in stages:
+        found, right = (_forces(program, sample, each) for each in tables)
+        measured = Measured(force_errors(found, right, sample.graph) / factor, sample.shares)
+        if not largest_excess(*measured, table_error) <= 1:
+            break
+    return measured
 
 
-def _forces(program: TabulatedProgram, sample: Sample, tables: RadialTables) -> torch.Tensor:
+def _forces(program: TabulatedProgram, sample: Sample, tables: TableInputs) -> torch.Tensor:
     graph = sample.graph
-    gradients = program.gradients(graph, sample.head_weights, program.pack(tables))
+    gradients = program.gradients(graph, sample.head_weights, tables)
     return forces(gradients.double(), graph.edge_index, graph.n_local)
 
 
@@ -237,8 +275,8 @@ def _amplified(coarse: RadialTables, fine: RadialTables, factor: float) -> Radia
     """The fine tables with the error of the coarse ones, times a factor."""
 
     def amplified(rough: Table, exact: Table) -> Table:
-        error = refined(rough.coefficients) - exact.coefficients
-        return replace(exact, coefficients=exact.coefficients + factor * error)
+        error = refined(rough.coefficients).sub_(exact.coefficients)
+        return replace(exact, coefficients=error.mul_(factor).add_(exact.coefficients))
 
     densities = None
     if coarse.densities is not None and fine.densities is not None:

@@ -26,6 +26,8 @@ RATTLE = 0.12
 """Standard deviation of displacements, A."""
 N_DISTANCES = 60
 """Number of distances of dimers of two elements."""
+FEWER = 4
+"""Every so many of these distances are those of few dimers."""
 DIRECTION = (0.48, 0.6, 0.64)
 """Unit vector along which dimers lie; no harmonic vanishes there."""
 
@@ -48,12 +50,15 @@ def check_structures(elements: Sequence[str], small: bool = False) -> Iterator[A
 
 
 def check_graphs(elements: Sequence[str], r_max: float, small: bool = False) -> Iterator[Graph]:
-    """Graphs of `check_structures`, and dimers of random species from `MIN_DISTANCE` to `r_max`."""
+    """Graphs of `check_structures`, and dimers of random species from `MIN_DISTANCE` to `r_max`.
+
+    If `small`, only structures of few atoms and few dimers.
+    """
     for atoms in check_structures(elements, small):
         yield graph_from_atoms(atoms, elements, r_max)
     generator = torch.Generator().manual_seed(0)
-    species = torch.randint(len(elements), (N_DISTANCES, 2), generator=generator)
-    yield dimers(species, distances(r_max))
+    r = distances(r_max)[:: FEWER if small else 1]
+    yield dimers(torch.randint(len(elements), (len(r), 2), generator=generator), r)
 
 
 def distances(r_max: float) -> torch.Tensor:

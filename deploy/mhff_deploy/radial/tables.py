@@ -115,7 +115,7 @@ def refined(coefficients: torch.Tensor) -> torch.Tensor:
     n_tables, n_rows, width = coefficients.shape
     finer = coefficients.new_zeros(n_tables, 2 * n_rows + TAPS, width)
     for k in range(TAPS + 1):
-        finer[:, k : k + 2 * n_rows : 2] += comb(TAPS, k) / 2**DEGREE * coefficients
+        finer[:, k : k + 2 * n_rows : 2].add_(coefficients, alpha=comb(TAPS, k) / 2**DEGREE)
     return finer[:, DEGREE : 2 * n_rows]
 
 

@@ -105,7 +105,7 @@ def test_programs_are_compared_at_another_charge_and_multiplicity(column: int) -
     other = other_state(known)
     assert other[column] != known.default_state[column]
     check_state(torch.tensor([other]), known.state_embeddings)
-    verify(model, program, EXACT, small=True)
+    verify(model, program, EXACT, known=True)
     default = torch.tensor(known.default_state, dtype=torch.float64)
 
     def ignore(state: torch.Tensor) -> torch.Tensor:
@@ -113,7 +113,7 @@ def test_programs_are_compared_at_another_charge_and_multiplicity(column: int) -
 
     program.change_state = ignore
     with pytest.raises(MHFFError, match="the compiled program is wrong"):
-        verify(model, program, EXACT, small=True)
+        verify(model, program, EXACT, known=True)
 
 
 def test_structures_reach_from_close_contacts_to_dense_crystals() -> None:

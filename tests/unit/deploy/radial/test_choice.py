@@ -14,6 +14,7 @@ from mhff.model.mace import MACE
 from mhff_deploy.lowering.accuracy import atomic_forces
 from mhff_deploy.lowering.network import LoweredNetwork
 from mhff_deploy.radial.choice import (
+    CLOSE,
     ChosenTables,
     InexactTablesError,
     choose_tables,
@@ -38,6 +39,7 @@ class Lowered:
         self.network = network
         self.dtype = dtype
         self.trials: list[int] = []
+        self.sizes: list[int] = []
 
     def pack(self, tables: RadialTables) -> TableInputs:
         self.trials.append(tables.spline.n_intervals)
@@ -46,6 +48,7 @@ class Lowered:
     def gradients(
         self, graph: Graph, head_weights: torch.Tensor, tables: TableInputs
     ) -> torch.Tensor:
+        self.sizes.append(graph.n_local)
         lowered = LoweredNetwork(self.network, cast(RadialTables, tables)).to(self.dtype)
         known = graph.to("cpu", self.dtype)
         return energies_and_edge_gradients(lowered, known, head_weights)[1]
@@ -82,6 +85,34 @@ def test_the_first_trial_is_as_asked_and_finer_ones_follow() -> None:
     assert trials[0] == 32
     assert found.tables.spline.n_intervals in trials[1:]
     assert found.tables.spline.n_intervals > 32
+
+
+def test_close_structures_are_those_of_the_sample() -> None:
+    network = exact_network("mh1", elements=("C", "O"))
+    (sample,) = take_samples(network.config, [0, 1])
+    close, everything = sample.stages()
+    assert everything is sample
+    graph = sample.graph
+    of_edges = graph.structure_of_edge[graph.edge_vectors.norm(dim=1) < CLOSE]
+    kept = of_edges.unique()
+    assert len(of_edges) == close.graph.edge_vectors.shape[0]
+    assert 10 < len(kept) == close.graph.n_structures < graph.n_structures / 2
+    found, right = (atomic_forces(network, x.graph, x.head_weights) for x in (close, sample))
+    torch.testing.assert_close(found, right[torch.isin(graph.structure, kept)])
+    torch.testing.assert_close(close.shares, sample.shares[kept])
+
+
+def test_tables_that_fail_where_atoms_are_close_are_tried_on_nothing_else() -> None:
+    network = exact_network("mp", elements=("O",))
+    program = Lowered(network, torch.float64)
+    found = choose_tables(RadialNetworks(network), program, [0], 1e-6, n_intervals=32)
+    (sample,) = take_samples(network.config, [0])
+    few, all_of_them = (stage.graph.n_local for stage in sample.stages())
+    assert few < all_of_them / 2
+    stages = [(few, few, all_of_them, all_of_them), (few, few)]
+    trials = [stages[fine // 2 < found.tables.spline.n_intervals] for fine in program.trials[::2]]
+    assert program.sizes == [size for trial in trials for size in trial]
+    assert program.sizes[:3] == [few, few, few]
 
 
 def test_tables_that_are_too_fine_are_made_coarser() -> None:
