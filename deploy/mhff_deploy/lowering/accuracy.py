@@ -6,6 +6,8 @@ both in float64, which takes far longer.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from mhff.graph import Graph
@@ -17,6 +19,7 @@ from mhff_deploy.radial.choice import (
     MAX_INTERVALS,
     MIN_INTERVALS,
     ChosenTables,
+    Sample,
     force_errors,
     largest_excess,
     next_trial,
@@ -33,24 +36,23 @@ def choose_tables(network: MACE, table_error: float) -> ChosenTables:
     """
     samples = list(take_samples(network.config, range(len(network.config.elements))))
     shares = torch.cat([sample.shares for sample in samples])
-    right = [atomic_forces(network, each.graph, each.head_weights) for each in samples]
+    right = _forces(network, samples)
     n_intervals = MIN_INTERVALS
     while n_intervals <= MAX_INTERVALS:
         tables = tabulate_radial(network, n_intervals)
         lowered = LoweredNetwork(network, tables)
-        errors = torch.cat(
-            [
-                force_errors(
-                    atomic_forces(lowered, each.graph, each.head_weights), exact, each.graph
-                )
-                for each, exact in zip(samples, right, strict=True)
-            ]
-        )
+        found = _forces(lowered, samples)
+        graphs = [sample.graph for sample in samples]
+        errors = torch.cat([*map(force_errors, found, right, graphs)])
         excess = largest_excess(errors, shares, table_error)
         if excess <= 1:
             return ChosenTables(tables, float(errors.max()))
         n_intervals = next_trial(n_intervals, excess)
     raise no_tables(table_error)
+
+
+def _forces(network: Network, samples: Sequence[Sample]) -> list[torch.Tensor]:
+    return [atomic_forces(network, sample.graph, sample.head_weights) for sample in samples]
 
 
 def atomic_forces(network: Network, graph: Graph, head_weights: torch.Tensor) -> torch.Tensor:

@@ -104,11 +104,8 @@ class Sample(NamedTuple):
     def stages(self) -> list[Sample]:
         """The structures with close atoms, if there are some, and all of them."""
         graph = self.graph
-        lengths = graph.edge_vectors.norm(dim=1)
-        shortest = lengths.new_full((graph.n_structures,), math.inf).scatter_reduce(
-            0, graph.structure_of_edge, lengths, "amin"
-        )
-        close = shortest < CLOSE
+        close = torch.zeros(graph.n_structures, dtype=torch.bool)
+        close[graph.structure_of_edge[graph.edge_vectors.norm(dim=1) < CLOSE]] = True
         return [self._only(close), self] if bool(close.any()) else [self]
 
     def _only(self, kept: torch.Tensor) -> Sample:

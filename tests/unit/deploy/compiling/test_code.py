@@ -155,7 +155,7 @@ from mhff.opening import open_evaluator
 from mhff_deploy.compiling.build import complete
 from mhff_deploy.compiling.lower import lower
 from mhff_deploy.compiling.trace import trace
-from mhff.files import kernel_folder, sha256
+from mhff.files import kernel_folder
 from mhff.options import CompileOptions
 evaluator = open_evaluator(sys.argv[1])
 asked = complete(CompileOptions(precision=evaluator.capabilities.precision))
